@@ -1,0 +1,99 @@
+# `make` alone prints the targets. The first call of one that needs Python installs, from the lock
+# files, into .venv; later calls do so again only when the interpreter or a lock file has changed.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+# A target half made must not look finished, and two pips must not write one environment.
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check check-static lint format types contract contract-check fuzz lock clean FORCE
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
+	@exec $(BIN)/cynod serve --demo
+
+test: $(VENV)/.dev ## run the tests (ARGS="-k debit" goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: check-static test ## everything that CI runs
+
+check-static: lint types contract-check ## everything that CI runs, except the tests
+
+lint: $(VENV)/.dev ## check style and likely bugs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## repair what lint can repair by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## check the types
+	@$(BIN)/mypy
+
+contract: $(VENV)/.dev ## write again what is generated from openapi.yaml
+	@$(BIN)/cynod contract build
+
+contract-check: $(VENV)/.dev ## fail when `make contract` would change a file
+	@$(BIN)/cynod contract build --check
+
+fuzz: $(VENV)/.dev ## look for faults for minutes, on a random seed (ARGS go to pytest)
+	@$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
+
+lock: $(VENV)/.dev ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
+	@$(COMPILE) --output-file requirements.lock $(ARGS)
+	@$(COMPILE) --output-file requirements-dev.lock --extra dev --constraint requirements.lock $(ARGS)
+
+clean: ## remove what make and the tools wrote, never a database
+	@rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.*
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	@find handlers models tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# Old interpreters must be able to read this, or they could not say that they are too old. The
+# folder is part of the identity because an environment that was moved does not work.
+define IDENTITY
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("%s is Python %d.%d; Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."
+             % ((sys.argv[1],) + sys.version_info[:2]))
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("%s cannot create environments; on Debian and Ubuntu install the package python%d.%d-venv."
+             % ((sys.argv[1],) + sys.version_info[:2]))
+print("%s %s %s" % (sys.version.replace("\n", " "), sys.base_prefix, sys.argv[2]))
+endef
+export IDENTITY
+
+# Asked at every call, but written only when the answer is new: its date is the date of the change.
+$(VENV)/.interpreter: FORCE
+	@command -v "$(PYTHON)" > /dev/null || \
+	    { echo "$(PYTHON) was not found; Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@identity=$$("$(PYTHON)" -c "$$IDENTITY" "$(PYTHON)" "$(CURDIR)") || exit 1; \
+	 [ "$$identity" = "$$(cat $@ 2> /dev/null)" ] || { mkdir -p $(VENV) && echo "$$identity" > $@; }
+
+# From nothing each time, so that a package dropped from the lock file is gone from here too.
+$(VENV)/.runtime: $(VENV)/.interpreter requirements.lock
+	@echo "Installing requirements.lock into $(VENV) (once, about half a minute)"
+	@identity=$$(cat $<) && "$(PYTHON)" -m venv --clear $(VENV) && echo "$$identity" > $<
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@touch $@
+
+# The project itself: its modules stay where they are, only the command and the metadata are made.
+$(VENV)/.project: $(VENV)/.runtime pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.project requirements-dev.lock
+	@echo "Installing requirements-dev.lock into $(VENV) (once, about half a minute)"
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@touch $@

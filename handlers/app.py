@@ -1,0 +1,74 @@
+"""create_app: the only place that wires contract, settings, database and edge together."""
+
+from __future__ import annotations
+
+from handlers.edge.bridge import CynodApp
+from handlers.edge.contract import Contract, load
+from handlers.edge.docs import pages
+from handlers.edge.limits import RateLimits
+from handlers.edge.operation import OperationRunner, Refusals
+from handlers.edge.resolver import HandlerResolver
+from handlers.edge.security import Security
+from handlers.settings import Settings
+from models.db import Database
+
+RESERVED_CONNECTIONS = 2
+"""Connections for the reserved threads, so that readiness never waits for a busy operation."""
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the settings. Raises models.db.DatabaseUrlError."""
+    return Database(
+        settings.database_url,
+        pool_size=settings.pool_size + RESERVED_CONNECTIONS,
+        attente_s=settings.attente_s,
+    )
+
+
+def create_app(
+    settings: Settings, *, contract: Contract | None = None, database: Database | None = None
+) -> CynodApp:
+    """The ASGI application. Raises ContractError, SettingsError or DatabaseUrlError.
+
+    `database`, when given, stays the caller's to close.
+    """
+    contract = contract or load(settings.contract)
+    own_database = database is None
+    database = database or open_database(settings)
+    resolver = HandlerResolver(contract)
+    refusals = Refusals(contract)
+    security = Security(settings)
+    limits = RateLimits(contract, settings)
+    runners = {
+        operation_id: OperationRunner(
+            operation,
+            resolver.handlers[operation_id],
+            contract=contract,
+            settings=settings,
+            database=database,
+            security=security,
+            limits=limits,
+            refusals=refusals,
+        )
+        for operation_id, operation in contract.operations.items()
+    }
+
+    def close() -> None:
+        app.close()
+        if own_database:
+            database.close()
+
+    app = CynodApp(
+        __name__,
+        contract=contract,
+        resolver=resolver,
+        runners=runners,
+        threads=settings.pool_size,
+        front={
+            "refusals": refusals,
+            "pages": pages(contract.source, contract.json),
+            "proxies": settings.proxies,
+            "on_shutdown": close,
+        },
+    )
+    return app

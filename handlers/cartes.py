@@ -1,0 +1,77 @@
+"""Operations of the tag `cartes`."""
+
+from sqlalchemy import Connection
+
+from handlers.views import (
+    Answer,
+    render_liste,
+    render_solde,
+    render_validite,
+    render_validite_membre,
+)
+from models.carte import find_carte, find_valid_carte, list_cartes
+from models.partenaire import Partenaire
+
+
+def get_solde_carte(
+    numero_carte: str,
+    wallet_id: str,
+    client_id: str,
+    *,
+    session: Connection,
+    partenaire: Partenaire,
+) -> Answer:
+    carte = find_carte(
+        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+    )
+    return render_solde(carte)
+
+
+def check_card_validity(
+    numero_carte: str,
+    wallet_id: str,
+    client_id: str,
+    *,
+    session: Connection,
+    partenaire: Partenaire,
+) -> Answer:
+    carte = find_valid_carte(
+        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+    )
+    return render_validite(carte)
+
+
+def check_card_validity_by_member(
+    numero_carte: str,
+    membre_id: str,
+    client_id: str,
+    *,
+    session: Connection,
+    partenaire: Partenaire,
+) -> Answer:
+    carte = find_valid_carte(
+        session, partenaire, numero_carte=numero_carte, membre_id=membre_id, client_id=client_id
+    )
+    return render_validite_membre(carte)
+
+
+def get_liste_cartes(
+    client_id: str,
+    wallet_id: str | None,
+    membre_id: str | None,
+    limite: int,
+    curseur: str | None,
+    *,
+    session: Connection,
+    partenaire: Partenaire,
+) -> Answer:
+    page = list_cartes(
+        session,
+        partenaire,
+        client_id=client_id,
+        wallet_id=wallet_id,
+        membre_id=membre_id,
+        limite=limite,
+        curseur=curseur,
+    )
+    return render_liste(page)

@@ -1,0 +1,270 @@
+"""From ASGI to Flask and back in one hop into a thread and one out.
+
+Connexion's FlaskApp bridges with a2wsgi, which crosses threads three times for each answer (start,
+body, end, each waited for) over a pool of ten threads that health checks share with slow handlers.
+It also re-inspects and re-decorates the handler on every request (apps/flask.py, FlaskOperation.fn).
+Here the body is read first, the operation runs whole in one thread, and its reply comes back whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import io
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import flask
+from connexion.apps.abstract import AbstractApp
+from connexion.apps.flask import FlaskApi
+from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
+from connexion.operations.abstract import AbstractOperation
+from starlette.types import Receive, Scope, Send
+
+from handlers.edge.call import CALL_KEY, Call, Reply, call_of
+from handlers.edge.contract import Contract, OperationContract
+from handlers.edge.errors import EdgeRefusal, accepts_json
+from handlers.edge.front import FrontMiddleware
+from handlers.edge.operation import OperationRunner
+from handlers.edge.resolver import HandlerResolver
+from handlers.edge.routing import CynodRoutingMiddleware
+
+MAX_BODY = 65_536
+"""Largest request body in bytes, refused before it is parsed."""
+
+MAX_WAITING = 2_000
+"""Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
+
+Runners = Mapping[str, OperationRunner]
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole: nobody to answer."""
+
+
+class CynodFlaskApi(FlaskApi):
+    """Registers each operation's runner as a Flask view, built once."""
+
+    def __init__(self, *args: Any, runners: Runners, **kwargs: Any) -> None:
+        self._runners = runners
+        super().__init__(*args, **kwargs)
+
+    def make_operation(self, operation: AbstractOperation) -> Callable[..., flask.Response]:
+        """Upstream decorates the handler here, again on every request; a runner needs no decorator."""
+        runner = self._runners[operation.operation_id]
+
+        def view(**_path_parameters: Any) -> flask.Response:
+            reply = runner(flask.request.environ[CALL_KEY])
+            response = flask.Response(
+                reply.body, reply.status, reply.headers, content_type="application/json"
+            )
+            response.headers["X-Code"] = reply.code
+            return response
+
+        view.__name__ = operation.operation_id
+        return view
+
+
+class FlaskBridge(SpecMiddleware):
+    """The innermost ASGI application: checks the HTTP of a request, then lets Flask serve it."""
+
+    def __init__(
+        self, import_name: str, *, contract: Contract, runners: Runners, threads: int
+    ) -> None:
+        self.app = flask.Flask(import_name, static_folder=None)
+        self.app.config.update(
+            PROPAGATE_EXCEPTIONS=True, TRAP_BAD_REQUEST_ERRORS=True, TRAP_HTTP_EXCEPTIONS=True
+        )
+        self._contract = contract
+        self._runners = runners
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="operation")
+        # Health and the catalogue never wait behind slow operations.
+        self._reserved = ThreadPoolExecutor(2, thread_name_prefix="reserve")
+        self._waiting = 0
+
+    def add_api(
+        self, specification: Any, *, name: str | None = None, **kwargs: Any
+    ) -> CynodFlaskApi:
+        """Register the contract's operations on Flask."""
+        api = CynodFlaskApi(specification, runners=self._runners, **kwargs)
+        self.app.register_blueprint(api.blueprint, **({"name": name} if name else {}))
+        return api
+
+    def close(self) -> None:
+        """Let running operations end."""
+        self._threads.shutdown(wait=True)
+        self._reserved.shutdown(wait=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
+        """Run the operation named by the routing; its reply is left in the call."""
+        call = call_of(scope)
+        operation_id = scope["extensions"].get(ROUTING_CONTEXT, {}).get("operation_id")
+        if operation_id is None:
+            raise EdgeRefusal("1003")
+        operation = call.operation = self._contract.operations[operation_id]
+        call.path_parameters = scope.get("path_params") or {}
+        _check_http(call, operation)
+        if operation.body is not None:
+            call.body = await _read_body(call, receive)
+        pool = self._reserved if operation.rate_class == "libre" else self._threads
+        if self._waiting >= MAX_WAITING:
+            raise EdgeRefusal("5001")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            call.reply = await loop.run_in_executor(pool, self._serve, call)
+        finally:
+            self._waiting -= 1
+
+    def _serve(self, call: Call) -> Reply:
+        """Run Flask for one call, in this thread, and collect what it answers."""
+        status = 500
+        headers: list[tuple[str, str]] = []
+
+        def start_response(line: str, pairs: list[tuple[str, str]], _exc: Any = None) -> Any:
+            nonlocal status, headers
+            status, headers = int(line[:3]), pairs
+
+        chunks = self.app.wsgi_app(_environ(call), start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        code = ""
+        kept = []
+        for name, value in headers:
+            if name == "X-Code":
+                code = value
+            elif name not in ("Content-Length", "Content-Type"):
+                kept.append((name, value))
+        return Reply(status, code, body, kept)
+
+
+def _check_http(call: Call, operation: OperationContract) -> None:
+    headers = call.headers
+    if not accepts_json(headers.get(b"accept")):
+        raise EdgeRefusal("1005")
+    if b"host" in call.repeated or b"content-length" in call.repeated:
+        raise EdgeRefusal("1002")
+    if operation.body is None:
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
+            raise EdgeRefusal("1002")
+        return
+    if b"content-type" in call.repeated or not _is_media_type(
+        headers.get(b"content-type", b""), operation.body.media_type
+    ):
+        raise EdgeRefusal("1007")
+    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+        raise EdgeRefusal("1007")
+
+
+def _is_media_type(content_type: bytes, expected: str) -> bool:
+    """Whether a Content-Type names the expected media type, in UTF-8 if it names a charset."""
+    media_type, *parameters = content_type.decode("latin-1").lower().split(";")
+    if media_type.strip() != expected:
+        return False
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            return False
+    return True
+
+
+async def _read_body(call: Call, receive: Receive) -> bytes:
+    declared = call.headers.get(b"content-length", b"0")
+    if not declared.isdigit() or len(declared) > 9 or int(declared) > MAX_BODY:
+        raise EdgeRefusal("1006")
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        if len(body) > MAX_BODY:
+            raise EdgeRefusal("1006")
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+    if len(body) > MAX_BODY:
+        raise EdgeRefusal("1006")
+    return body
+
+
+def _environ(call: Call) -> dict[str, Any]:
+    """The WSGI environment (PEP 3333) of a call."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": call.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": call.path.encode("utf-8").decode("latin-1"),
+        "QUERY_STRING": call.query.decode("latin-1"),
+        "SERVER_NAME": "cynod",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": call.address,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(call.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        CALL_KEY: call,
+    }
+    for name, value in call.headers.items():
+        key = name.decode("latin-1").upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = "HTTP_" + key
+        environ[key] = value.decode("latin-1")
+    environ["CONTENT_LENGTH"] = str(len(call.body))
+    return environ
+
+
+class CynodApp(AbstractApp):
+    """A Connexion application with our middlewares and our bridge to Flask.
+
+    Connexion's SecurityMiddleware, RequestValidationMiddleware and ResponseValidationMiddleware are
+    left out of the stack: the first would look tokens up on the event loop, the others rebuild
+    their validators on every request. OperationRunner does their work inside the one thread.
+    """
+
+    def __init__(
+        self,
+        import_name: str,
+        *,
+        contract: Contract,
+        resolver: HandlerResolver,
+        runners: Runners,
+        threads: int,
+        front: Mapping[str, Any],
+    ) -> None:
+        self._bridge = self._middleware_app = FlaskBridge(
+            import_name, contract=contract, runners=runners, threads=threads
+        )
+        super().__init__(
+            import_name,
+            middlewares=[
+                partial(FrontMiddleware, **front),
+                partial(CynodRoutingMiddleware, contract=contract),
+            ],
+            resolver=resolver,
+        )
+        self.app = self._bridge.app
+        # Connexion fills defaults into the document that it is given.
+        self.add_api(copy.deepcopy(contract.document))
+
+    def close(self) -> None:
+        """Let running operations end."""
+        self._bridge.close()
+
+    def add_url_rule(self, *_args: Any, **_kwargs: Any) -> None:
+        """Refused: every route comes from the contract."""
+        raise TypeError("routes come from openapi.yaml only")
+
+    def add_error_handler(self, *_args: Any, **_kwargs: Any) -> None:
+        """Refused: every error comes from the contract's catalogue."""
+        raise TypeError("errors come from the catalogue in openapi.yaml only")

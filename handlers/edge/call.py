@@ -1,0 +1,47 @@
+"""One HTTP call on its way through the edge, and the answer it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from handlers.edge.contract import OperationContract
+
+
+@dataclass(slots=True)
+class Call:
+    """What the front knows of a request. Written by one stage after the other, by one at a time."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    repeated: frozenset[bytes]
+    address: str
+    request_id: str
+    language: str
+    operation: OperationContract | None = None
+    path_parameters: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    partenaire: str | None = None
+    reply: Reply | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """A finished answer: HTTP status, catalogue code (or "200"), body bytes, extra headers."""
+
+    status: int
+    code: str
+    body: bytes
+    headers: list[tuple[str, str]]
+
+
+CALL_KEY = "cynod.call"
+"""Where the call rides: in the ASGI scope's extensions and in the WSGI environ."""
+
+
+def call_of(scope: Any) -> Call:
+    """The call of an ASGI scope."""
+    call: Call = scope["extensions"][CALL_KEY]
+    return call

@@ -1,0 +1,317 @@
+"""The contract, read once: operations, error catalogue, rate classes, and what is wrong with them.
+
+`load` refuses a contract that the server could not keep, with a sentence that says what to edit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from jsonschema.exceptions import ValidationError
+from openapi_spec_validator import OpenAPIV30SpecValidator
+
+METHODS = ("get", "put", "post", "delete", "patch")
+LANGUAGES = ("fr", "en")
+
+Json = dict[str, Any]
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class ContractError(Exception):
+    """The contract, or the code beside it, cannot be served. The text says what to edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One code of the error catalogue."""
+
+    code: str
+    nom: str
+    statut: int
+    message: Mapping[str, str]
+    conseil: Mapping[str, str]
+    reessayer: bool
+    debug_message: bool
+    oauth: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request body: its one media type and its schema."""
+
+    media_type: str
+    schema: Json
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContract:
+    """Everything the contract says of one operation, references resolved one level deep."""
+
+    operation_id: str
+    module: str
+    function: str
+    method: str
+    path: str
+    parameters: tuple[Json, ...]
+    body: Body | None
+    responses: Mapping[int, Json]
+    codes: frozenset[str]
+    message: Mapping[str, str] | None
+    rate_class: str
+    scopes: frozenset[str]
+    secured: bool
+    issues_tokens: bool
+    idempotent_on: str | None
+
+    @property
+    def writes(self) -> bool:
+        """Whether the operation may change something: every method but GET."""
+        return self.method != "get"
+
+    @property
+    def where(self) -> str:
+        """The operation's place in the file, for messages."""
+        return f"openapi.yaml, paths.{self.path}.{self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The whole contract: the file's bytes, its JSON reading, and what the server derives."""
+
+    source: bytes
+    json: bytes
+    document: Json
+    version: str
+    digest: str
+    catalogue: Mapping[str, CatalogueEntry]
+    operations: Mapping[str, OperationContract]
+    rate_classes: Mapping[str, str]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope a partner can hold."""
+        flows = self.document["components"]["securitySchemes"]["oauth2"]["flows"]
+        return frozenset(flows["clientCredentials"]["scopes"])
+
+    def resolve(self, node: Json) -> Json:
+        """The object that `node` is, or that its `$ref` designates."""
+        while "$ref" in node:
+            target: Any = self.document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part.replace("~1", "/").replace("~0", "~")]
+            node = target
+        return node
+
+
+def snake_case(name: str) -> str:
+    """`getSoldeCarte` -> `get_solde_carte`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def load(path: Path) -> Contract:
+    """Read and check the contract. Raises ContractError."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise ContractError(f"the contract {path} cannot be read: {error.strerror}.") from None
+    try:
+        document = yaml.load(source, Loader=_LOADER)  # noqa: S506 - a safe loader, the C one if there is
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise ContractError(
+            f"{path.name} is not YAML{line}: {getattr(error, 'problem', error)}."
+        ) from None
+    if not isinstance(document, dict):
+        raise ContractError(f"{path.name} is not an OpenAPI document.")
+    return build(document, source)
+
+
+def build(document: Json, source: bytes) -> Contract:
+    """Derive everything from a parsed contract. Raises ContractError."""
+    try:
+        OpenAPIV30SpecValidator(document).validate()
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.absolute_path) or "the root"
+        raise ContractError(
+            f"openapi.yaml is not valid OpenAPI 3.0 at {where}: {error.message[:300]}."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - the validator raises many kinds for one fault: the file
+        raise ContractError(f"openapi.yaml is not valid OpenAPI 3.0: {str(error)[:300]}.") from None
+    contract = Contract(
+        source=source,
+        json=orjson.dumps(document),
+        document=document,
+        version=document["info"]["version"],
+        digest=hashlib.sha256(source).hexdigest()[:12],
+        catalogue=_catalogue(document),
+        operations={},
+        rate_classes=_rate_classes(document),
+    )
+    operations: dict[str, OperationContract] = {}
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                operation = _operation(contract, path, method, item[method])
+                operations[operation.operation_id] = operation
+    object.__setattr__(contract, "operations", operations)
+    return contract
+
+
+def _catalogue(document: Json) -> dict[str, CatalogueEntry]:
+    entries: dict[str, CatalogueEntry] = {}
+    for number, raw in enumerate(document.get("x-catalogue-erreurs", [])):
+        where = f"openapi.yaml, x-catalogue-erreurs[{number}]"
+        try:
+            entry = CatalogueEntry(
+                code=raw["code"],
+                nom=raw["nom"],
+                statut=raw["statut"],
+                message={language: raw["message"][language] for language in LANGUAGES},
+                conseil={language: raw["conseil"][language] for language in LANGUAGES},
+                reessayer=raw["reessayer"],
+                debug_message="debugMessage" not in raw,
+                oauth=raw.get("oauth"),
+            )
+        except (KeyError, TypeError) as error:
+            raise ContractError(
+                f"{where} lacks {error}; give code, nom, statut, message, conseil (fr, en), reessayer."
+            ) from None
+        if entry.code in entries:
+            raise ContractError(f"{where}: code {entry.code} is already in the catalogue.")
+        entries[entry.code] = entry
+    return entries
+
+
+def _rate_classes(document: Json) -> dict[str, str]:
+    return dict(document.get("x-classes-debit", {}))
+
+
+def _operation(contract: Contract, path: str, method: str, raw: Json) -> OperationContract:
+    where = f"openapi.yaml, paths.{path}.{method}"
+    for key in ("operationId", "summary", "description", "tags", "security", "x-codes-erreur"):
+        if key not in raw:
+            raise ContractError(f"{where} lacks `{key}`; every operation declares it.")
+    operation_id = raw["operationId"]
+    if len(raw["tags"]) != 1:
+        raise ContractError(
+            f"{where} must have exactly one tag: it names the module of its handler."
+        )
+    tags = [tag["name"] for tag in contract.document.get("tags", [])]
+    if raw["tags"][0] not in tags:
+        raise ContractError(
+            f"{where} has the tag {raw['tags'][0]!r}, which the root list `tags` does not describe."
+        )
+    rate_class = raw.get("x-classe-debit")
+    if rate_class not in {*contract.rate_classes, "libre"}:
+        raise ContractError(
+            f"{where} has x-classe-debit {rate_class!r}; use `libre` or one of x-classes-debit."
+        )
+    parameters = tuple(
+        contract.resolve(node)
+        for node in [
+            *contract.document["paths"][path].get("parameters", []),
+            *raw.get("parameters", []),
+        ]
+    )
+    body = _body(contract, where, raw)
+    operation = OperationContract(
+        operation_id=operation_id,
+        module=snake_case(raw["tags"][0]),
+        function=snake_case(operation_id),
+        method=method,
+        path=path,
+        parameters=parameters,
+        body=body,
+        responses={
+            int(status): contract.resolve(node) for status, node in raw["responses"].items()
+        },
+        codes=frozenset(raw["x-codes-erreur"]),
+        message=raw.get("x-message-succes"),
+        rate_class=rate_class,
+        scopes=frozenset(scope for need in raw["security"] for scope in need.get("oauth2", [])),
+        secured=bool(raw["security"]) and {} not in raw["security"],
+        issues_tokens=path == _token_path(contract.document),
+        idempotent_on=raw.get("x-idempotence"),
+    )
+    for problem in _problems(contract, operation):
+        raise ContractError(f"{where}: {problem}")
+    return operation
+
+
+def _body(contract: Contract, where: str, raw: Json) -> Body | None:
+    if "requestBody" not in raw:
+        return None
+    node = contract.resolve(raw["requestBody"])
+    if len(node["content"]) != 1:
+        raise ContractError(f"{where}: requestBody must have exactly one media type.")
+    ((media_type, content),) = node["content"].items()
+    return Body(media_type, content["schema"], bool(node.get("required")))
+
+
+def _token_path(document: Json) -> str | None:
+    for scheme in document.get("components", {}).get("securitySchemes", {}).values():
+        flow = scheme.get("flows", {}).get("clientCredentials")
+        if flow:
+            return str(flow["tokenUrl"])
+    return None
+
+
+def _problems(contract: Contract, operation: OperationContract) -> Iterator[str]:
+    if 200 not in operation.responses:
+        yield "it declares no response 200."
+    yield from _code_problems(contract, operation)
+    for status, response in operation.responses.items():
+        for media_type, content in response.get("content", {}).items():
+            if not content.get("examples"):
+                yield f"response {status} {media_type} has no examples."
+    if operation.body is not None:
+        yield from _body_problems(contract, operation)
+    for parameter in operation.parameters:
+        if parameter["in"] not in ("query", "path"):
+            yield f"parameter {parameter['name']} is in {parameter['in']}; query and path are served."
+    if operation.secured and not operation.scopes:
+        yield "security names no oauth2 scope; every secured operation needs one."
+
+
+def _code_problems(contract: Contract, operation: OperationContract) -> Iterator[str]:
+    unknown = sorted(operation.codes - contract.catalogue.keys())
+    if unknown:
+        yield f"x-codes-erreur lists {', '.join(unknown)}, which x-catalogue-erreurs does not have."
+        return
+    by_status: dict[int, set[str]] = {}
+    for code in operation.codes:
+        by_status.setdefault(contract.catalogue[code].statut, set()).add(code)
+    for status, codes in by_status.items():
+        if status not in operation.responses:
+            yield f"code {min(codes)} is answered with HTTP {status}, which its responses lack."
+    for status, response in operation.responses.items():
+        carried, listed = set(response.get("x-codes-erreur", [])), by_status.get(status, set())
+        if status != 200 and carried != listed:
+            yield (
+                f"response {status} carries the codes {sorted(carried)}, but x-codes-erreur lists "
+                f"{sorted(listed)} of that status."
+            )
+
+
+def _body_problems(contract: Contract, operation: OperationContract) -> Iterator[str]:
+    body = operation.body
+    assert body is not None
+    schema = contract.resolve(body.schema)
+    if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
+        yield "its request body must be an object with additionalProperties: false."
+    for name, node in schema.get("properties", {}).items():
+        code = node.get("x-code-erreur")
+        if code is not None and code not in operation.codes:
+            yield f"field {name} answers code {code}, which x-codes-erreur does not list."
+    if operation.idempotent_on and operation.idempotent_on not in schema.get("required", []):
+        yield f"x-idempotence names {operation.idempotent_on}, which is not a required field."

@@ -1,0 +1,160 @@
+"""The outermost ASGI layer: request id, documentation pages, errors, headers, one log line a call."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from handlers.edge.call import CALL_KEY, Call, Reply
+from handlers.edge.docs import Page
+from handlers.edge.errors import EdgeRefusal, choose_language
+from handlers.edge.logs import scrub
+from handlers.edge.operation import Refusals
+from handlers.edge.security import client_address
+from handlers.settings import Network
+
+MAX_QUERY = 8_192
+MAX_HEADERS = 32_768
+MAX_HEADER_COUNT = 100
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class FrontMiddleware:
+    """Wraps everything. Whatever is raised below leaves as a declared refusal of the catalogue."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        refusals: Refusals,
+        pages: Mapping[str, Page],
+        proxies: tuple[Network, ...],
+        on_shutdown: Callable[[], None],
+    ) -> None:
+        self.app = app
+        self._refusals = refusals
+        self._pages = pages
+        self._proxies = proxies
+        self._on_shutdown = on_shutdown
+        self._log = structlog.get_logger("cynod.acces")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        started = time.perf_counter()
+        call = self._open(scope)
+        try:
+            _check_size(scope)
+            page = self._pages.get(call.path)
+            if page is not None:
+                reply = _serve_page(call, page)
+            else:
+                await self.app(scope, receive, send)
+                assert call.reply is not None, "the bridge leaves a reply or raises"
+                reply = call.reply
+        except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
+            reply = self._refusals.reply(error, call)
+        await _send(send, call, reply)
+        self._write_log(call, reply, started)
+
+    def _open(self, scope: Scope) -> Call:
+        headers: dict[bytes, bytes] = {}
+        repeated: set[bytes] = set()
+        forwarded_for: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                forwarded_for.append(value)
+            if name in headers:
+                repeated.add(name)
+            headers[name] = (
+                headers[name] + b"," + value if name == b"accept" and name in headers else value
+            )
+        request_id = headers.get(b"x-request-id", b"")
+        if b"x-request-id" in repeated or not _REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(16).encode()
+        client = scope.get("client")
+        call = Call(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"],
+            headers=headers,
+            repeated=frozenset(repeated),
+            address=client_address(client[0] if client else "", forwarded_for, self._proxies),
+            request_id=request_id.decode("ascii"),
+            language=choose_language(headers.get(b"accept-language")),
+        )
+        scope["extensions"] = {**scope.get("extensions", {}), CALL_KEY: call}
+        return call
+
+    def _write_log(self, call: Call, reply: Reply, started: float) -> None:
+        self._log.info(
+            "requete",
+            request_id=call.request_id,
+            methode=call.method if call.method.isalpha() else "?",
+            chemin=call.operation.path if call.operation else scrub(call.path[:100]),
+            operation=call.operation.operation_id if call.operation else None,
+            partenaire=call.partenaire,
+            statut=reply.status,
+            code=reply.code,
+            duree_ms=round((time.perf_counter() - started) * 1000, 2),
+        )
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message: Message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self._on_shutdown()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _check_size(scope: Scope) -> None:
+    headers = scope["headers"]
+    if (
+        len(scope["query_string"]) > MAX_QUERY
+        or len(headers) > MAX_HEADER_COUNT
+        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
+    ):
+        raise EdgeRefusal("1002")
+
+
+def _serve_page(call: Call, page: Page) -> Reply:
+    if call.method not in ("GET", "HEAD"):
+        raise EdgeRefusal("1004", headers={"Allow": "GET, HEAD"})
+    headers = [(name.decode(), value.decode()) for name, value in page.headers]
+    etag = next((value for name, value in headers if name == "etag"), None)
+    if etag is not None and call.headers.get(b"if-none-match", b"").decode("latin-1") == etag:
+        return Reply(304, "304", b"", headers)
+    return Reply(200, "200", page.body, headers)
+
+
+_DEFAULTS = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+async def _send(send: Send, call: Call, reply: Reply) -> None:
+    headers = [
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-request-id", call.request_id.encode("ascii")),
+    ]
+    names: set[bytes] = set()
+    for name, value in reply.headers:
+        lower = name.lower().encode("ascii")
+        names.add(lower)
+        headers.append((lower, value.encode("latin-1")))
+    headers += [pair for pair in _DEFAULTS if pair[0] not in names]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,79 @@
+"""Structured logs: JSON lines, or readable ones on a terminal, with everything secret scrubbed."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+from handlers.settings import Settings
+
+_CARD = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})[0-9]{2,9}([0-9]{4})(?![0-9A-Za-z])")
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}")
+_NAMED_SECRET = re.compile(
+    r"(?i)(client_secret|access_token|consumer_secret|password)([\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
+)
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]+:)[^@\s]+@")
+
+
+def scrub(text: str) -> str:
+    """The text with card numbers as first six and last four digits, and without secrets."""
+    text = _CARD.sub(r"\1******\2", text)
+    text = _CREDENTIALS.sub(r"\1\2***", text)
+    text = _NAMED_SECRET.sub(r"\1\2***", text)
+    return _URL_PASSWORD.sub(r"\1***@", text)
+
+
+def _scrub_rendered(_logger: Any, _name: str, rendered: str) -> str:
+    return scrub(rendered)
+
+
+def _json(event: dict[str, Any], **_options: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send every log of the process, ours and the libraries', to stderr through the scrubber."""
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    level = getattr(logging, settings.log_level.upper())
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    scrub_rendered: Any = _scrub_rendered
+    renderer: Any = (
+        structlog.processors.JSONRenderer(serializer=_json)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, renderer, scrub_rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _ScrubbingFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    # Server life-cycle messages are ours to tell; only its faults are passed on.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logging.captureWarnings(capture=True)
+
+
+class _ScrubbingFormatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return scrub(super().format(record))

@@ -1,0 +1,212 @@
+"""The one wrapper around every operation: the way of a request from route to answer.
+
+security -> parameters and body against the contract -> handler -> render -> answer against the
+contract -> commit -> reply. A refusal or an answer off contract rolls back; nobody else commits.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Connection
+
+from handlers.edge.call import Call, Reply
+from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
+from handlers.edge.contract import Contract, OperationContract
+from handlers.edge.errors import EdgeRefusal, Envelopes
+from handlers.edge.limits import RateLimits
+from handlers.edge.resolver import Handler
+from handlers.edge.security import (
+    CHALLENGE,
+    CHALLENGE_CLIENT,
+    CHALLENGE_INVALID,
+    Security,
+)
+from handlers.settings import Settings
+from handlers.views import Answer
+from models.db import Database, is_unavailable
+from models.errors import Refusal, ServiceIndisponible
+from models.partenaire import Partenaire
+
+RETRY_AFTER_S = 2
+"""Seconds that a 503 asks to wait: long enough for a restart of the database to be under way."""
+
+
+class OffContract(Exception):
+    """An answer or a refusal that the contract does not declare: a fault of ours, never sent."""
+
+
+class Refusals:
+    """Turns an exception into the operation's declared refusal."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._envelopes = Envelopes(contract)
+        self._log = structlog.get_logger("cynod")
+
+    def reply(self, error: BaseException, call: Call) -> Reply:
+        """The refusal that `error` stands for: its own, 5001 for a database away, else 9999."""
+        refusal = self._refusal(error, call)
+        operation = call.operation
+        if operation is not None and refusal.code not in operation.codes:
+            self._log.error(
+                "refus hors contrat",
+                operation=operation.operation_id,
+                code=refusal.code,
+                request_id=call.request_id,
+            )
+            refusal = EdgeRefusal("9999")
+        issues_tokens = operation is not None and operation.issues_tokens
+        status, body = self._envelopes.render(refusal, call.language, oauth=issues_tokens)
+        headers = list(getattr(refusal, "headers", {}).items())
+        if status == 401:
+            headers.append(("WWW-Authenticate", _challenge(refusal.code, call)))
+        elif status == 503:
+            headers.append(("Retry-After", str(RETRY_AFTER_S)))
+        return Reply(status, refusal.code, orjson.dumps(body), headers)
+
+    def _refusal(self, error: BaseException, call: Call) -> Refusal:
+        if isinstance(error, Refusal):
+            return error
+        operation_id = call.operation.operation_id if call.operation else None
+        if is_unavailable(error):
+            self._log.warning(
+                "base indisponible",
+                operation=operation_id,
+                request_id=call.request_id,
+                cause=f"{type(error).__name__}: {error}"[:300],
+            )
+            return ServiceIndisponible()
+        self._log.error(
+            "erreur système",
+            operation=operation_id,
+            request_id=call.request_id,
+            exc_info=(type(error), error, error.__traceback__),
+        )
+        return EdgeRefusal("9999")
+
+
+def _challenge(code: str, call: Call) -> str:
+    if code == "2101":
+        return CHALLENGE_CLIENT
+    bearer = call.headers.get(b"authorization", b"")[:7].lower() == b"bearer "
+    return CHALLENGE_INVALID if bearer else CHALLENGE
+
+
+class OperationRunner:
+    """Runs one operation of the contract; everything it needs is built at start."""
+
+    def __init__(
+        self,
+        operation: OperationContract,
+        handler: Handler,
+        *,
+        contract: Contract,
+        settings: Settings,
+        database: Database,
+        security: Security,
+        limits: RateLimits,
+        refusals: Refusals,
+    ) -> None:
+        self.operation = operation
+        self._handler = handler
+        self._database = database
+        self._security = security
+        self._limits = limits
+        self._refusals = refusals
+        self._check_parameters = ParameterCheck(contract, operation)
+        self._check_body = BodyCheck(contract, operation.body) if operation.body else None
+        self._check_answer = AnswerCheck(contract, operation)
+        wanted = {
+            p.name
+            for p in inspect.signature(handler).parameters.values()
+            if p.kind is p.KEYWORD_ONLY
+        }
+        self._wants_session = "session" in wanted
+        self._wants_partenaire = "partenaire" in wanted
+        offered = {"settings": settings, "contract": contract}
+        self._constants = {name: value for name, value in offered.items() if name in wanted}
+
+    def __call__(self, call: Call) -> Reply:
+        """Answer the call. Never raises: whatever goes wrong becomes a declared refusal."""
+        try:
+            return self._run(call)
+        except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
+            return self._refusals.reply(error, call)
+
+    def _run(self, call: Call) -> Reply:
+        operation = self.operation
+        if operation.issues_tokens:
+            self._limits.count(operation.rate_class, call.address)
+            arguments = self._check(call)
+            with self._database.reading() as session:
+                partenaire = self._security.authenticate_client(
+                    session, arguments["corps"], _authorization(call), call.address
+                )
+            call.partenaire = partenaire.consumer_key
+            with self._database.transaction() as session:
+                return self._execute(call, arguments, session, partenaire)
+        if not operation.secured:
+            arguments = self._check(call)
+            if not self._wants_session:
+                return self._execute(call, arguments, None, None)
+            with self._database.reading() as session:
+                return self._execute(call, arguments, session, None)
+        with self._database.reading() as session:
+            partenaire = self._security.authenticate(
+                session, operation, _authorization(call), call.address
+            )
+            call.partenaire = partenaire.consumer_key
+            self._limits.count(operation.rate_class, partenaire.consumer_key)
+            arguments = self._check(call)
+            if not operation.writes:
+                return self._execute(call, arguments, session, partenaire)
+        with self._database.transaction() as session:
+            return self._execute(call, arguments, session, partenaire)
+
+    def _check(self, call: Call) -> dict[str, Any]:
+        arguments = self._check_parameters(call.query, call.path_parameters)
+        if self._check_body is not None:
+            arguments["corps"] = self._check_body(call.body)
+        return arguments
+
+    def _execute(
+        self,
+        call: Call,
+        arguments: dict[str, Any],
+        session: Connection | None,
+        partenaire: Partenaire | None,
+    ) -> Reply:
+        if self._wants_session:
+            arguments["session"] = session
+        if self._wants_partenaire:
+            arguments["partenaire"] = partenaire
+        answer: Answer = self._handler(**arguments, **self._constants)
+        body = self._envelope(answer, call.language)
+        if not self._check_answer.fits(200, body):
+            raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
+        headers = [("Idempotent-Replayed", "true")] if answer.replayed else []
+        return Reply(200, "200", orjson.dumps(body), headers)
+
+    def _envelope(self, answer: Answer, language: str) -> dict[str, Any]:
+        template = self.operation.message
+        body: dict[str, Any] = {}
+        if template is not None:
+            source: Mapping[str, Any] = answer.data[0] if answer.data else answer.fields
+            body["success"] = True
+            body["code"] = 200
+            body["message"] = template[language].format_map(source)
+        if answer.data is not None:
+            body["data"] = answer.data
+        body.update(answer.fields)
+        return body
+
+
+def _authorization(call: Call) -> bytes | None:
+    """The Authorization header; a repeated one is as good as a wrong one."""
+    if b"authorization" in call.repeated:
+        return b""
+    return call.headers.get(b"authorization")

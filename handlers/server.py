@@ -1,0 +1,193 @@
+"""`cynod serve`: start-up with clear sentences, uvicorn as we need it, an orderly end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import orjson
+import structlog
+import uvicorn
+from sqlalchemy.exc import DBAPIError
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from handlers.app import create_app, open_database
+from handlers.edge.contract import Contract, ContractError, load
+from handlers.edge.errors import EdgeRefusal, Envelopes
+from handlers.edge.logs import configure_logs
+from handlers.settings import Settings, SettingsError, read_settings
+from models import migrate
+from models.db import Database, DatabaseUrlError
+from models.demo import seed_demo
+from models.partenaire import database_holds_anything
+
+BACKLOG = 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which answers bytes that are no HTTP with the contract's envelope."""
+
+    malformed = b""
+
+    def send_400_response(self, _msg: str) -> None:
+        """Answer 400 with the envelope, then close. Upstream sends a plain text."""
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            b"cache-control: no-store\r\nx-request-id: %s\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%s"
+            % (os.urandom(16).hex().encode(), len(self.malformed), self.malformed)
+        )
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends with exit code 0 after SIGINT or SIGTERM."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Upstream raises the captured signal again after the shutdown, so that the process dies of
+        it; an orderly end is a success here."""
+        previous = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _application() -> Any:
+    """The application of one worker process, from the environment that the parent prepared."""
+    settings = read_settings()
+    configure_logs(settings)
+    contract = load(settings.contract)
+    teach_protocol(contract)
+    return create_app(settings, contract=contract)
+
+
+def teach_protocol(contract: Contract) -> None:
+    _, body = Envelopes(contract).render(EdgeRefusal("1002"), "fr")
+    Protocol.malformed = orjson.dumps(body)
+
+
+def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM. The exit code: 0 after an orderly end, 1 when it cannot start."""
+    configure_logs(settings)
+    try:
+        contract = load(settings.contract)
+        app = create_app(settings, contract=contract)  # refuses whatever is wrong, before listening
+        seeded = _prepare_database(settings, contract, demo=demo)
+        listener = _listen(settings)
+    except (ContractError, SettingsError, DatabaseUrlError, StartupError) as error:
+        click.echo(f"cynod: {error}", err=True)
+        return 1
+    _announce(settings, listener, demo=demo and not settings.is_production, seeded=seeded)
+    teach_protocol(contract)
+    config = Config(
+        app if workers == 1 else "handlers.server:_application",
+        factory=workers > 1,
+        workers=workers,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=settings.arret_s,
+    )
+    if workers == 1:
+        Server(config).run(sockets=[listener])
+    else:
+        app.close()
+        _serve_with_workers(config, listener)
+    return 0
+
+
+def _serve_with_workers(config: Config, listener: socket.socket) -> None:
+    Multiprocess(config, sockets=[listener]).run()
+
+
+class StartupError(Exception):
+    """The server cannot start; the text is one sentence."""
+
+
+def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> bool:
+    """Migrate and seed for `--demo`, else require a migrated database. True when it was seeded."""
+    database = open_database(settings)
+    try:
+        with database.transaction() as session:
+            new = migrate.is_empty(session)
+        if demo or (new and database.dialect == "sqlite"):
+            migrate.upgrade(database)
+        with database.reading() as session:
+            if not migrate.is_current(session):
+                raise StartupError(
+                    "the database is not at the migration this version expects; run `cynod migrate`."
+                )
+        if not demo or settings.is_production:
+            return False
+        with database.transaction() as session:
+            if database_holds_anything(session):
+                return False
+            seed_demo(session, scopes=sorted(contract.scopes), pepper=settings.pepper)
+        return True
+    except (DBAPIError, OSError) as error:
+        raise StartupError(describe_database_error(database, error)) from None
+    finally:
+        database.close()
+
+
+def describe_database_error(database: Database, error: Exception) -> str:
+    """One sentence for a database that cannot be used: which one, why, without its password."""
+    cause = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
+    shown = database.url.render_as_string(hide_password=True)
+    return f"the database {shown} cannot be used: {cause}."
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"cannot listen on {settings.host}:{settings.port}: {(error.strerror or str(error)).lower()}."
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _announce(settings: Settings, listener: socket.socket, *, demo: bool, seeded: bool) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    lines = [
+        f"CYNOD API: http://{shown}:{port}",
+        f"Documentation: http://{shown}:{port}/ui",
+        f"Contract: http://{shown}:{port}/openapi.yaml",
+    ]
+    if demo:
+        note = " (seeded now)" if seeded else ""
+        lines.append(f"Demo credentials: demo-partenaire / demo-secret{note}")
+    lines.append("Stop with Ctrl-C.")
+    click.echo("\n".join(lines))
+    if settings.is_production and not settings.pepper:
+        structlog.get_logger("cynod").warning(
+            "CYNOD_PEPPER is not set: stored hashes of secrets have no key of this deployment"
+        )

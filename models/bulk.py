@@ -1,0 +1,98 @@
+"""Many rows at once: ids taken ahead, one COPY or one executemany, one look-up per batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Connection,
+    FromClause,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError
+
+
+def take_ids(session: Connection, column: Column[int], count: int) -> list[int]:
+    """`count` ids for new rows of the column's table, in growing order.
+
+    Nobody else is given them: PostgreSQL's sequence gives each once, and a SQLite transaction has
+    the write lock from its start.
+    """
+    table = column.table.name
+    if session.dialect.name == "postgresql":
+        statement = text(
+            "SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)"
+        )
+        values = {"table": table, "column": column.name, "count": count}
+        return sorted(session.scalars(statement, values))
+    last = session.scalar(select(func.coalesce(func.max(column), 0))) or 0
+    return list(range(last + 1, last + 1 + count))
+
+
+def insert_rows(
+    session: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert rows of the given columns. PostgreSQL receives them by COPY, several times faster."""
+    if session.dialect.name == "postgresql":
+        _copy_rows(session, table, columns, rows)
+        return
+    values = [dict(zip(columns, row, strict=True)) for row in rows]
+    if values:
+        session.execute(insert(table), values)
+
+
+def _copy_rows(
+    session: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    quote = session.dialect.identifier_preparer.quote
+    statement = f"COPY {quote(table.name)} ({', '.join(map(quote, columns))}) FROM STDIN"
+    driver: Any = session.connection.driver_connection
+    errors: Any = session.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except errors as error:
+        # COPY has no SQLAlchemy statement: its errors are given the form that all others have.
+        raise DBAPIError.instance(
+            statement,
+            None,
+            error,
+            errors,
+            hide_parameters=True,
+            connection_invalidated=bool(driver.closed),
+            dialect=session.dialect,
+        ) from error
+
+
+def keys_table(session: Connection, names: Sequence[str]) -> FromClause:
+    """A table of keys (texts) to join with, whose content is `keys_values` of the same names."""
+    if session.dialect.name == "postgresql":
+        arrays = [bindparam(f"keys_{name}", type_=ARRAY(String)) for name in names]
+        return func.unnest(*arrays).table_valued(*names, name="keys").render_derived()
+    parts = func.json_each(bindparam("keys")).table_valued("value", name="parts")
+    return select(
+        *(
+            func.json_extract(parts.c.value, f"$[{position}]").label(name)
+            for position, name in enumerate(names)
+        )
+    ).subquery("keys")
+
+
+def keys_values(
+    session: Connection, names: Sequence[str], keys: Sequence[tuple[str, ...]]
+) -> dict[str, Any]:
+    """The parameters of a statement that reads `keys_table`."""
+    if session.dialect.name == "postgresql":
+        return {f"keys_{name}": [key[at] for key in keys] for at, name in enumerate(names)}
+    return {"keys": json.dumps(keys)}

@@ -1,0 +1,319 @@
+"""A carte: the prepaid card, its holder, its state. Its solde is written by the journal alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    select,
+)
+
+from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
+from models.errors import (
+    CarteAnnulee,
+    CarteEnOpposition,
+    CarteExpiree,
+    ParametreInvalide,
+    UtilisateurInconnu,
+)
+from models.membre import membres
+from models.partenaire import Partenaire, acces
+
+ACTIVE, OPPOSITION, ANNULEE = "ACTIVE", "OPPOSITION", "ANNULEE"
+"""Statuts of a card. Expired is not one: the day of validity says it."""
+
+cartes = Table(
+    "cartes",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("numero_carte", String(19), nullable=False, unique=True),
+    Column("client_id", String(32), nullable=False),
+    Column("membre_id", String(32), nullable=False),
+    Column("compte_id", BigInteger, nullable=False, unique=True),
+    Column("fin_validite", Date, nullable=False),
+    Column("statut", String(16), nullable=False),
+    Column("unite", String(8), nullable=False),
+    Column("solde", BigInteger, nullable=False, server_default="0"),
+    Column("version", BigInteger, nullable=False, server_default="0"),
+    Column("date_solde", Instant, nullable=False),
+    ForeignKeyConstraint(["client_id", "membre_id"], ["membres.client_id", "membres.membre_id"]),
+    ForeignKeyConstraint(["compte_id", "unite"], ["comptes.id", "comptes.unite"]),
+    CheckConstraint("solde >= 0", name="solde_positif"),
+    CheckConstraint(f"solde <= {SOLDE_MAXIMAL}", name="solde_maximal"),
+    CheckConstraint("version >= 0", name="version_positive"),
+    CheckConstraint("statut IN ('ACTIVE', 'OPPOSITION', 'ANNULEE')", name="statut_connu"),
+    Index(None, "client_id", "id"),
+    Index(None, "client_id", "membre_id", "id"),
+)
+
+
+def check_usable(statut: str, fin_validite: date) -> None:
+    """Raise CarteAnnulee, CarteEnOpposition or CarteExpiree when the card may not be used today.
+
+    A card is good until its last day included.
+    """
+    if statut == ANNULEE:
+        raise CarteAnnulee
+    if statut == OPPOSITION:
+        raise CarteEnOpposition
+    if fin_validite < today():
+        raise CarteExpiree
+
+
+class Carte(NamedTuple):
+    """A card as money sees it. `solde` in units of `unite`, at `date_solde`."""
+
+    id: int
+    numero_carte: str
+    compte_id: int
+    unite: str
+    statut: str
+    fin_validite: date
+    solde: int
+    date_solde: datetime
+
+
+class CarteDuPorteur(NamedTuple):
+    """A card and its holder. Unknown texts are empty, an unknown date is None."""
+
+    numero_carte: str
+    membre_id: str
+    statut: str
+    fin_validite: date
+    nom: str
+    prenom: str
+    email: str
+    telephone: str
+    numero_piece: str
+    date_naissance: date | None
+
+
+class CarteListee(NamedTuple):
+    """A line of the card list. `id` orders the list and never leaves the server in clear."""
+
+    id: int
+    numero_carte: str
+    membre_id: str
+    prenom: str
+    nom: str
+    statut: str
+    fin_validite: date
+    solde: int
+    unite: str
+
+
+class Page(NamedTuple):
+    """A page of the card list and the cursor of the next one, None at the end."""
+
+    cartes: list[CarteListee]
+    curseur_suivant: str | None
+
+
+# The partner's right is part of the look-up: a card of somebody else's client and a card that does
+# not exist are the same absence, found by the same statement.
+_OF_PARTENAIRE = and_(
+    cartes.c.numero_carte == bindparam("numero_carte"),
+    cartes.c.client_id == bindparam("client_id"),
+    acces.c.client_id == cartes.c.client_id,
+    acces.c.partenaire_id == bindparam("partenaire_id"),
+    membres.c.client_id == cartes.c.client_id,
+    membres.c.membre_id == cartes.c.membre_id,
+)
+
+_FIND = select(
+    cartes.c.id,
+    cartes.c.numero_carte,
+    cartes.c.compte_id,
+    cartes.c.unite,
+    cartes.c.statut,
+    cartes.c.fin_validite,
+    cartes.c.solde,
+    cartes.c.date_solde,
+).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))
+
+_FIND_PORTEUR = select(
+    cartes.c.numero_carte,
+    cartes.c.membre_id,
+    cartes.c.statut,
+    cartes.c.fin_validite,
+    membres.c.nom,
+    membres.c.prenom,
+    membres.c.email,
+    membres.c.telephone,
+    membres.c.numero_piece,
+    membres.c.date_naissance,
+).where(_OF_PARTENAIRE)
+_FIND_BY_WALLET = _FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id"))
+_FIND_BY_MEMBRE = _FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id"))
+
+
+def find_carte(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    numero_carte: str,
+    wallet_id: str,
+    client_id: str,
+) -> Carte:
+    """The card of this number, whose holder has this phone, at this client of the partner.
+
+    Raises UtilisateurInconnu when there is none, whichever of the three does not match.
+    """
+    row = session.execute(
+        _FIND,
+        {
+            "numero_carte": numero_carte,
+            "wallet_id": wallet_id,
+            "client_id": client_id,
+            "partenaire_id": partenaire.id,
+        },
+    ).first()
+    if row is None:
+        raise UtilisateurInconnu
+    return Carte(*row)
+
+
+def find_valid_carte(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    numero_carte: str,
+    client_id: str,
+    wallet_id: str | None = None,
+    membre_id: str | None = None,
+) -> CarteDuPorteur:
+    """The card and its holder, named by phone (`wallet_id`) or by `membre_id`, usable today.
+
+    Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
+    """
+    row = session.execute(
+        _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE,
+        {
+            "numero_carte": numero_carte,
+            "client_id": client_id,
+            "partenaire_id": partenaire.id,
+            **({"wallet_id": wallet_id} if membre_id is None else {"membre_id": membre_id}),
+        },
+    ).first()
+    if row is None:
+        raise UtilisateurInconnu
+    carte = CarteDuPorteur._make(row)
+    check_usable(carte.statut, carte.fin_validite)
+    return carte
+
+
+_LIST = (
+    select(
+        cartes.c.id,
+        cartes.c.numero_carte,
+        cartes.c.membre_id,
+        membres.c.prenom,
+        membres.c.nom,
+        cartes.c.statut,
+        cartes.c.fin_validite,
+        cartes.c.solde,
+        cartes.c.unite,
+    )
+    .where(
+        cartes.c.client_id == bindparam("client_id"),
+        cartes.c.id > bindparam("apres"),
+        membres.c.client_id == cartes.c.client_id,
+        membres.c.membre_id == cartes.c.membre_id,
+    )
+    .order_by(cartes.c.id)
+    .limit(bindparam("nombre"))
+)
+
+
+def list_cartes(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    client_id: str,
+    wallet_id: str | None,
+    membre_id: str | None,
+    limite: int,
+    curseur: str | None,
+) -> Page:
+    """A page of a client's cards, or of one of its members', in the order of their creation.
+
+    Raises UtilisateurInconnu when the client is not the partner's or the member does not exist,
+    ParametreInvalide for a cursor that this API did not give.
+    """
+    apres = 0 if curseur is None else _decode_curseur(curseur)
+    _check_list_scope(session, partenaire, client_id, wallet_id, membre_id)
+    statement = _LIST
+    if wallet_id is not None:
+        statement = statement.where(membres.c.wallet_id == bindparam("wallet_id"))
+    if membre_id is not None:
+        statement = statement.where(cartes.c.membre_id == bindparam("membre_id"))
+    values = {
+        "client_id": client_id,
+        "apres": apres,
+        "nombre": limite + 1,
+        "wallet_id": wallet_id,
+        "membre_id": membre_id,
+    }
+    rows = [CarteListee(*row) for row in session.execute(statement, values)]
+    page = rows[:limite]
+    return Page(page, _encode_curseur(page[-1].id) if len(rows) > limite else None)
+
+
+def _check_list_scope(
+    session: Connection,
+    partenaire: Partenaire,
+    client_id: str,
+    wallet_id: str | None,
+    membre_id: str | None,
+) -> None:
+    allowed = exists().where(
+        acces.c.partenaire_id == bindparam("partenaire_id"),
+        acces.c.client_id == bindparam("client_id"),
+    )
+    if wallet_id is not None or membre_id is not None:
+        known = exists().where(membres.c.client_id == bindparam("client_id"))
+        if wallet_id is not None:
+            known = known.where(membres.c.wallet_id == bindparam("wallet_id"))
+        if membre_id is not None:
+            known = known.where(membres.c.membre_id == bindparam("membre_id"))
+        statement = select(allowed & known)
+    else:
+        statement = select(allowed)
+    values = {
+        "partenaire_id": partenaire.id,
+        "client_id": client_id,
+        "wallet_id": wallet_id,
+        "membre_id": membre_id,
+    }
+    if not session.scalar(statement, values):
+        raise UtilisateurInconnu
+
+
+def _encode_curseur(position: int) -> str:
+    return base64.urlsafe_b64encode(b"1:%d" % position).rstrip(b"=").decode("ascii")
+
+
+def _decode_curseur(curseur: str) -> int:
+    try:
+        decoded = base64.urlsafe_b64decode(curseur + "=" * (-len(curseur) % 4)).decode("ascii")
+        version, _, position = decoded.partition(":")
+        if version == "1" and position.isdecimal() and _encode_curseur(int(position)) == curseur:
+            return min(int(position), 2**62)
+    except (binascii.Error, UnicodeDecodeError):
+        pass
+    raise ParametreInvalide("curseur")

@@ -1,0 +1,197 @@
+"""Engine and transactions for a database URL: SQLite (embedded) or PostgreSQL (production)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+
+WAL_SAFE = (3, 51, 3)
+"""SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at
+the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3."""
+
+
+class DatabaseUrlError(ValueError):
+    """The database URL is not one this product serves."""
+
+
+def sqlite_module() -> ModuleType:
+    """The SQLite driver: pysqlite3 bundles a current library, Python's own may link an old one."""
+    try:
+        bundled = importlib.import_module("pysqlite3.dbapi2")
+    except ImportError:
+        return sqlite3
+    return bundled if bundled.sqlite_version_info > sqlite3.sqlite_version_info else sqlite3
+
+
+class Database:
+    """One database: its engine and the only way to a transaction.
+
+    `pool_size` bounds the connections of this process; `attente_s` bounds the wait for one, for a
+    lock and for a statement.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, attente_s: int = 10) -> None:
+        self.url = _checked_url(url)
+        self.dialect = self.url.get_backend_name()
+        make = _sqlite_engine if self.dialect == "sqlite" else _postgresql_engine
+        self.engine: Engine = make(self.url, pool_size, attente_s)
+        # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
+        self._reading: Engine = (
+            self.engine.execution_options(cynod_lecture=True)
+            if self.dialect == "sqlite"
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for statements that write nothing."""
+        with self._reading.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises.
+
+        A COMMIT that fails is followed by a ROLLBACK on the driver's own connection: SQLAlchemy
+        takes its transaction for ended and sends none, and on SQLite the next user of the
+        connection would then commit the dead work.
+        """
+        with self.engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                yield connection
+                transaction.commit()
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    transaction.rollback()
+                _roll_back_driver(connection)
+                raise
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+
+def _roll_back_driver(connection: Connection) -> None:
+    try:
+        driver = connection.connection.dbapi_connection
+        if driver is not None:
+            driver.rollback()
+    except Exception:  # noqa: BLE001 - a connection that cannot roll back must not be reused
+        with contextlib.suppress(Exception):
+            connection.invalidate()
+
+
+def _checked_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise DatabaseUrlError(
+            "not a database URL; expected sqlite:///path or postgresql+psycopg://user@host/name"
+        ) from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername in ("sqlite", "sqlite+pysqlite"):
+        if not url.database or url.database == ":memory:":
+            raise DatabaseUrlError("the SQLite database must be a file: sqlite:///path")
+        return url
+    if url.drivername == "postgresql+psycopg":
+        return url
+    raise DatabaseUrlError(
+        f"database {url.drivername!r} is not supported; use sqlite or postgresql+psycopg"
+    )
+
+
+def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
+    module = sqlite_module()
+    journal_mode = "WAL" if module.sqlite_version_info >= WAL_SAFE else "DELETE"
+    engine = create_engine(
+        url,
+        module=module,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=attente_s,
+        hide_parameters=True,
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": attente_s},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA journal_mode = {journal_mode}")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA trusted_schema = OFF")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # The driver's deferred BEGIN loses updates: it reads, then fails to upgrade its lock.
+        if not connection.get_execution_options().get("cynod_lecture"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
+    attente_ms = attente_s * 1000
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=attente_s,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": min(attente_s, 5),
+            "application_name": "cynod",
+            "options": (
+                f"-c statement_timeout={attente_ms} -c lock_timeout={attente_ms}"
+                f" -c idle_in_transaction_session_timeout={attente_ms * 2} -c timezone=UTC"
+            ),
+        },
+    )
+
+
+_UNAVAILABLE_STATES = ("08", "53", "55P03", "57", "58", "40", "25006")
+"""PostgreSQL's SQLSTATEs that say "not now": connection, resources, locks, shutdown, conflicts,
+a server that became read-only (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+
+_UNAVAILABLE_SQLITE = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the failure is the database's momentary state rather than a fault of ours."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    original = error.orig
+    sqlstate = getattr(original, "sqlstate", None)
+    if sqlstate is not None:
+        return str(sqlstate).startswith(_UNAVAILABLE_STATES)
+    text = str(original).lower()
+    name = type(original).__name__
+    if type(original).__module__.startswith("psycopg"):
+        # Without a SQLSTATE psycopg's OperationalError is a lost or refused connection.
+        return name == "OperationalError"
+    return name == "OperationalError" and any(word in text for word in _UNAVAILABLE_SQLITE)
+
+
+def database_file(url: URL) -> Path | None:
+    """The file of a SQLite URL, None for a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

@@ -1,0 +1,109 @@
+"""One exception class per refusal of the contract's catalogue that the core can raise.
+
+A class knows its code and nothing else: status and texts are in the contract.
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A declared refusal. `code` is the catalogue's; `fields` fill the text's placeholders."""
+
+    code: str
+
+    def __init__(self, **fields: str) -> None:
+        super().__init__(self.code, fields)
+        self.fields = fields
+
+
+class ParametreInvalide(Refusal):
+    """A parameter or field is missing, malformed, repeated or not declared."""
+
+    code = "405"
+
+    def __init__(self, parametre: str) -> None:
+        super().__init__(parametre=parametre)
+
+
+class UtilisateurInconnu(Refusal):
+    """No card of the partner's clients answers to the given numeroCarte, walletId, clientId, membreId."""
+
+    code = "412"
+
+
+class AuthentificationInvalide(Refusal):
+    """No credentials, or credentials that open nothing."""
+
+    code = "2001"
+
+
+class JetonExpire(Refusal):
+    """A token that was good and is too old."""
+
+    code = "2002"
+
+
+class DroitInsuffisant(Refusal):
+    """The partner or its token lacks the operation's scope."""
+
+    code = "2003"
+
+
+class AdresseRefusee(Refusal):
+    """The partner may not call from this IP address."""
+
+    code = "2004"
+
+
+class ClientInvalide(Refusal):
+    """The pair given for a token opens nothing."""
+
+    code = "2101"
+
+
+class PorteeInvalide(Refusal):
+    """A scope was asked that the partner has not."""
+
+    code = "2103"
+
+
+class CarteExpiree(Refusal):
+    """The card's last day of validity is past."""
+
+    code = "3001"
+
+
+class CarteEnOpposition(Refusal):
+    """The card is blocked."""
+
+    code = "3002"
+
+
+class CarteAnnulee(Refusal):
+    """The card is cancelled."""
+
+    code = "3003"
+
+
+class SoldeInsuffisant(Refusal):
+    """The debit is larger than the solde."""
+
+    code = "4001"
+
+
+class ReferenceDejaUtilisee(Refusal):
+    """The partner used this reference for an operation of other content."""
+
+    code = "4002"
+
+
+class SoldeMaximalDepasse(Refusal):
+    """The credit would bring the solde above the maximum."""
+
+    code = "4003"
+
+
+class ServiceIndisponible(Refusal):
+    """The database cannot be used now; nothing is known to have changed."""
+
+    code = "5001"

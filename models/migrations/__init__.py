@@ -1,0 +1,1 @@
+"""Alembic migrations. May live here: the environment and one file per revision."""

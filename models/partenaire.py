@@ -1,0 +1,379 @@
+"""A partenaire: who calls the API, its secrets, its rights, its clients.
+
+Secrets are 256-bit random values kept as HMAC-SHA-256 under a pepper: a slow hash would protect
+nothing more and would make every Basic call an easy denial of service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets as random_secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from models.base import UNITE, BigId, Instant, metadata, now
+from models.client import clients
+from models.compte import REGLEMENT, comptes
+from models.errors import AuthentificationInvalide, PorteeInvalide
+
+partenaires = Table(
+    "partenaires",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("nom", String(200), nullable=False),
+    Column("consumer_key", String(64), nullable=False, unique=True),
+    Column("compte_id", ForeignKey("comptes.id"), nullable=False, unique=True),
+    Column("scopes", String(500), nullable=False, doc="separated by a space"),
+    Column("adresses", String(1000), nullable=False, server_default="", doc="CIDR, by a space"),
+    Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
+    Column("cree_le", Instant, nullable=False),
+    Column("revoque_le", Instant),
+    CheckConstraint("demo IN (0, 1)", name="demo_booleen"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("partenaire_id", ForeignKey("partenaires.id"), nullable=False, index=True),
+    Column("empreinte", LargeBinary(32), nullable=False),
+    Column("cree_le", Instant, nullable=False),
+    Column("expire_le", Instant),
+)
+
+acces = Table(
+    "acces",
+    metadata,
+    Column("partenaire_id", ForeignKey("partenaires.id"), nullable=False),
+    Column("client_id", ForeignKey("clients.client_id"), nullable=False),
+    PrimaryKeyConstraint("partenaire_id", "client_id"),
+)
+
+jetons = Table(
+    "jetons",
+    metadata,
+    Column("empreinte", LargeBinary(32), primary_key=True),
+    Column("partenaire_id", ForeignKey("partenaires.id"), nullable=False),
+    Column("scopes", String(500), nullable=False),
+    Column("emis_le", Instant, nullable=False),
+    Column("expire_le", Instant, nullable=False),
+    Index(None, "partenaire_id", "expire_le"),
+)
+
+
+class Partenaire(NamedTuple):
+    """The caller of an operation: who, with which scopes, from which addresses."""
+
+    id: int
+    nom: str
+    consumer_key: str
+    compte_id: int
+    scopes: frozenset[str]
+    adresses: tuple[str, ...]
+
+
+class NouveauPartenaire(NamedTuple):
+    """What `create` tells once: the secret is stored as a hash only."""
+
+    consumer_key: str
+    consumer_secret: str
+
+
+class Jeton(NamedTuple):
+    """A token just issued: `access_token` is shown once, `duree_s` is its life in seconds."""
+
+    access_token: str
+    duree_s: int
+    scopes: frozenset[str]
+
+
+def hash_secret(secret: str, pepper: bytes) -> bytes:
+    """HMAC-SHA-256 of a secret or a token under the deployment's pepper, 32 bytes."""
+    return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+_PARTENAIRE = (
+    partenaires.c.id,
+    partenaires.c.nom,
+    partenaires.c.consumer_key,
+    partenaires.c.compte_id,
+    partenaires.c.scopes,
+    partenaires.c.adresses,
+    partenaires.c.demo,
+)
+
+_BY_JETON = (
+    select(*_PARTENAIRE, jetons.c.scopes, jetons.c.expire_le)
+    .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
+    .where(jetons.c.empreinte == bindparam("empreinte"), partenaires.c.revoque_le.is_(None))
+)
+
+_BY_KEY = (
+    select(*_PARTENAIRE, secrets.c.empreinte, partenaires.c.revoque_le)
+    .join_from(
+        partenaires,
+        secrets,
+        and_(
+            secrets.c.partenaire_id == partenaires.c.id,
+            or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > bindparam("maintenant")),
+        ),
+        isouter=True,
+    )
+    .where(partenaires.c.consumer_key == bindparam("consumer_key"))
+)
+
+
+class Credentials(NamedTuple):
+    """What the database knows of presented credentials, before anything is decided.
+
+    `valid` says whether they open something; `expire_le` is a token's end. `partenaire` is known
+    even when the secret is wrong, so that the address can be checked before the secret.
+    """
+
+    partenaire: Partenaire | None
+    valid: bool
+    expire_le: datetime | None
+
+
+def find_by_token(
+    session: Connection, token: str, *, pepper: bytes, demo_allowed: bool
+) -> Credentials:
+    """Look up a bearer token. Revoked partners and, when not allowed, demo ones are not found."""
+    row = session.execute(_BY_JETON, {"empreinte": hash_secret(token, pepper)}).first()
+    if row is None or (row[6] and not demo_allowed):
+        return Credentials(None, False, None)
+    scopes = frozenset(row[7].split()) & frozenset(row[4].split())
+    partenaire = Partenaire(row[0], row[1], row[2], row[3], scopes, tuple(row[5].split()))
+    return Credentials(partenaire, True, row[8])
+
+
+def find_by_secret(
+    session: Connection, consumer_key: str, secret: str, *, pepper: bytes, demo_allowed: bool
+) -> Credentials:
+    """Look up a consumer-key and compare its secret in constant time, known key or not."""
+    given = hash_secret(secret, pepper)
+    rows = session.execute(_BY_KEY, {"consumer_key": consumer_key, "maintenant": now()}).all()
+    stored = [row[7] for row in rows if row[7] is not None] or [bytes(32)]
+    matches = [hmac.compare_digest(given, empreinte) for empreinte in stored]
+    if not rows:
+        return Credentials(None, False, None)
+    row = rows[0]
+    valid = any(matches) and row[8] is None and (demo_allowed or not row[6])
+    partenaire = Partenaire(
+        row[0], row[1], row[2], row[3], frozenset(row[4].split()), tuple(row[5].split())
+    )
+    return Credentials(partenaire, valid, None)
+
+
+def issue_token(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    scope: str | None,
+    duree_s: int,
+    pepper: bytes,
+) -> Jeton:
+    """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
+
+    Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
+    is not the partner's.
+    """
+    scopes = partenaire.scopes if scope is None else frozenset(scope.split(" "))
+    if not scopes <= partenaire.scopes:
+        raise PorteeInvalide
+    token = random_secrets.token_urlsafe(32)
+    emis_le = now()
+    session.execute(
+        delete(jetons).where(
+            jetons.c.partenaire_id == bindparam("proprietaire"),
+            jetons.c.expire_le < bindparam("avant"),
+        ),
+        {"proprietaire": partenaire.id, "avant": emis_le - timedelta(days=1)},
+    )
+    session.execute(
+        insert(jetons),
+        {
+            "empreinte": hash_secret(token, pepper),
+            "partenaire_id": partenaire.id,
+            "scopes": " ".join(sorted(scopes)),
+            "emis_le": emis_le,
+            "expire_le": emis_le + timedelta(seconds=duree_s),
+        },
+    )
+    return Jeton(token, duree_s, scopes)
+
+
+def check_client(session: Connection, client_id: str) -> bool:
+    """Whether a client of this clientId exists."""
+    return bool(session.scalar(select(exists().where(clients.c.client_id == client_id))))
+
+
+def create(
+    session: Connection,
+    *,
+    nom: str,
+    client_ids: list[str],
+    scopes: list[str],
+    adresses: list[str],
+    pepper: bytes,
+    consumer_key: str | None = None,
+    consumer_secret: str | None = None,
+    demo: bool = False,
+) -> NouveauPartenaire:
+    """Create a partner with its settlement account, one secret, and access to existing clients."""
+    pair = NouveauPartenaire(
+        consumer_key or random_secrets.token_urlsafe(18).replace("-", "x").replace("_", "y"),
+        consumer_secret or random_secrets.token_urlsafe(32),
+    )
+    compte_id = session.execute(
+        insert(comptes).values(type=REGLEMENT, unite=UNITE).returning(comptes.c.id)
+    ).scalar_one()
+    partenaire_id = session.execute(
+        insert(partenaires)
+        .values(
+            nom=nom,
+            consumer_key=pair.consumer_key,
+            compte_id=compte_id,
+            scopes=" ".join(sorted(set(scopes))),
+            adresses=" ".join(adresses),
+            demo=int(demo),
+            cree_le=now(),
+        )
+        .returning(partenaires.c.id)
+    ).scalar_one()
+    for client_id in dict.fromkeys(client_ids):
+        session.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
+    _add_secret(session, partenaire_id, pair.consumer_secret, pepper)
+    return pair
+
+
+def _add_secret(session: Connection, partenaire_id: int, secret: str, pepper: bytes) -> None:
+    session.execute(
+        insert(secrets).values(
+            partenaire_id=partenaire_id, empreinte=hash_secret(secret, pepper), cree_le=now()
+        )
+    )
+
+
+def rotate(
+    session: Connection, consumer_key: str, *, delai: timedelta, pepper: bytes
+) -> NouveauPartenaire:
+    """Give a second secret; the newest one before it stays good for `delai`, older ones end now.
+
+    Raises AuthentificationInvalide when the partner is unknown or revoked.
+    """
+    partenaire_id = session.scalar(
+        select(partenaires.c.id).where(
+            partenaires.c.consumer_key == consumer_key, partenaires.c.revoque_le.is_(None)
+        )
+    )
+    if partenaire_id is None:
+        raise AuthentificationInvalide
+    newest = session.scalar(
+        select(secrets.c.id)
+        .where(secrets.c.partenaire_id == partenaire_id)
+        .order_by(secrets.c.id.desc())
+        .limit(1)
+    )
+    ends = now()
+    alive = and_(
+        secrets.c.partenaire_id == partenaire_id,
+        or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > ends),
+    )
+    session.execute(update(secrets).where(alive, secrets.c.id != newest).values(expire_le=ends))
+    session.execute(
+        update(secrets).where(alive, secrets.c.id == newest).values(expire_le=ends + delai)
+    )
+    secret = random_secrets.token_urlsafe(32)
+    _add_secret(session, partenaire_id, secret, pepper)
+    return NouveauPartenaire(consumer_key, secret)
+
+
+def revoke(session: Connection, consumer_key: str) -> bool:
+    """Revoke a partner and delete its tokens. False when there is none of that key, or it was."""
+    row = session.execute(
+        update(partenaires)
+        .where(partenaires.c.consumer_key == consumer_key, partenaires.c.revoque_le.is_(None))
+        .values(revoque_le=now())
+        .returning(partenaires.c.id)
+    ).first()
+    if row is None:
+        return False
+    session.execute(delete(jetons).where(jetons.c.partenaire_id == row[0]))
+    return True
+
+
+class PartenaireListe(NamedTuple):
+    """A line of `cynod partenaire list`: no secret in it."""
+
+    consumer_key: str
+    nom: str
+    scopes: list[str]
+    clients: list[str]
+    adresses: list[str]
+    secrets_actifs: int
+    cree_le: datetime
+    revoque_le: datetime | None
+
+
+def list_all(session: Connection) -> list[PartenaireListe]:
+    """Every partner, oldest first."""
+    rows = session.execute(select(partenaires).order_by(partenaires.c.id)).all()
+    allowed: dict[int, list[str]] = {}
+    for partenaire_id, client_id in session.execute(select(acces).order_by(acces.c.client_id)):
+        allowed.setdefault(partenaire_id, []).append(client_id)
+    active: dict[int, int] = {}
+    moment = now()
+    for partenaire_id, expire_le in session.execute(
+        select(secrets.c.partenaire_id, secrets.c.expire_le)
+    ):
+        if expire_le is None or expire_le > moment:
+            active[partenaire_id] = active.get(partenaire_id, 0) + 1
+    return [
+        PartenaireListe(
+            consumer_key=row.consumer_key,
+            nom=row.nom,
+            scopes=row.scopes.split(),
+            clients=allowed.get(row.id, []),
+            adresses=row.adresses.split(),
+            secrets_actifs=active.get(row.id, 0),
+            cree_le=row.cree_le,
+            revoque_le=row.revoque_le,
+        )
+        for row in rows
+    ]
+
+
+def database_holds_anything(session: Connection) -> bool:
+    """Whether any client or partner exists: the demo seed goes to an empty database only."""
+    return bool(
+        session.scalar(
+            select(
+                or_(
+                    exists(select(text("1")).select_from(clients)), exists(select(partenaires.c.id))
+                )
+            )
+        )
+    )

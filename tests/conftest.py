@@ -1,0 +1,142 @@
+"""Fixtures: databases of both kinds, a live server on each, a world to act in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from handlers.edge.logs import configure_logs
+from handlers.settings import Settings
+from models import migrate
+from models.db import Database
+from tests.live import serving, settings_for
+from tests.postgresql import PostgresqlServer, create_database, find_binaries, running_server
+from tests.world import World
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+
+configure_logs(Settings(environment="test", log_format="json"))
+
+
+def _postgresql_is_missing() -> str | None:
+    if os.environ.get("CYNOD_TEST_DATABASE_URL") or find_binaries() is not None:
+        return None
+    return "no PostgreSQL: set CYNOD_TEST_DATABASE_URL or install its binaries"
+
+
+def pytest_report_header() -> str:
+    """Say in the output whether the PostgreSQL half runs, and on what."""
+    missing = _postgresql_is_missing()
+    if missing:
+        return f"postgresql: NOT TESTED, {missing}"
+    given = os.environ.get("CYNOD_TEST_DATABASE_URL")
+    return f"postgresql: {'the server of CYNOD_TEST_DATABASE_URL' if given else find_binaries()}"
+
+
+def pytest_configure() -> None:
+    """Where PostgreSQL must be tested, its absence ends the run at once."""
+    missing = _postgresql_is_missing()
+    if missing and os.environ.get("CYNOD_TEST_REQUIRE_POSTGRESQL"):
+        raise pytest.UsageError(missing)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that touches a database on both kinds, as far as they are there."""
+    if "backend" in metafunc.fixturenames:
+        kinds = [SQLITE] if _postgresql_is_missing() else [SQLITE, POSTGRESQL]
+        metafunc.parametrize("backend", kinds, scope="session")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server of the tests' own, to be broken at will."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(request: pytest.FixtureRequest) -> str:
+    """The server on which the tests create their databases."""
+    given = os.environ.get("CYNOD_TEST_DATABASE_URL")
+    if given:
+        return given
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def empty_database_url(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """A migrated empty database, to be copied."""
+    if backend == SQLITE:
+        url = f"sqlite:///{tmp_path_factory.mktemp('template')}/template.db"
+    else:
+        server = request.getfixturevalue("postgresql_url")
+        url = create_database(server, f"template_{uuid.uuid4().hex[:12]}")
+    database = Database(url)
+    migrate.upgrade(database)
+    database.close()
+    return url
+
+
+def _copy(url: str, folder: Path, server: str | None) -> str:
+    if server is None:
+        source = make_url(url).database
+        assert source is not None
+        target = folder / f"{uuid.uuid4().hex}.db"
+        shutil.copy(source, target)
+        return f"sqlite:///{target}"
+    template = make_url(url).database
+    assert template is not None
+    return create_database(server, f"test_{uuid.uuid4().hex[:12]}", template=template)
+
+
+def _server_of(backend: str, request: pytest.FixtureRequest) -> str | None:
+    return None if backend == SQLITE else request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def database(
+    backend: str, empty_database_url: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Database]:
+    """A migrated empty database of this test alone."""
+    made = Database(_copy(empty_database_url, tmp_path, _server_of(backend, request)))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared_database(
+    backend: str,
+    empty_database_url: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Database]:
+    """The database of the server that the tests share."""
+    folder = tmp_path_factory.mktemp("shared")
+    made = Database(_copy(empty_database_url, folder, _server_of(backend, request)), pool_size=30)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def server_url(shared_database: Database) -> Iterator[str]:
+    """The server that the tests share, one per kind of database."""
+    url = shared_database.url.render_as_string(hide_password=False)
+    with serving(settings_for(url)) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def world(shared_database: Database, server_url: str) -> Iterator[World]:
+    """Makes cards and partners of this test alone, on the shared server."""
+    made = World(shared_database, server_url)
+    yield made
+    made.close()

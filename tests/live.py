@@ -1,0 +1,65 @@
+"""A server in a thread of the tests' own process, over a real socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from uvicorn.config import Config
+
+from handlers.app import create_app
+from handlers.edge.contract import load
+from handlers.server import Protocol, Server, teach_protocol
+from handlers.settings import Settings
+from models.db import Database
+from tests.world import PEPPER
+
+
+def settings_for(url: str) -> Settings:
+    """The settings of a test server: as shipped, with the tests' pepper."""
+    return Settings(environment="test", database_url=url, pepper=PEPPER, log_format="json")
+
+
+@contextmanager
+def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
+    """Serve on a free port; yields the base URL; ends in order."""
+    contract = load(settings.contract)
+    teach_protocol(contract)
+    app = create_app(settings, contract=contract, database=database)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    server = Server(
+        Config(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not server.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+
+
+def with_limits(settings: Settings, **limites: str) -> Settings:
+    """The same settings with other rate limits."""
+    return replace(settings, limites=limites)

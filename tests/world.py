@@ -1,0 +1,203 @@
+"""What a test needs to exist: clients, members, cards, partners, under ids of its own.
+
+Tests share one server and one database per kind of database; nothing that a test makes is seen by
+another, since every id is new.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+from sqlalchemy import insert, select
+
+from models.base import UNITE, now
+from models.carte import ACTIVE, cartes
+from models.client import clients
+from models.compte import comptes
+from models.db import Database
+from models.journal import Ouverture, ecritures, open_soldes
+from models.membre import membres
+from models.operation import operations
+from models.partenaire import NouveauPartenaire, create
+from tests.contract_client import ContractClient
+
+ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
+PEPPER = b"pepper of the tests"
+FAR = date(2099, 12, 31)
+
+_numbers = itertools.count(random.randrange(10**9) * 1000)
+
+
+@dataclass(frozen=True)
+class Membre:
+    """A member and the ids that name it in requests."""
+
+    client_id: str
+    membre_id: str
+    wallet_id: str
+
+
+@dataclass(frozen=True)
+class Carte:
+    """A card and the ids that name it in requests."""
+
+    id: int
+    numero: str
+    membre: Membre
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The three parameters of getSoldeCarte."""
+        return {
+            "numeroCarte": self.numero,
+            "walletId": self.membre.wallet_id,
+            "clientId": self.membre.client_id,
+        }
+
+    def mouvement(self, montant: Any, reference: str, **more: Any) -> dict[str, Any]:
+        """The body of creditCarte or debitCarte."""
+        return {**self.query, "montant": montant, "reference": reference, **more}
+
+
+def new_number() -> int:
+    """A number that no other call of this run gives."""
+    return next(_numbers)
+
+
+@dataclass
+class World:
+    """Makes what a test needs in the database that a server serves."""
+
+    database: Database
+    url: str
+    opened: list[httpx.Client] = field(default_factory=list)
+
+    def client(self) -> str:
+        """A new client's clientId."""
+        client_id = f"CLI-{new_number()}"
+        with self.database.transaction() as session:
+            session.execute(insert(clients).values(client_id=client_id, nom=f"Client {client_id}"))
+        return client_id
+
+    def membre(self, client_id: str | None = None, **columns: Any) -> Membre:
+        """A new member, of a new client unless told."""
+        number = new_number()
+        membre = Membre(client_id or self.client(), f"MBR-{number}", f"{number:012d}"[-12:])
+        values = {"nom": "Diop", "prenom": "Awa", "telephone": membre.wallet_id, **columns}
+        with self.database.transaction() as session:
+            session.execute(
+                insert(membres).values(
+                    client_id=membre.client_id,
+                    membre_id=membre.membre_id,
+                    wallet_id=membre.wallet_id,
+                    **values,
+                )
+            )
+        return membre
+
+    def carte(
+        self,
+        solde: int = 0,
+        *,
+        membre: Membre | None = None,
+        statut: str = ACTIVE,
+        fin_validite: date = FAR,
+    ) -> Carte:
+        """A new card, its solde opened in the journal."""
+        membre = membre or self.membre()
+        numero = f"70{new_number():014d}"
+        with self.database.transaction() as session:
+            compte_id = session.execute(
+                insert(comptes).values(type="CARTE", unite=UNITE).returning(comptes.c.id)
+            ).scalar_one()
+            carte_id = session.execute(
+                insert(cartes)
+                .values(
+                    numero_carte=numero,
+                    client_id=membre.client_id,
+                    membre_id=membre.membre_id,
+                    compte_id=compte_id,
+                    fin_validite=fin_validite,
+                    statut=statut,
+                    unite=UNITE,
+                    date_solde=datetime(2026, 1, 1, tzinfo=UTC),
+                )
+                .returning(cartes.c.id)
+            ).scalar_one()
+            if solde:
+                open_soldes(session, [Ouverture(carte_id, compte_id, solde, now())])
+        return Carte(carte_id, numero, membre)
+
+    def partenaire(
+        self,
+        client_ids: Iterable[str],
+        *,
+        scopes: Iterable[str] = ALL_SCOPES,
+        adresses: Iterable[str] = (),
+    ) -> NouveauPartenaire:
+        """A new partner of these clients."""
+        with self.database.transaction() as session:
+            return create(
+                session,
+                nom=f"Partenaire {new_number()}",
+                client_ids=list(client_ids),
+                scopes=list(scopes),
+                adresses=list(adresses),
+                pepper=PEPPER,
+            )
+
+    def anonymous(self) -> ContractClient:
+        """A client without credentials."""
+        client = ContractClient(base_url=self.url)
+        self.opened.append(client)
+        return client
+
+    def api(self, *owned: Carte | str, **rights: Any) -> ContractClient:
+        """A client with the token of a new partner of the clients of these cards (or clientIds)."""
+        client_ids = [item if isinstance(item, str) else item.membre.client_id for item in owned]
+        return self.api_of(self.partenaire(dict.fromkeys(client_ids), **rights))
+
+    def api_of(self, pair: NouveauPartenaire) -> ContractClient:
+        """A client with a token of this partner."""
+        client = self.anonymous()
+        client.headers["Authorization"] = f"Bearer {self.token(pair)}"
+        return client
+
+    def token(self, pair: NouveauPartenaire, **form: str) -> str:
+        """A token of this partner."""
+        answer = self.anonymous().post(
+            "/access-token",
+            auth=(pair[0], pair[1]),
+            data={"grant_type": "client_credentials", **form},
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    def solde(self, carte: Carte) -> int:
+        """The solde that the card's row holds."""
+        with self.database.reading() as session:
+            return int(
+                session.execute(select(cartes.c.solde).where(cartes.c.id == carte.id)).scalar_one()
+            )
+
+    def journal(self, carte: Carte) -> list[tuple[str, int]]:
+        """Type and amount of the card's operations, oldest first."""
+        with self.database.reading() as session:
+            rows = session.execute(
+                select(operations.c.type, ecritures.c.montant)
+                .join_from(operations, ecritures, ecritures.c.operation_id == operations.c.id)
+                .where(operations.c.carte_id == carte.id)
+                .order_by(operations.c.id)
+            )
+            return [(row[0], row[1]) for row in rows]
+
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self.opened:
+            client.close()
