@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +47,8 @@ class Database:
         self.dialect = self.url.get_backend_name()
         make = _sqlite_engine if self.dialect == "sqlite" else _postgresql_engine
         self.engine: Engine = make(self.url, pool_size, attente_s)
+        self._attente_s = attente_s
+        self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
         self._reading: Engine = (
             self.engine.execution_options(cynod_lecture=True)
@@ -67,7 +70,7 @@ class Database:
         takes its transaction for ended and sends none, and on SQLite the next user of the
         connection would then commit the dead work.
         """
-        with self.engine.connect() as connection:
+        with self._turn(), self.engine.connect() as connection:
             transaction = connection.begin()
             try:
                 yield connection
@@ -77,6 +80,19 @@ class Database:
                     transaction.rollback()
                 _roll_back_driver(connection)
                 raise
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer: this process's own writers queue here rather than poll its lock."""
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._attente_s):
+            raise PoolTimeoutError("another writer holds the database")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def close(self) -> None:
         """Close the pooled connections."""

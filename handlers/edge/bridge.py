@@ -24,7 +24,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.operations.abstract import AbstractOperation
 from starlette.types import Receive, Scope, Send
 
-from handlers.edge.call import CALL_KEY, Call, Reply, call_of
+from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
 from handlers.edge.errors import EdgeRefusal, accepts_json
 from handlers.edge.front import FrontMiddleware
@@ -39,10 +39,6 @@ MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
 
 Runners = Mapping[str, OperationRunner]
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was whole: nobody to answer."""
 
 
 class CynodFlaskApi(FlaskApi):

@@ -8,6 +8,10 @@ from typing import Any
 from handlers.edge.contract import OperationContract
 
 
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole: nobody to answer."""
+
+
 @dataclass(slots=True)
 class Call:
     """What the front knows of a request. Written by one stage after the other, by one at a time."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.edge.call import CALL_KEY, Call, Reply
+from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
 from handlers.edge.docs import Page
 from handlers.edge.errors import EdgeRefusal, choose_language
 from handlers.edge.logs import scrub
@@ -22,6 +22,7 @@ MAX_QUERY = 8_192
 MAX_HEADERS = 32_768
 MAX_HEADER_COUNT = 100
 
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -60,6 +61,9 @@ class FrontMiddleware:
                 await self.app(scope, receive, send)
                 assert call.reply is not None, "the bridge leaves a reply or raises"
                 reply = call.reply
+        except ClientGone:
+            self._log.info("client parti", request_id=call.request_id)
+            return
         except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
             reply = self._refusals.reply(error, call)
         await _send(send, call, reply)
@@ -99,7 +103,7 @@ class FrontMiddleware:
             "requete",
             request_id=call.request_id,
             methode=call.method if call.method.isalpha() else "?",
-            chemin=call.operation.path if call.operation else scrub(call.path[:100]),
+            chemin=call.operation.path if call.operation else plain_path(call.path),
             operation=call.operation.operation_id if call.operation else None,
             partenaire=call.partenaire,
             statut=reply.status,
@@ -116,6 +120,11 @@ class FrontMiddleware:
                 self._on_shutdown()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def plain_path(path: str) -> str:
+    """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
+    return scrub(_NOT_PRINTABLE.sub("?", path[:100]))
 
 
 def _check_size(scope: Scope) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 
+import structlog
 from limits import RateLimitItem, parse
-from limits.storage import storage_from_string
+from limits.errors import ConfigurationError, StorageError
+from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from handlers.edge.contract import Contract, ContractError
@@ -14,6 +16,22 @@ from handlers.edge.errors import EdgeRefusal
 from handlers.settings import Settings, SettingsError
 
 OFF = "off"
+
+
+def _storage(redis_url: str) -> Storage:
+    if not redis_url:
+        return MemoryStorage()
+    try:
+        storage = storage_from_string(
+            redis_url, wrap_exceptions=True, socket_timeout=0.5, socket_connect_timeout=0.5
+        )
+    except (ConfigurationError, ValueError):
+        raise SettingsError(
+            "CYNOD_REDIS_URL is not a Redis address like redis://host:6379/0."
+        ) from None
+    if not isinstance(storage, Storage):
+        raise SettingsError("CYNOD_REDIS_URL must not name an asynchronous storage.")
+    return storage
 
 
 class RateLimits:
@@ -36,15 +54,21 @@ class RateLimits:
                 if name in settings.limites:
                     raise SettingsError(f"CYNOD_LIMITES: {fault}") from None
                 raise ContractError(f"openapi.yaml, x-classes-debit: {fault}") from None
-        self._limiter = FixedWindowRateLimiter(
-            storage_from_string(settings.redis_url or "memory://")
-        )
+        self._limiter = FixedWindowRateLimiter(_storage(settings.redis_url))
+        self._log = structlog.get_logger("cynod")
 
     def count(self, rate_class: str, caller: str) -> None:
         """Count one call. Raises the refusal 1008 with Retry-After when the caller has had enough."""
         limit = self._limits.get(rate_class)
-        if limit is None or self._limiter.hit(limit, rate_class, caller):
+        if limit is None:
             return
-        reset = self._limiter.get_window_stats(limit, rate_class, caller).reset_time
+        try:
+            if self._limiter.hit(limit, rate_class, caller):
+                return
+            reset = self._limiter.get_window_stats(limit, rate_class, caller).reset_time
+        except StorageError as error:
+            # Payments go on when the counter is away: a limit protects the service, not the money.
+            self._log.warning("compteur de requêtes indisponible", cause=str(error)[:200])
+            return
         wait = max(1, math.ceil(reset - time.time()))
         raise EdgeRefusal("1008", headers={"Retry-After": str(wait)})

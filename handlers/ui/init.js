@@ -9,12 +9,20 @@ function withoutBrowserCredentials(request) {
   return request;
 }
 
-// "Authorize" would open scrolled down to the field of Basic, past the token, which is preferred.
-function withoutAutoFocus() {
+// Two defaults of Swagger UI that mislead here.
+function ourDefaults() {
   return {
     wrapComponents: {
+      // "Authorize" would open scrolled down to the field of Basic, past the token, which is preferred.
       Input: (Input, { React }) => (props) =>
         React.createElement(Input, { ...props, autoFocus: false }),
+      // A form field that was cleared would be sent empty, which the API refuses; the box beside the
+      // field still allows it.
+      ParameterIncludeEmpty: (IncludeEmpty, { React }) => (props) =>
+        React.createElement(IncludeEmpty, {
+          ...props,
+          isIncludedOptions: { ...props.isIncludedOptions, defaultValue: false },
+        }),
     },
   };
 }
@@ -32,5 +40,5 @@ SwaggerUIBundle({
   // Neither a badge nor the contract goes to an outside validator.
   validatorUrl: "none",
   requestInterceptor: withoutBrowserCredentials,
-  plugins: [withoutAutoFocus],
+  plugins: [ourDefaults],
 });

@@ -1,0 +1,114 @@
+"""`cynod` as a person runs it: a process of its own, with an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.contract_client import ROOT
+
+CYNOD = (sys.executable, "-c", "import sys; from handlers.cli import main; sys.exit(main())")
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """The environment of a process that lives in `folder`, with a database of its own there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CYNOD_")}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "HOST": "127.0.0.1",
+        "CYNOD_DATABASE_URL": f"sqlite:///{folder / 'cynod.db'}",
+        **variables,
+    }
+
+
+def run_cynod(
+    *arguments: str, folder: Path, timeout: float = 60, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of cynod to its end."""
+    return subprocess.run(
+        [*CYNOD, *arguments],
+        cwd=folder,
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class ServerProcess:
+    """A running `cynod serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log_file: Path
+    ready_after_s: float
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    @property
+    def log(self) -> str:
+        """What the process wrote on stderr so far."""
+        return self.log_file.read_text()
+
+
+@contextmanager
+def serve(*arguments: str, folder: Path, **variables: str) -> Iterator[ServerProcess]:
+    """Run `cynod serve ARGUMENTS` on a free port until the block ends."""
+    port = free_port()
+    log_file = folder / f"serve-{port}.log"
+    started = time.monotonic()
+    with log_file.open("w") as log, subprocess.Popen(
+        [*CYNOD, "serve", *arguments],
+        cwd=folder,
+        env=environment(folder, PORT=str(port), **variables),
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    ) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_ready(process, url, log_file)
+            yield ServerProcess(process, url, log_file, time.monotonic() - started)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def _wait_ready(process: subprocess.Popen[str], url: str, log_file: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        assert process.poll() is None, f"cynod serve ended: {log_file.read_text()}"
+        assert time.monotonic() < deadline, "cynod serve did not become ready"
+        try:
+            if httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.02)
