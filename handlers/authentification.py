@@ -3,9 +3,10 @@
 from sqlalchemy import Connection
 
 from handlers.settings import Settings
-from handlers.views import Answer, render_jeton
+from handlers.views import Answer, render_droits, render_jeton
 from handlers.wire import DemandeJeton
-from models.partenaire import Partenaire, issue_token
+from models.partenaire import Partenaire, find_secret_expiry, issue_token, list_clients
+from models.plafond import remaining
 
 
 def access_token(
@@ -19,3 +20,12 @@ def access_token(
         pepper=settings.pepper,
     )
     return render_jeton(jeton)
+
+
+def mes_droits(*, session: Connection, partenaire: Partenaire) -> Answer:
+    return render_droits(
+        partenaire,
+        list_clients(session, partenaire),
+        find_secret_expiry(session, partenaire),
+        remaining(session, partenaire),
+    )

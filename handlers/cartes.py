@@ -4,12 +4,17 @@ from sqlalchemy import Connection
 
 from handlers.views import (
     Answer,
+    TableAnswer,
+    read_filtre,
+    render_historique,
+    render_historique_csv,
     render_liste,
     render_solde,
     render_validite,
     render_validite_membre,
 )
 from models.carte import find_carte, find_valid_carte, list_cartes
+from models.historique import list_operations, open_lecture
 from models.partenaire import Partenaire
 
 
@@ -75,3 +80,45 @@ def get_liste_cartes(
         curseur=curseur,
     )
     return render_liste(page)
+
+
+def get_historique_carte(
+    numero_carte: str,
+    wallet_id: str,
+    client_id: str,
+    date_debut: str | None,
+    date_fin: str | None,
+    type: str | None,  # noqa: A002 - the contract's word
+    limite: int | None,
+    curseur: str | None,
+    *,
+    session: Connection,
+    partenaire: Partenaire,
+) -> Answer:
+    filtre = read_filtre(date_debut, date_fin, type)
+    carte = find_carte(
+        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+    )
+    page = list_operations(session, partenaire, carte, filtre, limite=limite, curseur=curseur)
+    return render_historique(page)
+
+
+def get_historique_carte_csv(
+    numero_carte: str,
+    wallet_id: str,
+    client_id: str,
+    date_debut: str | None,
+    date_fin: str | None,
+    type: str | None,  # noqa: A002 - the contract's word
+    limite: int | None,
+    curseur: str | None,
+    *,
+    session: Connection,
+    partenaire: Partenaire,
+) -> TableAnswer:
+    filtre = read_filtre(date_debut, date_fin, type)
+    carte = find_carte(
+        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+    )
+    lecture = open_lecture(partenaire, carte, filtre, limite=limite, curseur=curseur)
+    return render_historique_csv(lecture)

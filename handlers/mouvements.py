@@ -2,9 +2,15 @@
 
 from sqlalchemy import Connection
 
-from handlers.views import Answer, read_demande, render_mouvement
-from handlers.wire import DemandeMouvement
-from models.mouvement import crediter, debiter
+from handlers.views import (
+    Answer,
+    read_demande,
+    read_transfert,
+    render_mouvement,
+    render_operation,
+)
+from handlers.wire import DemandeMouvement, DemandeTransfert
+from models.mouvement import crediter, debiter, transferer
 from models.partenaire import Partenaire
 
 
@@ -14,3 +20,9 @@ def credit_carte(corps: DemandeMouvement, *, session: Connection, partenaire: Pa
 
 def debit_carte(corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire) -> Answer:
     return render_mouvement(debiter(session, partenaire, read_demande(corps)))
+
+
+def transferer_solde(
+    corps: DemandeTransfert, *, session: Connection, partenaire: Partenaire
+) -> Answer:
+    return render_operation(transferer(session, partenaire, read_transfert(corps)))

@@ -32,6 +32,7 @@ class Settings:
     pool_size: int = 8
     attente_s: int = 10
     arret_s: int = 30
+    annulation_fenetre_s: int = 86_400
     proxies: tuple[Network, ...] = ()
     limites: Mapping[str, str] = field(default_factory=dict)
     redis_url: str = ""
@@ -66,6 +67,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         pool_size=_integer(env, "CYNOD_POOL_SIZE", 8, 1, 100),
         attente_s=_integer(env, "CYNOD_ATTENTE_S", 10, 1, 60),
         arret_s=_integer(env, "CYNOD_ARRET_S", 30, 1, 600),
+        annulation_fenetre_s=_integer(env, "CYNOD_ANNULATION_FENETRE_S", 86_400, 1, 31_622_400),
         proxies=_networks(env, "CYNOD_PROXIES"),
         limites=_pairs(env, "CYNOD_LIMITES"),
         redis_url=env.get("CYNOD_REDIS_URL", ""),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from handlers import wire
+from models.base import today
 from models.carte import Carte, CarteDuPorteur, CarteListee, Page
-from models.mouvement import Demande
+from models.errors import ParametreInvalide
+from models.historique import Filtre, Lecture, Ligne, PageHistorique
+from models.journal import Details
+from models.mouvement import CarteDesignee, Demande
 from models.operation import Operation
-from models.partenaire import Jeton
+from models.partenaire import Jeton, Partenaire
+from models.plafond import Reste
+from models.rapprochement import LigneDuPartenaire, Rapprochement
+from models.suivi import Cloture
 
 if TYPE_CHECKING:
     from handlers.edge.contract import CatalogueEntry
@@ -27,6 +36,16 @@ class Answer:
     data: Sequence[Mapping[str, Any]] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """A success as a table that is read by batches: `read` gives lines and the next position, None at
+    the end, from a session and a position."""
+
+    columns: Sequence[str]
+    read: Callable[[Connection, int | None], tuple[list[Mapping[str, Any]], int | None]]
+    position: int | None = None
 
 
 def format_instant(instant: datetime) -> str:
@@ -120,15 +139,166 @@ def render_mouvement(operation: Operation) -> Answer:
 def read_demande(corps: wire.DemandeMouvement) -> Demande:
     """The core's request from DemandeMouvement."""
     return Demande(
-        numero_carte=corps["numeroCarte"],
-        wallet_id=corps["walletId"],
-        client_id=corps["clientId"],
+        carte=CarteDesignee(corps["numeroCarte"], corps["walletId"], corps["clientId"]),
         montant=corps["montant"],
         reference=corps["reference"],
-        motif=corps.get("motif"),
-        point_de_service=corps.get("pointDeService"),
-        terminal=corps.get("terminal"),
+        details=Details(corps.get("motif"), corps.get("pointDeService"), corps.get("terminal")),
     )
+
+
+def read_transfert(corps: wire.DemandeTransfert) -> Demande:
+    """The core's request from DemandeTransfert."""
+    return Demande(
+        carte=CarteDesignee(corps["numeroCarte"], corps["walletId"], corps["clientId"]),
+        montant=corps["montant"],
+        reference=corps["reference"],
+        details=Details(corps.get("motif")),
+        destination=CarteDesignee(
+            corps["numeroCarteDestination"],
+            corps["walletIdDestination"],
+            corps["clientIdDestination"],
+        ),
+    )
+
+
+def read_jour(text: str, parametre: str) -> date:
+    """The day of a `dd/MM/yyyy`. Raises ParametreInvalide when the calendar does not have it."""
+    try:
+        return date(int(text[6:]), int(text[3:5]), int(text[:2]))
+    except ValueError:
+        raise ParametreInvalide(parametre) from None
+
+
+def read_filtre(date_debut: str | None, date_fin: str | None, type_: str | None) -> Filtre:
+    """The core's filter from the parameters of getHistoriqueCarte."""
+    return Filtre(
+        read_jour(date_debut, "dateDebut") if date_debut else None,
+        read_jour(date_fin, "dateFin") if date_fin else None,
+        type_,
+    )
+
+
+def read_lignes(corps: wire.DemandeRapprochement) -> tuple[date, list[LigneDuPartenaire]]:
+    """The day, today unless told, and the partner's lines, from DemandeRapprochement."""
+    jour = read_jour(corps["jour"], "jour") if "jour" in corps else today()
+    lignes = [
+        LigneDuPartenaire(ligne["reference"], ligne["montant"], ligne["type"])
+        for ligne in corps["lignes"]
+    ]
+    return jour, lignes
+
+
+def render_operation(operation: Operation) -> Answer:
+    """ReponseOperation."""
+    item: wire.Operation = {
+        "reference": operation.reference,
+        "numeroOperation": operation.numero_operation,
+        "type": operation.type,
+        "statut": operation.statut,
+        "numeroCarte": operation.numero_carte,
+        "numeroCarteDestination": operation.numero_carte_destination,
+        "montant": operation.montant,
+        "unite": operation.unite,
+        "soldeOnline": float(operation.solde),
+        "dateOperation": format_instant(operation.date_operation),
+        "motif": operation.motif,
+        "pointDeService": operation.point_de_service,
+        "terminal": operation.terminal,
+        "annulationDe": operation.annulation_de,
+        "annuleePar": operation.annulee_par,
+    }
+    return Answer([item], replayed=operation.replayed)
+
+
+def render_cloture(cloture: Cloture) -> Answer:
+    """ReponseCloture."""
+    item: wire.Cloture = {
+        "reference": cloture.reference,
+        "etat": cloture.etat,
+        "numeroOperation": cloture.numero_operation,
+        "date": format_instant(cloture.date),
+    }
+    return Answer([item], replayed=cloture.replayed)
+
+
+def _render_ligne(ligne: Ligne) -> wire.LigneHistorique:
+    return {
+        "numeroOperation": ligne.numero_operation,
+        "reference": ligne.reference,
+        "type": ligne.type,
+        "sens": ligne.sens,
+        "montant": ligne.montant,
+        "unite": ligne.unite,
+        "soldeOnline": float(ligne.solde),
+        "dateOperation": format_instant(ligne.date_operation),
+        "motif": ligne.motif,
+        "pointDeService": ligne.point_de_service,
+        "terminal": ligne.terminal,
+    }
+
+
+def render_historique(page: PageHistorique) -> Answer:
+    """ReponseHistorique."""
+    return Answer(
+        [_render_ligne(ligne) for ligne in page.lignes], {"curseurSuivant": page.curseur_suivant}
+    )
+
+
+def render_historique_csv(lecture: Lecture) -> TableAnswer:
+    """HistoriqueCsv."""
+
+    def read(
+        session: Connection, position: int | None
+    ) -> tuple[list[Mapping[str, Any]], int | None]:
+        lignes, suite = lecture.read(session, position)
+        return [_render_ligne(ligne) for ligne in lignes], suite
+
+    return TableAnswer(tuple(wire.LigneHistorique.__annotations__), read, lecture.position)
+
+
+def render_rapprochement(rapprochement: Rapprochement) -> Answer:
+    """ReponseRapprochement."""
+    items: list[wire.LigneRapprochee] = [
+        {
+            "reference": ligne.reference,
+            "resultat": ligne.resultat,
+            "type": ligne.type,
+            "montant": ligne.montant,
+            "typePartenaire": ligne.type_partenaire,
+            "montantPartenaire": ligne.montant_partenaire,
+            "numeroOperation": ligne.numero_operation,
+            "dateOperation": (
+                format_instant(ligne.date_operation) if ligne.date_operation else None
+            ),
+        }
+        for ligne in rapprochement.lignes
+    ]
+    return Answer(items, {"absentes": rapprochement.absentes})
+
+
+def render_droits(
+    partenaire: Partenaire, clients: list[str], fin: datetime | None, restes: list[Reste]
+) -> Answer:
+    """ReponseDroits."""
+    item: wire.Droits = {
+        "partenaire": partenaire.nom,
+        "consumerKey": partenaire.consumer_key,
+        "scopes": sorted(partenaire.scopes),
+        "clients": clients,
+        "finIdentifiants": format_instant(fin) if fin else None,
+        "plafonds": [
+            {
+                "type": reste.type,
+                "periode": reste.periode,
+                "montantMaximal": reste.montant_maximal,
+                "montantRestant": reste.montant_restant,
+                "nombreMaximal": reste.nombre_maximal,
+                "nombreRestant": reste.nombre_restant,
+            }
+            for reste in restes
+        ],
+    }
+    return Answer([item])
 
 
 def render_jeton(jeton: Jeton) -> Answer:

@@ -95,17 +95,6 @@ class CarteListe(TypedDict):
     unite: Unite
 
 
-class DemandeMouvement(TypedDict, closed=True):
-    numeroCarte: NumeroCarte
-    walletId: WalletId
-    clientId: ClientId
-    montant: Montant
-    reference: Reference
-    motif: NotRequired[str]
-    pointDeService: NotRequired[str]
-    terminal: NotRequired[str]
-
-
 class Mouvement(TypedDict):
     reference: Reference
     numeroOperation: NumeroOperation
@@ -116,6 +105,113 @@ class Mouvement(TypedDict):
     unite: Unite
     soldeOnline: SoldeOnline
     dateOperation: Instant
+
+
+JourDemande: TypeAlias = str
+
+
+TypeOperation: TypeAlias = Literal[
+    'CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE'
+]
+
+
+TypeRapproche: TypeAlias = Literal['CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION']
+
+
+Motif: TypeAlias = str
+
+
+MontantEcrit: TypeAlias = int
+
+
+HistoriqueCsv: TypeAlias = str
+
+
+class DemandeTransfert(TypedDict, closed=True):
+    numeroCarte: NumeroCarte
+    walletId: WalletId
+    clientId: ClientId
+    numeroCarteDestination: NumeroCarte
+    walletIdDestination: WalletId
+    clientIdDestination: ClientId
+    montant: Montant
+    reference: Reference
+    motif: NotRequired[Motif]
+
+
+class DemandeCloture(TypedDict, closed=True):
+    reference: Reference
+
+
+class DemandeAnnulation(TypedDict, closed=True):
+    referenceOrigine: Reference
+    reference: Reference
+    motif: NotRequired[Motif]
+
+
+class LigneARapprocher(TypedDict, closed=True):
+    reference: Reference
+    montant: Montant
+    type: TypeRapproche
+
+
+class DemandeRapprochement(TypedDict, closed=True):
+    jour: NotRequired[JourDemande]
+    lignes: list[LigneARapprocher]
+
+
+class Operation(TypedDict):
+    reference: Reference
+    numeroOperation: NumeroOperation
+    type: str
+    statut: str
+    numeroCarte: NumeroCarte
+    numeroCarteDestination: str | None
+    montant: Montant
+    unite: Unite
+    soldeOnline: SoldeOnline
+    dateOperation: Instant
+    motif: str | None
+    pointDeService: str | None
+    terminal: str | None
+    annulationDe: str | None
+    annuleePar: str | None
+
+
+class Cloture(TypedDict):
+    reference: Reference
+    etat: str
+    numeroOperation: str | None
+    date: Instant
+
+
+class LigneRapprochee(TypedDict):
+    reference: Reference
+    resultat: str
+    type: str | None
+    montant: int | None
+    typePartenaire: str | None
+    montantPartenaire: int | None
+    numeroOperation: str | None
+    dateOperation: str | None
+
+
+class PlafondRestant(TypedDict):
+    type: str
+    periode: str
+    montantMaximal: int | None
+    montantRestant: int | None
+    nombreMaximal: int | None
+    nombreRestant: int | None
+
+
+class Droits(TypedDict):
+    partenaire: str
+    consumerKey: str
+    scopes: list[str]
+    clients: list[ClientId]
+    finIdentifiants: str | None
+    plafonds: list[PlafondRestant]
 
 
 class DemandeJeton(TypedDict, closed=True):
@@ -195,11 +291,73 @@ class ReponseListeCartes(TypedDict):
     curseurSuivant: str | None
 
 
+class DemandeMouvement(TypedDict, closed=True):
+    numeroCarte: NumeroCarte
+    walletId: WalletId
+    clientId: ClientId
+    montant: Montant
+    reference: Reference
+    motif: NotRequired[Motif]
+    pointDeService: NotRequired[str]
+    terminal: NotRequired[str]
+
+
 class ReponseMouvement(TypedDict):
     success: Succes
     code: CodeSucces
     message: Message
     data: list[Mouvement]
+
+
+class LigneHistorique(TypedDict):
+    numeroOperation: NumeroOperation
+    reference: str | None
+    type: str
+    sens: str
+    montant: MontantEcrit
+    unite: Unite
+    soldeOnline: SoldeOnline
+    dateOperation: Instant
+    motif: str | None
+    pointDeService: str | None
+    terminal: str | None
+
+
+class ReponseHistorique(TypedDict):
+    success: Succes
+    code: CodeSucces
+    message: Message
+    data: list[LigneHistorique]
+    curseurSuivant: str | None
+
+
+class ReponseOperation(TypedDict):
+    success: Succes
+    code: CodeSucces
+    message: Message
+    data: list[Operation]
+
+
+class ReponseCloture(TypedDict):
+    success: Succes
+    code: CodeSucces
+    message: Message
+    data: list[Cloture]
+
+
+class ReponseRapprochement(TypedDict):
+    success: Succes
+    code: CodeSucces
+    message: Message
+    data: list[LigneRapprochee]
+    absentes: int
+
+
+class ReponseDroits(TypedDict):
+    success: Succes
+    code: CodeSucces
+    message: Message
+    data: list[Droits]
 
 
 class Jeton(TypedDict):

@@ -51,11 +51,13 @@ cartes = Table(
     Column("solde", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("date_solde", Instant, nullable=False),
+    Column("plafonnee", BigId, nullable=False, server_default="0", doc="1: the card has limits"),
     ForeignKeyConstraint(["client_id", "membre_id"], ["membres.client_id", "membres.membre_id"]),
     ForeignKeyConstraint(["compte_id", "unite"], ["comptes.id", "comptes.unite"]),
     CheckConstraint("solde >= 0", name="solde_positif"),
     CheckConstraint(f"solde <= {SOLDE_MAXIMAL}", name="solde_maximal"),
     CheckConstraint("version >= 0", name="version_positive"),
+    CheckConstraint("plafonnee IN (0, 1)", name="plafonnee_booleen"),
     CheckConstraint("statut IN ('ACTIVE', 'OPPOSITION', 'ANNULEE')", name="statut_connu"),
     Index(None, "client_id", "id"),
     Index(None, "client_id", "membre_id", "id"),
@@ -86,6 +88,8 @@ class Carte(NamedTuple):
     fin_validite: date
     solde: int
     date_solde: datetime
+    client_id: str
+    plafonnee: bool
 
 
 class CarteDuPorteur(NamedTuple):
@@ -144,6 +148,8 @@ _FIND = select(
     cartes.c.fin_validite,
     cartes.c.solde,
     cartes.c.date_solde,
+    cartes.c.client_id,
+    cartes.c.plafonnee,
 ).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))
 
 _FIND_PORTEUR = select(
@@ -185,7 +191,7 @@ def find_carte(
     ).first()
     if row is None:
         raise UtilisateurInconnu
-    return Carte(*row)
+    return Carte._make(row)
 
 
 def find_valid_carte(

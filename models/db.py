@@ -80,6 +80,8 @@ class Database:
                     transaction.rollback()
                 _roll_back_driver(connection)
                 raise
+            finally:
+                _forget_running(connection)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -97,6 +99,29 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+# Keys of what the transactions of this process are doing now: what an advisory lock tells on
+# PostgreSQL, for SQLite, which has none.
+_RUNNING = "cynod_running"
+_running: set[object] = set()
+
+
+def mark_running(session: Connection, key: object) -> None:
+    """Say until the end of the session's transaction that `key` is being worked on."""
+    session.info.setdefault(_RUNNING, []).append(key)
+    _running.add(key)
+
+
+def is_marked_running(key: object) -> bool:
+    """Whether a transaction of this process marked `key` and has not ended."""
+    return key in _running
+
+
+def _forget_running(connection: Connection) -> None:
+    if not connection.invalidated:
+        for key in connection.info.pop(_RUNNING, ()):
+            _running.discard(key)
 
 
 def _roll_back_driver(connection: Connection) -> None:

@@ -103,6 +103,58 @@ class SoldeMaximalDepasse(Refusal):
     code = "4003"
 
 
+class TransfertHorsReseau(Refusal):
+    """The two cards are neither of one client nor of clients of one reseau."""
+
+    code = "4004"
+
+
+class ReferenceCloturee(Refusal):
+    """The partner closed this reference: nothing will ever be executed under it."""
+
+    code = "4005"
+
+
+class OperationInconnue(Refusal):
+    """The partner has no operation of this reference or number."""
+
+    code = "4006"
+
+
+class OperationEnCours(Refusal):
+    """An operation of this reference is being executed at this instant."""
+
+    code = "4007"
+
+
+class OperationDejaAnnulee(Refusal):
+    """The operation was reversed already."""
+
+    code = "4008"
+
+
+class DelaiAnnulationDepasse(Refusal):
+    """The operation is older than the window in which it may be reversed."""
+
+    code = "4009"
+
+
+class OperationNonAnnulable(Refusal):
+    """Only a credit or a debit can be reversed."""
+
+    code = "4010"
+
+
+class PlafondDepasse(Refusal):
+    """A limit of the card or of the partner would be passed; `reste` says what is left."""
+
+    code = "4011"
+
+    def __init__(self, reste: str, more_info: str) -> None:
+        super().__init__(reste=reste)
+        self.more_info = more_info
+
+
 class ServiceIndisponible(Refusal):
     """The database cannot be used now; nothing is known to have changed."""
 

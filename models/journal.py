@@ -10,14 +10,16 @@ ecritures: a stored solde would be one hot row that every call waits for.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     ForeignKeyConstraint,
@@ -26,23 +28,23 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    func,
     insert,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, UNITE, BigId, metadata, now
 from models.bulk import insert_rows, take_ids
-from models.carte import ACTIVE, Carte, cartes, check_usable
+from models.carte import ACTIVE, cartes, check_usable
 from models.compte import comptes
-from models.errors import ReferenceDejaUtilisee, SoldeInsuffisant, SoldeMaximalDepasse
+from models.db import is_marked_running, mark_running
+from models.errors import SoldeInsuffisant, SoldeMaximalDepasse
 from models.operation import (
-    CREDIT,
-    DEBIT,
     EXECUTEE,
     OUVERTURE,
-    Operation,
     new_numero_operation,
     operations,
 )
@@ -69,212 +71,257 @@ ecritures = Table(
 )
 
 
-class Mouvement(NamedTuple):
-    """A movement asked by a partner. `montant` in francs; `empreinte` hashes the whole content."""
+class Demandeur(NamedTuple):
+    """Who moves money under which reference. `empreinte` hashes the whole content of the request."""
 
     partenaire_id: int
     compte_id: int
     reference: str
     empreinte: bytes
-    montant: int
-    motif: str | None
-    point_de_service: str | None
-    terminal: str | None
 
 
-_OPERATION_VALUES: dict[str, Any] = {
-    name: bindparam(name)
-    for name in (
-        "numero_operation",
-        "partenaire_id",
-        "reference",
-        "empreinte",
-        "type",
-        "statut",
-        "carte_id",
-        "montant",
-        "unite",
-        "motif",
-        "point_de_service",
-        "terminal",
-        "date_operation",
-    )
-}
+class CarteCle(Protocol):
+    """What the journal needs to know of a card."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def compte_id(self) -> int: ...
+    @property
+    def unite(self) -> str: ...
+
+
+class Details(NamedTuple):
+    """What a partner says of an operation beside its amount."""
+
+    motif: str | None = None
+    point_de_service: str | None = None
+    terminal: str | None = None
+
+
+_CLAIMED = (
+    "numero_operation",
+    "partenaire_id",
+    "reference",
+    "empreinte",
+    "type",
+    "statut",
+    "carte_id",
+    "carte_destination_id",
+    "annulation_de",
+    "montant",
+    "unite",
+    "motif",
+    "point_de_service",
+    "terminal",
+    "date_operation",
+)
+_CLAIM_VALUES: dict[str, Any] = {name: bindparam(name) for name in _CLAIMED}
+_NOTHING_CLAIMED: dict[str, Any] = dict.fromkeys(_CLAIMED)
 
 # The unique reference comes first: a twin that is still running makes this statement wait for its
 # end, and then insert nothing. Nothing else is locked meanwhile.
-_CLAIM_REFERENCE = {
+_CLAIM = {
+    # The shared advisory lock ends with the transaction: find_operation tells by it that an operation
+    # of the reference is running. It rides on the insert, so it costs no round trip.
     "postgresql": postgresql.insert(operations)
-    .values(_OPERATION_VALUES)
-    .on_conflict_do_nothing(index_elements=["partenaire_id", "reference"])
-    .returning(operations.c.id),
+    .values(_CLAIM_VALUES)
+    .on_conflict_do_nothing()
+    .returning(operations.c.id, func.pg_try_advisory_xact_lock_shared(bindparam("verrou"))),
     "sqlite": sqlite.insert(operations)
-    .values(_OPERATION_VALUES)
-    .on_conflict_do_nothing(index_elements=["partenaire_id", "reference"])
+    .values(_CLAIM_VALUES)
+    .on_conflict_do_nothing()
     .returning(operations.c.id),
 }
 
-# The guard stands on the row's own columns: PostgreSQL evaluates it again after a lock wait.
-_USABLE = and_(
-    cartes.c.id == bindparam("la_carte"),
-    cartes.c.statut == ACTIVE,
-    cartes.c.fin_validite >= bindparam("jour"),
-)
+# The guards stand on the row's own columns: PostgreSQL evaluates them again after a lock wait.
+_THE_CARD = cartes.c.id == bindparam("la_carte")
+_USABLE = and_(cartes.c.statut == ACTIVE, cartes.c.fin_validite >= bindparam("jour"))
+_ENOUGH = cartes.c.solde >= bindparam("somme")
+_ROOM = cartes.c.solde <= SOLDE_MAXIMAL - bindparam("somme")
+_TAKEN = {"solde": cartes.c.solde - bindparam("somme")}
+_GIVEN = {"solde": cartes.c.solde + bindparam("somme")}
 _MOVED = {"version": cartes.c.version + 1, "date_solde": bindparam("quand")}
-_TAKE = (
-    update(cartes)
-    .where(_USABLE, cartes.c.solde >= bindparam("somme"))
-    .values(solde=cartes.c.solde - bindparam("somme"), **_MOVED)
-    .returning(cartes.c.solde, cartes.c.version)
-)
-_GIVE = (
-    update(cartes)
-    .where(_USABLE, cartes.c.solde <= SOLDE_MAXIMAL - bindparam("somme"))
-    .values(solde=cartes.c.solde + bindparam("somme"), **_MOVED)
-    .returning(cartes.c.solde, cartes.c.version)
-)
 
-_BY_REFERENCE = (
-    select(
-        operations.c.reference,
-        operations.c.numero_operation,
-        operations.c.type,
-        operations.c.statut,
-        cartes.c.numero_carte,
-        operations.c.montant,
-        operations.c.unite,
-        ecritures.c.solde_debit,
-        ecritures.c.solde_credit,
-        operations.c.date_operation,
-        operations.c.empreinte,
+
+def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> ReturningUpdate[Any]:
+    return (
+        update(cartes)
+        .where(_THE_CARD, *guards)
+        .values(**solde, **_MOVED)
+        .returning(cartes.c.solde, cartes.c.version)
     )
-    .join_from(operations, ecritures, ecritures.c.operation_id == operations.c.id)
-    .join(cartes, cartes.c.id == operations.c.carte_id)
-    .where(
-        operations.c.partenaire_id == bindparam("partenaire_id"),
-        operations.c.reference == bindparam("reference"),
-    )
-)
 
 
-def find_replay(
-    session: Connection, *, partenaire_id: int, reference: str, empreinte: bytes
-) -> Operation | None:
-    """The operation that already bears this reference, or None.
+_TAKE = _move_statement(_USABLE, _ENOUGH, solde=_TAKEN)
+_GIVE = _move_statement(_USABLE, _ROOM, solde=_GIVEN)
+# A reversal undoes what was done, whatever has become of the card since.
+_TAKE_BACK = _move_statement(_ENOUGH, solde=_TAKEN)
+_GIVE_BACK = _move_statement(_ROOM, solde=_GIVEN)
 
-    Raises ReferenceDejaUtilisee when its content was another.
+_STATE = select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD)
+
+
+class Position(NamedTuple):
+    """Where a movement left a card: solde in francs, and version."""
+
+    solde: int
+    version: int
+
+
+def claim(
+    session: Connection,
+    demandeur: Demandeur,
+    *,
+    type_: str,
+    statut: str = EXECUTEE,
+    carte: CarteCle | None = None,
+    montant: int | None = None,
+    details: Details = Details(),  # noqa: B008 - immutable
+    carte_destination_id: int | None = None,
+    annulation_de: int | None = None,
+) -> Claim | None:
+    """Take the reference for an operation, or None when an operation has it already.
+
+    Waits for the end of a twin that is still running.
     """
-    row = session.execute(
-        _BY_REFERENCE, {"partenaire_id": partenaire_id, "reference": reference}
-    ).first()
-    if row is None:
-        return None
-    if row[10] != empreinte:
-        raise ReferenceDejaUtilisee
-    solde = row[7] if row[7] is not None else row[8]
-    return Operation(*row[:7], solde, row[9], replayed=True)
-
-
-_STATE = select(cartes.c.statut, cartes.c.fin_validite).where(cartes.c.id == bindparam("la_carte"))
-
-
-def post_debit(session: Connection, carte: Carte, mouvement: Mouvement) -> Operation:
-    """Take `montant` from a card to the partner's settlement account, once per reference.
-
-    Raises ReferenceDejaUtilisee, CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeInsuffisant.
-    """
-    return _post(session, carte, mouvement, DEBIT)
-
-
-def post_credit(session: Connection, carte: Carte, mouvement: Mouvement) -> Operation:
-    """Give `montant` to a card from the partner's settlement account, once per reference.
-
-    Raises ReferenceDejaUtilisee, CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeMaximalDepasse.
-    """
-    return _post(session, carte, mouvement, CREDIT)
-
-
-def _post(session: Connection, carte: Carte, mouvement: Mouvement, type_: str) -> Operation:
-    date_operation = now()
-    numero_operation = new_numero_operation()
-    operation_id = session.execute(
-        _CLAIM_REFERENCE[session.dialect.name],
-        {
-            "numero_operation": numero_operation,
-            "partenaire_id": mouvement.partenaire_id,
-            "reference": mouvement.reference,
-            "empreinte": mouvement.empreinte,
-            "type": type_,
-            "statut": EXECUTEE,
-            "carte_id": carte.id,
-            "montant": mouvement.montant,
-            "unite": carte.unite,
-            "motif": mouvement.motif,
-            "point_de_service": mouvement.point_de_service,
-            "terminal": mouvement.terminal,
-            "date_operation": date_operation,
-        },
-    ).scalar()
+    values = {
+        **_NOTHING_CLAIMED,
+        "numero_operation": new_numero_operation(),
+        "partenaire_id": demandeur.partenaire_id,
+        "reference": demandeur.reference,
+        "empreinte": demandeur.empreinte,
+        "type": type_,
+        "statut": statut,
+        "carte_id": carte.id if carte else None,
+        "carte_destination_id": carte_destination_id,
+        "annulation_de": annulation_de,
+        "montant": montant,
+        "unite": carte.unite if carte else None,
+        **details._asdict(),
+        "date_operation": now(),
+    }
+    key = _lock_key(demandeur.partenaire_id, demandeur.reference)
+    if session.dialect.name == "sqlite":
+        mark_running(session, (session.engine.url, key))
+    else:
+        values["verrou"] = key
+    operation_id = session.execute(_CLAIM[session.dialect.name], values).scalar()
     if operation_id is None:
-        replay = find_replay(
-            session,
-            partenaire_id=mouvement.partenaire_id,
-            reference=mouvement.reference,
-            empreinte=mouvement.empreinte,
-        )
-        assert replay is not None, "a claimed reference has an operation"
-        return replay
-    moved = session.execute(
-        _TAKE if type_ == DEBIT else _GIVE,
-        {
-            "la_carte": carte.id,
-            "jour": date_operation.date(),
-            "somme": mouvement.montant,
-            "quand": date_operation,
-        },
-    ).first()
+        return None
+    return Claim(operation_id, values["numero_operation"], values["date_operation"])
+
+
+class Claim(NamedTuple):
+    """A reference taken: the row of its operation, to be followed by its ecriture."""
+
+    operation_id: int
+    numero_operation: str
+    date_operation: datetime
+
+
+def is_running(session: Connection, partenaire_id: int, reference: str) -> bool:
+    """Whether an operation of this reference is being executed at this instant.
+
+    On SQLite, by this process: an embedded database has one server process.
+    """
+    key = _lock_key(partenaire_id, reference)
+    if session.dialect.name == "sqlite":
+        return is_marked_running((session.engine.url, key))
+    return not session.scalar(select(func.pg_try_advisory_xact_lock(key)))
+
+
+def _lock_key(partenaire_id: int, reference: str) -> int:
+    digest = hashlib.sha256(f"{partenaire_id}:{reference}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def take(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+    """Take francs from a usable card that has them, and lock it until the end of the transaction.
+
+    Raises CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeInsuffisant.
+    """
+    moved = _move(session, _TAKE, carte, montant, quand)
     if moved is None:
-        raise _reason_of_refusal(session, carte, type_)
-    solde, version = moved[0], moved[1]
-    debit = type_ == DEBIT
+        _refuse_unusable(session, carte)
+        raise SoldeInsuffisant
+    return moved
+
+
+def give(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+    """Give francs to a usable card that has room for them, and lock it until the end.
+
+    Raises CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeMaximalDepasse.
+    """
+    moved = _move(session, _GIVE, carte, montant, quand)
+    if moved is None:
+        _refuse_unusable(session, carte)
+        raise SoldeMaximalDepasse
+    return moved
+
+
+def take_back(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+    """Undo a credit, whatever the card's state. Raises SoldeInsuffisant."""
+    moved = _move(session, _TAKE_BACK, carte, montant, quand)
+    if moved is None:
+        raise SoldeInsuffisant
+    return moved
+
+
+def give_back(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+    """Undo a debit, whatever the card's state. Raises SoldeMaximalDepasse."""
+    moved = _move(session, _GIVE_BACK, carte, montant, quand)
+    if moved is None:
+        raise SoldeMaximalDepasse
+    return moved
+
+
+def _move(
+    session: Connection,
+    statement: ReturningUpdate[Any],
+    carte: CarteCle,
+    montant: int,
+    quand: datetime,
+) -> Position | None:
+    values = {"la_carte": carte.id, "somme": montant, "quand": quand}
+    if statement in (_TAKE, _GIVE):
+        values["jour"] = quand.date()
+    row = session.execute(statement, values).first()
+    return None if row is None else Position(row[0], row[1])
+
+
+def _refuse_unusable(session: Connection, carte: CarteCle) -> None:
+    """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
+    statut, fin_validite = session.execute(_STATE, {"la_carte": carte.id}).one()
+    check_usable(statut, fin_validite)
+
+
+def post(
+    session: Connection,
+    claimed: Claim,
+    *,
+    compte_debit: int,
+    compte_credit: int,
+    montant: int,
+    unite: str,
+    debited: Position | None,
+    credited: Position | None,
+) -> None:
+    """Write the ecriture of an operation. `debited` and `credited` are the cards' positions."""
     session.execute(
         insert(ecritures),
         {
-            "operation_id": operation_id,
-            "compte_debit": carte.compte_id if debit else mouvement.compte_id,
-            "compte_credit": mouvement.compte_id if debit else carte.compte_id,
-            "montant": mouvement.montant,
-            "unite": carte.unite,
-            "version_debit": version if debit else None,
-            "version_credit": None if debit else version,
-            "solde_debit": solde if debit else None,
-            "solde_credit": None if debit else solde,
+            "operation_id": claimed.operation_id,
+            "compte_debit": compte_debit,
+            "compte_credit": compte_credit,
+            "montant": montant,
+            "unite": unite,
+            "version_debit": debited.version if debited else None,
+            "version_credit": credited.version if credited else None,
+            "solde_debit": debited.solde if debited else None,
+            "solde_credit": credited.solde if credited else None,
         },
     )
-    return Operation(
-        mouvement.reference,
-        numero_operation,
-        type_,
-        EXECUTEE,
-        carte.numero_carte,
-        mouvement.montant,
-        carte.unite,
-        solde,
-        date_operation,
-        replayed=False,
-    )
-
-
-def _reason_of_refusal(
-    session: Connection, carte: Carte, type_: str
-) -> SoldeInsuffisant | SoldeMaximalDepasse:
-    """Why the guarded update moved nothing: read again, since a concurrent call may have changed it.
-
-    Raises the card's own refusal when its state is the reason, else returns the solde's.
-    """
-    statut, fin_validite = session.execute(_STATE, {"la_carte": carte.id}).one()
-    check_usable(statut, fin_validite)
-    return SoldeInsuffisant() if type_ == DEBIT else SoldeMaximalDepasse()
 
 
 class Ouverture(NamedTuple):

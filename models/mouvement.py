@@ -1,4 +1,4 @@
-"""A mouvement: a credit or a debit that a partner asks for one card."""
+"""A mouvement: a credit or a debit of one card, or a transfer between two."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from models.carte import find_carte
-from models.errors import UtilisateurInconnu
-from models.journal import Mouvement, find_replay, post_credit, post_debit
-from models.operation import CREDIT, DEBIT, Operation
+from models import plafond
+from models.carte import Carte, find_carte
+from models.client import clients
+from models.errors import ParametreInvalide, TransfertHorsReseau, UtilisateurInconnu
+from models.journal import Claim, Demandeur, Details, claim, give, post, take
+from models.operation import CREDIT, DEBIT, EXECUTEE, TRANSFERT, Operation
 from models.partenaire import Partenaire
+from models.suivi import find_replay, replay_of
 
 
-class Demande(NamedTuple):
-    """What a partner asks: whose card, `montant` in francs, under which reference, and why."""
+class CarteDesignee(NamedTuple):
+    """The three ids by which a partner designates a card."""
 
     numero_carte: str
     wallet_id: str
     client_id: str
+
+
+class Demande(NamedTuple):
+    """What a partner asks: of which card, `montant` in francs, under which reference, and why.
+    `destination` is the receiving card of a transfer."""
+
+    carte: CarteDesignee
     montant: int
     reference: str
-    motif: str | None = None
-    point_de_service: str | None = None
-    terminal: str | None = None
+    details: Details = Details()
+    destination: CarteDesignee | None = None
 
     def empreinte(self, type_: str) -> bytes:
         """SHA-256 of the whole content but the reference: tells a repeat from another operation."""
-        content = (type_, *(getattr(self, name) for name in self._fields if name != "reference"))
+        content = (type_, self.carte, self.montant, self.details, self.destination)
         return hashlib.sha256(json.dumps(content).encode("ascii")).digest()
 
 
@@ -37,7 +46,8 @@ def crediter(session: Connection, partenaire: Partenaire, demande: Demande) -> O
     """Move money from the partner's settlement account to a card, once per reference.
 
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree, ReferenceDejaUtilisee,
-    SoldeMaximalDepasse. A refusal, once rolled back, leaves the reference free.
+    ReferenceCloturee, SoldeMaximalDepasse, PlafondDepasse. A refusal, once rolled back, leaves the
+    reference free.
     """
     return _move(session, partenaire, demande, CREDIT)
 
@@ -45,40 +55,123 @@ def crediter(session: Connection, partenaire: Partenaire, demande: Demande) -> O
 def debiter(session: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
     """Move money from a card to the partner's settlement account, once per reference.
 
-    Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree, ReferenceDejaUtilisee,
-    SoldeInsuffisant. A refusal, once rolled back, leaves the reference free.
+    Raises as crediter, with SoldeInsuffisant instead of SoldeMaximalDepasse.
     """
     return _move(session, partenaire, demande, DEBIT)
 
 
+def transferer(session: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
+    """Move money from a card to another of the same client, or of a client of the same reseau.
+
+    Raises as crediter and debiter, and TransfertHorsReseau, or ParametreInvalide for a card that
+    would be its own destination.
+    """
+    return _move(session, partenaire, demande, TRANSFERT)
+
+
 def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: str) -> Operation:
-    mouvement = Mouvement(
-        partenaire_id=partenaire.id,
-        compte_id=partenaire.compte_id,
-        reference=demande.reference,
-        empreinte=demande.empreinte(type_),
-        montant=demande.montant,
-        motif=demande.motif,
-        point_de_service=demande.point_de_service,
-        terminal=demande.terminal,
+    demandeur = Demandeur(
+        partenaire.id, partenaire.compte_id, demande.reference, demande.empreinte(type_)
     )
     try:
-        carte = find_carte(
-            session,
-            partenaire,
-            numero_carte=demande.numero_carte,
-            wallet_id=demande.wallet_id,
-            client_id=demande.client_id,
-        )
+        carte, destination = _find_cartes(session, partenaire, demande)
     except UtilisateurInconnu:
         # The holder may have changed phone since: the first answer is still the answer.
-        replay = find_replay(
-            session,
-            partenaire_id=partenaire.id,
-            reference=demande.reference,
-            empreinte=mouvement.empreinte,
-        )
+        replay = find_replay(session, demandeur)
         if replay is None:
             raise
         return replay
-    return (post_debit if type_ == DEBIT else post_credit)(session, carte, mouvement)
+    claimed = claim(
+        session,
+        demandeur,
+        type_=type_,
+        carte=carte,
+        montant=demande.montant,
+        details=demande.details,
+        carte_destination_id=destination.id if destination else None,
+    )
+    if claimed is None:
+        return replay_of(session, demandeur)
+    if destination is not None:
+        _check_reseau(session, carte, destination)
+    solde = _execute(session, claimed, demandeur, carte, destination, demande.montant, type_)
+    plafond.consume(session, partenaire, carte, type_, demande.montant, claimed.date_operation)
+    return Operation(
+        demande.reference,
+        claimed.numero_operation,
+        type_,
+        EXECUTEE,
+        carte.numero_carte,
+        demande.montant,
+        carte.unite,
+        solde,
+        claimed.date_operation,
+        destination.numero_carte if destination else None,
+        *demande.details,
+    )
+
+
+def _find_cartes(
+    session: Connection, partenaire: Partenaire, demande: Demande
+) -> tuple[Carte, Carte | None]:
+    carte = find_carte(session, partenaire, **demande.carte._asdict())
+    if demande.destination is None:
+        return carte, None
+    destination = find_carte(session, partenaire, **demande.destination._asdict())
+    if destination.id == carte.id:
+        raise ParametreInvalide("numeroCarteDestination")
+    return carte, destination
+
+
+def _execute(
+    session: Connection,
+    claimed: Claim,
+    demandeur: Demandeur,
+    carte: Carte,
+    destination: Carte | None,
+    montant: int,
+    type_: str,
+) -> int:
+    """Move the money and write the ecriture; the solde of the operation's card after it."""
+    quand = claimed.date_operation
+    if type_ == CREDIT:
+        credited = give(session, carte, montant, quand)
+        post(
+            session, claimed, compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
+            montant=montant, unite=carte.unite, debited=None, credited=credited,
+        )  # fmt: skip
+        return credited.solde
+    if destination is None:
+        debited = take(session, carte, montant, quand)
+        post(
+            session, claimed, compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
+            montant=montant, unite=carte.unite, debited=debited, credited=None,
+        )  # fmt: skip
+        return debited.solde
+    # Two cards are locked in the order of their ids, whichever way the money goes: two transfers
+    # across each other wait for one another instead of dying in a deadlock.
+    if carte.id < destination.id:
+        debited = take(session, carte, montant, quand)
+        credited = give(session, destination, montant, quand)
+    else:
+        credited = give(session, destination, montant, quand)
+        debited = take(session, carte, montant, quand)
+    post(
+        session, claimed, compte_debit=carte.compte_id, compte_credit=destination.compte_id,
+        montant=montant, unite=carte.unite, debited=debited, credited=credited,
+    )  # fmt: skip
+    return debited.solde
+
+
+def _check_reseau(session: Connection, carte: Carte, destination: Carte) -> None:
+    if carte.unite != destination.unite:
+        raise TransfertHorsReseau
+    if carte.client_id == destination.client_id:
+        return
+    reseaux = session.scalars(
+        select(clients.c.reseau).where(
+            clients.c.client_id.in_([carte.client_id, destination.client_id])
+        )
+    ).all()
+    if len(set(reseaux)) != 1 or None in reseaux:
+        raise TransfertHorsReseau

@@ -21,10 +21,19 @@ from sqlalchemy import (
 
 from models.base import BigId, Instant, metadata
 
-CREDIT, DEBIT, OUVERTURE = "CREDIT", "DEBIT", "OUVERTURE"
+CREDIT, DEBIT, TRANSFERT, ANNULATION, OUVERTURE = (
+    "CREDIT",
+    "DEBIT",
+    "TRANSFERT",
+    "ANNULATION",
+    "OUVERTURE",
+)
 """Types of operations."""
 
-EXECUTEE = "EXECUTEE"
+CLOTURE = "CLOTURE"
+"""Type of the row that closes a reference for ever: it moves nothing and is no operation on the wire."""
+
+EXECUTEE, CLOTUREE = "EXECUTEE", "CLOTUREE"
 
 operations = Table(
     "operations",
@@ -36,29 +45,50 @@ operations = Table(
     Column("empreinte", LargeBinary(32), doc="hash of the request's content"),
     Column("type", String(16), nullable=False),
     Column("statut", String(16), nullable=False),
-    Column("carte_id", ForeignKey("cartes.id"), nullable=False),
-    Column("montant", BigInteger, nullable=False),
-    Column("unite", String(8), nullable=False),
+    Column("carte_id", ForeignKey("cartes.id"), doc="null for a closed reference"),
+    Column("carte_destination_id", ForeignKey("cartes.id"), doc="the receiving card of a transfer"),
+    Column(
+        "annulation_de", ForeignKey("operations.id"), unique=True, doc="what a reversal reverses"
+    ),
+    Column("montant", BigInteger, doc="null for a closed reference"),
+    Column("unite", String(8)),
     Column("motif", String(140)),
     Column("point_de_service", String(64)),
     Column("terminal", String(64)),
     Column("date_operation", Instant, nullable=False),
     UniqueConstraint("partenaire_id", "reference"),
     CheckConstraint("montant > 0", name="montant_positif"),
-    CheckConstraint("type IN ('CREDIT', 'DEBIT', 'OUVERTURE')", name="type_connu"),
-    CheckConstraint("statut IN ('EXECUTEE')", name="statut_connu"),
+    CheckConstraint(
+        "type IN ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE')",
+        name="type_connu",
+    ),
+    CheckConstraint(
+        "statut = CASE WHEN type = 'CLOTURE' THEN 'CLOTUREE' ELSE 'EXECUTEE' END",
+        name="statut_connu",
+    ),
+    CheckConstraint(
+        "(type = 'CLOTURE') = (carte_id IS NULL)"
+        " AND (carte_id IS NULL) = (montant IS NULL) AND (montant IS NULL) = (unite IS NULL)",
+        name="cloture_sans_mouvement",
+    ),
+    CheckConstraint(
+        "(type = 'TRANSFERT') = (carte_destination_id IS NOT NULL)", name="destination_du_transfert"
+    ),
+    CheckConstraint("(type = 'ANNULATION') = (annulation_de IS NOT NULL)", name="origine_annulee"),
     CheckConstraint(
         "(type = 'OUVERTURE') = (partenaire_id IS NULL)"
         " AND (partenaire_id IS NULL) = (reference IS NULL)",
         name="reference_du_partenaire",
     ),
     Index(None, "carte_id", "id"),
+    Index(None, "partenaire_id", "date_operation"),
 )
 
 
 class Operation(NamedTuple):
-    """An executed operation. `solde` is the card's right after it, in francs; `replayed` is true
-    when an earlier call of the same reference did the work."""
+    """An executed operation. `solde` is its card's right after it (the issuing card's for a transfer),
+    in francs; `replayed` is true when an earlier call of the same reference did the work. The last
+    two are numeroOperation: what this one reverses, and what reversed it."""
 
     reference: str
     numero_operation: str
@@ -69,7 +99,13 @@ class Operation(NamedTuple):
     unite: str
     solde: int
     date_operation: datetime
-    replayed: bool
+    numero_carte_destination: str | None = None
+    motif: str | None = None
+    point_de_service: str | None = None
+    terminal: str | None = None
+    annulation_de: str | None = None
+    annulee_par: str | None = None
+    replayed: bool = False
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets as random_secrets
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -48,8 +48,10 @@ partenaires = Table(
     Column("scopes", String(500), nullable=False, doc="separated by a space"),
     Column("adresses", String(1000), nullable=False, server_default="", doc="CIDR, by a space"),
     Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
+    Column("plafonne", BigId, nullable=False, server_default="0", doc="1: the partner has limits"),
     Column("cree_le", Instant, nullable=False),
     Column("revoque_le", Instant),
+    CheckConstraint("plafonne IN (0, 1)", name="plafonne_booleen"),
     CheckConstraint("demo IN (0, 1)", name="demo_booleen"),
 )
 
@@ -92,6 +94,7 @@ class Partenaire(NamedTuple):
     compte_id: int
     scopes: frozenset[str]
     adresses: tuple[str, ...]
+    plafonne: bool = False
 
 
 class NouveauPartenaire(NamedTuple):
@@ -122,10 +125,11 @@ _PARTENAIRE = (
     partenaires.c.scopes,
     partenaires.c.adresses,
     partenaires.c.demo,
+    partenaires.c.plafonne,
 )
 
 _BY_JETON = (
-    select(*_PARTENAIRE, jetons.c.scopes, jetons.c.expire_le)
+    select(*_PARTENAIRE, jetons.c.scopes.label("scopes_du_jeton"), jetons.c.expire_le)
     .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
     .where(jetons.c.empreinte == bindparam("empreinte"), partenaires.c.revoque_le.is_(None))
 )
@@ -162,11 +166,10 @@ def find_by_token(
 ) -> Credentials:
     """Look up a bearer token. Revoked partners and, when not allowed, demo ones are not found."""
     row = session.execute(_BY_JETON, {"empreinte": hash_secret(token, pepper)}).first()
-    if row is None or (row[6] and not demo_allowed):
+    if row is None or (row.demo and not demo_allowed):
         return Credentials(None, False, None)
-    scopes = frozenset(row[7].split()) & frozenset(row[4].split())
-    partenaire = Partenaire(row[0], row[1], row[2], row[3], scopes, tuple(row[5].split()))
-    return Credentials(partenaire, True, row[8])
+    partenaire = _partenaire(row, frozenset(row.scopes_du_jeton.split()))
+    return Credentials(partenaire, True, row.expire_le)
 
 
 def find_by_secret(
@@ -175,16 +178,27 @@ def find_by_secret(
     """Look up a consumer-key and compare its secret in constant time, known key or not."""
     given = hash_secret(secret, pepper)
     rows = session.execute(_BY_KEY, {"consumer_key": consumer_key, "maintenant": now()}).all()
-    stored = [row[7] for row in rows if row[7] is not None] or [bytes(32)]
+    stored = [row.empreinte for row in rows if row.empreinte is not None] or [bytes(32)]
     matches = [hmac.compare_digest(given, empreinte) for empreinte in stored]
     if not rows:
         return Credentials(None, False, None)
     row = rows[0]
-    valid = any(matches) and row[8] is None and (demo_allowed or not row[6])
-    partenaire = Partenaire(
-        row[0], row[1], row[2], row[3], frozenset(row[4].split()), tuple(row[5].split())
-    )
+    valid = any(matches) and row.revoque_le is None and (demo_allowed or not row.demo)
+    partenaire = _partenaire(row)
     return Credentials(partenaire, valid, None)
+
+
+def _partenaire(row: Any, among: frozenset[str] | None = None) -> Partenaire:
+    scopes = frozenset(row.scopes.split())
+    return Partenaire(
+        row.id,
+        row.nom,
+        row.consumer_key,
+        row.compte_id,
+        scopes if among is None else scopes & among,
+        tuple(row.adresses.split()),
+        bool(row.plafonne),
+    )
 
 
 def issue_token(
@@ -377,3 +391,25 @@ def database_holds_anything(session: Connection) -> bool:
             )
         )
     )
+
+
+def list_clients(session: Connection, partenaire: Partenaire) -> list[str]:
+    """The clientIds that the partner may act for, sorted."""
+    return list(
+        session.scalars(
+            select(acces.c.client_id)
+            .where(acces.c.partenaire_id == partenaire.id)
+            .order_by(acces.c.client_id)
+        )
+    )
+
+
+def find_secret_expiry(session: Connection, partenaire: Partenaire) -> datetime | None:
+    """When the partner's last good secret ends, None when one has no end."""
+    ends = session.scalars(
+        select(secrets.c.expire_le).where(
+            secrets.c.partenaire_id == partenaire.id,
+            or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > now()),
+        )
+    ).all()
+    return None if None in ends or not ends else max(end for end in ends if end is not None)

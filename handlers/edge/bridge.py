@@ -26,14 +26,11 @@ from starlette.types import Receive, Scope, Send
 
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
-from handlers.edge.errors import EdgeRefusal, accepts_json
+from handlers.edge.errors import EdgeRefusal, choose_media_type
 from handlers.edge.front import FrontMiddleware
 from handlers.edge.operation import OperationRunner
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
-
-MAX_BODY = 65_536
-"""Largest request body in bytes, refused before it is parsed."""
 
 MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
@@ -53,12 +50,11 @@ class CynodFlaskApi(FlaskApi):
         runner = self._runners[operation.operation_id]
 
         def view(**_path_parameters: Any) -> flask.Response:
-            reply = runner(flask.request.environ[CALL_KEY])
-            response = flask.Response(
-                reply.body, reply.status, reply.headers, content_type="application/json"
+            call: Call = flask.request.environ[CALL_KEY]
+            reply = call.reply = runner(call)
+            return flask.Response(
+                reply.body, reply.status, reply.headers, content_type=reply.media_type
             )
-            response.headers["X-Code"] = reply.code
-            return response
 
         view.__name__ = operation.operation_id
         return view
@@ -104,7 +100,7 @@ class FlaskBridge(SpecMiddleware):
         call.path_parameters = scope.get("path_params") or {}
         _check_http(call, operation)
         if operation.body is not None:
-            call.body = await _read_body(call, receive)
+            call.body = await _read_body(call, receive, operation.max_body)
         pool = self._reserved if operation.rate_class == "libre" else self._threads
         if self._waiting >= MAX_WAITING:
             raise EdgeRefusal("5001")
@@ -131,20 +127,18 @@ class FlaskBridge(SpecMiddleware):
             close = getattr(chunks, "close", None)
             if close is not None:
                 close()
-        code = ""
-        kept = []
-        for name, value in headers:
-            if name == "X-Code":
-                code = value
-            elif name not in ("Content-Length", "Content-Type"):
-                kept.append((name, value))
-        return Reply(status, code, body, kept)
+        reply = call.reply
+        assert reply is not None, "every view leaves its reply in the call"
+        kept = [pair for pair in headers if pair[0] != "Content-Length"]
+        return Reply(status, reply.code, body, kept, stream=reply.stream)
 
 
 def _check_http(call: Call, operation: OperationContract) -> None:
     headers = call.headers
-    if not accepts_json(headers.get(b"accept")):
+    media_type = choose_media_type(headers.get(b"accept"), operation.media_types)
+    if media_type is None:
         raise EdgeRefusal("1005")
+    call.media_type = media_type
     if b"host" in call.repeated or b"content-length" in call.repeated:
         raise EdgeRefusal("1002")
     if operation.body is None:
@@ -171,22 +165,23 @@ def _is_media_type(content_type: bytes, expected: str) -> bool:
     return True
 
 
-async def _read_body(call: Call, receive: Receive) -> bytes:
+async def _read_body(call: Call, receive: Receive, limit: int) -> bytes:
+    """The whole body, refused as soon as it is larger than `limit`, before it is parsed."""
     declared = call.headers.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > 9 or int(declared) > MAX_BODY:
+    if not declared.isdigit() or len(declared) > 9 or int(declared) > limit:
         raise EdgeRefusal("1006")
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone
     body: bytes = message.get("body", b"")
     while message.get("more_body"):
-        if len(body) > MAX_BODY:
+        if len(body) > limit:
             raise EdgeRefusal("1006")
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         body += message.get("body", b"")
-    if len(body) > MAX_BODY:
+    if len(body) > limit:
         raise EdgeRefusal("1006")
     return body
 

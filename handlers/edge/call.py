@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers.edge.contract import OperationContract
+from handlers.edge.contract import JSON_TYPE, OperationContract
 
 
 class ClientGone(Exception):
@@ -25,6 +26,7 @@ class Call:
     request_id: str
     language: str
     operation: OperationContract | None = None
+    media_type: str = JSON_TYPE
     path_parameters: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     partenaire: str | None = None
@@ -33,12 +35,17 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """A finished answer: HTTP status, catalogue code (or "200"), body bytes, extra headers."""
+    """A finished answer: HTTP status, catalogue code (or "200"), body bytes, extra headers.
+
+    A `stream` is what follows the body, chunk by chunk, each made in a thread when it is its turn.
+    """
 
     status: int
     code: str
     body: bytes
     headers: list[tuple[str, str]]
+    media_type: str = JSON_TYPE
+    stream: Iterator[bytes] | None = None
 
 
 CALL_KEY = "cynod.call"

@@ -293,6 +293,12 @@ class AnswerCheck:
             )
             for status, response in operation.responses.items()
         }
+        success = contract.resolve(
+            operation.responses[200]["content"]["application/json"]["schema"]
+        )
+        data = success.get("properties", {}).get("data", {})
+        self.line = compile_schema(contract, data.get("items", {}), closed=True)
+        """The check of one item of a success, for answers that are streamed line by line."""
 
     def fits(self, status: int, body: dict[str, Any]) -> bool:
         """Whether this status is declared and this body fits it."""

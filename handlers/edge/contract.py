@@ -19,6 +19,10 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 METHODS = ("get", "put", "post", "delete", "patch")
 LANGUAGES = ("fr", "en")
+JSON_TYPE = "application/json"
+
+DEFAULT_MAX_BODY = 65_536
+"""Largest request body in bytes, unless the operation says otherwise."""
 
 Json = dict[str, Any]
 
@@ -69,13 +73,22 @@ class OperationContract:
     rate_class: str
     scopes: frozenset[str]
     secured: bool
+    by_token: bool
     issues_tokens: bool
     idempotent_on: str | None
+    max_body: int
+    writes: bool
 
     @property
-    def writes(self) -> bool:
-        """Whether the operation may change something: every method but GET."""
-        return self.method != "get"
+    def media_types(self) -> tuple[str, ...]:
+        """The media types of a success, the default one first."""
+        return tuple(self.responses[200]["content"])
+
+    def function_for(self, media_type: str) -> str:
+        """The handler's function: `get_x`, or `get_x_csv` for another media type than JSON."""
+        if media_type == JSON_TYPE:
+            return self.function
+        return f"{self.function}_{media_type.rpartition('/')[2]}"
 
     @property
     def where(self) -> str:
@@ -240,8 +253,11 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
         rate_class=rate_class,
         scopes=frozenset(scope for need in raw["security"] for scope in need.get("oauth2", [])),
         secured=bool(raw["security"]) and {} not in raw["security"],
+        by_token=any("oauth2" in need for need in raw["security"]),
         issues_tokens=path == _token_path(contract.document),
         idempotent_on=raw.get("x-idempotence"),
+        max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),
+        writes=method != "get" and not raw.get("x-lecture-seule", False),
     )
     for problem in _problems(contract, operation):
         raise ContractError(f"{where}: {problem}")
@@ -279,8 +295,8 @@ def _problems(contract: Contract, operation: OperationContract) -> Iterator[str]
     for parameter in operation.parameters:
         if parameter["in"] not in ("query", "path"):
             yield f"parameter {parameter['name']} is in {parameter['in']}; query and path are served."
-    if operation.secured and not operation.scopes:
-        yield "security names no oauth2 scope; every secured operation needs one."
+    if operation.secured and not operation.by_token:
+        yield "security lacks `oauth2`, with the scopes that the operation needs ([] for none)."
 
 
 def _code_problems(contract: Contract, operation: OperationContract) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.edge.contract import LANGUAGES, CatalogueEntry, Contract
@@ -41,7 +41,7 @@ class Envelopes:
             "code": entry.code,
             "message": message,
             "debugMessage": message if entry.debug_message else None,
-            "moreInfo": None,
+            "moreInfo": getattr(refusal, "more_info", None),
         }
         if oauth and entry.oauth is not None:
             body = {"error": entry.oauth, **body}
@@ -62,20 +62,25 @@ def choose_language(accept_language: bytes | None) -> str:
     return best
 
 
-def accepts_json(accept: bytes | None) -> bool:
-    """Whether an Accept header lets application/json through (RFC 9110, most specific range wins)."""
+def choose_media_type(accept: bytes | None, offered: Sequence[str]) -> str | None:
+    """The offered media type that an Accept header prefers, the first on a tie, None when it excludes
+    them all (RFC 9110: the most specific range decides for each)."""
     if accept is None or accept in (b"*/*", b"application/json"):
-        return True
+        return offered[0]
     weights: dict[str, float] = {}
     for part in accept[:1000].decode("latin-1").lower().split(","):
         media_range, _, parameters = part.partition(";")
         weights[media_range.strip()] = _weight(parameters)
     if set(weights) == {""}:
-        return True
-    for media_range in ("application/json", "application/*", "*/*"):
-        if media_range in weights:
-            return weights[media_range] > 0
-    return False
+        return offered[0]
+    best, best_weight = None, 0.0
+    for media_type in offered:
+        family = media_type.partition("/")[0]
+        ranges = (media_type, f"{family}/*", "*/*")
+        weight = next((weights[name] for name in ranges if name in weights), 0.0)
+        if weight > best_weight:
+            best, best_weight = media_type, weight
+    return best
 
 
 def _weight(parameters: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -66,7 +67,11 @@ class FrontMiddleware:
             return
         except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
             reply = self._refusals.reply(error, call)
-        await _send(send, call, reply)
+        try:
+            await _send(send, call, reply)
+        except Exception as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
+            self._refusals.reply(error, call)
+            raise BrokenStream from None
         self._write_log(call, reply, started)
 
     def _open(self, scope: Scope) -> Call:
@@ -122,6 +127,10 @@ class FrontMiddleware:
                 return
 
 
+class BrokenStream(Exception):
+    """An answer that was being streamed could not be finished: the connection is cut."""
+
+
 def plain_path(path: str) -> str:
     """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
     return scrub(_NOT_PRINTABLE.sub("?", path[:100]))
@@ -155,10 +164,9 @@ _DEFAULTS = (
 
 
 async def _send(send: Send, call: Call, reply: Reply) -> None:
-    headers = [
-        (b"content-length", b"%d" % len(reply.body)),
-        (b"x-request-id", call.request_id.encode("ascii")),
-    ]
+    headers = [(b"x-request-id", call.request_id.encode("ascii"))]
+    if reply.stream is None:
+        headers.append((b"content-length", b"%d" % len(reply.body)))
     names: set[bytes] = set()
     for name, value in reply.headers:
         lower = name.lower().encode("ascii")
@@ -166,4 +174,11 @@ async def _send(send: Send, call: Call, reply: Reply) -> None:
         headers.append((lower, value.encode("latin-1")))
     headers += [pair for pair in _DEFAULTS if pair[0] not in names]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    if reply.stream is None:
+        await send({"type": "http.response.body", "body": reply.body})
+        return
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    loop = asyncio.get_running_loop()
+    while chunk := await loop.run_in_executor(None, next, reply.stream, b""):
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -6,8 +6,10 @@ contract -> commit -> reply. A refusal or an answer off contract rolls back; nob
 
 from __future__ import annotations
 
+import csv
 import inspect
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -27,7 +29,7 @@ from handlers.edge.security import (
     Security,
 )
 from handlers.settings import Settings
-from handlers.views import Answer
+from handlers.views import Answer, TableAnswer
 from models.db import Database, is_unavailable
 from models.errors import Refusal, ServiceIndisponible
 from models.partenaire import Partenaire
@@ -102,7 +104,7 @@ class OperationRunner:
     def __init__(
         self,
         operation: OperationContract,
-        handler: Handler,
+        handlers: Mapping[str, Handler],
         *,
         contract: Contract,
         settings: Settings,
@@ -112,7 +114,7 @@ class OperationRunner:
         refusals: Refusals,
     ) -> None:
         self.operation = operation
-        self._handler = handler
+        self._handlers = handlers
         self._database = database
         self._security = security
         self._limits = limits
@@ -120,15 +122,17 @@ class OperationRunner:
         self._check_parameters = ParameterCheck(contract, operation)
         self._check_body = BodyCheck(contract, operation.body) if operation.body else None
         self._check_answer = AnswerCheck(contract, operation)
-        wanted = {
-            p.name
-            for p in inspect.signature(handler).parameters.values()
-            if p.kind is p.KEYWORD_ONLY
+        self._check_line = self._check_answer.line
+        self._wanted = {
+            media_type: {
+                p.name
+                for p in inspect.signature(handler).parameters.values()
+                if p.kind is p.KEYWORD_ONLY
+            }
+            for media_type, handler in handlers.items()
         }
-        self._wants_session = "session" in wanted
-        self._wants_partenaire = "partenaire" in wanted
-        offered = {"settings": settings, "contract": contract}
-        self._constants = {name: value for name, value in offered.items() if name in wanted}
+        self._wants_session = any("session" in names for names in self._wanted.values())
+        self._constants = {"settings": settings, "contract": contract}
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Never raises: whatever goes wrong becomes a declared refusal."""
@@ -180,16 +184,38 @@ class OperationRunner:
         session: Connection | None,
         partenaire: Partenaire | None,
     ) -> Reply:
-        if self._wants_session:
-            arguments["session"] = session
-        if self._wants_partenaire:
-            arguments["partenaire"] = partenaire
-        answer: Answer = self._handler(**arguments, **self._constants)
+        offered = {"session": session, "partenaire": partenaire, **self._constants}
+        for name in self._wanted[call.media_type]:
+            arguments[name] = offered[name]
+        answer = self._handlers[call.media_type](**arguments)
+        if isinstance(answer, TableAnswer):
+            return self._table(answer, call.media_type)
         body = self._envelope(answer, call.language)
         if not self._check_answer.fits(200, body):
             raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
         headers = [("Idempotent-Replayed", "true")] if answer.replayed else []
         return Reply(200, "200", orjson.dumps(body), headers)
+
+    def _table(self, answer: TableAnswer, media_type: str) -> Reply:
+        """CSV (RFC 4180), read and checked by batches, each with a connection of its own: a slow
+        reader holds none."""
+
+        def stream() -> Iterator[bytes]:
+            position = answer.position
+            while True:
+                with self._database.reading() as session:
+                    lines, position = answer.read(session, position)
+                if not all(map(self._check_line, lines)):
+                    raise OffContract(f"{self.operation.operation_id}: a line is off contract")
+                if lines:
+                    yield csv_lines([list(line.values()) for line in lines])
+                if position is None:
+                    return
+
+        header = csv_lines([list(answer.columns)])
+        return Reply(
+            200, "200", header, [], media_type=f"{media_type}; charset=utf-8", stream=stream()
+        )
 
     def _envelope(self, answer: Answer, language: str) -> dict[str, Any]:
         template = self.operation.message
@@ -203,6 +229,13 @@ class OperationRunner:
             body["data"] = answer.data
         body.update(answer.fields)
         return body
+
+
+def csv_lines(rows: list[list[Any]]) -> bytes:
+    """Rows as CSV lines (RFC 4180) in UTF-8; None is empty."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerows(rows)
+    return written.getvalue().encode()
 
 
 def _authorization(call: Call) -> bytes | None:

@@ -24,10 +24,10 @@ def expected_arguments(operation: OperationContract) -> list[str]:
     return [*names, "corps"] if operation.body else names
 
 
-def skeleton(operation: OperationContract) -> str:
+def skeleton(operation: OperationContract, function: str | None = None) -> str:
     """The few lines a maintainer starts from when a handler is missing."""
     arguments = ", ".join([*expected_arguments(operation), "*", "session", "partenaire"])
-    return f"def {operation.function}({arguments}): ..."
+    return f"def {function or operation.function}({arguments}): ..."
 
 
 class HandlerResolver(Resolver):
@@ -37,7 +37,10 @@ class HandlerResolver(Resolver):
         super().__init__()
         self.package = package
         self.handlers = {
-            operation.operation_id: self._find(operation)
+            operation.operation_id: {
+                media_type: self._find(operation, operation.function_for(media_type))
+                for media_type in operation.media_types
+            }
             for operation in contract.operations.values()
         }
         self._refuse_superfluous(contract)
@@ -46,7 +49,7 @@ class HandlerResolver(Resolver):
         """Called by Connexion for each operation of the specification."""
         operation_id = operation.operation_id
         return Resolution(  # type: ignore[no-untyped-call]  # Connexion's has no types
-            self.handlers[operation_id], operation_id
+            next(iter(self.handlers[operation_id].values())), operation_id
         )
 
     def _module(self, operation: OperationContract) -> ModuleType:
@@ -61,13 +64,13 @@ class HandlerResolver(Resolver):
                 f"{self.package}/{operation.module}.py with `{skeleton(operation)}`."
             ) from None
 
-    def _find(self, operation: OperationContract) -> Handler:
-        function = getattr(self._module(operation), operation.function, None)
+    def _find(self, operation: OperationContract, name: str) -> Handler:
+        function = getattr(self._module(operation), name, None)
         file = f"{self.package}/{operation.module}.py"
         if not inspect.isfunction(function):
             raise ContractError(
                 f"{operation.where} ({operation.operation_id}) has no handler: "
-                f"add to {file} `{skeleton(operation)}`."
+                f"add to {file} `{skeleton(operation, name)}`."
             )
         parameters = inspect.signature(function).parameters.values()
         given = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
@@ -75,7 +78,7 @@ class HandlerResolver(Resolver):
         expected = expected_arguments(operation)
         if given != expected or not set(injected) <= set(INJECTED):
             raise ContractError(
-                f"{file}: {operation.function} takes ({', '.join(given)}; {', '.join(injected)}), "
+                f"{file}: {name} takes ({', '.join(given)}; {', '.join(injected)}), "
                 f"but the contract gives ({', '.join(expected)}) and the wrapper offers "
                 f"{', '.join(INJECTED)} by keyword."
             )
@@ -84,7 +87,9 @@ class HandlerResolver(Resolver):
     def _refuse_superfluous(self, contract: Contract) -> None:
         expected: dict[str, set[str]] = {}
         for operation in contract.operations.values():
-            expected.setdefault(operation.module, set()).add(operation.function)
+            expected.setdefault(operation.module, set()).update(
+                operation.function_for(media_type) for media_type in operation.media_types
+            )
         for module_name, functions in expected.items():
             module = importlib.import_module(f"{self.package}.{module_name}")
             for name, value in vars(module).items():

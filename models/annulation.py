@@ -1,0 +1,144 @@
+"""An annulation: the full reversal of a partner's own credit or debit, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, exists, select
+
+from models.base import now
+from models.carte import cartes
+from models.errors import (
+    DelaiAnnulationDepasse,
+    DroitInsuffisant,
+    OperationDejaAnnulee,
+    OperationInconnue,
+    OperationNonAnnulable,
+    ReferenceCloturee,
+)
+from models.journal import Demandeur, Details, claim, give_back, post, take_back
+from models.operation import ANNULATION, CLOTURE, CREDIT, DEBIT, EXECUTEE, Operation, operations
+from models.partenaire import Partenaire
+from models.suivi import find_replay, replay_of
+
+SCOPE_BY_TYPE = {CREDIT: "cartes:crediter", DEBIT: "cartes:debiter"}
+"""The right that a reversal needs: that of what it reverses."""
+
+
+class CarteOrigine(NamedTuple):
+    """The card of the operation to reverse."""
+
+    id: int
+    numero_carte: str
+    compte_id: int
+    unite: str
+
+
+_ORIGINE = (
+    select(
+        operations.c.id,
+        operations.c.numero_operation,
+        operations.c.type,
+        operations.c.montant,
+        operations.c.date_operation,
+        cartes.c.id.label("carte_id"),
+        cartes.c.numero_carte,
+        cartes.c.compte_id,
+        cartes.c.unite,
+    )
+    .select_from(operations)
+    .outerjoin(cartes, cartes.c.id == operations.c.carte_id)
+    .where(
+        operations.c.partenaire_id == bindparam("partenaire_id"),
+        operations.c.reference == bindparam("reference_origine"),
+    )
+)
+
+
+def annuler(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    reference_origine: str,
+    reference: str,
+    motif: str | None,
+    fenetre: timedelta,
+) -> Operation:
+    """Move the whole amount back, whatever has become of the card; the original stays as it is.
+
+    Raises OperationInconnue, ReferenceCloturee, OperationNonAnnulable, DroitInsuffisant,
+    DelaiAnnulationDepasse, OperationDejaAnnulee, SoldeInsuffisant (it would overdraw),
+    SoldeMaximalDepasse, ReferenceDejaUtilisee.
+    """
+    content = json.dumps((ANNULATION, reference_origine, motif)).encode("ascii")
+    demandeur = Demandeur(
+        partenaire.id, partenaire.compte_id, reference, hashlib.sha256(content).digest()
+    )
+    replay = find_replay(session, demandeur)
+    if replay is not None:
+        return replay
+    origine = session.execute(
+        _ORIGINE, {"partenaire_id": partenaire.id, "reference_origine": reference_origine}
+    ).first()
+    if origine is None:
+        raise OperationInconnue
+    _check_reversible(partenaire, origine.type, origine.date_operation < now() - fenetre)
+    carte = CarteOrigine(origine.carte_id, origine.numero_carte, origine.compte_id, origine.unite)
+    claimed = claim(
+        session,
+        demandeur,
+        type_=ANNULATION,
+        carte=carte,
+        montant=origine.montant,
+        details=Details(motif),
+        annulation_de=origine.id,
+    )
+    if claimed is None:
+        # Either the reference is taken, or the original is reversed: both are unique.
+        if _is_reversed(session, origine.id) and find_replay(session, demandeur) is None:
+            raise OperationDejaAnnulee
+        return replay_of(session, demandeur)
+    undo = give_back if origine.type == DEBIT else take_back
+    position = undo(session, carte, origine.montant, claimed.date_operation)
+    gives = origine.type == DEBIT
+    post(
+        session,
+        claimed,
+        compte_debit=demandeur.compte_id if gives else carte.compte_id,
+        compte_credit=carte.compte_id if gives else demandeur.compte_id,
+        montant=origine.montant,
+        unite=carte.unite,
+        debited=None if gives else position,
+        credited=position if gives else None,
+    )
+    return Operation(
+        reference,
+        claimed.numero_operation,
+        ANNULATION,
+        EXECUTEE,
+        carte.numero_carte,
+        origine.montant,
+        carte.unite,
+        position.solde,
+        claimed.date_operation,
+        motif=motif,
+        annulation_de=origine.numero_operation,
+    )
+
+
+def _check_reversible(partenaire: Partenaire, type_: str, too_old: bool) -> None:
+    if type_ == CLOTURE:
+        raise ReferenceCloturee
+    if type_ not in SCOPE_BY_TYPE:
+        raise OperationNonAnnulable
+    if SCOPE_BY_TYPE[type_] not in partenaire.scopes:
+        raise DroitInsuffisant
+    if too_old:
+        raise DelaiAnnulationDepasse
+
+
+def _is_reversed(session: Connection, operation_id: int) -> bool:
+    return bool(session.scalar(select(exists().where(operations.c.annulation_de == operation_id))))

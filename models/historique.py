@@ -1,0 +1,184 @@
+"""The historique of a card: its operations, newest first, by pages or as one stream."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, case, literal, select, text, union_all
+
+from models.carte import Carte
+from models.errors import ParametreInvalide
+from models.journal import ecritures
+from models.operation import operations
+from models.partenaire import Partenaire
+
+DEFAULT_LIMITE = 50
+"""Lines of a page when none is asked for."""
+
+BATCH = 500
+"""Lines read at once by a stream."""
+
+
+class Ligne(NamedTuple):
+    """One operation as its card saw it. `sens` is CREDIT or DEBIT of the card; `reference` is None
+    when the operation is another partner's."""
+
+    numero_operation: str
+    reference: str | None
+    type: str
+    sens: str
+    montant: int
+    unite: str
+    solde: int
+    date_operation: datetime
+    motif: str | None
+    point_de_service: str | None
+    terminal: str | None
+    version: int
+
+
+class Filtre(NamedTuple):
+    """Which operations: of which days, included, and of which type."""
+
+    date_debut: date | None = None
+    date_fin: date | None = None
+    type: str | None = None
+
+
+class PageHistorique(NamedTuple):
+    """A page of the historique and the cursor of the next one, None at the end."""
+
+    lignes: list[Ligne]
+    curseur_suivant: str | None
+
+
+def list_operations(
+    session: Connection,
+    partenaire: Partenaire,
+    carte: Carte,
+    filtre: Filtre,
+    *,
+    limite: int | None,
+    curseur: str | None,
+) -> PageHistorique:
+    """A page of the card's operations, newest first.
+
+    The position is the card's version, which every operation raises by one: what arrives between
+    two pages is newer than the first, and moves nothing. Raises ParametreInvalide for a cursor that
+    this API did not give.
+    """
+    avant = None if curseur is None else _decode(curseur)
+    nombre = limite or DEFAULT_LIMITE
+    rows = _read(session, partenaire, carte, filtre, avant, nombre + 1)
+    page = rows[:nombre]
+    return PageHistorique(page, _encode(page[-1].version) if len(rows) > nombre else None)
+
+
+class Lecture(NamedTuple):
+    """A whole reading of a historique, to be done by batches, each in a session of its own."""
+
+    partenaire: Partenaire
+    carte: Carte
+    filtre: Filtre
+    position: int | None
+    reste: int | None
+
+    def read(self, session: Connection, position: int | None) -> tuple[list[Ligne], int | None]:
+        """The next lines after `position`, and the position after them, None at the end."""
+        nombre = BATCH if self.reste is None else self.reste
+        lignes = _read(session, self.partenaire, self.carte, self.filtre, position, nombre)
+        ended = self.reste is not None or len(lignes) < nombre
+        return lignes, None if ended else lignes[-1].version
+
+
+def open_lecture(
+    partenaire: Partenaire,
+    carte: Carte,
+    filtre: Filtre,
+    *,
+    limite: int | None,
+    curseur: str | None,
+) -> Lecture:
+    """The reading of all operations, or of the page of `limite` from `curseur`.
+
+    Raises ParametreInvalide for a cursor that this API did not give.
+    """
+    position = None if curseur is None else _decode(curseur)
+    return Lecture(partenaire, carte, filtre, position, limite)
+
+
+def _read(
+    session: Connection,
+    partenaire: Partenaire,
+    carte: Carte,
+    filtre: Filtre,
+    avant: int | None,
+    nombre: int,
+) -> list[Ligne]:
+    # Two branches, one per side of the ecritures, so that each walks its own index of versions.
+    sides = [_side(partenaire, carte, filtre, avant, sens) for sens in ("DEBIT", "CREDIT")]
+    newest = [
+        select(side.order_by(text("version DESC")).limit(nombre).subquery()) for side in sides
+    ]
+    statement = union_all(*newest).order_by(text("version DESC")).limit(nombre)
+    return [Ligne._make(row) for row in session.execute(statement)]
+
+
+def _side(
+    partenaire: Partenaire, carte: Carte, filtre: Filtre, avant: int | None, sens: str
+) -> Select[Any]:
+    debit = sens == "DEBIT"
+    compte = ecritures.c.compte_debit if debit else ecritures.c.compte_credit
+    version = ecritures.c.version_debit if debit else ecritures.c.version_credit
+    statement = (
+        select(
+            operations.c.numero_operation,
+            case((operations.c.partenaire_id == partenaire.id, operations.c.reference)).label(
+                "reference"
+            ),
+            operations.c.type,
+            literal(sens).label("sens"),
+            ecritures.c.montant,
+            ecritures.c.unite,
+            (ecritures.c.solde_debit if debit else ecritures.c.solde_credit).label("solde"),
+            operations.c.date_operation,
+            case((operations.c.partenaire_id == partenaire.id, operations.c.motif)).label("motif"),
+            operations.c.point_de_service,
+            operations.c.terminal,
+            version.label("version"),
+        )
+        .join_from(ecritures, operations, operations.c.id == ecritures.c.operation_id)
+        .where(compte == carte.compte_id, version.isnot(None))
+    )
+    if avant is not None:
+        statement = statement.where(version < avant)
+    if filtre.type is not None:
+        statement = statement.where(operations.c.type == filtre.type)
+    if filtre.date_debut is not None:
+        statement = statement.where(operations.c.date_operation >= _start(filtre.date_debut))
+    if filtre.date_fin is not None:
+        after = _start(filtre.date_fin) + timedelta(days=1)
+        statement = statement.where(operations.c.date_operation < after)
+    return statement
+
+
+def _start(jour: date) -> datetime:
+    return datetime(jour.year, jour.month, jour.day, tzinfo=UTC)
+
+
+def _encode(version: int) -> str:
+    return base64.urlsafe_b64encode(b"h1:%d" % version).rstrip(b"=").decode("ascii")
+
+
+def _decode(curseur: str) -> int:
+    try:
+        decoded = base64.urlsafe_b64decode(curseur + "=" * (-len(curseur) % 4)).decode("ascii")
+        kind, _, version = decoded.partition(":")
+        if kind == "h1" and version.isdecimal() and _encode(int(version)) == curseur:
+            return min(int(version), 2**62)
+    except (binascii.Error, UnicodeDecodeError):
+        pass
+    raise ParametreInvalide("curseur")

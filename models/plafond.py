@@ -1,0 +1,362 @@
+"""A plafond: a limit on what a card, or a partner, may move per operation, per day or per month.
+
+Limits are data. What was consumed of a day or a month is one row per limit and period, raised by a
+guarded upsert in the operation's own transaction: two calls at once cannot pass it together. A card
+or a partner without limits costs nothing: its row says so, and is read anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Date,
+    ForeignKey,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from models.base import BigId, Instant, metadata, now
+from models.carte import Carte, cartes
+from models.errors import PlafondDepasse
+from models.operation import CREDIT, DEBIT, TRANSFERT, operations
+from models.partenaire import Partenaire, partenaires
+
+OPERATION, JOUR, MOIS = "OPERATION", "JOUR", "MOIS"
+"""Periods of a limit."""
+
+PERIODES = (OPERATION, JOUR, MOIS)
+TYPES = (CREDIT, DEBIT, TRANSFERT)
+
+plafonds = Table(
+    "plafonds",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("carte_id", ForeignKey("cartes.id")),
+    Column("partenaire_id", ForeignKey("partenaires.id")),
+    Column("type", String(16), nullable=False),
+    Column("periode", String(16), nullable=False),
+    Column("montant_maximal", BigInteger),
+    Column("nombre_maximal", BigInteger),
+    Column("cree_le", Instant, nullable=False),
+    UniqueConstraint("carte_id", "type", "periode"),
+    UniqueConstraint("partenaire_id", "type", "periode"),
+    CheckConstraint("(carte_id IS NULL) <> (partenaire_id IS NULL)", name="un_sujet"),
+    CheckConstraint("type IN ('CREDIT', 'DEBIT', 'TRANSFERT')", name="type_connu"),
+    CheckConstraint("periode IN ('OPERATION', 'JOUR', 'MOIS')", name="periode_connue"),
+    CheckConstraint("montant_maximal >= 0", name="montant_positif"),
+    CheckConstraint("nombre_maximal >= 0", name="nombre_positif"),
+    CheckConstraint(
+        "montant_maximal IS NOT NULL OR nombre_maximal IS NOT NULL", name="quelque_chose"
+    ),
+    CheckConstraint("periode <> 'OPERATION' OR nombre_maximal IS NULL", name="nombre_par_periode"),
+)
+
+consommations = Table(
+    "consommations",
+    metadata,
+    Column("plafond_id", ForeignKey("plafonds.id", ondelete="CASCADE"), nullable=False),
+    Column("debut", Date, nullable=False, doc="first day of the period"),
+    Column("montant", BigInteger, nullable=False),
+    Column("nombre", BigInteger, nullable=False),
+    PrimaryKeyConstraint("plafond_id", "debut"),
+)
+
+
+class Reste(NamedTuple):
+    """A limit and what is left of it now; None where it does not limit."""
+
+    portee: str
+    numero_carte: str | None
+    type: str
+    periode: str
+    montant_maximal: int | None
+    montant_restant: int | None
+    nombre_maximal: int | None
+    nombre_restant: int | None
+
+
+_APPLICABLE = (
+    select(plafonds)
+    .where(
+        or_(
+            plafonds.c.carte_id == bindparam("la_carte"),
+            plafonds.c.partenaire_id == bindparam("le_partenaire"),
+        ),
+        plafonds.c.type == bindparam("le_type"),
+    )
+    # One order for everybody, cards before partners, so that two calls never wait for each other.
+    .order_by(plafonds.c.partenaire_id.isnot(None), plafonds.c.id)
+)
+
+_NEW_MONTANT = consommations.c.montant + bindparam("somme")
+_NEW_NOMBRE = consommations.c.nombre + 1
+_FITS = and_(
+    func.coalesce(bindparam("montant_maximal", type_=BigInteger), _NEW_MONTANT) >= _NEW_MONTANT,
+    func.coalesce(bindparam("nombre_maximal", type_=BigInteger), _NEW_NOMBRE) >= _NEW_NOMBRE,
+)
+_FIRST: dict[str, Any] = {
+    "plafond_id": bindparam("le_plafond"),
+    "debut": bindparam("le_debut"),
+    "montant": bindparam("somme"),
+    "nombre": 1,
+}
+
+
+def _upsert(dialect_insert: Any) -> Any:
+    return (
+        dialect_insert(consommations)
+        .values(_FIRST)
+        .on_conflict_do_update(
+            index_elements=["plafond_id", "debut"],
+            set_={"montant": _NEW_MONTANT, "nombre": _NEW_NOMBRE},
+            where=_FITS,
+        )
+        .returning(consommations.c.montant)
+    )
+
+
+_CONSUME = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
+
+
+def consume(
+    session: Connection,
+    partenaire: Partenaire,
+    carte: Carte,
+    type_: str,
+    montant: int,
+    quand: datetime,
+) -> None:
+    """Count one operation against every limit of its card and of its partner, or refuse it.
+
+    Raises PlafondDepasse, which tells what is left.
+    """
+    if not (carte.plafonnee or partenaire.plafonne):
+        return
+    values = {"la_carte": carte.id, "le_partenaire": partenaire.id, "le_type": type_}
+    for limit in session.execute(_APPLICABLE, values).all():
+        _consume_one(session, limit, montant, quand.date())
+
+
+def _consume_one(session: Connection, limit: Row[Any], montant: int, jour: date) -> None:
+    too_much = limit.montant_maximal is not None and montant > limit.montant_maximal
+    if limit.periode == OPERATION:
+        if too_much:
+            raise _refusal(limit, limit.montant_maximal, None)
+        return
+    debut = start_of(limit.periode, jour)
+    if not too_much and limit.nombre_maximal != 0:
+        values = {
+            "le_plafond": limit.id,
+            "le_debut": debut,
+            "somme": montant,
+            "montant_maximal": limit.montant_maximal,
+            "nombre_maximal": limit.nombre_maximal,
+        }
+        if session.execute(_CONSUME[session.dialect.name], values).first() is not None:
+            return
+    used = session.execute(
+        select(consommations.c.montant, consommations.c.nombre).where(
+            consommations.c.plafond_id == limit.id, consommations.c.debut == debut
+        )
+    ).first()
+    montant_utilise, nombre_utilise = used or (0, 0)
+    raise _refusal(
+        limit,
+        _left(limit.montant_maximal, montant_utilise),
+        _left(limit.nombre_maximal, nombre_utilise),
+    )
+
+
+def _left(maximal: int | None, used: int) -> int | None:
+    return None if maximal is None else max(0, maximal - used)
+
+
+def _refusal(limit: Row[Any], montant: int | None, nombre: int | None) -> PlafondDepasse:
+    parts = []
+    if montant is not None:
+        parts.append(f"{montant} FCFA")
+    if nombre is not None:
+        parts.append(f"{nombre} x {limit.type}")
+    portee = "CARTE" if limit.carte_id is not None else "PARTENAIRE"
+    more_info = f"portee={portee};type={limit.type};periode={limit.periode}"
+    if montant is not None:
+        more_info += f";montantRestant={montant}"
+    if nombre is not None:
+        more_info += f";nombreRestant={nombre}"
+    return PlafondDepasse(" / ".join(parts), more_info)
+
+
+def start_of(periode: str, jour: date) -> date:
+    """The first day of the period that holds `jour`."""
+    return jour.replace(day=1) if periode == MOIS else jour
+
+
+def remaining(session: Connection, partenaire: Partenaire) -> list[Reste]:
+    """What is left now of the partner's own limits."""
+    return _remaining(session, plafonds.c.partenaire_id == partenaire.id)
+
+
+def remaining_everywhere(session: Connection) -> list[Reste]:
+    """What is left now of every limit."""
+    return _remaining(session, plafonds.c.id.isnot(None))
+
+
+def _remaining(session: Connection, condition: Any) -> list[Reste]:
+    jour = now().date()
+    debut = case((plafonds.c.periode == MOIS, jour.replace(day=1)), else_=jour)
+    rows = session.execute(
+        select(
+            plafonds,
+            cartes.c.numero_carte,
+            func.coalesce(consommations.c.montant, 0).label("montant"),
+            func.coalesce(consommations.c.nombre, 0).label("nombre"),
+        )
+        .select_from(plafonds)
+        .outerjoin(cartes, cartes.c.id == plafonds.c.carte_id)
+        .outerjoin(
+            consommations,
+            and_(consommations.c.plafond_id == plafonds.c.id, consommations.c.debut == debut),
+        )
+        .where(condition)
+        .order_by(plafonds.c.id)
+    ).all()
+    return [
+        Reste(
+            "CARTE" if row.carte_id is not None else "PARTENAIRE",
+            row.numero_carte,
+            row.type,
+            row.periode,
+            row.montant_maximal,
+            _left(row.montant_maximal, row.montant),
+            row.nombre_maximal,
+            _left(row.nombre_maximal, row.nombre),
+        )
+        for row in rows
+    ]
+
+
+def set_plafond(
+    session: Connection,
+    *,
+    type_: str,
+    periode: str,
+    montant_maximal: int | None,
+    nombre_maximal: int | None,
+    numero_carte: str | None = None,
+    consumer_key: str | None = None,
+) -> bool:
+    """Give a card or a partner a limit, in place of the one of that type and period it had.
+
+    What was moved in the period so far counts. False when there is no such card or partner.
+    """
+    subject = _subject(session, numero_carte, consumer_key)
+    if subject is None:
+        return False
+    column, id_ = subject
+    _forget(session, column, id_, type_, periode)
+    plafond_id = session.execute(
+        insert(plafonds)
+        .values(
+            {
+                column: id_,
+                "type": type_,
+                "periode": periode,
+                "montant_maximal": montant_maximal,
+                "nombre_maximal": nombre_maximal,
+                "cree_le": now(),
+            }
+        )
+        .returning(plafonds.c.id)
+    ).scalar_one()
+    _flag(session, column, id_, 1)
+    if periode != OPERATION:
+        _count_past(session, plafond_id, column, id_, type_, start_of(periode, now().date()))
+    return True
+
+
+def remove_plafond(
+    session: Connection,
+    *,
+    type_: str,
+    periode: str,
+    numero_carte: str | None = None,
+    consumer_key: str | None = None,
+) -> bool:
+    """Take a limit away. False when there is none such."""
+    subject = _subject(session, numero_carte, consumer_key)
+    if subject is None:
+        return False
+    column, id_ = subject
+    removed = _forget(session, column, id_, type_, periode)
+    if not session.scalar(select(func.count()).where(plafonds.c[column] == id_)):
+        _flag(session, column, id_, 0)
+    return removed
+
+
+def _subject(
+    session: Connection, numero_carte: str | None, consumer_key: str | None
+) -> tuple[str, int] | None:
+    """The column and the id of the limited card or partner, its row locked against its operations."""
+    if numero_carte is not None:
+        found = session.scalar(
+            select(cartes.c.id).where(cartes.c.numero_carte == numero_carte).with_for_update()
+        )
+        return None if found is None else ("carte_id", found)
+    found = session.scalar(
+        select(partenaires.c.id).where(partenaires.c.consumer_key == consumer_key).with_for_update()
+    )
+    return None if found is None else ("partenaire_id", found)
+
+
+def _forget(session: Connection, column: str, id_: int, type_: str, periode: str) -> bool:
+    chosen: Sequence[int] = session.scalars(
+        select(plafonds.c.id).where(
+            plafonds.c[column] == id_, plafonds.c.type == type_, plafonds.c.periode == periode
+        )
+    ).all()
+    session.execute(delete(consommations).where(consommations.c.plafond_id.in_(chosen)))
+    session.execute(delete(plafonds).where(plafonds.c.id.in_(chosen)))
+    return bool(chosen)
+
+
+def _flag(session: Connection, column: str, id_: int, value: int) -> None:
+    table, flag = (cartes, "plafonnee") if column == "carte_id" else (partenaires, "plafonne")
+    session.execute(update(table).where(table.c.id == id_).values({flag: value}))
+
+
+def _count_past(
+    session: Connection, plafond_id: int, column: str, id_: int, type_: str, debut: date
+) -> None:
+    since = datetime(debut.year, debut.month, debut.day, tzinfo=now().tzinfo)
+    montant, nombre = session.execute(
+        select(func.coalesce(func.sum(operations.c.montant), 0), func.count()).where(
+            operations.c[column] == id_,
+            operations.c.type == type_,
+            operations.c.date_operation >= since,
+        )
+    ).one()
+    session.execute(
+        insert(consommations).values(
+            plafond_id=plafond_id, debut=debut, montant=int(montant), nombre=nombre
+        )
+    )

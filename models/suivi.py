@@ -1,0 +1,141 @@
+"""Following an operation up: what became of a reference, and how to close one for ever."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
+
+from models.carte import cartes
+from models.errors import (
+    OperationEnCours,
+    OperationInconnue,
+    ParametreInvalide,
+    ReferenceCloturee,
+    ReferenceDejaUtilisee,
+)
+from models.journal import Demandeur, claim, ecritures, is_running
+from models.operation import CLOTURE, CLOTUREE, EXECUTEE, Operation, operations
+from models.partenaire import Partenaire
+
+_destination = cartes.alias("destination")
+_origine = operations.alias("origine")
+_annulation = operations.alias("annulation")
+
+_FOUND: Select[Any] = (
+    select(
+        operations.c.reference,
+        operations.c.numero_operation,
+        operations.c.type,
+        operations.c.statut,
+        cartes.c.numero_carte,
+        operations.c.montant,
+        operations.c.unite,
+        func.coalesce(ecritures.c.solde_debit, ecritures.c.solde_credit).label("solde"),
+        operations.c.date_operation,
+        _destination.c.numero_carte.label("numero_carte_destination"),
+        operations.c.motif,
+        operations.c.point_de_service,
+        operations.c.terminal,
+        _origine.c.numero_operation.label("annulation_de"),
+        _annulation.c.numero_operation.label("annulee_par"),
+        operations.c.empreinte,
+    )
+    .select_from(operations)
+    .outerjoin(ecritures, ecritures.c.operation_id == operations.c.id)
+    .outerjoin(cartes, cartes.c.id == operations.c.carte_id)
+    .outerjoin(_destination, _destination.c.id == operations.c.carte_destination_id)
+    .outerjoin(_origine, _origine.c.id == operations.c.annulation_de)
+    .outerjoin(_annulation, _annulation.c.annulation_de == operations.c.id)
+    .where(operations.c.partenaire_id == bindparam("partenaire_id"))
+)
+_BY_REFERENCE = _FOUND.where(operations.c.reference == bindparam("reference"))
+_BY_NUMERO = _FOUND.where(operations.c.numero_operation == bindparam("numero_operation"))
+
+
+class Cloture(NamedTuple):
+    """What closing a reference found: `etat` EXECUTEE with the operation, or CLOTUREE since when."""
+
+    reference: str
+    etat: str
+    numero_operation: str | None
+    date: datetime
+    replayed: bool
+
+
+def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
+    """The operation that already bears the reference, or None.
+
+    Raises ReferenceDejaUtilisee when its content was another, ReferenceCloturee when it was closed.
+    """
+    row = _find_row(session, demandeur)
+    if row is None:
+        return None
+    if row.type == CLOTURE:
+        raise ReferenceCloturee
+    if row.empreinte != demandeur.empreinte:
+        raise ReferenceDejaUtilisee
+    # The first answer again: what happened to the operation since is not part of it.
+    return _operation(row)._replace(annulee_par=None, replayed=True)
+
+
+def _find_row(session: Connection, demandeur: Demandeur) -> Row[Any] | None:
+    values = {"partenaire_id": demandeur.partenaire_id, "reference": demandeur.reference}
+    return session.execute(_BY_REFERENCE, values).first()
+
+
+def _operation(row: Row[Any]) -> Operation:
+    return Operation._make((*row[:-1], False))
+
+
+def replay_of(session: Connection, demandeur: Demandeur) -> Operation:
+    """The operation that made a claim fail. Raises as find_replay."""
+    operation = find_replay(session, demandeur)
+    assert operation is not None, "a reference that could not be claimed has an operation"
+    return operation
+
+
+def find_operation(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    reference: str | None = None,
+    numero_operation: str | None = None,
+) -> Operation:
+    """The partner's executed operation of this reference or number.
+
+    Raises ParametreInvalide unless one of the two is given, OperationInconnue, ReferenceCloturee, or
+    OperationEnCours when an operation of the
+    reference is being executed. An unknown reference is no promise: a call that is still on its way
+    may execute it, unless the reference is closed.
+    """
+    if (reference is None) == (numero_operation is None):
+        raise ParametreInvalide("reference" if reference is None else "numeroOperation")
+    values = {"partenaire_id": partenaire.id}
+    if reference is not None:
+        row = session.execute(_BY_REFERENCE, {**values, "reference": reference}).first()
+        if row is None and is_running(session, partenaire.id, reference):
+            raise OperationEnCours
+        # It may have ended between the two look-ups.
+        row = row or session.execute(_BY_REFERENCE, {**values, "reference": reference}).first()
+    else:
+        row = session.execute(_BY_NUMERO, {**values, "numero_operation": numero_operation}).first()
+    if row is None:
+        raise OperationInconnue
+    if row.type == CLOTURE:
+        raise ReferenceCloturee
+    return _operation(row)
+
+
+def close_reference(session: Connection, partenaire: Partenaire, reference: str) -> Cloture:
+    """Close a reference for ever, unless it was executed. Waits for a call that is still running."""
+    demandeur = Demandeur(partenaire.id, partenaire.compte_id, reference, b"")
+    claimed = claim(session, demandeur, type_=CLOTURE, statut=CLOTUREE)
+    if claimed is not None:
+        return Cloture(reference, CLOTUREE, None, claimed.date_operation, replayed=False)
+    row = _find_row(session, demandeur)
+    assert row is not None, "a reference that could not be claimed has a row"
+    if row.type == CLOTURE:
+        return Cloture(reference, CLOTUREE, None, row.date_operation, replayed=True)
+    return Cloture(reference, EXECUTEE, row.numero_operation, row.date_operation, replayed=False)
