@@ -6,7 +6,8 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Modules are compiled when they are first imported: most of what is installed never is.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
 
@@ -19,6 +20,8 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+# `exec`: SIGTERM and Ctrl-C reach cynod itself, and make adds no message when cynod then ends with 0.
+# make itself still reports the signal (130, 143); a supervisor runs `.venv/bin/cynod serve` instead.
 run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
 	@exec $(BIN)/cynod serve --demo
 
@@ -83,17 +86,17 @@ $(VENV)/.interpreter: FORCE
 
 # From nothing each time, so that a package dropped from the lock file is gone from here too.
 $(VENV)/.runtime: $(VENV)/.interpreter requirements.lock
-	@echo "Installing requirements.lock into $(VENV) (once, about half a minute)"
+	@echo "Installing requirements.lock into $(VENV) (once, about a minute)"
 	@identity=$$(cat $<) && "$(PYTHON)" -m venv --clear $(VENV) && echo "$$identity" > $<
-	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(INSTALL) --require-hashes --requirement requirements.lock
 	@touch $@
 
 # The project itself: its modules stay where they are, only the command and the metadata are made.
 $(VENV)/.project: $(VENV)/.runtime pyproject.toml
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
-	@echo "Installing requirements-dev.lock into $(VENV) (once, about half a minute)"
-	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@echo "Installing requirements-dev.lock into $(VENV) (once, about a minute)"
+	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
 	@touch $@

@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
 from functools import lru_cache
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Row,
+    String,
+    Table,
+    and_,
+    select,
+    text,
+)
 
-from models.base import SOLDE_MAXIMAL, UNITE, now, today
-from models.bulk import insert_rows, keys_table, keys_values, take_ids
+from models.base import SOLDE_MAXIMAL, now, today
+from models.bulk import analyse_tables, insert_rows, keys_table, keys_values
 from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
 from models.client import clients
-from models.compte import CARTE, comptes
+from models.compte import comptes
 from models.db import Database
-from models.journal import Ouverture, open_soldes
+from models.journal import NouvelleCarte, ecritures, find_ouverture, open_cartes
 from models.membre import membres
+from models.operation import operations
 
 COLUMNS = (
     "clientId",
@@ -102,14 +114,9 @@ class _Row(NamedTuple):
 
     ligne: int
     cellules: list[str]
-    client_id: str
     client_nom: str
-    membre_id: str
     membre: _Membre
-    numero_carte: str
-    fin_validite: date
-    statut: str
-    solde: int
+    carte: NouvelleCarte
 
 
 class _Known(NamedTuple):
@@ -315,18 +322,12 @@ def _check_row(ligne: int, cells: list[str], day: date) -> _Row:
         raise _BadRow("statut", f"it must be one of {', '.join(_STATUTS)}")
     if not _SOLDE.fullmatch(solde) or int(solde) > SOLDE_MAXIMAL:
         raise _BadRow("solde", f"it must be an integer of francs from 0 to {SOLDE_MAXIMAL}")
-    membre = _Membre(telephone, nom, prenom, email, telephone, numero_piece, naissance)
     return _Row(
         ligne,
         cells,
-        client_id,
         client_nom,
-        membre_id,
-        membre,
-        numero_carte,
-        validite,
-        statut,
-        int(solde),
+        _Membre(telephone, nom, prenom, email, telephone, numero_piece, naissance),
+        NouvelleCarte(numero_carte, client_id, membre_id, validite, statut, int(solde)),
     )
 
 
@@ -391,12 +392,37 @@ class _Importation:
     def __init__(self, session: Connection, reject: Callable[[Rejet], None] | None) -> None:
         self._session = session
         self._reject = reject
-        self.creees = self.inchangees = self.rejetees = 0
-        self.clients_crees = self.membres_crees = 0
-        self._date_solde: datetime = now()
+        self._contra = find_ouverture(session)
+        self._date_solde = now()
+        self._analysed = False
         self._clients: dict[str, str] = {}
         self._membres: dict[tuple[str, str], _Membre] = {}
         self._cartes: dict[str, _Known] = {}
+        self.creees = self.inchangees = self.rejetees = 0
+        self.clients_crees = self.membres_crees = 0
+
+    def add(self, batch: list[_Row | Rejet]) -> None:
+        """Judge a batch, row after row, then write what is new of it.
+
+        Raises ImportationRefusee at the first bad row when nobody takes bad rows.
+        """
+        self._load_known([row for row in batch if isinstance(row, _Row)])
+        known_clients, known_membres = set(self._clients), set(self._membres)
+        nouvelles: list[NouvelleCarte] = []
+        vues: list[tuple[str, int, int]] = []
+        for row in batch:
+            if isinstance(row, Rejet):
+                self._refuse(row)
+            elif (fault := self._find_fault(row)) is not None:
+                self._refuse(Rejet(row.cellules, row.ligne, *fault))
+            else:
+                self._accept(row, nouvelles, vues)
+        self._write(
+            [one for one in self._clients.items() if one[0] not in known_clients],
+            [one for one in self._membres.items() if one[0] not in known_membres],
+            nouvelles,
+        )
+        insert_rows(self._session, _vues, ("numero_carte", "ligne", "solde"), vues)
 
     def _refuse(self, rejet: Rejet) -> None:
         if self._reject is None:
@@ -404,191 +430,117 @@ class _Importation:
         self.rejetees += 1
         self._reject(rejet)
 
-    def add(self, rows: list[_Row | Rejet]) -> None:
-        """Judge a batch, row after row, then write what is new of it.
-
-        Raises ImportationRefusee at the first bad row when nobody takes bad rows.
-        """
-        self._load_known([row for row in rows if isinstance(row, _Row)])
-        known_clients, known_membres = set(self._clients), set(self._membres)
-        nouvelles: list[_Row] = []
-        vues: list[tuple[str, int, int]] = []
-        for row in rows:
-            if isinstance(row, Rejet):
-                self._refuse(row)
-                continue
-            fault = self._find_fault(row)
-            if fault is not None:
-                self._refuse(Rejet(row.cellules, row.ligne, *fault))
-                continue
-            known = self._cartes.get(row.numero_carte)
-            if known is None:
-                nouvelles.append(row)
-                self._clients[row.client_id] = row.client_nom
-                self._membres[row.client_id, row.membre_id] = row.membre
-            else:
-                self.inchangees += 1
-            if known is None or known.ligne is None:
-                vues.append((row.numero_carte, row.ligne, row.solde))
-                self._cartes[row.numero_carte] = _Known(
-                    row.client_id,
-                    row.membre_id,
-                    row.fin_validite,
-                    row.statut,
-                    row.solde,
-                    row.ligne,
-                )
-        new_clients = [one for one in self._clients.items() if one[0] not in known_clients]
-        new_membres = [one for one in self._membres.items() if one[0] not in known_membres]
-        self.clients_crees += len(new_clients)
-        self.membres_crees += len(new_membres)
-        insert_rows(self._session, clients, ("client_id", "nom"), new_clients)
-        insert_rows(
-            self._session,
-            membres,
-            ("client_id", "membre_id", *_Membre._fields),
-            ((*key, *membre) for key, membre in new_membres),
-        )
-        self._create_cartes(nouvelles)
-        insert_rows(self._session, _vues, ("numero_carte", "ligne", "solde"), vues)
+    def _accept(
+        self, row: _Row, nouvelles: list[NouvelleCarte], vues: list[tuple[str, int, int]]
+    ) -> None:
+        carte = row.carte
+        known = self._cartes.get(carte.numero_carte)
+        if known is None:
+            nouvelles.append(carte)
+            self._clients[carte.client_id] = row.client_nom
+            self._membres[carte.client_id, carte.membre_id] = row.membre
+        else:
+            self.inchangees += 1
+        if known is None or known.ligne is None:
+            vues.append((carte.numero_carte, row.ligne, carte.solde))
+            self._cartes[carte.numero_carte] = _Known(*carte[1:], row.ligne)
 
     def _find_fault(self, row: _Row) -> tuple[str, str] | None:
         """The column in which the row contradicts what is known, and how."""
-        nom = self._clients.get(row.client_id, row.client_nom)
-        if nom != row.client_nom:
-            return "clientNom", f"the client {row.client_id} is already known by another name"
-        membre = self._membres.get((row.client_id, row.membre_id), row.membre)
+        carte = row.carte
+        if self._clients.get(carte.client_id, row.client_nom) != row.client_nom:
+            return "clientNom", f"the client {carte.client_id} is already known by another name"
+        membre = self._membres.get((carte.client_id, carte.membre_id), row.membre)
         if membre != row.membre:
-            column = next(
-                _COLUMN_OF[name]
-                for name, ours, theirs in zip(_Membre._fields, row.membre, membre, strict=True)
-                if ours != theirs
-            )
-            who = f"the membre {row.membre_id} of {row.client_id}"
-            return column, f"{who} is already known with another one"
-        carte = self._cartes.get(row.numero_carte)
-        return None if carte is None else _find_carte_fault(row, carte)
+            column = _differing_column(row.membre, membre)
+            who = f"the membre {carte.membre_id} of {carte.client_id}"
+            return column, f"{who} is already known with another {column}"
+        known = self._cartes.get(carte.numero_carte)
+        return None if known is None else _find_carte_fault(carte, known)
+
+    def _write(
+        self,
+        new_clients: list[tuple[str, str]],
+        new_membres: list[tuple[tuple[str, str], _Membre]],
+        nouvelles: list[NouvelleCarte],
+    ) -> None:
+        session = self._session
+        insert_rows(session, clients, ("client_id", "nom"), new_clients)
+        insert_rows(
+            session,
+            membres,
+            ("client_id", "membre_id", *_Membre._fields),
+            [(*key, *membre) for key, membre in new_membres],
+        )
+        open_cartes(session, nouvelles, contra=self._contra, date_solde=self._date_solde)
+        self.clients_crees += len(new_clients)
+        self.membres_crees += len(new_membres)
+        self.creees += len(nouvelles)
+        if nouvelles and not self._analysed:
+            analyse_tables(session, (clients, membres, comptes, cartes, operations, ecritures))
+            self._analysed = True
 
     def _load_known(self, rows: list[_Row]) -> None:
         """Read what the database holds of the batch's clients, members and cards."""
-        session = self._session
-        found = keys_table(session, ("client_id",))
+        cartes_ = [row.carte for row in rows]
         self._clients = {
-            row[0]: row[1]
-            for row in session.execute(
-                select(clients.c.client_id, clients.c.nom).join_from(
-                    found, clients, clients.c.client_id == found.c.client_id
-                ),
-                keys_values(
-                    session, ("client_id",), [(one,) for one in {row.client_id for row in rows}]
-                ),
+            row.client_id: row.nom
+            for row in self._look_up(
+                clients, {(carte.client_id,) for carte in cartes_}, (clients.c.nom,)
             )
         }
-        names = ("client_id", "membre_id")
-        found = keys_table(session, names)
         self._membres = {
-            (row[0], row[1]): _Membre(*row[2:])
-            for row in session.execute(
-                select(*(membres.c[name] for name in (*names, *_Membre._fields))).join_from(
-                    found,
-                    membres,
-                    (membres.c.client_id == found.c.client_id)
-                    & (membres.c.membre_id == found.c.membre_id),
-                ),
-                keys_values(session, names, list({(row.client_id, row.membre_id) for row in rows})),
+            (row.client_id, row.membre_id): _Membre._make(row[2:])
+            for row in self._look_up(
+                membres,
+                {(carte.client_id, carte.membre_id) for carte in cartes_},
+                [membres.c[name] for name in _Membre._fields],
             )
         }
-        found = keys_table(session, ("numero_carte",))
+        numeros = {(carte.numero_carte,) for carte in cartes_}
+        vues = {row.numero_carte: row[1:] for row in self._look_up(_vues, numeros, _VUE)}
         self._cartes = {
-            row[0]: _Known(*row[1:])
-            for row in session.execute(
-                select(
-                    cartes.c.numero_carte,
-                    cartes.c.client_id,
-                    cartes.c.membre_id,
-                    cartes.c.fin_validite,
-                    cartes.c.statut,
-                    _vues.c.solde,
-                    _vues.c.ligne,
-                )
-                .join_from(found, cartes, cartes.c.numero_carte == found.c.numero_carte)
-                .join(_vues, _vues.c.numero_carte == cartes.c.numero_carte, isouter=True),
-                keys_values(
-                    session,
-                    ("numero_carte",),
-                    [(one,) for one in {row.numero_carte for row in rows}],
-                ),
-            )
+            row.numero_carte: _Known(*row[1:], *vues.get(row.numero_carte, (None, None)))
+            for row in self._look_up(cartes, numeros, _CARTE)
         }
 
-    def _create_cartes(self, rows: list[_Row]) -> None:
-        if not rows:
-            return
-        session, date_solde = self._session, self._date_solde
-        compte_ids = take_ids(session, comptes.c.id, len(rows))
-        insert_rows(
-            session, comptes, ("id", "type", "unite"), ((id_, CARTE, UNITE) for id_ in compte_ids)
+    def _look_up(
+        self, table: Table, keys: Collection[tuple[str, ...]], columns: Sequence[Column[Any]]
+    ) -> Iterator[Row[Any]]:
+        """The rows of the given keys: first the key's columns, then the others asked for."""
+        names = _KEYS[table.name]
+        wanted = keys_table(self._session, names)
+        found = select(*(table.c[name] for name in names), *columns).join_from(
+            wanted, table, and_(*(table.c[name] == wanted.c[name] for name in names))
         )
-        carte_ids = take_ids(session, cartes.c.id, len(rows))
-        insert_rows(
-            session,
-            cartes,
-            (
-                "id",
-                "numero_carte",
-                "client_id",
-                "membre_id",
-                "compte_id",
-                "fin_validite",
-                "statut",
-                "unite",
-                "date_solde",
-            ),
-            (
-                (
-                    carte_id,
-                    row.numero_carte,
-                    row.client_id,
-                    row.membre_id,
-                    compte_id,
-                    row.fin_validite,
-                    row.statut,
-                    UNITE,
-                    date_solde,
-                )
-                for carte_id, compte_id, row in zip(carte_ids, compte_ids, rows, strict=True)
-            ),
-        )
-        open_soldes(
-            session,
-            [
-                Ouverture(carte_id, compte_id, row.solde, date_solde)
-                for carte_id, compte_id, row in zip(carte_ids, compte_ids, rows, strict=True)
-                if row.solde
-            ],
-        )
-        self.creees += len(rows)
+        yield from self._session.execute(found, keys_values(self._session, names, list(keys)))
 
 
-_COLUMN_OF = {
-    "nom": "nom",
-    "prenom": "prenom",
-    "email": "email",
-    "wallet_id": "telephone",
-    "telephone": "telephone",
-    "numero_piece": "numeroPiece",
-    "date_naissance": "dateNaissance",
+_KEYS = {
+    "clients": ("client_id",),
+    "membres": ("client_id", "membre_id"),
+    "cartes": ("numero_carte",),
+    _vues.name: ("numero_carte",),
 }
+_VUE = (_vues.c.solde, _vues.c.ligne)
+_CARTE = (cartes.c.client_id, cartes.c.membre_id, cartes.c.fin_validite, cartes.c.statut)
 
 
-def _find_carte_fault(row: _Row, carte: _Known) -> tuple[str, str] | None:
-    where = "" if carte.ligne is None else f" by line {carte.ligne}"
-    if (row.client_id, row.membre_id) != (carte.client_id, carte.membre_id):
+def _differing_column(ours: _Membre, theirs: _Membre) -> str:
+    columns = ("telephone", "nom", "prenom", "email", "telephone", "numeroPiece", "dateNaissance")
+    return next(
+        column for column, one, other in zip(columns, ours, theirs, strict=True) if one != other
+    )
+
+
+def _find_carte_fault(carte: NouvelleCarte, known: _Known) -> tuple[str, str] | None:
+    where = "" if known.ligne is None else f" by line {known.ligne}"
+    if (carte.client_id, carte.membre_id) != (known.client_id, known.membre_id):
         return "numeroCarte", f"the card is already given{where} to another client or membre"
-    if row.fin_validite != carte.fin_validite:
-        return "finValidite", f"the card is already known{where} with another one"
-    if row.statut != carte.statut:
-        return "statut", f"the card is already known{where} with another one ({carte.statut})"
-    if carte.solde is not None and row.solde != carte.solde:
-        return "solde", f"the file already gives the card another one, at line {carte.ligne}"
+    if carte.fin_validite != known.fin_validite:
+        return "finValidite", f"the card is already known{where} with another finValidite"
+    if carte.statut != known.statut:
+        return "statut", f"the card is already known{where} as {known.statut}"
+    if known.solde is not None and carte.solde != known.solde:
+        return "solde", f"the card is already known{where} with another solde"
     return None

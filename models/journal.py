@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
@@ -39,7 +39,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from models.base import SOLDE_MAXIMAL, UNITE, BigId, metadata, now
 from models.bulk import insert_rows, take_ids
 from models.carte import ACTIVE, cartes, check_usable
-from models.compte import comptes
+from models.compte import CARTE, comptes
 from models.db import is_marked_running, mark_running
 from models.errors import SoldeInsuffisant, SoldeMaximalDepasse
 from models.operation import (
@@ -324,43 +324,45 @@ def post(
     )
 
 
-class Ouverture(NamedTuple):
-    """The first solde of a new card: `montant` in francs, above zero, known since `date_solde`."""
+class NouvelleCarte(NamedTuple):
+    """A card to create for an existing membre, with its opening `solde` in francs, zero or more."""
 
-    carte_id: int
-    compte_id: int
-    montant: int
-    date_solde: datetime
-
-
-_OPEN = (
-    update(cartes)
-    .where(
-        cartes.c.id == operations.c.carte_id,
-        cartes.c.version == 0,
-        cartes.c.solde == 0,
-        operations.c.type == OUVERTURE,
-        operations.c.id.between(bindparam("premiere"), bindparam("derniere")),
-        ecritures.c.operation_id == operations.c.id,
-    )
-    .values(
-        solde=ecritures.c.montant,
-        version=ecritures.c.version_credit,
-        date_solde=operations.c.date_operation,
-    )
-)
+    numero_carte: str
+    client_id: str
+    membre_id: str
+    fin_validite: date
+    statut: str
+    solde: int
 
 
-def open_soldes(session: Connection, ouvertures: Sequence[Ouverture]) -> None:
-    """Post the opening soldes of new cards, from the contra account of openings. All or nothing.
+def open_cartes(
+    session: Connection,
+    nouvelles: Sequence[NouvelleCarte],
+    *,
+    contra: int,
+    date_solde: datetime,
+) -> None:
+    """Create cards and post their opening soldes from the account that `find_ouverture` gives.
 
-    A card whose solde is zero needs no opening. Raises ValueError when a card already moved, and
-    the database's own error when a montant is not above zero.
+    A card whose solde is zero needs no operation: its version is 0. Cards are written with their
+    solde, because an update of each would double the cost of a large import.
     """
-    if not ouvertures:
-        return
-    contra = _find_ouverture(session)
-    ids = take_ids(session, operations.c.id, len(ouvertures))
+    compte_ids = take_ids(session, comptes.c.id, len(nouvelles))
+    insert_rows(
+        session, comptes, ("id", "type", "unite"), ((id_, CARTE, UNITE) for id_ in compte_ids)
+    )
+    carte_ids = take_ids(session, cartes.c.id, len(nouvelles))
+    insert_rows(
+        session,
+        cartes,
+        ("id", *NouvelleCarte._fields, "version", "compte_id", "unite", "date_solde"),
+        (
+            (carte_id, *carte, 1 if carte.solde else 0, compte_id, UNITE, date_solde)
+            for carte_id, compte_id, carte in zip(carte_ids, compte_ids, nouvelles, strict=True)
+        ),
+    )
+    opened = [one for one in zip(carte_ids, compte_ids, nouvelles, strict=True) if one[2].solde]
+    ids = take_ids(session, operations.c.id, len(opened))
     insert_rows(
         session,
         operations,
@@ -380,12 +382,12 @@ def open_soldes(session: Connection, ouvertures: Sequence[Ouverture]) -> None:
                 new_numero_operation(),
                 OUVERTURE,
                 EXECUTEE,
-                one.carte_id,
-                one.montant,
+                carte_id,
+                carte.solde,
                 UNITE,
-                one.date_solde,
+                date_solde,
             )
-            for id_, one in zip(ids, ouvertures, strict=True)
+            for id_, (carte_id, _, carte) in zip(ids, opened, strict=True)
         ),
     )
     insert_rows(
@@ -401,17 +403,14 @@ def open_soldes(session: Connection, ouvertures: Sequence[Ouverture]) -> None:
             "solde_credit",
         ),
         (
-            (id_, contra, one.compte_id, one.montant, UNITE, 1, one.montant)
-            for id_, one in zip(ids, ouvertures, strict=True)
+            (id_, contra, compte_id, carte.solde, UNITE, 1, carte.solde)
+            for id_, (_, compte_id, carte) in zip(ids, opened, strict=True)
         ),
     )
-    opened = session.execute(_OPEN, {"premiere": ids[0], "derniere": ids[-1]}).rowcount
-    if opened != len(ouvertures):
-        raise ValueError("an opening solde is for a card that never moved")
 
 
-def _find_ouverture(session: Connection) -> int:
-    """The contra account of openings, created by the first of them."""
+def find_ouverture(session: Connection) -> int:
+    """The id of the contra account of openings, created by the first who asks for it."""
     found = session.scalar(
         select(comptes.c.id)
         .where(comptes.c.type == OUVERTURE, comptes.c.unite == UNITE)

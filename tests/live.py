@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import uvicorn
 from uvicorn.config import Config
 
 from handlers.app import create_app
 from handlers.edge.contract import load
-from handlers.server import Protocol, Server, teach_protocol
+from handlers.server import Protocol, teach_protocol
 from handlers.settings import Settings
 from models.db import Database
 from tests.world import PEPPER
@@ -33,7 +34,8 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(512)
-    server = Server(
+    # handlers.server.Server takes the process's signals, which a thread cannot.
+    server = uvicorn.Server(
         Config(
             app,
             http=Protocol,

@@ -11,17 +11,16 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import accumulate
 from typing import Any
 
 import httpx
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select, update
 
-from models.base import UNITE, now
 from models.carte import ACTIVE, cartes
 from models.client import clients
-from models.compte import comptes
 from models.db import Database
-from models.journal import Ouverture, ecritures, open_soldes
+from models.journal import NouvelleCarte, ecritures, find_ouverture, open_cartes
 from models.membre import membres
 from models.operation import operations
 from models.partenaire import NouveauPartenaire, create
@@ -30,6 +29,7 @@ from tests.contract_client import ContractClient
 ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
 PEPPER = b"pepper of the tests"
 FAR = date(2099, 12, 31)
+OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
 _numbers = itertools.count(random.randrange(10**9) * 1000)
 
@@ -78,17 +78,28 @@ class World:
     url: str
     opened: list[httpx.Client] = field(default_factory=list)
 
-    def client(self) -> str:
+    def client(self, client_id: str | None = None) -> str:
         """A new client's clientId."""
-        client_id = f"CLI-{new_number()}"
+        client_id = client_id or f"CLI-{new_number()}"
         with self.database.transaction() as session:
             session.execute(insert(clients).values(client_id=client_id, nom=f"Client {client_id}"))
         return client_id
 
-    def membre(self, client_id: str | None = None, **columns: Any) -> Membre:
+    def membre(
+        self,
+        client_id: str | None = None,
+        *,
+        membre_id: str | None = None,
+        wallet_id: str | None = None,
+        **columns: Any,
+    ) -> Membre:
         """A new member, of a new client unless told."""
         number = new_number()
-        membre = Membre(client_id or self.client(), f"MBR-{number}", f"{number:012d}"[-12:])
+        membre = Membre(
+            client_id or self.client(),
+            membre_id or f"MBR-{number}",
+            wallet_id or f"{number:012d}"[-12:],
+        )
         values = {"nom": "Diop", "prenom": "Awa", "telephone": membre.wallet_id, **columns}
         with self.database.transaction() as session:
             session.execute(
@@ -108,30 +119,27 @@ class World:
         membre: Membre | None = None,
         statut: str = ACTIVE,
         fin_validite: date = FAR,
+        numero: str | None = None,
+        date_solde: datetime = OPENED,
     ) -> Carte:
         """A new card, its solde opened in the journal."""
         membre = membre or self.membre()
-        numero = f"70{new_number():014d}"
+        numero = numero or f"70{new_number():014d}"
+        nouvelle = NouvelleCarte(
+            numero_carte=numero,
+            client_id=membre.client_id,
+            membre_id=membre.membre_id,
+            fin_validite=fin_validite,
+            statut=statut,
+            solde=solde,
+        )
         with self.database.transaction() as session:
-            compte_id = session.execute(
-                insert(comptes).values(type="CARTE", unite=UNITE).returning(comptes.c.id)
-            ).scalar_one()
-            carte_id = session.execute(
-                insert(cartes)
-                .values(
-                    numero_carte=numero,
-                    client_id=membre.client_id,
-                    membre_id=membre.membre_id,
-                    compte_id=compte_id,
-                    fin_validite=fin_validite,
-                    statut=statut,
-                    unite=UNITE,
-                    date_solde=datetime(2026, 1, 1, tzinfo=UTC),
-                )
-                .returning(cartes.c.id)
-            ).scalar_one()
-            if solde:
-                open_soldes(session, [Ouverture(carte_id, compte_id, solde, now())])
+            contra = find_ouverture(session)
+            open_cartes(session, [nouvelle], contra=contra, date_solde=date_solde)
+            carte_id = session.scalar(
+                select(cartes.c.id).where(cartes.c.numero_carte == nouvelle.numero_carte)
+            )
+        assert carte_id is not None
         return Carte(carte_id, numero, membre)
 
     def partenaire(
@@ -140,6 +148,7 @@ class World:
         *,
         scopes: Iterable[str] = ALL_SCOPES,
         adresses: Iterable[str] = (),
+        demo: bool = False,
     ) -> NouveauPartenaire:
         """A new partner of these clients."""
         with self.database.transaction() as session:
@@ -150,6 +159,7 @@ class World:
                 scopes=list(scopes),
                 adresses=list(adresses),
                 pepper=PEPPER,
+                demo=demo,
             )
 
     def anonymous(self) -> ContractClient:
@@ -196,6 +206,38 @@ class World:
                 .order_by(operations.c.id)
             )
             return [(row[0], row[1]) for row in rows]
+
+    def change_carte(self, carte: Carte, **columns: Any) -> None:
+        """Change the card's row behind the API's back, as CYNOD's own screens would."""
+        with self.database.transaction() as session:
+            session.execute(update(cartes).where(cartes.c.id == carte.id).values(**columns))
+
+    def check_books(self, *owned: Carte) -> None:
+        """Assert that each card's solde and version are the fold of its ecritures, without a gap."""
+        with self.database.reading() as session:
+            for carte in owned:
+                compte_id, solde, version = session.execute(
+                    select(cartes.c.compte_id, cartes.c.solde, cartes.c.version).where(
+                        cartes.c.id == carte.id
+                    )
+                ).one()
+                rows = session.execute(
+                    select(ecritures).where(
+                        or_(
+                            ecritures.c.compte_debit == compte_id,
+                            ecritures.c.compte_credit == compte_id,
+                        )
+                    )
+                ).all()
+                lines = sorted(
+                    (row.version_debit, -row.montant, row.solde_debit)
+                    if row.compte_debit == compte_id
+                    else (row.version_credit, row.montant, row.solde_credit)
+                    for row in rows
+                )
+                assert [line[0] for line in lines] == list(range(1, version + 1))
+                assert [line[2] for line in lines] == list(accumulate(line[1] for line in lines))
+                assert solde == sum(line[1] for line in lines)
 
     def close(self) -> None:
         """Close the clients."""

@@ -52,11 +52,14 @@ def choose_language(accept_language: bytes | None) -> str:
     """The best of our languages for an Accept-Language (RFC 9110): French unless English is preferred."""
     if not accept_language:
         return LANGUAGES[0]
-    best, best_weight = LANGUAGES[0], 0.0
+    weights: dict[str, float] = {}
     for part in accept_language[:200].decode("latin-1").lower().split(","):
         tag, _, parameters = part.strip().partition(";")
-        weight = _weight(parameters)
-        language = tag.strip()[:2]
+        language = tag.strip().partition("-")[0]
+        weights[language] = max(_weight(parameters), weights.get(language, 0.0))
+    best, best_weight = LANGUAGES[0], 0.0
+    for language in (*weights, *LANGUAGES):
+        weight = weights.get(language, weights.get("*", 0.0))
         if language in LANGUAGES and weight > best_weight:
             best, best_weight = language, weight
     return best

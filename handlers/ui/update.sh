@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-npm pack --silent --ignore-scripts --pack-destination "$work" "swagger-ui-dist@${1:-5}"
+npm pack --silent --ignore-scripts --pack-destination "$work" "swagger-ui-dist@${1:-5}" > /dev/null
 tar -xzf "$work"/swagger-ui-dist-*.tgz -C "$work"
 
 files="LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css"

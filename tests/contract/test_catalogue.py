@@ -1,0 +1,171 @@
+"""One list of error codes: the contract's, the one that the code raises, and the one that is served."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from handlers.edge.contract import load
+from handlers.edge.errors import EdgeRefusal, Envelopes
+from models import errors
+from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, resolve
+from tests.world import World
+
+SERVED = load(CONTRACT)
+EDGE = sorted((ROOT / "handlers").rglob("*.py"))
+LANGUAGES = ("fr", "en")
+
+
+def _codes_of_the_core() -> dict[str, type[errors.Refusal]]:
+    return {
+        cls.code: cls
+        for cls in vars(errors).values()
+        if isinstance(cls, type) and issubclass(cls, errors.Refusal) and cls is not errors.Refusal
+    }
+
+
+def _codes_of_the_edge() -> set[str]:
+    """The codes that handlers/ names in `EdgeRefusal("…")`."""
+    found: set[str] = set()
+    for path in EDGE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "EdgeRefusal"
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                found.add(str(node.args[0].value))
+    return found
+
+
+def _codes_of_the_fields() -> set[str]:
+    """The codes that a property of the contract answers in place of 405."""
+    return {
+        node["x-code-erreur"]
+        for schema in DOCUMENT["components"]["schemas"].values()
+        for node in schema.get("properties", {}).values()
+        if "x-code-erreur" in node
+    }
+
+
+def test_catalogue_is_what_the_code_raises() -> None:
+    raised = _codes_of_the_core().keys() | _codes_of_the_edge() | _codes_of_the_fields()
+    unknown = sorted(raised - CATALOGUE.keys())
+    assert not unknown, f"openapi.yaml: add {unknown} to x-catalogue-erreurs; the code raises them."
+    dead = sorted(CATALOGUE.keys() - raised)
+    assert not dead, f"openapi.yaml: nothing raises {dead}; remove them from x-catalogue-erreurs."
+
+
+def test_exception_classes_bear_the_names_of_the_catalogue() -> None:
+    wrong = {
+        cls.__name__: CATALOGUE[code]["nom"]
+        for code, cls in _codes_of_the_core().items()
+        if cls.__name__ != CATALOGUE[code]["nom"]
+    }
+    assert not wrong, f"models/errors.py: rename as in x-catalogue-erreurs: {wrong}."
+
+
+def test_each_exception_class_has_its_own_code() -> None:
+    classes = [
+        cls
+        for cls in vars(errors).values()
+        if isinstance(cls, type) and issubclass(cls, errors.Refusal) and cls is not errors.Refusal
+    ]
+    assert len(classes) == len(_codes_of_the_core()), "models/errors.py: two classes share a code."
+
+
+def test_every_code_is_listed_by_an_operation_or_by_the_routes_responses() -> None:
+    responses = DOCUMENT["components"]["responses"]
+    listed = {code for operation in OPERATIONS.values() for code in operation["x-codes-erreur"]}
+    listed.update(responses["RessourceInconnue"]["x-codes-erreur"])
+    listed.update(responses["MethodeInterdite"]["x-codes-erreur"])
+    assert sorted(CATALOGUE.keys() - listed) == [], "openapi.yaml: no operation lists these codes."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_text_renders(code: str, language: str) -> None:
+    names = re.findall(r"\{(\w*)\}", CATALOGUE[code]["message"][language])
+    refusal = EdgeRefusal(code, headers=None, **dict.fromkeys(names, "valeur"))
+    status, body = Envelopes(SERVED).render(refusal, language)
+    message = CATALOGUE[code]["message"][language].replace("{parametre}", "valeur")
+    assert status == CATALOGUE[code]["statut"]
+    assert body == {
+        "success": False,
+        "code": code,
+        "message": message,
+        "debugMessage": None if "debugMessage" in CATALOGUE[code] else message,
+        "moreInfo": None,
+    }
+    assert not re.search(r"[{}]", message), f"code {code}: its text has a field that nothing fills."
+
+
+def test_codes_erreur_serves_the_catalogue(world: World) -> None:
+    answer = world.anonymous().get("/codes-erreur")
+    assert answer.json() == {
+        "success": True,
+        "code": 200,
+        "message": OPERATIONS["GET", "/codes-erreur"]["x-message-succes"]["fr"],
+        "data": [
+            {
+                "code": entry["code"],
+                "nom": entry["nom"],
+                "statutHttp": entry["statut"],
+                "message": entry["message"],
+                "conseil": entry["conseil"],
+                "reessayer": entry["reessayer"],
+            }
+            for entry in CATALOGUE.values()
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("accept_language", "language"),
+    [
+        (None, "fr"),
+        ("fr", "fr"),
+        ("en", "en"),
+        ("en-GB,en;q=0.9", "en"),
+        ("EN", "en"),
+        ("fr;q=0.3, en;q=0.8", "en"),
+        ("en;q=0.3, fr;q=0.8", "fr"),
+        ("fr, en", "fr"),
+        ("de", "fr"),
+        ("de, en;q=0.1", "en"),
+        ("en;q=0", "fr"),
+        ("*", "fr"),
+        ("*, en;q=0.5", "fr"),
+        ("en, fr", "en"),
+        ("*;q=0.1, en", "en"),
+        ("enm", "fr"),
+        ("en;q=oui", "fr"),
+        ("", "fr"),
+    ],
+)
+def test_accept_language_chooses_the_text(
+    world: World, accept_language: str | None, language: str
+) -> None:
+    headers = {} if accept_language is None else {"Accept-Language": accept_language}
+    client = world.anonymous()
+    refused = client.get("/get-solde-carte", headers=headers)
+    assert refused.json()["message"] == CATALOGUE["2001"]["message"][language]
+    unknown = client.get("/nulle-part", headers=headers)
+    assert unknown.json()["message"] == CATALOGUE["1003"]["message"][language]
+    succeeded = client.get("/codes-erreur", headers=headers)
+    texts = OPERATIONS["GET", "/codes-erreur"]["x-message-succes"]
+    assert succeeded.json()["message"] == texts[language]
+
+
+def test_debug_message_is_null_only_where_the_original_document_shows_it() -> None:
+    assert [code for code, entry in CATALOGUE.items() if "debugMessage" in entry] == ["405"]
+
+
+def test_shared_responses_carry_codes_of_the_catalogue() -> None:
+    for name, node in DOCUMENT["components"]["responses"].items():
+        unknown = set(resolve(node)["x-codes-erreur"]) - CATALOGUE.keys()
+        assert not unknown, f"openapi.yaml, components.responses.{name}: unknown codes {unknown}."

@@ -1,0 +1,132 @@
+"""What the contract promises: its refusals word for word, and one valid call of each operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import httpx
+
+from models.partenaire import NouveauPartenaire
+from tests.contract_client import CATALOGUE, OPERATIONS, ContractClient, Json, resolve
+from tests.world import Carte, World, new_number
+
+CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
+PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
+SCOPES = {
+    name: next((need["oauth2"][0] for need in operation["security"] if "oauth2" in need), None)
+    for name, operation in CONTRACT.items()
+}
+
+ALL = list(CONTRACT)
+SECURED = [name for name in ALL if SCOPES[name] is not None]
+WITH_BODY = [name for name in ALL if "requestBody" in CONTRACT[name]]
+WITHOUT_BODY = [name for name in ALL if "requestBody" not in CONTRACT[name]]
+MONEY = ["creditCarte", "debitCarte"]
+ON_A_CARD = ["getSoldeCarte", "checkCardValidity", "checkCardValidityByMember", *MONEY]
+
+
+def answering(code: str) -> list[str]:
+    """The operations that list this code."""
+    return [name for name, operation in CONTRACT.items() if code in operation["x-codes-erreur"]]
+
+
+def body_schema(operation_id: str) -> Json:
+    """The schema of the operation's request body."""
+    (content,) = resolve(CONTRACT[operation_id]["requestBody"])["content"].values()
+    schema: Json = resolve(content["schema"])
+    return schema
+
+
+def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: str) -> Json:
+    """The whole body of a refusal."""
+    entry = CATALOGUE[code]
+    message = entry["message"][language].format_map(fields)
+    body = {
+        "success": False,
+        "code": code,
+        "message": message,
+        "debugMessage": None if "debugMessage" in entry else message,
+        "moreInfo": None,
+    }
+    return {"error": entry["oauth"], **body} if oauth and "oauth" in entry else body
+
+
+def assert_refused(
+    answer: httpx.Response, code: str, *, language: str = "fr", **fields: str
+) -> None:
+    """Assert status, headers and the whole body of a refusal."""
+    oauth = answer.request.url.path == "/access-token"
+    expected = refusal(code, language=language, oauth=oauth, **fields)
+    assert answer.json() == expected, answer.text
+    assert answer.status_code == CATALOGUE[code]["statut"]
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+class Call(NamedTuple):
+    """A request that can be sent as it is, or with some of its parts replaced."""
+
+    method: str
+    path: str
+    options: dict[str, Any]
+
+    def send(self, client: httpx.Client, **more: Any) -> httpx.Response:
+        """Send it; `more` are httpx's own options."""
+        return client.request(self.method, self.path, **{**self.options, **more})
+
+    def with_values(self, **values: Any) -> Call:
+        """The same call with some parameters or fields replaced; None removes one."""
+        ((where, old),) = self.options.items()
+        new = {k: v for k, v in {**old, **values}.items() if v is not None}
+        return self._replace(options={where: new})
+
+
+def call_of(operation_id: str, carte: Carte, pair: NouveauPartenaire) -> Call:
+    """A valid call of the operation."""
+    method, path = PLACES[operation_id]
+    options: dict[str, Any] = {
+        "getSoldeCarte": {"params": carte.query},
+        "checkCardValidity": {"params": carte.query},
+        "checkCardValidityByMember": {
+            "params": {
+                "numeroCarte": carte.numero,
+                "membreId": carte.membre.membre_id,
+                "clientId": carte.membre.client_id,
+            }
+        },
+        "getListeCartes": {"params": {"clientId": carte.membre.client_id}},
+        "creditCarte": {"json": carte.mouvement(1000, f"R-{new_number()}")},
+        "debitCarte": {"json": carte.mouvement(1000, f"R-{new_number()}")},
+        "accessToken": {
+            "data": {
+                "grant_type": "client_credentials",
+                "client_id": pair.consumer_key,
+                "client_secret": pair.consumer_secret,
+            }
+        },
+        "getCodesErreur": {"params": {}},
+        "healthLive": {"params": {}},
+        "healthReady": {"params": {}},
+    }[operation_id]
+    return Call(method, path, options)
+
+
+@dataclass
+class Scene:
+    """A card of 10,000 francs, a partner of its client with every right, and a client to call with."""
+
+    world: World
+    carte: Carte = field(init=False)
+    pair: NouveauPartenaire = field(init=False)
+    api: ContractClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what the scene shows."""
+        self.carte = self.world.carte(10_000)
+        self.pair = self.world.partenaire([self.carte.membre.client_id])
+        self.api = self.world.api_of(self.pair)
+
+    def call(self, operation_id: str) -> Call:
+        """A valid call of the operation on the scene's card."""
+        return call_of(operation_id, self.carte, self.pair)

@@ -1,0 +1,141 @@
+"""Fixtures of the operations' tests, and the record of what the contract promised and was seen."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy.engine import make_url
+
+from models.db import Database
+from tests import contract_client
+from tests.contract_client import OPERATIONS
+from tests.live import serving, settings_for, with_limits
+from tests.operations.answers import Scene
+from tests.postgresql import create_database
+from tests.world import World
+
+HERE = Path(__file__).parent
+DESELECTED = pytest.StashKey[bool]()
+
+
+class Record:
+    """What the tests of this folder saw: operation, HTTP status, code, by kind of database."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, set[tuple[str, int, str]]] = {}
+        self.ran: set[str] = set()
+
+    def note(self, backend: str, method: str, path: str, status: int, body: bytes) -> None:
+        """Note one checked exchange of an operation of the contract."""
+        operation = OPERATIONS.get((method, path))
+        if operation is not None:
+            code = "200" if status == 200 else str(httpx.Response(200, content=body).json()["code"])
+            self.seen.setdefault(backend, set()).add((operation["operationId"], status, code))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember that a part of this folder was left out."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.config.stash[DESELECTED] = True
+
+
+@pytest.fixture(scope="session")
+def record() -> Record:
+    """The record of the whole run."""
+    return Record()
+
+
+@pytest.fixture(autouse=True)
+def _recording(
+    request: pytest.FixtureRequest, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Note every exchange of the test that the contract client found in order."""
+    callspec = getattr(request.node, "callspec", None)
+    backend = callspec.params.get("backend", "") if callspec else ""
+    check = contract_client.check_exchange
+
+    def check_and_note(
+        method: str, path: str, status: int, headers: httpx.Headers, body: bytes
+    ) -> None:
+        check(method, path, status, headers, body)
+        record.note(backend, method, path, status, body)
+
+    monkeypatch.setattr(contract_client, "check_exchange", check_and_note)
+    yield
+    record.ran.add(request.node.nodeid)
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    """A card, a partner, a client, on the shared server."""
+    return Scene(world)
+
+
+NewUrl = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def new_database_url(
+    backend: str,
+    empty_database_url: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> NewUrl:
+    """Makes a migrated empty database that may be broken, and gives its URL."""
+    template = make_url(empty_database_url).database
+    assert template is not None
+
+    def make() -> str:
+        if backend == "sqlite":
+            target = tmp_path_factory.mktemp("own") / "own.db"
+            shutil.copy(template, target)
+            return f"sqlite:///{target}"
+        server = request.getfixturevalue("postgresql_url")
+        return create_database(server, f"own_{uuid.uuid4().hex[:12]}", template=template)
+
+    return make
+
+
+NewWorld = Callable[[], AbstractContextManager[World]]
+
+
+@pytest.fixture(scope="session")
+def own_world(new_database_url: NewUrl) -> NewWorld:
+    """Makes a world with a server and a database of its own, both impatient: one second."""
+
+    @contextmanager
+    def make() -> Iterator[World]:
+        url = new_database_url()
+        database = Database(url, attente_s=1)
+        with serving(settings_for(url), database) as base_url:
+            made = World(database, base_url)
+            yield made
+            made.close()
+        database.close()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def limited_url(shared_database: Database) -> Iterator[str]:
+    """A second server on the shared database, which takes one call an hour of each class."""
+    url = shared_database.url.render_as_string(hide_password=False)
+    settings = with_limits(settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour")
+    with serving(settings) as base_url:
+        yield base_url
+
+
+@pytest.fixture(scope="session")
+def second_url(shared_database: Database) -> Iterator[str]:
+    """A second server on the shared database, such as another host would run."""
+    with serving(
+        settings_for(shared_database.url.render_as_string(hide_password=False))
+    ) as base_url:
+        yield base_url

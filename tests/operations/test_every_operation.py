@@ -1,0 +1,535 @@
+"""The refusals that HTTP, the contract's checks and accidents call for, on every operation alike."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+import handlers.authentification
+import handlers.cartes
+import handlers.catalogue
+import handlers.mouvements
+import handlers.sante
+from models.db import Database
+from tests.contract_client import CATALOGUE, ContractClient, resolve
+from tests.operations.answers import (
+    ALL,
+    CONTRACT,
+    MONEY,
+    WITH_BODY,
+    WITHOUT_BODY,
+    Call,
+    Scene,
+    answering,
+    assert_refused,
+    body_schema,
+)
+from tests.operations.conftest import NewWorld
+from tests.world import World
+
+MAX_BODY = 65_536
+
+
+def query_parameters() -> list[tuple[str, str, bool]]:
+    """Operation, parameter, required or not, of the whole contract."""
+    return [
+        (name, parameter["name"], parameter["required"])
+        for name in ALL
+        for parameter in map(resolve, CONTRACT[name].get("parameters", []))
+    ]
+
+
+def with_query(call: Call, query: str) -> Call:
+    """The call with this text behind its parameters."""
+    given = str(httpx.QueryParams(call.options.get("params", {})))
+    path = f"{call.path}?{given}&{query}" if given else f"{call.path}?{query}"
+    options = {name: value for name, value in call.options.items() if name != "params"}
+    return call._replace(path=path, options=options)
+
+
+# ── 405: parameters and fields ───────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("operation", ALL)
+@pytest.mark.parametrize("query", ["surplus=1", "surplus", "surplus=%ff", "surplus=1&surplus=1"])
+def test_undeclared_parameter_is_refused(scene: Scene, operation: str, query: str) -> None:
+    answer = with_query(scene.call(operation), query).send(scene.api)
+    if operation == "accessToken":
+        answer = with_query(scene.call(operation), query).send(scene.world.anonymous())
+    assert_refused(answer, "405", parametre="surplus")
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"), [(op, name) for op, name, required in query_parameters() if required]
+)
+def test_missing_parameter_is_refused(scene: Scene, operation: str, name: str) -> None:
+    answer = scene.call(operation).with_values(**{name: None}).send(scene.api)
+    assert_refused(answer, "405", parametre=name)
+
+
+@pytest.mark.parametrize(("operation", "name"), [(op, name) for op, name, _ in query_parameters()])
+@pytest.mark.parametrize(
+    "value", ["", " ", "é", "１２３４５６７８９０１２３", "x" * 500, "null", "-1\n", "1.0"]
+)
+def test_malformed_parameter_is_refused(
+    scene: Scene, operation: str, name: str, value: str
+) -> None:
+    if name in ("clientId", "membreId") and value in ("null", "1.0"):
+        pytest.skip("a well-formed identifier")
+    answer = scene.call(operation).with_values(**{name: value}).send(scene.api)
+    assert_refused(answer, "405", parametre=name)
+
+
+@pytest.mark.parametrize(("operation", "name"), [(op, name) for op, name, _ in query_parameters()])
+def test_valid_parameter_with_a_line_end_is_refused(
+    scene: Scene, operation: str, name: str
+) -> None:
+    call = scene.call(operation)
+    value = f"{call.options['params'].get(name, '1')}\n"
+    answer = call.with_values(**{name: value}).send(scene.api)
+    assert_refused(answer, "405", parametre=name)
+
+
+@pytest.mark.parametrize(("operation", "name"), [(op, name) for op, name, _ in query_parameters()])
+def test_repeated_or_undecodable_parameter_is_refused(
+    scene: Scene, operation: str, name: str
+) -> None:
+    call = scene.call(operation)
+    value = call.options["params"].get(name, "1")
+    call = call.with_values(**{name: value})
+    assert_refused(with_query(call, f"{name}={value}").send(scene.api), "405", parametre=name)
+    without = call.with_values(**{name: None})
+    assert_refused(with_query(without, f"{name}=%ff").send(scene.api), "405", parametre=name)
+
+
+BODY_FIELDS = [(op, name) for op in WITH_BODY for name in body_schema(op)["properties"]]
+REQUIRED_FIELDS = [(op, name) for op in WITH_BODY for name in body_schema(op)["required"]]
+
+
+def caller(scene: Scene, operation: str) -> ContractClient:
+    """Who calls the operation as the contract says: without a token for the token."""
+    return scene.world.anonymous() if operation == "accessToken" else scene.api
+
+
+@pytest.mark.parametrize(("operation", "name"), REQUIRED_FIELDS)
+def test_missing_field_is_refused(scene: Scene, operation: str, name: str) -> None:
+    answer = scene.call(operation).with_values(**{name: None}).send(caller(scene, operation))
+    assert_refused(answer, "405", parametre=name)
+
+
+@pytest.mark.parametrize("operation", WITH_BODY)
+def test_undeclared_field_is_refused(scene: Scene, operation: str) -> None:
+    answer = scene.call(operation).with_values(surplus="1").send(caller(scene, operation))
+    assert_refused(answer, "405", parametre="surplus")
+
+
+MONEY_FIELDS = [(op, name) for op, name in BODY_FIELDS if op in MONEY]
+
+
+@pytest.mark.parametrize(("operation", "name"), MONEY_FIELDS)
+@pytest.mark.parametrize(
+    "value", ["null", '""', "[]", "{}", "true", "-1", r'"\ud800"', r'"a\u0000"']
+)
+def test_malformed_field_is_refused_and_moves_nothing(
+    scene: Scene, operation: str, name: str, value: str
+) -> None:
+    call = scene.call(operation)
+    body = {**call.options["json"], name: "@"}
+    raw = json.dumps(body).replace('"@"', value)
+    answer = scene.api.post(
+        call.path, content=raw.encode(), headers={"Content-Type": "application/json"}
+    )
+    assert_refused(answer, "405", parametre=name)
+    assert scene.world.solde(scene.carte) == 10_000
+
+
+@pytest.mark.parametrize("operation", MONEY)
+@pytest.mark.parametrize(
+    "montant",
+    [
+        "0",
+        "-1",
+        "1000000001",
+        "0.5",
+        "1000.0",
+        "1e3",
+        "1e400",
+        "1" + "0" * 30,
+        "1" + "0" * 5000,
+        '"1000"',
+        "1000.5",
+    ],
+)
+def test_amount_that_is_no_amount_is_refused(scene: Scene, operation: str, montant: str) -> None:
+    call = scene.call(operation)
+    raw = json.dumps({**call.options["json"], "montant": "@"}).replace('"@"', montant)
+    answer = scene.api.post(
+        call.path, content=raw.encode(), headers={"Content-Type": "application/json"}
+    )
+    if montant in ("1e400", "1" + "0" * 5000):
+        assert_refused(answer, "1001")
+    else:
+        assert_refused(answer, "405", parametre="montant")
+    assert scene.world.solde(scene.carte) == 10_000
+
+
+@pytest.mark.parametrize("name", ["client_id", "client_secret"])
+@pytest.mark.parametrize("value", ["", "é", "x" * 500, "a\n"])
+def test_malformed_field_of_the_form_is_refused(scene: Scene, name: str, value: str) -> None:
+    answer = scene.call("accessToken").with_values(**{name: value}).send(scene.world.anonymous())
+    assert_refused(answer, "405", parametre=name)
+
+
+def test_repeated_field_of_the_form_is_refused(scene: Scene) -> None:
+    answer = scene.world.anonymous().post(
+        "/access-token",
+        content=b"grant_type=client_credentials&grant_type=client_credentials",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert_refused(answer, "405", parametre="grant_type")
+
+
+# ── 1xxx: HTTP ───────────────────────────────────────────────────────────────────────────────────
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def media_type(operation: str) -> dict[str, str]:
+    """The Content-Type of the operation."""
+    return FORM if operation == "accessToken" else JSON
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        (operation, body)
+        for operation in MONEY
+        for body in (
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b'"text"',
+            b'{"montant": NaN}',
+            b'{"montant": Infinity}',
+            b'{"montant": 1, "montant": 1}',
+            b'{"motif": "\xff"}',
+            b'\xef\xbb\xbf{"montant": 1}',
+            b"[" * 5_000,
+            b'{"motif":' * 5_000,
+        )
+    ]
+    + [("accessToken", b"grant%ff=1"), ("accessToken", b"\xff=1")],
+)
+def test_unreadable_body_is_refused(scene: Scene, operation: str, body: bytes) -> None:
+    answer = caller(scene, operation).post(
+        scene.call(operation).path, content=body, headers=media_type(operation)
+    )
+    assert_refused(answer, "1001")
+
+
+@pytest.mark.parametrize("operation", WITHOUT_BODY)
+def test_get_with_a_body_is_refused(scene: Scene, operation: str) -> None:
+    assert_refused(scene.call(operation).send(scene.api, content=b"{}"), "1002")
+    chunks = scene.call(operation).send(scene.api, content=iter([b"{}"]))
+    assert_refused(chunks, "1002")
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_parameter_name_that_is_no_text_is_refused(scene: Scene, operation: str) -> None:
+    answer = with_query(scene.call(operation), "%ff=1").send(caller(scene, operation))
+    assert_refused(answer, "1002")
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_address_that_is_too_long_is_refused(scene: Scene, operation: str) -> None:
+    answer = with_query(scene.call(operation), "x" * 9_000).send(caller(scene, operation))
+    assert_refused(answer, "1002")
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_too_many_or_too_long_headers_are_refused(scene: Scene, operation: str) -> None:
+    call, client = scene.call(operation), caller(scene, operation)
+    many = {f"X-Header-{number}": "1" for number in range(120)}
+    assert_refused(call.send(client, headers=many), "1002")
+    assert_refused(call.send(client, headers={"X-Header": "x" * 40_000}), "1002")
+
+
+@pytest.mark.parametrize("operation", ALL)
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/xml, text/*;q=0.5", "application/json;q=0"]
+)
+def test_other_format_than_json_is_refused(scene: Scene, operation: str, accept: str) -> None:
+    answer = scene.call(operation).send(caller(scene, operation), headers={"Accept": accept})
+    assert_refused(answer, "1005")
+
+
+@pytest.mark.parametrize("operation", ALL)
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/*", "text/html, */*;q=0.1", "Application/JSON; q=0.5"]
+)
+def test_format_that_admits_json_is_served(scene: Scene, operation: str, accept: str) -> None:
+    answer = scene.call(operation).send(caller(scene, operation), headers={"Accept": accept})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("operation", WITH_BODY)
+def test_body_above_the_maximum_is_refused(scene: Scene, operation: str) -> None:
+    call, client, headers = (
+        scene.call(operation),
+        caller(scene, operation),
+        media_type(operation),
+    )
+    too_large = b" " * (MAX_BODY + 1)
+    assert_refused(client.post(call.path, content=too_large, headers=headers), "1006")
+    chunks = iter([b" " * MAX_BODY, b" "])
+    assert_refused(client.post(call.path, content=chunks, headers=headers), "1006")
+
+
+@pytest.mark.parametrize("operation", MONEY)
+def test_body_of_the_maximum_is_served(scene: Scene, operation: str) -> None:
+    call = scene.call(operation)
+    body = json.dumps(call.options["json"]).encode().ljust(MAX_BODY)
+    assert scene.api.post(call.path, content=body, headers=JSON).status_code == 200
+    other = json.dumps(scene.call(operation).options["json"]).encode().ljust(MAX_BODY)
+    chunks = iter([other[:1000], other[1000:]])
+    assert scene.api.post(call.path, content=chunks, headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize("operation", WITH_BODY)
+def test_other_content_type_is_refused(scene: Scene, operation: str) -> None:
+    call, client = scene.call(operation), caller(scene, operation)
+    expected = media_type(operation)["Content-Type"]
+    other = (JSON if operation == "accessToken" else FORM)["Content-Type"]
+    for content_type in (other, "text/plain", f"{expected}; charset=iso-8859-1", "", "*/*"):
+        answer = client.post(call.path, content=b"{}", headers={"Content-Type": content_type})
+        assert_refused(answer, "1007")
+    assert_refused(client.post(call.path, content=b"{}"), "1007")
+    compressed = {"Content-Type": expected, "Content-Encoding": "gzip"}
+    answer = client.post(call.path, content=gzip.compress(b"{}"), headers=compressed)
+    assert_refused(answer, "1007")
+
+
+@pytest.mark.parametrize("operation", MONEY)
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"']
+)
+def test_utf8_content_type_is_served(scene: Scene, operation: str, content_type: str) -> None:
+    answer = scene.call(operation).send(scene.api, headers={"Content-Type": content_type})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("operation", answering("1008"))
+def test_call_above_the_rate_is_refused_and_says_when_to_return(
+    scene: Scene, limited_url: str, operation: str
+) -> None:
+    client = ContractClient(base_url=limited_url)
+    client.headers.update(scene.api.headers)
+    scene.world.opened.append(client)
+    if operation == "accessToken":
+        del client.headers["Authorization"]
+    # A new hour may start between two calls, never between three.
+    answers = [scene.call(operation).send(client) for _ in range(3)]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused
+    assert_refused(refused[0], "1008")
+    assert 1 <= int(refused[0].headers["Retry-After"]) <= 3600
+
+
+@pytest.mark.parametrize("operation", answering("1008"))
+def test_rate_of_one_partner_is_not_another_s(
+    scene: Scene, limited_url: str, operation: str
+) -> None:
+    if operation == "accessToken":
+        pytest.skip("counted by address: who asks for a token is not known yet")
+    other = Scene(scene.world)
+    for each in (scene, other):
+        with ContractClient(base_url=limited_url, headers=each.api.headers) as client:
+            assert each.call(operation).send(client).status_code == 200
+
+
+# ── 9999 and 5001: accidents ─────────────────────────────────────────────────────────────────────
+CORE: dict[str, tuple[Any, str]] = {
+    "getSoldeCarte": (handlers.cartes, "find_carte"),
+    "checkCardValidity": (handlers.cartes, "find_valid_carte"),
+    "checkCardValidityByMember": (handlers.cartes, "find_valid_carte"),
+    "getListeCartes": (handlers.cartes, "list_cartes"),
+    "creditCarte": (handlers.mouvements, "crediter"),
+    "debitCarte": (handlers.mouvements, "debiter"),
+    "accessToken": (handlers.authentification, "issue_token"),
+    "getCodesErreur": (handlers.catalogue, "render_catalogue"),
+    "healthLive": (handlers.sante, "render_sante"),
+    "healthReady": (handlers.sante, "check_current"),
+}
+
+
+@pytest.mark.parametrize("operation", ALL)
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_fault_of_ours_is_answered_without_its_details(
+    scene: Scene, operation: str, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> NoReturn:
+        raise RuntimeError("SELECT secret FROM postgresql://user:password@host/path")
+
+    module, name = CORE[operation]
+    monkeypatch.setattr(module, name, fail)
+    answer = scene.call(operation).send(
+        caller(scene, operation), headers={"Accept-Language": language}
+    )
+    assert_refused(answer, "9999", language=language)
+    assert scene.world.solde(scene.carte) == 10_000
+
+
+class Outage:
+    """A database that can go away and come back."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.is_sqlite = database.dialect == "sqlite"
+
+    def begin(self) -> None:
+        """Take the database away: its open connections end and no new one opens."""
+        if self.is_sqlite:
+            file = self._file()
+            self.database.engine.dispose()
+            for part in file.parent.glob(f"{file.name}*"):
+                part.rename(part.with_name(f"away-{part.name}"))
+            file.mkdir()
+        else:
+            self._allow(connections=False)
+
+    def end(self) -> None:
+        """Bring the database back as it was."""
+        if self.is_sqlite:
+            file = self._file()
+            self.database.engine.dispose()
+            file.rmdir()
+            for part in file.parent.glob("away-*"):
+                part.rename(part.with_name(part.name.removeprefix("away-")))
+        else:
+            self._allow(connections=True)
+
+    def _file(self) -> Path:
+        assert self.database.url.database is not None
+        return Path(self.database.url.database)
+
+    def _allow(self, *, connections: bool) -> None:
+        url = self.database.url
+        server = make_url(url).set(drivername="postgresql", database="postgres")
+        with psycopg.connect(
+            server.render_as_string(hide_password=False), autocommit=True
+        ) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                    sql.Identifier(str(url.database)), sql.Literal(connections)
+                )
+            )
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                (url.database,),
+            )
+
+
+@pytest.fixture(scope="module")
+def away(own_world: NewWorld) -> Iterator[Scene]:
+    """A scene whose database went away after it was made."""
+    with own_world() as world:
+        scene = Scene(world)
+        outage = Outage(world.database)
+        outage.begin()
+        yield scene
+        outage.end()
+
+
+@pytest.mark.parametrize("operation", answering("5001"))
+def test_database_that_is_away_is_answered_with_503(away: Scene, operation: str) -> None:
+    answer = away.call(operation).send(caller(away, operation))
+    assert_refused(answer, "5001")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("operation", [name for name in ALL if name not in answering("5001")])
+def test_operation_without_a_database_is_served_while_it_is_away(
+    away: Scene, operation: str
+) -> None:
+    assert away.call(operation).send(caller(away, operation)).status_code == 200
+
+
+def test_service_returns_with_its_database_and_the_retried_debit_is_done_once(
+    own_world: NewWorld,
+) -> None:
+    with own_world() as world:
+        scene, outage = Scene(world), Outage(world.database)
+        debit = scene.call("debitCarte")
+        outage.begin()
+        assert_refused(debit.send(scene.api), "5001")
+        outage.end()
+        first, second = debit.send(scene.api), debit.send(scene.api)
+        assert (first.status_code, second.content) == (200, first.content)
+        assert scene.call("healthReady").send(scene.api).status_code == 200
+        assert world.solde(scene.carte) == 9_000
+        world.check_books(scene.carte)
+
+
+def test_busy_database_is_answered_with_503_and_the_reference_stays_free(
+    own_world: NewWorld,
+) -> None:
+    with own_world() as world:
+        scene = Scene(world)
+        debit = scene.call("debitCarte")
+        blocker = Database(world.database.url.render_as_string(hide_password=False))
+        with blocker.transaction() as session:
+            session.exec_driver_sql(
+                f"UPDATE cartes SET version = version WHERE id = {scene.carte.id}"
+            )
+            assert_refused(debit.send(scene.api), "5001")
+        blocker.close()
+        answer = debit.send(scene.api)
+        assert (answer.status_code, answer.json()["data"][0]["soldeOnline"]) == (200, 9000.0)
+        assert "Idempotent-Replayed" not in answer.headers
+
+
+def test_database_of_another_migration_is_not_ready(own_world: NewWorld) -> None:
+    with own_world() as world:
+        with world.database.transaction() as session:
+            session.exec_driver_sql("UPDATE alembic_version SET version_num = 'other'")
+        assert_refused(world.anonymous().get("/health/ready"), "5001")
+        assert world.anonymous().get("/health/live").json() == {"statut": "ok"}
+
+
+# ── successes that have no file of their own ─────────────────────────────────────────────────────
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_health_is_ok(world: World, path: str) -> None:
+    answer = world.anonymous().get(path)
+    assert (answer.status_code, answer.json()) == (200, {"statut": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [("fr", "Codes d'erreur de l'API CYNOD"), ("en", "Error codes of the CYNOD API")],
+)
+def test_catalogue_is_the_contract_s(world: World, language: str, message: str) -> None:
+    answer = world.anonymous().get("/codes-erreur", headers={"Accept-Language": language})
+    assert answer.json() == {
+        "success": True,
+        "code": 200,
+        "message": message,
+        "data": [
+            {
+                "code": entry["code"],
+                "nom": entry["nom"],
+                "statutHttp": entry["statut"],
+                "message": entry["message"],
+                "conseil": entry["conseil"],
+                "reessayer": entry["reessayer"],
+            }
+            for entry in CATALOGUE.values()
+        ],
+    }

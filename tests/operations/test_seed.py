@@ -1,0 +1,160 @@
+"""The two operations that the original document shows, field by field as it shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests.contract_client import ContractClient, Json
+from tests.operations.conftest import NewWorld
+from tests.world import World
+
+NUMERO, WALLET, CLIENT = "7019800100009569", "221771234567", "CLI-0001"
+QUERY = {"numeroCarte": NUMERO, "walletId": WALLET, "clientId": CLIENT}
+
+SOLDE = """{
+   "success": true,
+   "code": 200,
+   "message": "Sauf omission* de notre part votre nouveau solde est de 142000  FCFA ",
+   "data": [
+       {
+           "numeroCarte": "7019800100009569",
+           "soldeOnline": 142000.0,
+           "dateSolde": "23-08-2021 10:11:42"
+       }
+   ]
+}"""
+UTILISATEUR = """{
+   "success": false,
+   "code": "412",
+   "message": "Utilisateur inexistant ou invalide",
+   "debugMessage": "Utilisateur inexistant ou invalide",
+   "moreInfo": null
+}"""
+VALIDITE = """{
+   "success": true,
+   "code": 200,
+   "message": "Votre carte est valide et valable jusqu'au 18/07/2029",
+   "data": [
+       {
+           "numeroCarte": "7019800100009569",
+           "finValidite": "18/07/2029",
+           "nom": "xxx",
+           "prenom": "xxx",
+           "email": "",
+           "telephone": "",
+           "numeroPiece": "",
+           "dateNaissance": ""
+       }
+   ]
+}"""
+# The document writes "Paramètere", a slip of the pen that the contract does not repeat.
+PARAMETRE = """{
+   "success": false,
+   "code": "405",
+   "message": "Paramètre numeroCarte manquant ou invalide",
+   "debugMessage": null,
+   "moreInfo": null
+}"""
+
+
+@pytest.fixture(scope="module")
+def seed_world(own_world: NewWorld) -> Iterator[World]:
+    """A database that holds the card of the document."""
+    with own_world() as world:
+        membre = world.membre(
+            world.client(CLIENT),
+            membre_id="MBR-0001",
+            wallet_id=WALLET,
+            nom="xxx",
+            prenom="xxx",
+            telephone="",
+        )
+        world.carte(
+            142_000,
+            membre=membre,
+            numero=NUMERO,
+            fin_validite=date(2029, 7, 18),
+            date_solde=datetime(2021, 8, 23, 10, 11, 42, tzinfo=UTC),
+        )
+        yield world
+
+
+@pytest.fixture(scope="module")
+def api(seed_world: World) -> ContractClient:
+    """A partner of the document's client."""
+    return seed_world.api(CLIENT)
+
+
+def compact(text: str) -> bytes:
+    """The document's JSON without its layout: numbers keep their spelling, fields their order."""
+    return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def test_solde_is_the_document_s_answer_plus_unite(api: ContractClient) -> None:
+    answer = api.get("/get-solde-carte", params=QUERY)
+    expected: Json = json.loads(SOLDE)
+    expected["data"][0]["unite"] = "FCFA"
+    assert answer.status_code == 200
+    assert answer.content == compact(json.dumps(expected))
+    assert b'"soldeOnline":142000.0,' in answer.content
+    assert type(answer.json()["code"]) is int
+
+
+def test_validity_is_the_document_s_answer(api: ContractClient) -> None:
+    answer = api.get("/check-card-validity", params=QUERY)
+    assert answer.status_code == 200
+    assert answer.content == compact(VALIDITE)
+
+
+@pytest.mark.parametrize("path", ["/get-solde-carte", "/check-card-validity"])
+def test_unknown_user_is_the_document_s_refusal(api: ContractClient, path: str) -> None:
+    answer = api.get(path, params={**QUERY, "walletId": "221770000000"})
+    assert answer.status_code == 400
+    assert answer.content == compact(UTILISATEUR)
+    assert type(answer.json()["code"]) is str
+
+
+@pytest.mark.parametrize("path", ["/get-solde-carte", "/check-card-validity"])
+@pytest.mark.parametrize("numero", [None, "", "abc"])
+def test_bad_card_number_is_the_document_s_refusal(
+    api: ContractClient, path: str, numero: str | None
+) -> None:
+    given = {} if numero is None else {"numeroCarte": numero}
+    answer = api.get(path, params={**given, "walletId": WALLET, "clientId": CLIENT})
+    assert answer.status_code == 400
+    assert answer.content == compact(PARAMETRE)
+
+
+def test_card_is_found_by_its_member_too(api: ContractClient) -> None:
+    answer = api.get(
+        "/check-card-validity-by-member",
+        params={"numeroCarte": NUMERO, "membreId": "MBR-0001", "clientId": CLIENT},
+    )
+    expected: Json = json.loads(VALIDITE)
+    expected["data"][0]["membreId"] = "MBR-0001"
+    assert answer.json() == expected
+
+
+def test_list_shows_the_document_s_card(api: ContractClient) -> None:
+    answer = api.get("/get-liste-cartes", params={"clientId": CLIENT})
+    assert answer.json() == {
+        "success": True,
+        "code": 200,
+        "message": "Liste des cartes",
+        "data": [
+            {
+                "numeroCarte": NUMERO,
+                "membreId": "MBR-0001",
+                "porteur": "xxx xxx",
+                "statut": "ACTIVE",
+                "finValidite": "18/07/2029",
+                "soldeOnline": 142000.0,
+                "unite": "FCFA",
+            }
+        ],
+        "curseurSuivant": None,
+    }
