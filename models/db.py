@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -74,7 +74,7 @@ class Database:
             transaction = connection.begin()
             try:
                 yield connection
-                transaction.commit()
+                _commit(transaction)
             except BaseException:
                 with contextlib.suppress(Exception):
                     transaction.rollback()
@@ -99,6 +99,22 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+class CommitUnknownError(Exception):
+    """The connection broke while COMMIT was on its way: it was done, or it was not.
+
+    Never to be tried again blindly: the reference of the operation decides.
+    """
+
+
+def _commit(transaction: RootTransaction) -> None:
+    try:
+        transaction.commit()
+    except DBAPIError as error:
+        if _is_lost(error):
+            raise CommitUnknownError(str(error.orig)) from error
+        raise
 
 
 # Keys of what the transactions of this process are doing now: what an advisory lock tells on
@@ -213,9 +229,25 @@ a server that became read-only (https://www.postgresql.org/docs/current/errcodes
 _UNAVAILABLE_SQLITE = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly")
 
 
+_CONFLICTS = ("40001", "40P01")
+"""SQLSTATEs of a transaction that lost against another and may simply run again."""
+
+
+def is_retriable(error: BaseException) -> bool:
+    """Whether the work may run again at once: it lost a conflict, or its connection before COMMIT."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return _is_lost(error) or getattr(error.orig, "sqlstate", None) in _CONFLICTS
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return bool(error.connection_invalidated) or sqlstate.startswith(("08", "57P"))
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Whether the failure is the database's momentary state rather than a fault of ours."""
-    if isinstance(error, PoolTimeoutError):
+    if isinstance(error, PoolTimeoutError | CommitUnknownError):
         return True
     if not isinstance(error, DBAPIError):
         return False

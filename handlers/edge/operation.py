@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import inspect
 import io
+import random
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,9 +32,14 @@ from handlers.edge.security import (
 )
 from handlers.settings import Settings
 from handlers.views import Answer, TableAnswer
-from models.db import Database, is_unavailable
+from models.db import Database, is_retriable, is_unavailable
 from models.errors import Refusal, ServiceIndisponible
 from models.partenaire import Partenaire
+
+ATTEMPTS = 3
+"""Times that a call may run when the database lost it before COMMIT. An unknown COMMIT never runs again."""
+
+RETRY_DELAY_S = 0.02
 
 RETRY_AFTER_S = 2
 """Seconds that a 503 asks to wait: long enough for a restart of the database to be under way."""
@@ -136,10 +143,15 @@ class OperationRunner:
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Never raises: whatever goes wrong becomes a declared refusal."""
-        try:
-            return self._run(call)
-        except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
-            return self._refusals.reply(error, call)
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._run(call)
+            except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
+                if attempt + 1 == ATTEMPTS or not is_retriable(error):
+                    return self._refusals.reply(error, call)
+                # Nothing was committed, so the whole call runs again, after its rival has ended.
+                time.sleep(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311
+        raise AssertionError("the last attempt returns")
 
     def _run(self, call: Call) -> Reply:
         operation = self.operation
