@@ -24,7 +24,7 @@ from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.logs import configure_logs
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
-from models.db import Database, DatabaseUrlError
+from models.db import DatabaseUrlError, describe_error
 from models.demo import seed_demo
 from models.partenaire import database_holds_anything
 
@@ -145,16 +145,9 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
             seed_demo(session, scopes=sorted(contract.scopes), pepper=settings.pepper)
         return True
     except (DBAPIError, OSError) as error:
-        raise StartupError(describe_database_error(database, error)) from None
+        raise StartupError(describe_error(database, error)) from None
     finally:
         database.close()
-
-
-def describe_database_error(database: Database, error: Exception) -> str:
-    """One sentence for a database that cannot be used: which one, why, without its password."""
-    cause = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
-    shown = database.url.render_as_string(hide_password=True)
-    return f"the database {shown} cannot be used: {cause}."
 
 
 def _listen(settings: Settings) -> socket.socket:

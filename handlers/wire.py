@@ -380,6 +380,7 @@ class ReponseCodesErreur(TypedDict):
     message: Message
     data: list[CodeErreurCatalogue]
 
+
 # One signature per operation: the contract's arguments, then what the wrapper offers by keyword.
 
 if TYPE_CHECKING:

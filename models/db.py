@@ -7,7 +7,6 @@ import importlib
 import sqlite3
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -265,6 +264,8 @@ def is_unavailable(error: BaseException) -> bool:
     return name == "OperationalError" and any(word in text for word in _UNAVAILABLE_SQLITE)
 
 
-def database_file(url: URL) -> Path | None:
-    """The file of a SQLite URL, None for a server."""
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+def describe_error(database: Database, error: BaseException) -> str:
+    """One sentence for a database that cannot be used: which one, why, without its password."""
+    cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    shown = database.url.render_as_string(hide_password=True)
+    return f"the database {shown} cannot be used: {cause.splitlines()[0][:200]}."

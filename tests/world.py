@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -30,6 +31,9 @@ ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
 PEPPER = b"pepper of the tests"
 FAR = date(2099, 12, 31)
 OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
+# Made once, and empty: to read the system's certificates would take longer than most tests.
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 _numbers = itertools.count(random.randrange(10**9) * 1000)
 
@@ -162,9 +166,9 @@ class World:
                 demo=demo,
             )
 
-    def anonymous(self) -> ContractClient:
-        """A client without credentials."""
-        client = ContractClient(base_url=self.url)
+    def anonymous(self, url: str | None = None) -> ContractClient:
+        """A client without credentials, of this world's server unless told."""
+        client = ContractClient(base_url=url or self.url, verify=TLS)
         self.opened.append(client)
         return client
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 import orjson
 import yaml
-from jsonschema.exceptions import ValidationError
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -153,13 +153,10 @@ def build(document: Json, source: bytes) -> Contract:
     """Derive everything from a parsed contract. Raises ContractError."""
     try:
         OpenAPIV30SpecValidator(document).validate()
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or "the root"
-        raise ContractError(
-            f"openapi.yaml is not valid OpenAPI 3.0 at {where}: {error.message[:300]}."
-        ) from None
     except Exception as error:  # noqa: BLE001 - the validator raises many kinds for one fault: the file
-        raise ContractError(f"openapi.yaml is not valid OpenAPI 3.0: {str(error)[:300]}.") from None
+        raise ContractError(
+            f"openapi.yaml is not valid OpenAPI 3.0: {_first_line(error)}."
+        ) from None
     contract = Contract(
         source=source,
         json=orjson.dumps(document),
@@ -178,6 +175,12 @@ def build(document: Json, source: bytes) -> Contract:
                 operations[operation.operation_id] = operation
     object.__setattr__(contract, "operations", operations)
     return contract
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", "") or error).strip() or type(error).__name__
+    path = ".".join(str(part) for part in getattr(error, "absolute_path", ()))
+    return text.splitlines()[0][:300] + (f" (at {path})" if path else "")
 
 
 def _catalogue(document: Json) -> dict[str, CatalogueEntry]:
@@ -286,17 +289,65 @@ def _problems(contract: Contract, operation: OperationContract) -> Iterator[str]
     if 200 not in operation.responses:
         yield "it declares no response 200."
     yield from _code_problems(contract, operation)
-    for status, response in operation.responses.items():
-        for media_type, content in response.get("content", {}).items():
-            if not content.get("examples"):
-                yield f"response {status} {media_type} has no examples."
+    yield from _response_problems(contract, operation)
     if operation.body is not None:
         yield from _body_problems(contract, operation)
+    elif operation.idempotent_on:
+        yield f"x-idempotence names {operation.idempotent_on}, but it has no request body."
     for parameter in operation.parameters:
+        name, schema = parameter["name"], contract.resolve(parameter["schema"])
         if parameter["in"] not in ("query", "path"):
-            yield f"parameter {parameter['name']} is in {parameter['in']}; query and path are served."
+            yield f"parameter {name} is in {parameter['in']}; query and path are served."
+        if schema.get("type") not in ("string", "integer", "boolean"):
+            yield f"parameter {name} must be a string, an integer or a boolean."
     if operation.secured and not operation.by_token:
         yield "security lacks `oauth2`, with the scopes that the operation needs ([] for none)."
+
+
+def _response_problems(contract: Contract, operation: OperationContract) -> Iterator[str]:
+    for status, response in operation.responses.items():
+        content = response.get("content", {})
+        served = ("application/json", "text/csv") if status == 200 else ("application/json",)
+        if next(iter(content), None) != "application/json" or not set(content) <= set(served):
+            yield f"response {status} must be application/json (a 200 may be text/csv too)."
+        elif not all(media.get("examples") for media in content.values()):
+            yield f"response {status} has no examples."
+        elif status == 200:
+            schema = contract.resolve(content["application/json"]["schema"])
+            yield from _message_problems(contract, operation, schema.get("properties", {}))
+
+
+def _message_problems(
+    contract: Contract, operation: OperationContract, fields: Json
+) -> Iterator[str]:
+    message = operation.message
+    if ("message" in fields) != (message is not None):
+        yield "it must have x-message-succes exactly when its answer has a `message`."
+        return
+    if "data" in fields:
+        fields = contract.resolve(contract.resolve(fields["data"])["items"])["properties"]
+    for language in LANGUAGES if message is not None else ():
+        text = message.get(language) if message is not None else None
+        if not isinstance(text, str):
+            yield f"x-message-succes has no text in {language!r}."
+            continue
+        for _, name, _, _ in string.Formatter().parse(text):
+            if name is not None and name not in fields:
+                yield f"x-message-succes names {{{name}}}, which its answer does not have."
+
+
+def _inevitable_codes(operation: OperationContract) -> set[str]:
+    """What the edge can answer to such an operation, whatever its handler does."""
+    codes = {"405", "1002", "1005", "9999"}
+    if operation.body is not None:
+        codes |= {"1001", "1006", "1007"}
+    if operation.secured:
+        codes |= {"2001", "2002", "2003", "2004", "5001"}
+    if operation.issues_tokens:
+        codes |= {"2004", "2101", "5001"}
+    if operation.rate_class != "libre":
+        codes.add("1008")
+    return codes
 
 
 def _code_problems(contract: Contract, operation: OperationContract) -> Iterator[str]:
@@ -304,6 +355,9 @@ def _code_problems(contract: Contract, operation: OperationContract) -> Iterator
     if unknown:
         yield f"x-codes-erreur lists {', '.join(unknown)}, which x-catalogue-erreurs does not have."
         return
+    absent = sorted(_inevitable_codes(operation) - operation.codes)
+    if absent:
+        yield f"x-codes-erreur lacks {', '.join(absent)}, which the server can always answer to it."
     by_status: dict[int, set[str]] = {}
     for code in operation.codes:
         by_status.setdefault(contract.catalogue[code].statut, set()).add(code)

@@ -67,7 +67,7 @@ def _generate_types(path: Path) -> str:
     )
     if not isinstance(text, str):
         raise ContractError("openapi.yaml gives more than one module of types; it must give one.")
-    return text
+    return text.rstrip() + "\n"
 
 
 def _generate_signatures(contract: Contract) -> str:

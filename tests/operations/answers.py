@@ -42,7 +42,7 @@ def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: s
     """The whole body of a refusal."""
     entry = CATALOGUE[code]
     message = entry["message"][language].format_map(fields)
-    body = {
+    body: Json = {
         "success": False,
         "code": code,
         "message": message,
@@ -114,19 +114,26 @@ def call_of(operation_id: str, carte: Carte, pair: NouveauPartenaire) -> Call:
 
 @dataclass
 class Scene:
-    """A card of 10,000 francs, a partner of its client with every right, and a client to call with."""
+    """A card, a partner of its client with every right, and two clients: the partner's and nobody's."""
 
     world: World
+    solde: int = 10_000
     carte: Carte = field(init=False)
     pair: NouveauPartenaire = field(init=False)
     api: ContractClient = field(init=False)
+    nobody: ContractClient = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what the scene shows."""
-        self.carte = self.world.carte(10_000)
+        self.carte = self.world.carte(self.solde)
         self.pair = self.world.partenaire([self.carte.membre.client_id])
         self.api = self.world.api_of(self.pair)
+        self.nobody = self.world.anonymous()
 
     def call(self, operation_id: str) -> Call:
         """A valid call of the operation on the scene's card."""
         return call_of(operation_id, self.carte, self.pair)
+
+    def caller(self, operation_id: str) -> ContractClient:
+        """Who calls the operation as the contract says: nobody yet when a token is asked for."""
+        return self.nobody if operation_id == "accessToken" else self.api
