@@ -19,7 +19,7 @@ from models.errors import (
     OperationNonAnnulable,
     ReferenceCloturee,
 )
-from models.journal import Demandeur, Details, claim, give_back, post, take_back
+from models.journal import Claim, Demandeur, Details, claim, give_back, post, take_back
 from models.operation import ANNULATION, CLOTURE, CREDIT, DEBIT, EXECUTEE, Operation, operations
 from models.partenaire import Partenaire
 from models.suivi import find_replay, replay_of
@@ -35,6 +35,16 @@ class CarteOrigine(NamedTuple):
     numero_carte: str
     compte_id: int
     unite: str
+
+
+class Origine(NamedTuple):
+    """The operation to reverse. `montant` in francs."""
+
+    id: int
+    numero_operation: str
+    type: str
+    montant: int
+    carte: CarteOrigine
 
 
 _ORIGINE = (
@@ -80,18 +90,12 @@ def annuler(
     replay = find_replay(session, demandeur)
     if replay is not None:
         return replay
-    origine = session.execute(
-        _ORIGINE, {"partenaire_id": partenaire.id, "reference_origine": reference_origine}
-    ).first()
-    if origine is None:
-        raise OperationInconnue
-    _check_reversible(partenaire, origine.type, origine.date_operation < now() - fenetre)
-    carte = CarteOrigine(origine.carte_id, origine.numero_carte, origine.compte_id, origine.unite)
+    origine = _find_origine(session, partenaire, reference_origine, fenetre)
     claimed = claim(
         session,
         demandeur,
         type_=ANNULATION,
-        carte=carte,
+        carte=origine.carte,
         montant=origine.montant,
         details=Details(motif),
         annulation_de=origine.id,
@@ -101,43 +105,61 @@ def annuler(
         if _is_reversed(session, origine.id) and find_replay(session, demandeur) is None:
             raise OperationDejaAnnulee
         return replay_of(session, demandeur)
-    undo = give_back if origine.type == DEBIT else take_back
-    position = undo(session, carte, origine.montant, claimed.date_operation)
-    gives = origine.type == DEBIT
-    post(
-        session,
-        claimed,
-        compte_debit=demandeur.compte_id if gives else carte.compte_id,
-        compte_credit=carte.compte_id if gives else demandeur.compte_id,
-        montant=origine.montant,
-        unite=carte.unite,
-        debited=None if gives else position,
-        credited=position if gives else None,
-    )
+    solde = _undo(session, demandeur, origine, claimed)
     return Operation(
         reference,
         claimed.numero_operation,
         ANNULATION,
         EXECUTEE,
-        carte.numero_carte,
+        origine.carte.numero_carte,
         origine.montant,
-        carte.unite,
-        position.solde,
+        origine.carte.unite,
+        solde,
         claimed.date_operation,
         motif=motif,
         annulation_de=origine.numero_operation,
     )
 
 
-def _check_reversible(partenaire: Partenaire, type_: str, too_old: bool) -> None:
+def _find_origine(
+    session: Connection, partenaire: Partenaire, reference: str, fenetre: timedelta
+) -> Origine:
+    values = {"partenaire_id": partenaire.id, "reference_origine": reference}
+    row = session.execute(_ORIGINE, values).first()
+    if row is None:
+        raise OperationInconnue
+    _check_reversible(partenaire, row.type)
+    if row.date_operation < now() - fenetre:
+        raise DelaiAnnulationDepasse
+    carte = CarteOrigine(row.carte_id, row.numero_carte, row.compte_id, row.unite)
+    return Origine(row.id, row.numero_operation, row.type, row.montant, carte)
+
+
+def _undo(session: Connection, demandeur: Demandeur, origine: Origine, claimed: Claim) -> int:
+    """Move the amount back and write the ecriture; the card's solde after it."""
+    carte, montant = origine.carte, origine.montant
+    if origine.type == DEBIT:
+        credited = give_back(session, carte, montant, claimed.date_operation)
+        post(
+            session, claimed, compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
+            montant=montant, unite=carte.unite, debited=None, credited=credited,
+        )  # fmt: skip
+        return credited.solde
+    debited = take_back(session, carte, montant, claimed.date_operation)
+    post(
+        session, claimed, compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
+        montant=montant, unite=carte.unite, debited=debited, credited=None,
+    )  # fmt: skip
+    return debited.solde
+
+
+def _check_reversible(partenaire: Partenaire, type_: str) -> None:
     if type_ == CLOTURE:
         raise ReferenceCloturee
     if type_ not in SCOPE_BY_TYPE:
         raise OperationNonAnnulable
     if SCOPE_BY_TYPE[type_] not in partenaire.scopes:
         raise DroitInsuffisant
-    if too_old:
-        raise DelaiAnnulationDepasse
 
 
 def _is_reversed(session: Connection, operation_id: int) -> bool:
