@@ -68,6 +68,13 @@ class Carte:
         """The body of creditCarte or debitCarte."""
         return {**self.query, "montant": montant, "reference": reference, **more}
 
+    def transfert(
+        self, destination: Carte, montant: Any, reference: str, **more: Any
+    ) -> dict[str, Any]:
+        """The body of transfererSolde, from this card to another."""
+        to = {f"{name}Destination": value for name, value in destination.query.items()}
+        return {**self.mouvement(montant, reference, **more), **to}
+
 
 def new_number() -> int:
     """A number that no other call of this run gives."""

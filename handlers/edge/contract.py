@@ -342,7 +342,9 @@ def _inevitable_codes(operation: OperationContract) -> set[str]:
     if operation.body is not None:
         codes |= {"1001", "1006", "1007"}
     if operation.secured:
-        codes |= {"2001", "2002", "2003", "2004", "5001"}
+        codes |= {"2001", "2002", "2004", "5001"}
+    if operation.scopes:
+        codes.add("2003")
     if operation.issues_tokens:
         codes |= {"2004", "2101", "5001"}
     if operation.rate_class != "libre":

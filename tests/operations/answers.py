@@ -13,14 +13,22 @@ from tests.world import Carte, World, new_number
 
 CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
-SCOPES = {
-    name: next((need["oauth2"][0] for need in operation["security"] if "oauth2" in need), None)
+NEEDED: dict[str, list[str] | None] = {
+    name: next((need["oauth2"] for need in operation["security"] if "oauth2" in need), None)
     for name, operation in CONTRACT.items()
 }
+"""The scopes that an operation needs, all of them; None when it needs no partner."""
+SCOPES = {
+    name: needed[0] if needed is not None and len(needed) == 1 else None
+    for name, needed in NEEDED.items()
+}
+"""The scope of an operation that needs just one."""
 
 ALL = list(CONTRACT)
 SECURED = [name for name in ALL if SCOPES[name] is not None]
+AUTHENTICATED = [name for name in ALL if NEEDED[name] is not None]
 WITH_BODY = [name for name in ALL if "requestBody" in CONTRACT[name]]
+WITH_JSON = [name for name in WITH_BODY if name != "accessToken"]
 WITHOUT_BODY = [name for name in ALL if "requestBody" not in CONTRACT[name]]
 MONEY = ["creditCarte", "debitCarte"]
 ON_A_CARD = ["getSoldeCarte", "checkCardValidity", "checkCardValidityByMember", *MONEY]
@@ -82,8 +90,14 @@ class Call(NamedTuple):
         return self._replace(options={where: new})
 
 
-def call_of(operation_id: str, carte: Carte, pair: NouveauPartenaire) -> Call:
-    """A valid call of the operation."""
+ORIGINE = "ORIGINE"
+"""Reference of the credit that every scene has, on its other card."""
+
+
+def call_of(
+    operation_id: str, carte: Carte, pair: NouveauPartenaire, autre: Carte | None = None
+) -> Call:
+    """A valid call of the operation; a transfer goes to the `autre` card."""
     method, path = PLACES[operation_id]
     options: dict[str, Any] = {
         "getSoldeCarte": {"params": carte.query},
@@ -98,6 +112,18 @@ def call_of(operation_id: str, carte: Carte, pair: NouveauPartenaire) -> Call:
         "getListeCartes": {"params": {"clientId": carte.membre.client_id}},
         "creditCarte": {"json": carte.mouvement(1000, f"R-{new_number()}")},
         "debitCarte": {"json": carte.mouvement(1000, f"R-{new_number()}")},
+        "transfererSolde": {
+            "json": carte.transfert(autre or carte, 1000, f"R-{new_number()}"),
+        },
+        "getHistoriqueCarte": {"params": carte.query},
+        "getOperation": {"params": {"reference": ORIGINE}},
+        "cloturerReference": {"json": {"reference": f"R-{new_number()}"}},
+        # The same each time: the first call reverses, the later ones are its repeats.
+        "annulerOperation": {"json": {"referenceOrigine": ORIGINE, "reference": "ANNULATION"}},
+        "verifierReferences": {
+            "json": {"lignes": [{"reference": ORIGINE, "montant": 1000, "type": "CREDIT"}]}
+        },
+        "mesDroits": {"params": {}},
         "accessToken": {
             "data": {
                 "grant_type": "client_credentials",
@@ -114,11 +140,15 @@ def call_of(operation_id: str, carte: Carte, pair: NouveauPartenaire) -> Call:
 
 @dataclass
 class Scene:
-    """A card, a partner of its client with every right, and two clients: the partner's and nobody's."""
+    """A card, a partner of its client with every right, and two clients: the partner's and nobody's.
+
+    The other card is of the same client; the partner credited it once, under ORIGINE.
+    """
 
     world: World
     solde: int = 10_000
     carte: Carte = field(init=False)
+    autre: Carte = field(init=False)
     pair: NouveauPartenaire = field(init=False)
     api: ContractClient = field(init=False)
     nobody: ContractClient = field(init=False)
@@ -129,10 +159,13 @@ class Scene:
         self.pair = self.world.partenaire([self.carte.membre.client_id])
         self.api = self.world.api_of(self.pair)
         self.nobody = self.world.anonymous()
+        self.autre = self.world.carte(membre=self.world.membre(self.carte.membre.client_id))
+        answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
+        assert answer.status_code == 200, answer.text
 
     def call(self, operation_id: str) -> Call:
         """A valid call of the operation on the scene's card."""
-        return call_of(operation_id, self.carte, self.pair)
+        return call_of(operation_id, self.carte, self.pair, self.autre)
 
     def caller(self, operation_id: str) -> ContractClient:
         """Who calls the operation as the contract says: nobody yet when a token is asked for."""

@@ -18,6 +18,7 @@ import handlers.authentification
 import handlers.cartes
 import handlers.catalogue
 import handlers.mouvements
+import handlers.operations
 import handlers.sante
 from models.db import Database
 from tests.contract_client import CATALOGUE, ContractClient, resolve
@@ -26,6 +27,7 @@ from tests.operations.answers import (
     CONTRACT,
     MONEY,
     WITH_BODY,
+    WITH_JSON,
     WITHOUT_BODY,
     Call,
     Scene,
@@ -85,7 +87,7 @@ def test_missing_parameter_is_refused(scene: Scene, operation: str, name: str) -
 @pytest.mark.parametrize(("operation", "name"), [(op, name) for op, name, _ in query_parameters()])
 def test_malformed_parameter_is_refused(scene: Scene, operation: str, name: str) -> None:
     values = ["", " ", "é", "１２３４５６７８９０１２３", "x" * 500, "-1\n", "'; --"]
-    if name not in ("clientId", "membreId"):
+    if name not in ("clientId", "membreId", "reference"):
         values += ["null", "1.0"]
     for value in values:
         answer = scene.call(operation).with_values(**{name: value}).send(scene.api)
@@ -202,7 +204,7 @@ def media_type(operation: str) -> dict[str, str]:
     ("operation", "body"),
     [
         (operation, body)
-        for operation in MONEY
+        for operation in WITH_JSON
         for body in (
             b"",
             b"{",
@@ -256,7 +258,7 @@ def test_too_many_or_too_long_headers_are_refused(scene: Scene, operation: str) 
 
 @pytest.mark.parametrize("operation", ALL)
 def test_other_format_than_json_is_refused(scene: Scene, operation: str) -> None:
-    for accept in ("text/html", "application/xml, text/*;q=0.5", "application/json;q=0"):
+    for accept in ("text/html", "application/xml, image/*;q=0.5", "application/json;q=0"):
         call = scene.call(operation)
         answer = call.send(scene.caller(operation), headers={"Accept": accept})
         assert_refused(answer, "1005")
@@ -277,9 +279,10 @@ def test_body_above_the_maximum_is_refused(scene: Scene, operation: str) -> None
         scene.caller(operation),
         media_type(operation),
     )
-    too_large = b" " * (MAX_BODY + 1)
+    maximum = CONTRACT[operation].get("x-corps-maximal", MAX_BODY)
+    too_large = b" " * (maximum + 1)
     assert_refused(client.post(call.path, content=too_large, headers=headers), "1006")
-    chunks = iter([b" " * MAX_BODY, b" "])
+    chunks = iter([b" " * maximum, b" "])
     assert_refused(client.post(call.path, content=chunks, headers=headers), "1006")
 
 
@@ -345,6 +348,13 @@ CORE: dict[str, tuple[Any, str]] = {
     "getListeCartes": (handlers.cartes, "list_cartes"),
     "creditCarte": (handlers.mouvements, "crediter"),
     "debitCarte": (handlers.mouvements, "debiter"),
+    "transfererSolde": (handlers.mouvements, "transferer"),
+    "getHistoriqueCarte": (handlers.cartes, "list_operations"),
+    "getOperation": (handlers.operations, "find_operation"),
+    "cloturerReference": (handlers.operations, "close_reference"),
+    "annulerOperation": (handlers.operations, "annuler"),
+    "verifierReferences": (handlers.operations, "compare_references"),
+    "mesDroits": (handlers.authentification, "remaining"),
     "accessToken": (handlers.authentification, "issue_token"),
     "getCodesErreur": (handlers.catalogue, "render_catalogue"),
     "healthLive": (handlers.sante, "render_sante"),
