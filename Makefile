@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check check-static lint format types contract contract-check fuzz lock clean FORCE
+.PHONY: help run test check check-static lint format types contract contract-check fuzz proof lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ contract-check: $(VENV)/.dev ## fail when `make contract` would change a file
 
 fuzz: $(VENV)/.dev ## look for faults for minutes, on a random seed (ARGS go to pytest)
 	@$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
+
+proof: $(VENV)/.dev ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
+	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lock: $(VENV)/.dev ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) --output-file requirements.lock $(ARGS)

@@ -122,12 +122,13 @@ _NOTHING_CLAIMED: dict[str, Any] = dict.fromkeys(_CLAIMED)
 # The unique reference comes first: a twin that is still running makes this statement wait for its
 # end, and then insert nothing. Nothing else is locked meanwhile.
 _CLAIM = {
-    # The shared advisory lock ends with the transaction: find_operation tells by it that an operation
-    # of the reference is running. It rides on the insert, so it costs no round trip.
+    # The advisory lock ends with the transaction: find_operation tells by it that an operation of the
+    # reference is running. It rides on the insert, so it costs no round trip. It waits for nothing
+    # but a look of find_operation, whose lock is shared, so that two looks do not see each other.
     "postgresql": postgresql.insert(operations)
     .values(_CLAIM_VALUES)
     .on_conflict_do_nothing()
-    .returning(operations.c.id, func.pg_try_advisory_xact_lock_shared(bindparam("verrou"))),
+    .returning(operations.c.id, func.pg_advisory_xact_lock(bindparam("verrou"))),
     "sqlite": sqlite.insert(operations)
     .values(_CLAIM_VALUES)
     .on_conflict_do_nothing()
@@ -228,7 +229,7 @@ def is_running(session: Connection, partenaire_id: int, reference: str) -> bool:
     key = _lock_key(partenaire_id, reference)
     if session.dialect.name == "sqlite":
         return is_marked_running((session.engine.url, key))
-    return not session.scalar(select(func.pg_try_advisory_xact_lock(key)))
+    return not session.scalar(select(func.pg_try_advisory_xact_lock_shared(key)))
 
 
 def _lock_key(partenaire_id: int, reference: str) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     Date,
     ForeignKey,
@@ -93,6 +94,19 @@ class Reste(NamedTuple):
     montant_restant: int | None
     nombre_maximal: int | None
     nombre_restant: int | None
+
+
+class PlafondListe(NamedTuple):
+    """A limit as the operator sees it: whose it is, and what is left of it now. A card has no
+    `consumer_key`, a partner nothing but that."""
+
+    numero_carte: str | None
+    client_id: str | None
+    membre_id: str | None
+    compte_id: int | None
+    consumer_key: str | None
+    cree_le: datetime
+    reste: Reste
 
 
 _APPLICABLE = (
@@ -221,18 +235,43 @@ def remaining_everywhere(session: Connection) -> list[Reste]:
     return _remaining(session, plafonds.c.id.isnot(None))
 
 
-def _remaining(session: Connection, condition: Any) -> list[Reste]:
+def list_plafonds(session: Connection) -> list[PlafondListe]:
+    """Every limit, oldest first, and whose it is."""
+    return [
+        PlafondListe(
+            row.numero_carte,
+            row.client_id,
+            row.membre_id,
+            row.compte_id,
+            row.consumer_key,
+            row.cree_le,
+            _reste(row),
+        )
+        for row in _rows(session, plafonds.c.id.isnot(None))
+    ]
+
+
+def _remaining(session: Connection, condition: ColumnElement[bool]) -> list[Reste]:
+    return [_reste(row) for row in _rows(session, condition)]
+
+
+def _rows(session: Connection, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:
     jour = now().date()
     debut = case((plafonds.c.periode == MOIS, jour.replace(day=1)), else_=jour)
-    rows = session.execute(
+    return session.execute(
         select(
             plafonds,
             cartes.c.numero_carte,
+            cartes.c.client_id,
+            cartes.c.membre_id,
+            cartes.c.compte_id,
+            partenaires.c.consumer_key,
             func.coalesce(consommations.c.montant, 0).label("montant"),
             func.coalesce(consommations.c.nombre, 0).label("nombre"),
         )
         .select_from(plafonds)
         .outerjoin(cartes, cartes.c.id == plafonds.c.carte_id)
+        .outerjoin(partenaires, partenaires.c.id == plafonds.c.partenaire_id)
         .outerjoin(
             consommations,
             and_(consommations.c.plafond_id == plafonds.c.id, consommations.c.debut == debut),
@@ -240,19 +279,19 @@ def _remaining(session: Connection, condition: Any) -> list[Reste]:
         .where(condition)
         .order_by(plafonds.c.id)
     ).all()
-    return [
-        Reste(
-            "CARTE" if row.carte_id is not None else "PARTENAIRE",
-            row.numero_carte,
-            row.type,
-            row.periode,
-            row.montant_maximal,
-            _left(row.montant_maximal, row.montant),
-            row.nombre_maximal,
-            _left(row.nombre_maximal, row.nombre),
-        )
-        for row in rows
-    ]
+
+
+def _reste(row: Row[Any]) -> Reste:
+    return Reste(
+        "CARTE" if row.carte_id is not None else "PARTENAIRE",
+        row.numero_carte,
+        row.type,
+        row.periode,
+        row.montant_maximal,
+        _left(row.montant_maximal, row.montant),
+        row.nombre_maximal,
+        _left(row.nombre_maximal, row.nombre),
+    )
 
 
 def set_plafond(

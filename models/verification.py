@@ -7,7 +7,7 @@ in use, and nothing but faults leaves the database.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, func, select, text
@@ -58,10 +58,10 @@ _COTES = """
 _REGLES: dict[str, str] = {
     "an operation's ecritures amount to its montant": """
         SELECT 'operation ' || o.numero_operation,
-               'montant ' || o.montant || ', ecritures ' || coalesce({somme_montant}, 0)
+               'montant ' || coalesce(o.montant, 0) || ', ecritures ' || coalesce({somme_montant}, 0)
           FROM operations o LEFT JOIN ecritures e ON e.operation_id = o.id
          GROUP BY o.id, o.numero_operation, o.montant
-        HAVING coalesce({somme_montant}, 0) <> o.montant
+        HAVING coalesce({somme_montant}, 0) <> coalesce(o.montant, 0)
     """,
     "an ecriture belongs to an operation and to two comptes": """
         SELECT 'ecriture ' || e.id,
@@ -97,18 +97,41 @@ _REGLES: dict[str, str] = {
           JOIN cartes c ON c.id = o.carte_id
           LEFT JOIN partenaires p ON p.id = o.partenaire_id
           LEFT JOIN comptes k ON k.id = e.compte_debit
-         WHERE NOT CASE o.type
+          LEFT JOIN cartes t ON t.id = o.carte_destination_id
+          LEFT JOIN operations a ON a.id = o.annulation_de
+         WHERE NOT CASE CASE o.type WHEN 'ANNULATION' THEN 'ANNULATION ' || a.type ELSE o.type END
                    WHEN 'DEBIT' THEN e.compte_debit = c.compte_id
                                      AND e.compte_credit = coalesce(p.compte_id, -1)
                    WHEN 'CREDIT' THEN e.compte_credit = c.compte_id
                                       AND e.compte_debit = coalesce(p.compte_id, -1)
-                   ELSE e.compte_credit = c.compte_id AND coalesce(k.type, '') = 'OUVERTURE' END
+                   WHEN 'TRANSFERT' THEN e.compte_debit = c.compte_id
+                                         AND e.compte_credit = coalesce(t.compte_id, -1)
+                   WHEN 'ANNULATION DEBIT' THEN e.compte_credit = c.compte_id
+                                                AND e.compte_debit = coalesce(p.compte_id, -1)
+                   WHEN 'ANNULATION CREDIT' THEN e.compte_debit = c.compte_id
+                                                 AND e.compte_credit = coalesce(p.compte_id, -1)
+                   WHEN 'OUVERTURE' THEN e.compte_credit = c.compte_id
+                                         AND coalesce(k.type, '') = 'OUVERTURE'
+                   ELSE 1 = 0 END
     """,
     "an operation is of an existing carte, in its unite": """
         SELECT 'operation ' || o.numero_operation,
                CASE WHEN c.id IS NULL THEN 'no carte' ELSE o.unite || ', carte ' || c.unite END
           FROM operations o LEFT JOIN cartes c ON c.id = o.carte_id
-         WHERE c.id IS NULL OR c.unite <> o.unite
+         WHERE o.type <> 'CLOTURE' AND (c.id IS NULL OR c.unite <> o.unite)
+    """,
+    "an annulation undoes the whole of a credit or debit of its carte and partenaire, once": """
+        SELECT 'operation ' || o.numero_operation,
+               coalesce('of ' || a.type || ' ' || a.numero_operation || ', montant ' || a.montant
+                        || '; its own ' || o.montant, 'of no operation')
+          FROM operations o
+          LEFT JOIN operations a ON a.id = o.annulation_de
+         WHERE (o.type = 'ANNULATION' OR o.annulation_de IS NOT NULL)
+           AND (a.id IS NULL OR o.type <> 'ANNULATION' OR a.type NOT IN ('CREDIT', 'DEBIT')
+                OR a.montant <> o.montant OR a.carte_id <> o.carte_id
+                OR a.partenaire_id <> o.partenaire_id
+                OR EXISTS (SELECT 1 FROM operations b
+                            WHERE b.annulation_de = o.annulation_de AND b.id <> o.id))
     """,
     "a carte has a compte of type CARTE, in its unite": """
         SELECT {carte}, CASE WHEN k.id IS NULL THEN 'no compte'
@@ -167,12 +190,18 @@ _REGLES: dict[str, str] = {
 }
 
 
-def verify(session: Connection) -> Rapport:
-    """Check every rule over the whole journal. Writes nothing; memory does not grow with it."""
+def verify(
+    session: Connection, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Rapport:
+    """Check every rule over the whole journal. Writes nothing; memory does not grow with it.
+
+    `progress` is told the rules checked and how many there are.
+    """
     fautes: list[Faute] = []
     regles_tronquees: list[str] = []
     with _whole_tables(session):
-        for regle, template in _REGLES.items():
+        for done, (regle, template) in enumerate(_REGLES.items()):
+            progress(done, len(_REGLES))
             statement = _complete(template, session.dialect.name)
             rows = session.execute(text(statement), {"nombre": FAUTES_MAXIMALES + 1}).all()
             fautes.extend(Faute(regle, row[0], row[1]) for row in rows[:FAUTES_MAXIMALES])

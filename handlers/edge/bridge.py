@@ -73,8 +73,10 @@ class FlaskBridge(SpecMiddleware):
         self._contract = contract
         self._runners = runners
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="operation")
-        # Health and the catalogue never wait behind slow operations.
+        # Health and the catalogue never wait behind slow operations, and what needs no database
+        # never waits behind a readiness probe whose database has stopped answering.
         self._reserved = ThreadPoolExecutor(2, thread_name_prefix="reserve")
+        self._probes = ThreadPoolExecutor(2, thread_name_prefix="sonde")
         self._waiting = 0
 
     def add_api(
@@ -89,6 +91,7 @@ class FlaskBridge(SpecMiddleware):
         """Let running operations end."""
         self._threads.shutdown(wait=True)
         self._reserved.shutdown(wait=True)
+        self._probes.shutdown(wait=True)
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Run the operation named by the routing; its reply is left in the call."""
@@ -101,7 +104,10 @@ class FlaskBridge(SpecMiddleware):
         _check_http(call, operation)
         if operation.body is not None:
             call.body = await _read_body(call, receive, operation.max_body)
-        pool = self._reserved if operation.rate_class == "libre" else self._threads
+        pool = self._threads
+        if operation.rate_class == "libre":
+            needs_database = self._runners[operation_id].needs_database
+            pool = self._probes if needs_database else self._reserved
         if self._waiting >= MAX_WAITING:
             raise EdgeRefusal("5001")
         self._waiting += 1

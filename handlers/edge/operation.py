@@ -138,7 +138,7 @@ class OperationRunner:
             }
             for media_type, handler in handlers.items()
         }
-        self._wants_session = any("session" in names for names in self._wanted.values())
+        self.needs_database = any("session" in names for names in self._wanted.values())
         self._constants = {"settings": settings, "contract": contract}
 
     def __call__(self, call: Call) -> Reply:
@@ -167,7 +167,7 @@ class OperationRunner:
                 return self._execute(call, arguments, session, partenaire)
         if not operation.secured:
             arguments = self._check(call)
-            if not self._wants_session:
+            if not self.needs_database:
                 return self._execute(call, arguments, None, None)
             with self._database.reading() as session:
                 return self._execute(call, arguments, session, None)

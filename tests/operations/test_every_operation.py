@@ -21,7 +21,7 @@ import handlers.mouvements
 import handlers.operations
 import handlers.sante
 from models.db import Database
-from tests.contract_client import CATALOGUE, ContractClient, resolve
+from tests.contract_client import CATALOGUE, resolve
 from tests.operations.answers import (
     ALL,
     CONTRACT,

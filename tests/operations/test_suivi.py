@@ -20,7 +20,9 @@ import models.annulation
 import models.mouvement
 from handlers.edge.operation import ATTEMPTS
 from models.db import Database
+from models.journal import is_running
 from models.operation import operations
+from models.partenaire import partenaires
 from tests.operations.answers import Scene, assert_refused
 from tests.operations.conftest import NewWorld
 from tests.operations.steps import (
@@ -157,14 +159,14 @@ def movements(scene: Scene, reference: str) -> dict[str, tuple[Any, str, Callabl
 def test_running_operation_is_told_as_running_until_it_ends(scene: Scene, kind: str) -> None:
     reference = new_reference()
     module, step, call = movements(scene, reference)[kind]
-    asking = scene.world.api_of(scene.pair)
+    asking, stranger = scene.world.api_of(scene.pair), scene.world.api(scene.carte)
     with ThreadPoolExecutor(1) as pool, holding(module, step) as held:
         running = pool.submit(call)
         held.wait()
         for _ in range(3):
             assert_refused(look_up(asking, reference=reference), "4007")
         assert_refused(look_up(asking, reference=new_reference()), "4006")
-        assert_refused(look_up(scene.world.api(scene.carte), reference=reference), "4006")
+        assert_refused(look_up(stranger, reference=reference), "4006")
         held.release()
         done = item(running.result(20))
     told = item(look_up(asking, reference=reference))
@@ -224,6 +226,29 @@ def test_many_who_ask_at_once_never_take_each_other_for_the_operation(scene: Sce
     with ThreadPoolExecutor(8) as pool:
         seen = sum(pool.map(ask_often, copies(scene, 8)), Counter[str]())
     assert seen == {"4006": 120}
+
+
+def test_one_who_asks_hides_nothing_from_another(scene: Scene) -> None:
+    """A look at the reference is held open: others see what there is, now and when a debit comes."""
+    reference = new_reference()
+    asking = scene.world.api_of(scene.pair)
+    with scene.world.database.reading() as session:
+        partenaire_id = session.scalar(
+            select(partenaires.c.id).where(partenaires.c.consumer_key == scene.pair.consumer_key)
+        )
+    assert partenaire_id is not None
+    with ThreadPoolExecutor(1) as pool, holding(models.mouvement, "take") as held:
+        with scene.world.database.engine.connect() as looking:
+            if scene.world.database.dialect == "postgresql":
+                looking.begin()
+            assert not is_running(looking, partenaire_id, reference)
+            assert_refused(look_up(asking, reference=reference), "4006")
+            running = pool.submit(debit, scene.api, scene.carte, 1_000, reference)
+            held.entered.wait(0.3)
+        held.wait()
+        assert_refused(look_up(asking, reference=reference), "4007")
+        held.release()
+        item(running.result(20))
 
 
 def test_running_operation_is_never_unknown_to_one_who_asks_without_pause(scene: Scene) -> None:
@@ -450,8 +475,9 @@ def test_other_failure_is_not_run_again(scene: Scene, monkeypatch: pytest.Monkey
     assert accident.calls == 1
 
 
-def test_connection_lost_before_commit_is_replaced_and_the_money_moves_once(
-    own_world: NewWorld, backend: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_commit", [False, True], ids=["before a statement", "before COMMIT"])
+def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_reference(
+    own_world: NewWorld, backend: str, monkeypatch: pytest.MonkeyPatch, *, at_commit: bool
 ) -> None:
     if backend == "sqlite":
         pytest.skip("SQLite has no connection to lose")
@@ -459,14 +485,23 @@ def test_connection_lost_before_commit_is_replaced_and_the_money_moves_once(
         scene, reference, lost = Scene(world), new_reference(), []
         original = models.mouvement.post
 
-        def post_and_lose(session: Any, *args: Any, **kwargs: Any) -> None:
-            original(session, *args, **kwargs)
+        def lose_and_post(session: Any, *args: Any, **kwargs: Any) -> None:
+            if at_commit:
+                original(session, *args, **kwargs)
             if not lost:
                 lost.append(session.scalar(select(func.pg_backend_pid())))
                 terminate(world.database, lost[0])
+            if not at_commit:
+                original(session, *args, **kwargs)
 
-        monkeypatch.setattr(models.mouvement, "post", post_and_lose)
+        monkeypatch.setattr(models.mouvement, "post", lose_and_post)
         answer = debit(scene.api, scene.carte, 1_000, reference)
+        if at_commit:
+            # Nobody can tell whether a COMMIT that was on its way was done.
+            assert_refused(answer, "5001")
+            assert_refused(look_up(scene.api, reference=reference), "4006")
+            assert world.journal(scene.carte) == [("OUVERTURE", 10_000)]
+            answer = debit(scene.api, scene.carte, 1_000, reference)
         assert item(answer)["soldeOnline"] == 9_000
         assert len(lost) == 1
         assert world.journal(scene.carte) == [("OUVERTURE", 10_000), ("DEBIT", 1_000)]
@@ -486,14 +521,14 @@ class UnknownCommit:
     def __init__(self, patch: pytest.MonkeyPatch, *, done: bool) -> None:
         self.done, self.commits = done, 0
         self.original = RootTransaction.commit
-        patch.setattr(RootTransaction, "commit", lambda transaction: self.commit(transaction))
 
-    def commit(self, transaction: RootTransaction) -> NoReturn:
-        """Do the work or not, and break."""
-        self.commits += 1
-        if self.done:
-            self.original(transaction)
-        raise OperationalError("COMMIT", {}, psycopg.errors.AdminShutdown("the line broke"))
+        def commit(transaction: RootTransaction) -> NoReturn:
+            self.commits += 1
+            if self.done:
+                self.original(transaction)
+            raise OperationalError("COMMIT", {}, psycopg.errors.AdminShutdown("the line broke"))
+
+        patch.setattr(RootTransaction, "commit", commit)
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])

@@ -23,6 +23,7 @@ class Row(NamedTuple):
     destination: str | None
     annulation_de: int | None
     montant: int | None
+    motif: str | None
 
 
 class Ecriture(NamedTuple):
@@ -61,7 +62,7 @@ class Books:
 
 _ROWS = """
     SELECT o.id, o.numero_operation, p.consumer_key, o.reference, o.type, c.numero_carte,
-           d.numero_carte, o.annulation_de, o.montant
+           d.numero_carte, o.annulation_de, o.montant, o.motif
       FROM operations o
       LEFT JOIN partenaires p ON p.id = o.partenaire_id
       LEFT JOIN cartes c ON c.id = o.carte_id

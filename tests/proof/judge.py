@@ -214,9 +214,14 @@ class _Court:
                 self.find(WRONG, f"{where} about {answer.item.get('reference')!r}")
                 return None
             return answer
-        if not ENVELOPE <= body.keys() or body["success"] is not False:
+        if not body.keys() >= ENVELOPE or body["success"] is not False:
             self.find(WRONG, f"{where} without the envelope: {exchange.body[:80]!r}")
             return None
+        self._check_status(answer, where)
+        return answer
+
+    def _check_status(self, answer: Answer, where: str) -> None:
+        exchange = answer.exchange
         if exchange.status == 503:
             if not str(exchange.headers.get("retry-after", "")).isdecimal():
                 self.find(WRONG, f"{where} without Retry-After")
@@ -226,7 +231,6 @@ class _Court:
             self.find(WRONG, f"{where}, which is not declared")
         elif answer.code not in REFUSALS[exchange.what]:
             self.find(WRONG, f"{where} ({answer.code}), which nothing here justifies")
-        return answer
 
     # ── references ───────────────────────────────────────────────────────────────────────────────
 
@@ -234,6 +238,8 @@ class _Court:
         """Each reference that any client sent for an operation."""
         for key, attempts in self.attempts.items():
             acknowledged, rows = self.acknowledged[key], self.by_key[key]
+            if all(attempt.end == UNSENT for attempt in attempts):
+                continue  # `check_rows` finds what is there although nobody sent it
             self.verdict.sent += 1
             executed = [row for row in rows if row.type != CLOTURE]
             if len(rows) > 1:
@@ -244,6 +250,8 @@ class _Court:
             elif self._is_open(key, attempts):
                 self.verdict.unknown += 1
                 self.verdict.unknown_executed += bool(executed)
+                if key not in self._asked:
+                    self.find(WRONG, f"{key[1]} is unknown and was not asked about after the load")
             else:
                 self.verdict.refused += 1
                 if executed:
@@ -283,6 +291,8 @@ class _Court:
         told = (item["numeroOperation"], item["type"], item["numeroCarte"], item["montant"])
         if told != (row.numero, row.type, row.carte, row.montant):
             self.find(WRONG, f"{reference} was acknowledged as {told}, the journal has {row}")
+        if answer.exchange.what in MONEY and not _matches(row, answer.exchange, self.by_id):
+            self.find(WRONG, f"{reference} was acknowledged, the journal has another content")
         if item.get("numeroCarteDestination") != row.destination:
             self.find(WRONG, f"{reference} was acknowledged to another card than the journal's")
         for ecriture in self.ecritures[row.id][:1]:
@@ -298,7 +308,8 @@ class _Court:
             same = other.exchange.fingerprint == exchange.fingerprint
             if same and other.ended < exchange.started:
                 self.find(WRONG, f"{where} after it had been acknowledged")
-        if code == "4002" and not any(not _matches(row, exchange, self.by_id) for row in rows):
+        others = [row for row in rows if not _matches(row, exchange, self.by_id)]
+        if code == "4002" and not any(row.type != CLOTURE for row in others):
             self.find(WRONG, f"{where}, but no other content bears the reference")
         elif code == "4005":
             origin = self.by_key[key[0], str(exchange.content.get("referenceOrigine"))]
@@ -343,6 +354,15 @@ class _Court:
                     self.find(WRONG, f"{where} after the load, the journal has {rows[0].type}")
             elif answer.code == "4007" and exchange.phase == "after":
                 self.find(WRONG, f"{where} although nothing runs any more")
+
+    @cached_property
+    def _asked(self) -> set[tuple[str, str]]:
+        """References of which the service told after the load what became of them."""
+        return {
+            answer.exchange.key
+            for answer in self.answers
+            if answer.exchange.phase == "after" and answer.exchange.status in (200, 400)
+        }
 
     def _check_unknown(self, answer: Answer, where: str) -> None:
         exchange = answer.exchange
@@ -404,7 +424,7 @@ class _Court:
             self.find(kind, f"{row.numero} ({row.reference}) has {len(found)} ecritures")
             return
         ecriture, expected = found[0], self._accounts(row)
-        if ecriture.montant != row.montant or row.montant is None or row.montant <= 0:
+        if ecriture.montant != row.montant or ecriture.montant <= 0:
             self.find(WRONG, f"{row.numero}: amount {row.montant}, ecriture {ecriture.montant}")
         if expected is not None and (ecriture.debit, ecriture.credit) != expected:
             self.find(WRONG, f"{row.numero} ({row.type}) moves the wrong accounts")
@@ -443,7 +463,7 @@ class _Court:
     def check_cards(self) -> None:
         """Versions without a gap, no solde below zero, soldes equal to their sums, all sums to zero."""
         total = 0
-        contra = Counter({compte: 0 for compte in self.books.comptes})
+        contra = Counter(dict.fromkeys(self.books.comptes, 0))
         for ecriture in self.books.ecritures:
             contra[ecriture.debit] -= ecriture.montant
             contra[ecriture.credit] += ecriture.montant
@@ -518,7 +538,7 @@ class _Court:
             row = self.by_id.get(operation_id)
             key = ("", "") if row is None else (row.partner or "", row.reference or "")
             begun.append(self._begun.get(key, 0))
-            known.append(self._known[key] if key in self._known else NEVER if key[0] else 0)
+            known.append(self._known[key] if key in self.attempts else 0)
             soldes.append(solde)
         return _Timeline(begun, known, soldes)
 
@@ -552,8 +572,8 @@ class _Court:
                 early = (instant - exchange.sent) // 1_000_000
                 self.find(
                     WRONG,
-                    f"{exchange.reference} was sent {early} ms before the server was told to end and got no answer"
-                    f" ({exchange.cause})",
+                    f"{exchange.reference} was sent {early} ms before its server was told to end"
+                    f" and got no answer ({exchange.cause})",
                 )
 
 
@@ -582,7 +602,8 @@ def _matches(row: Row, exchange: Exchange, by_id: dict[int, Row]) -> bool:
         return False
     if row.type == ANNULATION:
         original = by_id.get(row.annulation_de or 0)
-        return original is not None and original.reference == content["referenceOrigine"]
+        asked_of = (content["referenceOrigine"], content.get("motif"))
+        return original is not None and (original.reference, row.motif) == asked_of
     asked = (content["numeroCarte"], content["montant"], content.get("numeroCarteDestination"))
     return (row.carte, row.montant, row.destination) == asked
 

@@ -23,7 +23,6 @@ from tests.proof.record import (
     CLOTURE,
     CREDIT,
     DEBIT,
-    MONEY,
     QUESTION,
     TRANSFERT,
     UNANSWERED,
@@ -422,8 +421,3 @@ class Client:
     def _wait(self, seconds: float) -> None:
         # Waiting for the end would be woken by it; a story may end a moment late instead.
         time.sleep(seconds)
-
-
-def references_to_ask(folder_exchanges: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    """Each reference once, in the order of its first use."""
-    return list(dict.fromkeys((key, ref) for key, ref, what in folder_exchanges if what in MONEY))

@@ -95,7 +95,7 @@ def read_records(folder: Path) -> list[Exchange]:
 def _read(path: Path) -> Iterator[Exchange]:
     begun: dict[int, Json] = {}
     unfinished = {"ended": None, "sent": None, "end": UNANSWERED, "cause": "no end on record"}
-    nothing = {"status": None, "headers": {}, "body": ""}
+    nothing: Json = {"status": None, "headers": {}, "body": ""}
     for text in path.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
         number = line.pop("n")

@@ -1,0 +1,106 @@
+"""`cynod journal export`, and the progress that commands on the whole journal show."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from handlers.cli_common import Refused, open_database
+from models.exportation import export_journal, open_snapshot
+
+
+@click.command()
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write to this file, replaced when all is written (default: standard output).",
+)
+def export(output: Path | None) -> None:
+    """Write the whole journal as plain text that hledger (https://hledger.org) can read.
+
+    One transaction per operation: day, numeroOperation as code, type as description; instant,
+    partenaire, reference and the operation that an annulation undoes as tags. At the end, one
+    balance assertion per card: hledger then proves, without this program, that each solde is the
+    sum of the card's ecritures. Closed references move nothing and are left out.
+
+    \b
+    Accounts (the number is the id of the compte):
+      passif:cartes:000123          a card; tags: its masked number, its client
+      reglement:partenaire:000007   the settlement of a partner; tag: its consumer-key
+      ouverture:000001              where opening soldes come from
+
+    Everything is of the instant at which the command starts. The API may run meanwhile. A new FILE
+    can be read by its owner only.
+
+    \b
+    Example:    cynod journal export --output journal.hledger
+                hledger -f journal.hledger check --strict
+                hledger -f journal.hledger balance reglement
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 written, 1 refused or failed, 2 wrong usage
+    """
+    with (
+        open_database() as database,
+        _opened(output) as write,
+        show_progress("export", wanted=output is not None or not sys.stdout.isatty()) as progress,
+        open_snapshot(database) as session,
+    ):
+        written = export_journal(session, write, progress)
+    if output is not None:
+        click.echo(
+            f"{written.operations} operations and the soldes of {written.cartes} cartes"
+            f" are in {output}."
+        )
+
+
+@contextlib.contextmanager
+def show_progress(title: str, *, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr when it is a terminal. It is told what is done, and of how much."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _opened(output: Path | None) -> Iterator[Callable[[str], object]]:
+    """The function that writes to `output`, or to standard output."""
+    if output is None:
+        yield sys.stdout.write
+        return
+    try:
+        # A pipe or a device is written to; only a file is replaced, and a link stays one.
+        if output.exists() and not output.is_file():
+            with output.open("w", encoding="ascii") as file:
+                yield file.write
+        else:
+            with _replacing(output.resolve()) as write:
+                yield write
+    except OSError as error:
+        raise Refused(f"{output}: {error.strerror or error}.") from None
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Callable[[str], object]]:
+    """Write beside `path`, and replace it when the block has succeeded."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            yield file.write
+            file.close()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,234 @@
+"""`cynod plafond`: limits on what a card or a partner may move."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from handlers.cli_common import Refused, open_database
+from models.base import SOLDE_MAXIMAL, UNITE
+from models.exportation import mask
+from models.plafond import (
+    OPERATION,
+    PERIODES,
+    TYPES,
+    PlafondListe,
+    list_plafonds,
+    remove_plafond,
+    set_plafond,
+)
+
+NOMBRE_MAXIMAL = 10**9
+
+
+@click.group("plafond")
+def group() -> None:
+    """Set, remove and list limits on credits, debits and transferts.
+
+    A limit is of one card or of one partner, of one type of operation, and of one period: each
+    OPERATION, a JOUR, or a MOIS (calendar days and months, UTC, the time of Dakar). It bounds the
+    montant, the nombre of operations, or both. An operation must fit every limit of its card and
+    of its partner; the card that a transfert receives on does not count it. What an annulation
+    undoes stays counted.
+    """
+
+
+def _selectors(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name one limit."""
+    for option in (
+        click.option(
+            "--periode",
+            required=True,
+            type=click.Choice(PERIODES),
+            help="What it bounds: each operation, a day, or a month.",
+        ),
+        click.option(
+            "--type",
+            "type_",
+            required=True,
+            type=click.Choice(TYPES),
+            help="Type of the operations that it bounds.",
+        ),
+        click.option("--partenaire", metavar="KEY", help="consumer-key of the partner it is of."),
+        click.option("--carte", metavar="NUMERO", help="Whole number of the card it is of."),
+    ):
+        command = option(command)
+    return command
+
+
+@group.command("set")
+@_selectors
+@click.option(
+    "--montant",
+    metavar="N",
+    type=click.IntRange(0, SOLDE_MAXIMAL),
+    help="Most francs CFA that may be moved; 0 forbids the operation.",
+)
+@click.option(
+    "--nombre",
+    metavar="N",
+    type=click.IntRange(0, NOMBRE_MAXIMAL),
+    help="Most operations in a JOUR or a MOIS; 0 forbids them.",
+)
+def set_(
+    carte: str | None,
+    partenaire: str | None,
+    type_: str,
+    periode: str,
+    montant: int | None,
+    nombre: int | None,
+) -> None:
+    """Give a card or a partner a limit, in place of its limit of that type and period.
+
+    Name one card or one partner, and give --montant, --nombre or both: what is not given is not
+    limited. It holds from the next operation on; what was moved in this day or month before
+    counts.
+
+    \b
+    Examples:   cynod plafond set --carte 7019800100009569 --type DEBIT --periode JOUR
+                    --montant 50000 --nombre 5
+                cynod plafond set --partenaire 3fQx7ZkT0yBn5LwAcE2uRs9d --type CREDIT
+                    --periode OPERATION --montant 1000000
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 set, 1 no such card or partner, 2 wrong usage
+    """
+    subject = _subject(carte, partenaire)
+    if montant is None and nombre is None:
+        raise click.UsageError("Give --montant, --nombre or both.")
+    if periode == OPERATION and nombre is not None:
+        raise click.UsageError("--nombre counts the operations of a JOUR or a MOIS.")
+    with open_database() as database, database.transaction() as session:
+        if not set_plafond(
+            session,
+            type_=type_,
+            periode=periode,
+            montant_maximal=montant,
+            nombre_maximal=nombre,
+            **subject,
+        ):
+            raise Refused(_nobody(carte, partenaire))
+    limits = [
+        *([] if montant is None else [f"{montant} {UNITE}"]),
+        *([] if nombre is None else [f"{nombre} operations"]),
+    ]
+    click.echo(
+        f"{_name(carte, partenaire)}: {type_} per {periode}, at most {' and '.join(limits)}."
+    )
+
+
+@group.command()
+@_selectors
+def remove(carte: str | None, partenaire: str | None, type_: str, periode: str) -> None:
+    """Remove the limit of a card or of a partner, for one type and one period.
+
+    \b
+    Example:    cynod plafond remove --carte 7019800100009569 --type DEBIT --periode JOUR
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 removed, 1 no such limit, 2 wrong usage
+    """
+    subject = _subject(carte, partenaire)
+    with open_database() as database, database.transaction() as session:
+        if not remove_plafond(session, type_=type_, periode=periode, **subject):
+            raise Refused(f"{_name(carte, partenaire)} has no limit of {type_} per {periode}.")
+    click.echo(f"{_name(carte, partenaire)}: no limit of {type_} per {periode} any more.")
+
+
+@group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+def list_(*, as_json: bool) -> None:
+    """List every limit, oldest first, with what is left of it in the present day or month.
+
+    Card numbers are masked; compte, the id of the card's account, tells two of them apart, and
+    names the card in `cynod journal export`.
+
+    \b
+    Example:    cynod plafond list --json
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 listed, 1 refused, 2 wrong usage
+    """
+    with open_database() as database, database.reading() as session:
+        found = list_plafonds(session)
+    if as_json:
+        described = [_describe(one) for one in found]
+        click.echo(json.dumps(described, ensure_ascii=False, indent=2))
+    elif found:
+        _print_table(found)
+    else:
+        click.echo("No limit.")
+
+
+def _subject(carte: str | None, partenaire: str | None) -> dict[str, str | None]:
+    if (carte is None) == (partenaire is None):
+        raise click.UsageError("Give either --carte or --partenaire.")
+    # PostgreSQL refuses a text that nobody has: one with NUL, or not Unicode.
+    if not (carte or partenaire or "").isprintable():
+        raise Refused(_nobody(carte, partenaire))
+    return {"numero_carte": carte, "consumer_key": partenaire}
+
+
+def _name(carte: str | None, partenaire: str | None) -> str:
+    return f"partenaire {partenaire!r}" if carte is None else f"carte {mask(carte)}"
+
+
+def _nobody(carte: str | None, partenaire: str | None) -> str:
+    if carte is None:
+        return f"no partner has the consumer-key {partenaire!r}."
+    return "no card has this number."
+
+
+def _describe(one: PlafondListe) -> dict[str, Any]:
+    reste = one.reste
+    carte = None
+    if one.numero_carte is not None:
+        carte = {
+            "numeroCarte": mask(one.numero_carte),
+            "compte": one.compte_id,
+            "clientId": one.client_id,
+            "membreId": one.membre_id,
+        }
+    return {
+        "portee": reste.portee,
+        "carte": carte,
+        "consumerKey": one.consumer_key,
+        "type": reste.type,
+        "periode": reste.periode,
+        "montantMaximal": reste.montant_maximal,
+        "montantRestant": reste.montant_restant,
+        "nombreMaximal": reste.nombre_maximal,
+        "nombreRestant": reste.nombre_restant,
+        "creeLe": one.cree_le.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _print_table(found: list[PlafondListe]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("carte", "compte", "client", "membre", "partenaire", "type", "periode"):
+        table.add_column(name, overflow="fold")
+    for name in ("montant", "reste", "nombre", "reste"):
+        table.add_column(name, overflow="fold", justify="right")
+    for one in found:
+        reste = one.reste
+        cells = (
+            None if one.numero_carte is None else mask(one.numero_carte),
+            one.compte_id,
+            one.client_id,
+            one.membre_id,
+            one.consumer_key,
+            reste.type,
+            reste.periode,
+            reste.montant_maximal,
+            reste.montant_restant,
+            reste.nombre_maximal,
+            reste.nombre_restant,
+        )
+        table.add_row(*("-" if cell is None else str(cell) for cell in cells))
+    # A program that reads the table wants one line per limit, whatever its length.
+    width = None if sys.stdout.isatty() else 4000
+    Console(width=width, markup=False, highlight=False, emoji=False).print(table)

@@ -1,0 +1,547 @@
+"""Any sequence of calls against a model in plain Python: money, references and refusals agree.
+
+Hypothesis draws the calls. The same seed draws the same ones, so a run tells nothing new until the
+product changes; `make fuzz` draws others, for longer. CYNOD_TEST_SEED, CYNOD_TEST_EXAMPLES and
+CYNOD_TEST_STEPS replace what is set here.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from models.db import Database
+from models.verification import verify
+from tests.contract_client import CATALOGUE, ContractClient, Json
+from tests.live import serving, settings_for
+from tests.world import Carte, World
+
+PATHS = {"CREDIT": "/credit-carte", "DEBIT": "/debit-carte", "TRANSFERT": "/transferer-solde"}
+REPLAYED = "Idempotent-Replayed"
+
+PARTNERS, CARDS = ("both", "first"), ("A1", "A2", "B1")
+partners = st.sampled_from(PARTNERS)
+cards = st.sampled_from(CARDS)
+# Few names and few amounts: the same ones must meet again.
+references = st.sampled_from([f"R-{number}" for number in range(6)])
+amounts = st.sampled_from([1, 400, 700, 1_000])
+
+WRONG: list[tuple[str, Any]] = [
+    ("montant", 0),
+    ("montant", -1),
+    ("montant", 1.5),
+    ("montant", "400"),
+    ("montant", 10**9 + 1),
+    ("montant", None),
+    ("reference", ""),
+    ("reference", "a b"),
+    ("reference", 7),
+    ("numeroCarte", "12"),
+    ("walletId", None),
+    ("motif", ""),
+    ("surplus", 1),
+]
+
+
+class Request(NamedTuple):
+    """What was sent: by whom, where, which body."""
+
+    partner: str
+    path: str
+    body: Json
+
+
+@dataclass
+class Entry:
+    """What a reference became in the model: an operation or a closing, and its first answer."""
+
+    kind: str
+    request: Request
+    answer: bytes = b""
+    carte: str = ""
+    destination: str | None = None
+    montant: int = 0
+    origine: Entry | None = None
+    reversed_by: Entry | None = None
+
+
+class Line(NamedTuple):
+    """An operation as the model, or SQL, has it."""
+
+    partner: str
+    reference: str
+    type: str
+    carte: str | None
+    destination: str | None
+    montant: int | None
+    annulation_de: str | None
+
+
+class Posting(NamedTuple):
+    """An ecriture: from which account to which, and the soldes of the cards after it."""
+
+    debit: str
+    credit: str
+    montant: int
+    solde_debit: int | None
+    solde_credit: int | None
+
+
+@dataclass
+class Model:
+    """What the books must be."""
+
+    soldes: dict[str, int] = field(default_factory=lambda: {"A1": 2_000, "A2": 0, "B1": 1_000})
+    opposed: set[str] = field(default_factory=set)
+    one_reseau: bool = False
+    used: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    postings: list[Posting] = field(default_factory=list)
+    answered: list[tuple[Request, bytes]] = field(default_factory=list)
+
+    def owns(self, partner: str, carte: str) -> bool:
+        """Whether the partner has access to the card's client."""
+        return partner == "both" or carte.startswith("A")
+
+    def reasons(
+        self, partner: str, kind: str, carte: str, destination: str | None, montant: int
+    ) -> set[str]:
+        """Every code that would be right for this movement; none when it must be done."""
+        found = set()
+        touched = [carte] if destination is None else [carte, destination]
+        if carte == destination:
+            found.add("405")
+        if not all(self.owns(partner, each) for each in touched):
+            found.add("412")
+        if any(each in self.opposed for each in touched):
+            found.add("3002")
+        if kind != "CREDIT" and self.soldes[carte] < montant:
+            found.add("4001")
+        if destination and carte[0] != destination[0] and not self.one_reseau:
+            found.add("4004")
+        return found
+
+    def post(self, debit: str, credit: str, montant: int) -> int | None:
+        """Move money between two accounts; the solde of the debited card."""
+        for account, sign in ((debit, -1), (credit, 1)):
+            if account in self.soldes:
+                self.soldes[account] += sign * montant
+        after = self.soldes.get(debit), self.soldes.get(credit)
+        self.postings.append(Posting(debit, credit, montant, *after))
+        return after[0]
+
+
+@dataclass
+class Books:
+    """What SQL alone tells of an example: everything that was written since it began."""
+
+    soldes: dict[str, int]
+    versions: dict[str, int]
+    lines: list[Line]
+    postings: list[Posting]
+    untouched: tuple[int, ...]
+
+
+class Place(NamedTuple):
+    """Where an example happens: its cards and partners, and the last rows before its own."""
+
+    cartes: dict[str, Carte]
+    keys: dict[str, str]
+    before: dict[str, int]
+
+
+def read_books(database: Database, place: Place) -> Books:
+    """Read the books of an example with SQL, without the product's own notions."""
+    named = {carte.numero: name for name, carte in place.cartes.items()}
+    keys = {key: name for name, key in place.keys.items()}
+    before = place.before
+    with database.reading() as session:
+
+        def rows(statement: str) -> list[Any]:
+            return list(session.execute(text(statement), before).all())
+
+        mine = {row[0]: row for row in rows(
+            "SELECT numero_carte, compte_id, solde, version FROM cartes WHERE id > :cartes"
+        )}  # fmt: skip
+        accounts = {row[1]: named[row[0]] for row in mine.values()}
+        for key, compte in rows("SELECT consumer_key, compte_id FROM partenaires"):
+            if key in keys:
+                accounts[compte] = keys[key]
+        lines = [
+            Line(keys[row[0]], row[1], row[2], named.get(row[3]), named.get(row[4]), *row[5:])
+            for row in rows(
+                "SELECT p.consumer_key, o.reference, o.type, c.numero_carte, d.numero_carte,"
+                " o.montant, a.reference FROM operations o"
+                " LEFT JOIN partenaires p ON p.id = o.partenaire_id"
+                " LEFT JOIN cartes c ON c.id = o.carte_id"
+                " LEFT JOIN cartes d ON d.id = o.carte_destination_id"
+                " LEFT JOIN operations a ON a.id = o.annulation_de"
+                " WHERE o.id > :operations ORDER BY o.id"
+            )
+        ]
+        postings = [
+            Posting(accounts[row[0]], accounts[row[1]], *row[2:])
+            for row in rows(
+                "SELECT compte_debit, compte_credit, montant, solde_debit, solde_credit"
+                " FROM ecritures WHERE id > :ecritures ORDER BY id"
+            )
+        ]
+        (untouched,) = rows(
+            "SELECT (SELECT count(*) FROM operations WHERE id <= :operations),"
+            " (SELECT count(*) FROM ecritures WHERE id <= :ecritures),"
+            " (SELECT coalesce(sum(solde), 0) FROM cartes WHERE id <= :cartes),"
+            " (SELECT coalesce(sum(version), 0) FROM cartes WHERE id <= :cartes),"
+            " (SELECT count(*) FROM consommations)"
+        )
+    return Books(
+        {named[row[0]]: row[2] for row in mine.values()},
+        {named[row[0]]: row[3] for row in mine.values()},
+        lines,
+        postings,
+        tuple(map(int, untouched)),
+    )
+
+
+def last_ids(database: Database, *tables: str) -> dict[str, int]:
+    """The last id of each table."""
+    with database.reading() as session:
+        return {
+            table: session.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one()
+            for table in tables
+        }
+
+
+class Teller(RuleBasedStateMachine):
+    """Two partners, two cards of a client and one of another, and whatever they are asked."""
+
+    world: ClassVar[World]
+
+    def __init__(self) -> None:
+        """Open the cards, and remember where the books stand."""
+        super().__init__()
+        world = self.world
+        self.model = Model()
+        before = last_ids(world.database, "cartes")
+        first, second = world.membre(), world.membre()
+        owners = {"A1": first, "A2": world.membre(first.client_id), "B1": second}
+        cartes = {
+            name: world.carte(self.model.soldes[name], membre=membre)
+            for name, membre in owners.items()
+        }
+        self.clients = {"A": first.client_id, "B": second.client_id}
+        pairs = {
+            "both": world.partenaire([first.client_id, second.client_id]),
+            "first": world.partenaire([first.client_id]),
+        }
+        self.apis: dict[str, ContractClient] = {
+            name: world.api_of(pair) for name, pair in pairs.items()
+        }
+        before.update(last_ids(world.database, "operations", "ecritures"))
+        self.place = Place(cartes, {name: pair[0] for name, pair in pairs.items()}, before)
+        opened = read_books(world.database, self.place)
+        self.untouched, self.versions = opened.untouched, opened.versions
+
+    def teardown(self) -> None:
+        """Prove the whole journal, and let the connections go."""
+        with self.world.database.reading() as session:
+            assert verify(session).fautes == []
+        for client in self.world.opened:
+            client.close()
+        self.world.opened.clear()
+
+    # ── asking and judging ───────────────────────────────────────────────────────────────────────
+    def ask(self, request: Request) -> httpx.Response:
+        """Send a request."""
+        return self.apis[request.partner].post(request.path, json=request.body)
+
+    def judge(
+        self, request: Request, reference: str, reasons: set[str]
+    ) -> tuple[bool, httpx.Response]:
+        """Send a request that takes a reference; whether it must do something new, and the answer.
+
+        A repeat must give the first answer, byte for byte; a refusal one of the right codes.
+        """
+        answer = self.ask(request)
+        entry = self.model.used.get((request.partner, reference))
+        if entry is not None and entry.request == request:
+            assert (answer.status_code, answer.content) == (200, entry.answer)
+            assert answer.headers[REPLAYED] == "true"
+            return False, answer
+        if entry is not None:
+            reasons = reasons | {"4005" if entry.kind == "CLOTURE" else "4002"}
+        if reasons:
+            assert_code(answer, reasons)
+            return False, answer
+        assert answer.status_code == 200, answer.text
+        assert REPLAYED not in answer.headers
+        return True, answer
+
+    def write(self, reference: str, entry: Entry, answer: httpx.Response) -> None:
+        """Note in the model what was done."""
+        entry.answer = answer.content
+        partner = entry.request.partner
+        self.model.used[partner, reference] = entry
+        self.model.answered.append((entry.request, answer.content))
+        origine = entry.origine.request.body["reference"] if entry.origine else None
+        self.model.lines.append(
+            Line(
+                partner,
+                reference,
+                entry.kind,
+                entry.carte or None,
+                entry.destination,
+                entry.montant or None,
+                origine,
+            )
+        )
+
+    # ── rules ────────────────────────────────────────────────────────────────────────────────────
+    @rule(
+        partner=partners,
+        kind=st.sampled_from(["CREDIT", "DEBIT"]),
+        carte=cards,
+        montant=amounts,
+        reference=references,
+    )
+    def move(self, partner: str, kind: str, carte: str, montant: int, reference: str) -> None:
+        """Credit or debit a card."""
+        body = self.place.cartes[carte].mouvement(montant, reference)
+        request = Request(partner, PATHS[kind], body)
+        reasons = self.model.reasons(partner, kind, carte, None, montant)
+        done, answer = self.judge(request, reference, reasons)
+        if done:
+            accounts = (partner, carte) if kind == "CREDIT" else (carte, partner)
+            self.model.post(*accounts, montant)
+            self.write(reference, Entry(kind, request, carte=carte, montant=montant), answer)
+            assert answer.json()["data"][0]["soldeOnline"] == self.model.soldes[carte]
+
+    @rule(
+        partner=partners,
+        carte=cards,
+        destination=cards,
+        montant=amounts,
+        reference=references,
+    )
+    def transfer(
+        self, partner: str, carte: str, destination: str, montant: int, reference: str
+    ) -> None:
+        """Transfer from a card to another, or to itself."""
+        cartes = self.place.cartes
+        body = cartes[carte].transfert(cartes[destination], montant, reference)
+        request = Request(partner, PATHS["TRANSFERT"], body)
+        reasons = self.model.reasons(partner, "TRANSFERT", carte, destination, montant)
+        done, answer = self.judge(request, reference, reasons)
+        if done:
+            solde = self.model.post(carte, destination, montant)
+            entry = Entry(
+                "TRANSFERT", request, carte=carte, destination=destination, montant=montant
+            )
+            self.write(reference, entry, answer)
+            assert answer.json()["data"][0]["soldeOnline"] == solde
+
+    @rule(partner=partners, origine=references, reference=references)
+    def reverse(self, partner: str, origine: str, reference: str) -> None:
+        """Reverse whatever a reference became."""
+        body = {"referenceOrigine": origine, "reference": reference}
+        request = Request(partner, "/annuler-operation", body)
+        original = self.model.used.get((partner, origine))
+        done, answer = self.judge(request, reference, self.irreversible(original))
+        if done:
+            assert original is not None
+            credit = original.kind == "CREDIT"
+            accounts = (original.carte, partner) if credit else (partner, original.carte)
+            self.model.post(*accounts, original.montant)
+            entry = Entry(
+                "ANNULATION",
+                request,
+                carte=original.carte,
+                montant=original.montant,
+                origine=original,
+            )
+            original.reversed_by = entry
+            self.write(reference, entry, answer)
+
+    def irreversible(self, original: Entry | None) -> set[str]:
+        """Every code that would be right for a reversal."""
+        if original is None:
+            return {"4006"}
+        if original.kind == "CLOTURE":
+            return {"4005"}
+        if original.kind not in ("CREDIT", "DEBIT"):
+            return {"4010"}
+        found = {"4008"} if original.reversed_by else set()
+        if original.kind == "CREDIT" and self.model.soldes[original.carte] < original.montant:
+            found.add("4001")
+        return found
+
+    @rule(partner=partners, reference=references)
+    def close(self, partner: str, reference: str) -> None:
+        """Close a reference, used or not."""
+        request = Request(partner, "/cloturer-reference", {"reference": reference})
+        entry = self.model.used.get((partner, reference))
+        if entry is None or entry.kind == "CLOTURE":
+            done, answer = self.judge(request, reference, set())
+            if done:
+                self.write(reference, Entry("CLOTURE", request), answer)
+            assert answer.json()["data"][0]["etat"] == "CLOTUREE"
+        else:
+            answer = self.ask(request)
+            assert answer.json()["data"][0]["etat"] == "EXECUTEE"
+
+    @precondition(lambda self: bool(self.model.answered))
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        """Send an earlier request again, whatever happened since."""
+        request, first = data.draw(st.sampled_from(self.model.answered))
+        answer = self.ask(request)
+        assert (answer.status_code, answer.content) == (200, first)
+        assert answer.headers[REPLAYED] == "true"
+
+    @rule(
+        partner=partners,
+        kind=st.sampled_from(list(PATHS)),
+        wrong=st.sampled_from(WRONG),
+        reference=references,
+    )
+    def ask_nonsense(self, partner: str, kind: str, wrong: tuple[str, Any], reference: str) -> None:
+        """Send what the contract does not admit."""
+        first, second = self.place.cartes["A1"], self.place.cartes["A2"]
+        body = first.mouvement(400, reference)
+        if kind == "TRANSFERT":
+            body = first.transfert(second, 400, reference)
+        name, value = wrong
+        answer = self.ask(Request(partner, PATHS[kind], {**body, name: value}))
+        assert_code(answer, {"405"})
+        assert name in answer.json()["message"]
+
+    @rule(partner=partners, reference=references)
+    def look_up(self, partner: str, reference: str) -> None:
+        """Ask what became of a reference."""
+        answer = self.apis[partner].get("/get-operation", params={"reference": reference})
+        entry = self.model.used.get((partner, reference))
+        if entry is None or entry.kind == "CLOTURE":
+            assert_code(answer, {"4006" if entry is None else "4005"})
+            return
+        told, first = answer.json()["data"][0], numero_of(entry)
+        assert (told["type"], told["montant"], told["numeroOperation"]) == (
+            entry.kind,
+            entry.montant,
+            first,
+        )
+        origine, reversal = entry.origine, entry.reversed_by
+        assert told["annulationDe"] == (numero_of(origine) if origine else None)
+        assert told["annuleePar"] == (numero_of(reversal) if reversal else None)
+
+    @rule(carte=cards)
+    def oppose_or_free(self, carte: str) -> None:
+        """Block a card, or let it go."""
+        opposed = self.model.opposed
+        opposed ^= {carte}
+        statut = "OPPOSITION" if carte in opposed else "ACTIVE"
+        self.world.change_carte(self.place.cartes[carte], statut=statut)
+
+    @rule()
+    def join_or_leave_reseau(self) -> None:
+        """Put the two clients into one réseau, or part them."""
+        self.model.one_reseau = not self.model.one_reseau
+        reseau = f"RES-{self.clients['A']}" if self.model.one_reseau else None
+        with self.world.database.transaction() as session:
+            session.execute(
+                text("UPDATE clients SET reseau = :reseau WHERE client_id IN (:a, :b)"),
+                {"reseau": reseau, "a": self.clients["A"], "b": self.clients["B"]},
+            )
+
+    # ── after every step ─────────────────────────────────────────────────────────────────────────
+    @invariant()
+    def books_are_those_of_the_model(self) -> None:
+        """SQL alone tells the model's operations, ecritures and soldes, and nothing else moved."""
+        books, model = read_books(self.world.database, self.place), self.model
+        assert books.soldes == model.soldes
+        assert books.lines == model.lines
+        assert books.postings == model.postings
+        assert books.untouched == self.untouched
+        for name in CARDS:
+            moved = sum(name in (posting.debit, posting.credit) for posting in model.postings)
+            assert books.versions[name] == self.versions[name] + moved
+
+    @invariant()
+    def soldes_are_those_of_the_model(self) -> None:
+        """The API tells each card's solde."""
+        for name, carte in self.place.cartes.items():
+            answer = self.apis["both"].get("/get-solde-carte", params=carte.query)
+            assert answer.json()["data"][0]["soldeOnline"] == self.model.soldes[name]
+
+
+def numero_of(entry: Entry) -> str:
+    """The numeroOperation of an entry's first answer."""
+    return str(httpx.Response(200, content=entry.answer).json()["data"][0]["numeroOperation"])
+
+
+def assert_code(answer: httpx.Response, codes: set[str]) -> None:
+    """Assert that an answer is a refusal with one of these codes, under its status."""
+    code = answer.json()["code"]
+    assert code in codes, f"{answer.text}, expected {sorted(codes)}"
+    assert answer.status_code == CATALOGUE[code]["statut"]
+
+
+@pytest.fixture
+def alone(database: Database) -> Iterator[World]:
+    """A world with a database of its own, so that every row in it is accounted for."""
+    with serving(settings_for(database.url.render_as_string(hide_password=False))) as url:
+        made = World(database, url)
+        yield made
+        made.close()
+
+
+def run(world: World, *, seed_: int, examples: int, steps: int) -> None:
+    """Draw examples of some steps each from a seed, which a failure tells."""
+    number = int(os.environ.get("CYNOD_TEST_SEED", seed_))
+    examples = int(os.environ.get("CYNOD_TEST_EXAMPLES", examples))
+    steps = int(os.environ.get("CYNOD_TEST_STEPS", steps))
+    drawn = f"CYNOD_TEST_SEED={number} CYNOD_TEST_EXAMPLES={examples} CYNOD_TEST_STEPS={steps}"
+    sys.stderr.write(f"{drawn}\n")
+
+    class Here(Teller):
+        pass
+
+    Here.world = world
+    profile = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        run_state_machine_as_test(seed(number)(Here), settings=profile)
+    except BaseException as error:
+        error.add_note(f"drawn again by {drawn}")
+        raise
+
+
+def test_any_sequence_of_calls_agrees_with_the_model(alone: World) -> None:
+    run(alone, seed_=20_261_123, examples=30, steps=20)
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(3_600)
+def test_any_long_sequence_of_calls_agrees_with_the_model(alone: World) -> None:
+    run(alone, seed_=random.randrange(2**32), examples=400, steps=60)

@@ -1,0 +1,391 @@
+"""Plafonds: what a card or a partner may move per operation, per day, per month, and no more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+import models.journal
+import models.plafond
+from models.base import SOLDE_MAXIMAL
+from models.plafond import remove_plafond, set_plafond
+from tests.contract_client import Json
+from tests.operations.answers import Scene, refusal
+from tests.operations.steps import (
+    CALLERS,
+    REPLAYED,
+    all_at_once,
+    assert_replayed,
+    copies,
+    credit,
+    debit,
+    item,
+    new_reference,
+    reverse,
+    transfer,
+)
+from tests.world import Carte, World
+
+MOVES: dict[str, Callable[..., httpx.Response]] = {"CREDIT": credit, "DEBIT": debit}
+SUBJECTS = pytest.mark.parametrize("subject", ["CARTE", "PARTENAIRE"])
+PERIODS = pytest.mark.parametrize("periode", ["JOUR", "MOIS"])
+
+
+def limit(
+    scene: Scene,
+    subject: str,
+    periode: str,
+    *,
+    type_: str = "DEBIT",
+    montant: int | None = None,
+    nombre: int | None = None,
+) -> None:
+    """Give the scene's card or its partner a limit."""
+    with scene.world.database.transaction() as session:
+        assert set_plafond(
+            session,
+            type_=type_,
+            periode=periode,
+            montant_maximal=montant,
+            nombre_maximal=nombre,
+            **whose(scene, subject),
+        )
+
+
+def whose(scene: Scene, subject: str) -> dict[str, str]:
+    """The name of the limited card or partner."""
+    if subject == "CARTE":
+        return {"numero_carte": scene.carte.numero}
+    return {"consumer_key": scene.pair.consumer_key}
+
+
+def assert_limited(
+    answer: httpx.Response,
+    subject: str,
+    periode: str,
+    *,
+    type_: str = "DEBIT",
+    montant: int | None = None,
+    nombre: int | None = None,
+    language: str = "fr",
+) -> None:
+    """Assert the whole refusal, which tells the limit and what is left of it."""
+    left, info = [], [f"portee={subject}", f"type={type_}", f"periode={periode}"]
+    if montant is not None:
+        left.append(f"{montant} FCFA")
+        info.append(f"montantRestant={montant}")
+    if nombre is not None:
+        left.append(f"{nombre} x {type_}")
+        info.append(f"nombreRestant={nombre}")
+    expected = refusal("4011", language=language, reste=" / ".join(left))
+    assert answer.json() == {**expected, "moreInfo": ";".join(info)}
+    assert answer.status_code == 400
+
+
+def send(scene: Scene, type_: str, montant: int, reference: str | None = None) -> httpx.Response:
+    """Move from or to the scene's card."""
+    reference = reference or new_reference()
+    if type_ == "TRANSFERT":
+        return transfer(scene.api, scene.carte, scene.autre, montant, reference)
+    return MOVES[type_](scene.api, scene.carte, montant, reference)
+
+
+# ── each kind of limit ───────────────────────────────────────────────────────────────────────────
+@SUBJECTS
+@pytest.mark.parametrize("type_", ["CREDIT", "DEBIT", "TRANSFERT"])
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_operation_above_its_limit_is_refused(
+    scene: Scene, subject: str, type_: str, language: str
+) -> None:
+    limit(scene, subject, "OPERATION", type_=type_, montant=3_000)
+    scene.api.headers["Accept-Language"] = language
+    before = scene.world.solde(scene.carte)
+    answer = send(scene, type_, 3_001)
+    assert_limited(answer, subject, "OPERATION", type_=type_, montant=3_000, language=language)
+    assert scene.world.solde(scene.carte) == before
+    for _ in range(2):
+        item(send(scene, type_, 3_000))
+    scene.world.check_books(scene.carte, scene.autre)
+
+
+@SUBJECTS
+@PERIODS
+@pytest.mark.parametrize("type_", ["CREDIT", "DEBIT", "TRANSFERT"])
+def test_amount_of_a_period_is_spent_to_the_last_franc(
+    scene: Scene, subject: str, periode: str, type_: str
+) -> None:
+    # The scene's own credit of the other card counts for the partner.
+    counted = 1_000 if (subject, type_) == ("PARTENAIRE", "CREDIT") else 0
+    limit(scene, subject, periode, type_=type_, montant=5_000 + counted)
+    refused = partial(assert_limited, subject=subject, periode=periode, type_=type_)
+    refused(send(scene, type_, 5_001), montant=5_000)
+    item(send(scene, type_, 2_000))
+    refused(send(scene, type_, 3_001), montant=3_000)
+    item(send(scene, type_, 3_000))
+    refused(send(scene, type_, 1), montant=0)
+    scene.world.check_books(scene.carte, scene.autre)
+
+
+@SUBJECTS
+@PERIODS
+def test_number_of_operations_of_a_period_is_limited(
+    scene: Scene, subject: str, periode: str
+) -> None:
+    limit(scene, subject, periode, nombre=2)
+    for _ in range(2):
+        item(send(scene, "DEBIT", 1))
+    assert_limited(send(scene, "DEBIT", 1), subject, periode, nombre=0)
+    item(send(scene, "CREDIT", 1))
+
+
+@SUBJECTS
+def test_amount_and_number_are_both_told(scene: Scene, subject: str) -> None:
+    limit(scene, subject, "JOUR", montant=5_000, nombre=3)
+    item(send(scene, "DEBIT", 1_000))
+    assert_limited(send(scene, "DEBIT", 4_001), subject, "JOUR", montant=4_000, nombre=2)
+    item(send(scene, "DEBIT", 1))
+    item(send(scene, "DEBIT", 1))
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", montant=3_998, nombre=0)
+
+
+@SUBJECTS
+@pytest.mark.parametrize("nothing", [{"montant": 0}, {"nombre": 0}], ids=["montant", "nombre"])
+def test_limit_of_zero_lets_nothing_pass(
+    scene: Scene, subject: str, nothing: dict[str, int]
+) -> None:
+    limit(scene, subject, "JOUR", **nothing)
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", **nothing)
+    item(send(scene, "CREDIT", 1))
+
+
+def test_tightest_of_several_limits_decides_and_the_others_are_not_used(scene: Scene) -> None:
+    limit(scene, "CARTE", "MOIS", montant=9_000)
+    limit(scene, "PARTENAIRE", "JOUR", montant=2_000)
+    assert_limited(send(scene, "DEBIT", 2_001), "PARTENAIRE", "JOUR", montant=2_000)
+    item(send(scene, "DEBIT", 2_000))
+    limit(scene, "PARTENAIRE", "JOUR", montant=9_999)
+    assert_limited(send(scene, "DEBIT", 7_001), "CARTE", "MOIS", montant=7_000)
+    item(send(scene, "DEBIT", 7_000))
+
+
+def test_limit_of_a_card_counts_every_partner_and_of_a_partner_every_card(scene: Scene) -> None:
+    other = scene.world.api(scene.carte)
+    limit(scene, "CARTE", "JOUR", montant=1_000)
+    item(debit(other, scene.carte, 600, new_reference()))
+    assert_limited(send(scene, "DEBIT", 401), "CARTE", "JOUR", montant=400)
+    limit(scene, "CARTE", "JOUR", montant=100_000)
+    limit(scene, "PARTENAIRE", "JOUR", montant=1_000)
+    item(debit(scene.api, scene.autre, 700, new_reference()))
+    assert_limited(send(scene, "DEBIT", 301), "PARTENAIRE", "JOUR", montant=300)
+    item(debit(other, scene.carte, 5_000, new_reference()))
+
+
+# ── what consumes ────────────────────────────────────────────────────────────────────────────────
+@SUBJECTS
+def test_refused_call_consumes_nothing_and_leaves_the_reference_free(
+    scene: Scene, subject: str
+) -> None:
+    limit(scene, subject, "JOUR", montant=8_000, nombre=2)
+    scene.world.change_carte(scene.autre, statut="OPPOSITION")
+    reference = new_reference()
+    assert_limited(send(scene, "DEBIT", 8_001, reference), subject, "JOUR", montant=8_000, nombre=2)
+    drained = scene.world.carte(500, membre=scene.carte.membre)
+    for answer in (
+        debit(scene.api, drained, 501, new_reference()),
+        debit(scene.api, scene.autre, 1, new_reference()),
+        scene.call("debitCarte").with_values(walletId="770000001").send(scene.api),
+    ):
+        assert answer.json()["code"] in ("4001", "3002", "412")
+    answer = send(scene, "DEBIT", 1_000, reference)
+    assert REPLAYED not in answer.headers
+    item(answer)
+    item(send(scene, "DEBIT", 1_000))
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", montant=6_000, nombre=0)
+
+
+@SUBJECTS
+def test_debit_above_the_solde_consumes_nothing(scene: Scene, subject: str) -> None:
+    limit(scene, subject, "JOUR", montant=20_000)
+    assert send(scene, "DEBIT", 10_001).json()["code"] == "4001"
+    item(send(scene, "DEBIT", 10_000))
+    item(send(scene, "CREDIT", 20_000))
+    item(send(scene, "DEBIT", 10_000))
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", montant=0)
+
+
+@SUBJECTS
+def test_repeat_consumes_nothing_and_is_answered_when_nothing_is_left(
+    scene: Scene, subject: str
+) -> None:
+    limit(scene, subject, "JOUR", nombre=2)
+    reference = new_reference()
+    first = send(scene, "DEBIT", 1_000, reference)
+    for _ in range(3):
+        assert_replayed(send(scene, "DEBIT", 1_000, reference), first)
+    item(send(scene, "DEBIT", 1_000))
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", nombre=0)
+    assert_replayed(send(scene, "DEBIT", 1_000, reference), first)
+
+
+@SUBJECTS
+@PERIODS
+def test_what_was_moved_before_the_limit_was_set_counts(
+    scene: Scene, subject: str, periode: str
+) -> None:
+    for _ in range(2):
+        item(send(scene, "DEBIT", 1_000))
+    item(send(scene, "CREDIT", 7_000))
+    limit(scene, subject, periode, montant=3_000, nombre=5)
+    assert_limited(send(scene, "DEBIT", 1_001), subject, periode, montant=1_000, nombre=3)
+    limit(scene, subject, periode, montant=1_500, nombre=1)
+    assert_limited(send(scene, "DEBIT", 1), subject, periode, montant=0, nombre=0)
+
+
+@SUBJECTS
+def test_limit_that_is_removed_limits_no_more(scene: Scene, subject: str) -> None:
+    limit(scene, subject, "JOUR", montant=0)
+    limit(scene, subject, "MOIS", montant=5_000)
+
+    def remove(periode: str) -> bool:
+        with scene.world.database.transaction() as session:
+            return remove_plafond(session, type_="DEBIT", periode=periode, **whose(scene, subject))
+
+    assert remove("JOUR")
+    assert not remove("JOUR")
+    assert_limited(send(scene, "DEBIT", 5_001), subject, "MOIS", montant=5_000)
+    assert remove("MOIS")
+    item(send(scene, "DEBIT", 6_000))
+
+
+def test_limit_of_an_unknown_card_or_partner_is_not_set(scene: Scene) -> None:
+    values: Json = {"type_": "DEBIT", "periode": "JOUR"}
+    with scene.world.database.transaction() as session:
+        for unknown in ({"numero_carte": "700000000000"}, {"consumer_key": "inconnu"}):
+            given: dict[str, Any] = {**values, **unknown}
+            assert not set_plafond(session, montant_maximal=1, nombre_maximal=None, **given)
+            assert not remove_plafond(session, **given)
+
+
+def test_reversal_is_not_limited(scene: Scene) -> None:
+    reference = new_reference()
+    item(send(scene, "DEBIT", 4_000, reference))
+    for type_ in ("CREDIT", "DEBIT", "TRANSFERT"):
+        limit(scene, "CARTE", "JOUR", type_=type_, nombre=0)
+    assert item(reverse(scene.api, reference, new_reference()))["soldeOnline"] == 10_000
+
+
+# ── the calendar ─────────────────────────────────────────────────────────────────────────────────
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@SUBJECTS
+@pytest.mark.parametrize(
+    ("periode", "length"), [("JOUR", timedelta(days=1)), ("MOIS", timedelta(days=31))]
+)
+def test_limit_is_whole_again_when_its_period_ends(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    subject: str,
+    periode: str,
+    length: timedelta,
+) -> None:
+    def at(moment: datetime) -> None:
+        for module in (models.journal, models.plafond):
+            monkeypatch.setattr(module, "now", lambda: moment)
+
+    tick = timedelta(microseconds=1)
+    at(NEW_YEAR - tick)
+    limit(scene, subject, periode, montant=1_000)
+    item(send(scene, "DEBIT", 1_000))
+    assert_limited(send(scene, "DEBIT", 1), subject, periode, montant=0)
+    at(NEW_YEAR)
+    item(send(scene, "DEBIT", 400))
+    at(NEW_YEAR + length - tick)
+    assert_limited(send(scene, "DEBIT", 601), subject, periode, montant=600)
+    item(send(scene, "DEBIT", 600))
+    at(NEW_YEAR + length)
+    item(send(scene, "DEBIT", 1_000))
+    if subject == "PARTENAIRE":
+        assert left_of(scene) == [(periode, 0)]
+        at(NEW_YEAR + length + timedelta(days=40))
+        assert left_of(scene) == [(periode, 1_000)]
+
+
+def left_of(scene: Scene) -> list[tuple[str, int]]:
+    """What mesDroits tells of the partner's limits."""
+    plafonds = item(scene.api.get("/mes-droits"))["plafonds"]
+    return [(each["periode"], each["montantRestant"]) for each in plafonds]
+
+
+def test_limit_set_today_counts_no_operation_of_yesterday(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = NEW_YEAR - timedelta(microseconds=1)
+    monkeypatch.setattr(models.journal, "now", lambda: yesterday)
+    item(send(scene, "DEBIT", 900))
+    for module in (models.journal, models.plafond):
+        monkeypatch.setattr(module, "now", lambda: NEW_YEAR)
+    limit(scene, "CARTE", "JOUR", montant=1_000)
+    item(send(scene, "DEBIT", 1_000))
+
+
+# ── races ────────────────────────────────────────────────────────────────────────────────────────
+def owned(world: World, scene: Scene, subject: str) -> list[Carte]:
+    """The card of the limit, or for a partner four cards that share its limit."""
+    if subject == "CARTE":
+        return [scene.carte]
+    return [scene.carte] + [world.carte(50_000, membre=scene.carte.membre) for _ in range(3)]
+
+
+@SUBJECTS
+@pytest.mark.parametrize("servers", [1, 2], ids=["one server", "two servers"])
+@pytest.mark.parametrize("by", ["montant", "nombre"])
+def test_calls_at_once_never_pass_a_limit_together(
+    world: World, second_url: str, subject: str, servers: int, by: str
+) -> None:
+    scene = Scene(world, solde=50_000)
+    cartes = owned(world, scene, subject)
+    most = {"montant": 10_000} if by == "montant" else {"nombre": 10}
+    limit(scene, subject, "JOUR", **most)
+    urls = [world.url, second_url][:servers]
+    calls = [
+        partial(
+            debit,
+            copies(scene, 1, urls[number % servers])[0],
+            cartes[number % len(cartes)],
+            1_000,
+            new_reference(),
+        )
+        for number in range(CALLERS)
+    ]
+    answers = all_at_once(calls)
+    assert Counter(answer.json()["code"] for answer in answers) == {200: 10, "4011": 10}
+    nothing: dict[str, Any] = dict.fromkeys(most, 0)
+    for answer in answers:
+        if answer.status_code != 200:
+            assert_limited(answer, subject, "JOUR", **nothing)
+    total = 50_000 * len(cartes) - sum(map(world.solde, cartes))
+    assert total == 10_000
+    world.check_books(*cartes)
+
+
+def test_limits_of_both_under_transfers_across_each_other_never_deadlock(world: World) -> None:
+    scene = Scene(world, solde=50_000)
+    limit(scene, "PARTENAIRE", "JOUR", type_="TRANSFERT", montant=SOLDE_MAXIMAL)
+    limit(scene, "CARTE", "JOUR", type_="TRANSFERT", montant=SOLDE_MAXIMAL)
+    credit(scene.api, scene.autre, 49_000, new_reference())
+    pairs = [(scene.carte, scene.autre), (scene.autre, scene.carte)]
+    for _ in range(3):
+        calls = [
+            partial(transfer, api, *pairs[number % 2], 10, new_reference())
+            for number, api in enumerate(copies(scene))
+        ]
+        assert {answer.status_code for answer in all_at_once(calls)} == {200}
+    assert (world.solde(scene.carte), world.solde(scene.autre)) == (50_000, 50_000)
+    world.check_books(scene.carte, scene.autre)
