@@ -191,6 +191,12 @@ async def _read_body(call: Call, receive: Receive) -> bytes:
     return body
 
 
+# They speak to the server, not to the application: Werkzeug takes an Upgrade for a WebSocket.
+_HOP_BY_HOP = frozenset(
+    (b"connection", b"upgrade", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"expect")
+)
+
+
 def _environ(call: Call) -> dict[str, Any]:
     """The WSGI environment (PEP 3333) of a call."""
     environ: dict[str, Any] = {
@@ -212,6 +218,8 @@ def _environ(call: Call) -> dict[str, Any]:
         CALL_KEY: call,
     }
     for name, value in call.headers.items():
+        if name in _HOP_BY_HOP:
+            continue
         key = name.decode("latin-1").upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = "HTTP_" + key

@@ -20,7 +20,7 @@ import handlers.catalogue
 import handlers.mouvements
 import handlers.sante
 from models.db import Database
-from tests.contract_client import CATALOGUE, ContractClient, resolve
+from tests.contract_client import CATALOGUE, resolve
 from tests.operations.answers import (
     ALL,
     CONTRACT,
@@ -41,12 +41,10 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-@pytest.fixture(scope="module")
-def scene(shared_database: Database, server_url: str) -> Iterator[Scene]:
-    """One scene for the whole file: nothing here depends on what the other tests did."""
-    world = World(shared_database, server_url)
-    yield Scene(world, solde=1_000_000)
-    world.close()
+@pytest.fixture
+def scene(standing: Scene) -> Scene:
+    """One scene for all: nothing here depends on what the other tests did."""
+    return standing
 
 
 def query_parameters() -> list[tuple[str, str, bool]]:
