@@ -106,9 +106,7 @@ def create(
     Exit codes: 0 created, 1 refused, 2 wrong usage
     """
     settings = read_settings()
-    nom = nom.strip()
-    if not nom or len(nom) > 200 or not nom.isprintable():
-        raise Refused("--nom must be 1 to 200 printable characters.")
+    nom = _check_nom(nom)
     _check_known("scope", scopes, read_scopes(settings))
     networks = _check_adresses(adresses)
     with open_database(settings) as database, database.transaction() as session:
@@ -210,6 +208,13 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
     else:
         _print_pair(pair)
         click.echo(f"The secret before it stays good for {delai} h.")
+
+
+def _check_nom(nom: str) -> str:
+    nom = nom.strip()
+    if not nom or len(nom) > 200 or not nom.isprintable():
+        raise Refused("--nom must be 1 to 200 printable characters.")
+    return nom
 
 
 def _check_known(what: str, given: Iterable[str], known: list[str]) -> None:

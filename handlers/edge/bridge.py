@@ -145,7 +145,7 @@ def _check_http(call: Call, operation: OperationContract) -> None:
     headers = call.headers
     if not accepts_json(headers.get(b"accept")):
         raise EdgeRefusal("1005")
-    if b"host" in call.repeated or b"content-length" in call.repeated:
+    if b"content-length" in call.repeated:
         raise EdgeRefusal("1002")
     if operation.body is None:
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):

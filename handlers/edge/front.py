@@ -53,7 +53,7 @@ class FrontMiddleware:
         started = time.perf_counter()
         call = self._open(scope)
         try:
-            _check_size(scope)
+            _check_head(scope, call)
             page = self._pages.get(call.path)
             if page is not None:
                 reply = _serve_page(call, page)
@@ -127,8 +127,11 @@ def plain_path(path: str) -> str:
     return scrub(_NOT_PRINTABLE.sub("?", path[:100]))
 
 
-def _check_size(scope: Scope) -> None:
+def _check_head(scope: Scope, call: Call) -> None:
     headers = scope["headers"]
+    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a Host, or with several.
+    if b"host" in call.repeated or (b"host" not in call.headers and scope["http_version"] == "1.1"):
+        raise EdgeRefusal("1002")
     if (
         len(scope["query_string"]) > MAX_QUERY
         or len(headers) > MAX_HEADER_COUNT

@@ -24,7 +24,7 @@ from tests.process import ServerProcess, serve
 
 CONFIG = "tests/contract/schemathesis.toml"
 SEED = 20261123
-SUCCESSES = {"creditCarte": 20, "debitCarte": 20, "getSoldeCarte": 20, "accessToken": 5}
+SUCCESSES = {"creditCarte": 15, "debitCarte": 15, "getSoldeCarte": 15, "accessToken": 5}
 """How many calls must succeed at least, lest the run prove only that refusals are well formed."""
 
 REACHED = frozenset(
@@ -43,24 +43,30 @@ def server(database: Database, tmp_path: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-def run_schemathesis(url: str, folder: Path, *, seed: int, examples: int) -> Answers:
+def run_schemathesis(url: str, folder: Path, *options: str) -> Answers:
     """Run it to its end; the answers it got, by operation, status and code. Fails with its report."""
     answers = folder / "answers.json"
     result = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG),
             *("run", f"{url}/openapi.yaml", "--no-color", "--checks", "all"),
-            *("--seed", str(seed), "--max-examples", str(examples), "--continue-on-failure"),
+            *("--continue-on-failure", *options),
         ],
         cwd=ROOT,
-        env={**os.environ, "CYNOD_SCHEMATHESIS_ANSWERS": str(answers), "COLUMNS": "120"},
+        env={
+            **os.environ,
+            "CYNOD_SCHEMATHESIS_ANSWERS": str(answers),
+            "COLUMNS": "120",
+            # The order of sets decides what is generated next.
+            "PYTHONHASHSEED": "0",
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     report = f"{result.stdout}\n{result.stderr}"
     sys.stdout.write(report)
-    assert result.returncode == 0, f"Schemathesis, seed {seed}:\n{report}"
+    assert result.returncode == 0, f"Schemathesis {' '.join(options)}:\n{report}"
     made: Answers = json.loads(answers.read_text(encoding="utf-8"))
     return made
 
@@ -87,7 +93,9 @@ def judge_log(server: ServerProcess) -> None:
 def test_every_check_passes_on_every_operation(
     database: Database, server: ServerProcess, tmp_path: Path
 ) -> None:
-    judge(run_schemathesis(server.url, tmp_path, seed=SEED, examples=50), database)
+    # The seed alone does not make two runs the same.
+    options = ("--seed", str(SEED), "--generation-deterministic", "--max-examples", "50")
+    judge(run_schemathesis(server.url, tmp_path, *options), database)
     judge_log(server)
 
 
@@ -95,8 +103,8 @@ def test_every_check_passes_on_every_operation(
 def test_every_check_passes_at_length(
     database: Database, server: ServerProcess, tmp_path: Path
 ) -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    judge(run_schemathesis(server.url, tmp_path, seed=seed, examples=1_500), database)
+    options = ("--seed", str(random.SystemRandom().randrange(2**32)), "--max-examples", "1500")
+    judge(run_schemathesis(server.url, tmp_path, *options), database)
     judge_log(server)
 
 

@@ -93,8 +93,10 @@ def test_migrate_leaves_a_database_of_a_newer_version_alone(
     assert _answer(cynod("migrate")) == (
         1,
         "",
-        "cynod: the database cannot be migrated by this version:"
-        " Can't locate revision identified by '9999'.\n",
+        (
+            "cynod: the database cannot be migrated by this version:"
+            " Can't locate revision identified by '9999'.\n"
+        ),
     )
 
 
@@ -212,8 +214,10 @@ def test_import_stops_at_a_bad_row_and_changes_nothing(
     assert _answer(cynod("import", file)) == (
         1,
         "",
-        f"cynod: {file}, line 3, column solde: it must be an integer of francs from 0 to"
-        " 9007199254740991. Nothing was imported.\n",
+        (
+            f"cynod: {file}, line 3, column solde: it must be an integer of francs from 0 to"
+            " 9007199254740991. Nothing was imported.\n"
+        ),
     )
     assert (_count(database, clients), _count(database, operations)) == (0, 0)
 
@@ -231,9 +235,7 @@ def test_rejected_rows_can_be_corrected_and_imported(
     assert told[2] == f"The rejected rows are in {rejects}."
     with rejects.open(encoding="utf-8", newline="") as lines:
         found = list(csv.reader(lines))
-    bad = _row(2, solde="?", nom="@").replace("@", 'a, "b"', 1)
-    cells = _row(2, solde="?", nom="@").split(",")
-    assert 'a, "b"' in bad
+    cells = _row(2, solde="?").split(",")
     cells[3] = 'a, "b"'
     assert found == [
         [*COLUMNS, "ligne", "colonne", "motif"],
@@ -310,10 +312,14 @@ def _create(cynod: Cynod, *arguments: str) -> dict[str, Any]:
     "arguments",
     [
         "--client CLI-0001 CLI-0002 --scope soldes:lire cartes:lire --adresse 192.0.2.0/24 ::1",
-        "--client CLI-0001 --client CLI-0002 --scope soldes:lire --scope cartes:lire"
-        " --adresse 192.0.2.0/24 --adresse ::1",
-        "--scope=cartes:lire soldes:lire --client=CLI-0002 CLI-0001 CLI-0001"
-        " --adresse=192.0.2.0/24 ::1/128",
+        (
+            "--client CLI-0001 --client CLI-0002 --scope soldes:lire --scope cartes:lire"
+            " --adresse 192.0.2.0/24 --adresse ::1"
+        ),
+        (
+            "--scope=cartes:lire soldes:lire --client=CLI-0002 CLI-0001 CLI-0001"
+            " --adresse=192.0.2.0/24 ::1/128"
+        ),
     ],
 )
 def test_create_takes_several_values_after_one_option_or_repeated(
@@ -459,8 +465,10 @@ def test_verify_lists_what_differs_with_masked_cards(cynod: Cynod, database: Dat
         )
     assert _answer(cynod("journal", "verify")) == (
         1,
-        "Not so: a carte's solde is what its ecritures credit less what they debit\n"
-        "  carte 701980******9577: solde 1, ecritures 25000\n",
+        (
+            "Not so: a carte's solde is what its ecritures credit less what they debit\n"
+            "  carte 701980******9577: solde 1, ecritures 25000\n"
+        ),
         "cynod: the journal does not hold; the list above says where.\n",
     )
 

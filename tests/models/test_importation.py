@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import date, timedelta
 from itertools import zip_longest
+from threading import Thread
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -17,6 +18,7 @@ from models.carte import cartes
 from models.client import clients
 from models.compte import comptes
 from models.db import Database
+from models.demo import seed_demo
 from models.importation import (
     COLUMNS,
     LIGNE_MAXIMALE,
@@ -28,7 +30,9 @@ from models.importation import (
 )
 from models.journal import ecritures
 from models.membre import membres
+from models.mouvement import Demande, debiter
 from models.operation import operations
+from models.partenaire import find_by_secret
 from models.verification import verify
 
 HEADER = ",".join(COLUMNS)
@@ -461,6 +465,42 @@ def test_an_import_joins_what_was_there_before(database: Database) -> None:
         session.execute(insert(clients).values(client_id="CLI-0001", nom=ROW["clientNom"]))
     assert _import(database, _row()) == (1, 0, 0, 0, 1)
     assert _import(database, _row_of(2)) == (1, 0, 0, 0, 1)
+
+
+def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database) -> None:
+    with database.transaction() as session:
+        seed_demo(session, scopes=[], pepper=b"")
+        partenaire = find_by_secret(
+            session, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
+        ).partenaire
+    assert partenaire is not None
+    demande = Demande("7019800100009569", "221771234567", "CLI-0001", 2000, "D1")
+
+    def debit() -> None:
+        with database.transaction() as session:
+            debiter(session, partenaire, demande)
+
+    threads: list[Thread] = []
+
+    def begin_debit(_position: int) -> None:
+        threads.append(Thread(target=debit))
+        threads[-1].start()
+
+    rows = [_row_of(number, clientId="CLI-0009") for number in range(2 * LOT)]
+    assert import_cartes(database, _file(*rows), progress=begin_debit)[:5] == (
+        2 * LOT,
+        0,
+        0,
+        1,
+        2 * LOT,
+    )
+    for thread in threads:
+        thread.join()
+    assert len(threads) == 3
+    with database.reading() as session:
+        by_number = select(cartes.c.solde).where(cartes.c.numero_carte == demande.numero_carte)
+        assert session.scalar(by_number) == 140000
+        assert verify(session).fautes == []
 
 
 TEXTS = st.text(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import httpx
@@ -127,19 +126,16 @@ class Scene:
     def __init__(self, world: World, solde: int = 10_000, *, on: Scene | None = None) -> None:
         """Make what the scene shows."""
         self.world = world
-        self.carte = world.carte(solde, membre=on.carte.membre if on else None)
-        self.pair = on.pair if on else world.partenaire([self.carte.membre.client_id])
+        self.carte: Carte = world.carte(solde, membre=on.carte.membre if on else None)
+        self.pair: NouveauPartenaire = (
+            on.pair if on else world.partenaire([self.carte.membre.client_id])
+        )
         self.nobody = world.anonymous()
-        self._token = on.api.headers["Authorization"] if on else None
-
-    @cached_property
-    def api(self) -> ContractClient:
-        """A client with a token of the partner."""
-        if self._token is None:
-            return self.world.api_of(self.pair)
-        client = self.world.anonymous()
-        client.headers["Authorization"] = self._token
-        return client
+        if on:
+            self.api = world.anonymous()
+            self.api.headers["Authorization"] = on.api.headers["Authorization"]
+        else:
+            self.api = world.api_of(self.pair)
 
     def call(self, operation_id: str) -> Call:
         """A valid call of the operation on the scene's card."""

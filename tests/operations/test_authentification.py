@@ -61,6 +61,13 @@ def test_scheme_is_read_without_regard_to_case(scene: Scene, operation: str) -> 
 
 
 @pytest.mark.parametrize("operation", SECURED)
+def test_absent_or_unknown_credentials_are_refused(scene: Scene, operation: str) -> None:
+    assert_refused(send(scene, operation, None), "2001")
+    assert_refused(send(scene, operation, "Bearer inconnu"), "2001")
+    assert_refused(send(scene, operation, _basic_of("inconnu:inconnu")), "2001")
+
+
+@pytest.mark.parametrize("operation", ["getSoldeCarte", "debitCarte"])
 def test_bad_credentials_are_refused(scene: Scene, operation: str) -> None:
     key, secret = scene.pair
     for authorization in (

@@ -128,20 +128,19 @@ def test_valid_card_tells_its_holder(
     ],
 )
 def test_unusable_card_is_refused_with_its_code(
-    world: World, operation: str, statut: str, days: int, code: str
+    scene: Scene, operation: str, statut: str, days: int, code: str
 ) -> None:
-    carte = world.carte(10_000, statut=statut, fin_validite=today() + timedelta(days=days))
-    pair = world.partenaire([carte.membre.client_id])
-    assert_refused(call_of(operation, carte, pair).send(world.api_of(pair)), code)
-    assert world.solde(carte) == 10_000
-    assert world.journal(carte) == [("OUVERTURE", 10_000)]
+    fin_validite = today() + timedelta(days=days)
+    scene.world.change_carte(scene.carte, statut=statut, fin_validite=fin_validite)
+    assert_refused(scene.call(operation).send(scene.api), code)
+    assert scene.world.solde(scene.carte) == 10_000
+    assert scene.world.journal(scene.carte) == [("OUVERTURE", 10_000)]
 
 
 @pytest.mark.parametrize("operation", [*VALIDITY, *MONEY])
-def test_last_day_is_valid(world: World, operation: str) -> None:
-    carte = world.carte(10_000, fin_validite=today())
-    pair = world.partenaire([carte.membre.client_id])
-    assert call_of(operation, carte, pair).send(world.api_of(pair)).status_code == 200
+def test_last_day_is_valid(scene: Scene, operation: str) -> None:
+    scene.world.change_carte(scene.carte, fin_validite=today())
+    assert scene.call(operation).send(scene.api).status_code == 200
 
 
 # ── 412: who may see a card ──────────────────────────────────────────────────────────────────────

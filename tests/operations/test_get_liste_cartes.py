@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from models.carte import ANNULEE, OPPOSITION
 from models.journal import NouvelleCarte, find_ouverture, open_cartes
 from tests.contract_client import Json
-from tests.operations.answers import assert_refused
+from tests.operations.answers import Scene, assert_refused
 from tests.world import FAR, OPENED, Carte, Membre, World, new_number
 
 QUICK = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
@@ -161,11 +161,9 @@ def test_other_client_s_cards_are_never_listed(world: World) -> None:
 @pytest.mark.parametrize(
     "limite", ["0", "-1", "101", "1.0", "1e1", "", "01", "+1", "99999999999999999999"]
 )
-def test_limit_that_is_no_limit_is_refused(world: World, limite: str) -> None:
-    client_id = world.client()
-    answer = world.api(client_id).get(
-        "/get-liste-cartes", params={"clientId": client_id, "limite": limite}
-    )
+def test_limit_that_is_no_limit_is_refused(standing: Scene, limite: str) -> None:
+    call = standing.call("getListeCartes").with_values(limite=limite)
+    answer = call.send(standing.api)
     assert_refused(answer, "405", parametre="limite")
 
 
@@ -178,11 +176,9 @@ def _encoded(text: str) -> str:
     ["garbage", "MQ", "_", "A", "-" * 64, "", "é", "x" * 65, "MTox==", " MTox"]
     + [_encoded(text) for text in ("1:", "2:1", "1:-1", "1: 1", "1:01", "1:1.0", "1:1:1", "1:²")],
 )
-def test_cursor_that_was_never_given_is_refused(world: World, curseur: str) -> None:
-    client_id = world.client()
-    answer = world.api(client_id).get(
-        "/get-liste-cartes", params={"clientId": client_id, "curseur": curseur}
-    )
+def test_cursor_that_was_never_given_is_refused(standing: Scene, curseur: str) -> None:
+    call = standing.call("getListeCartes").with_values(curseur=curseur)
+    answer = call.send(standing.api)
     assert_refused(answer, "405", parametre="curseur")
 
 
