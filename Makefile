@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.project $(VENV)/.dev
 # Modules are compiled here: left to the first import, they are compiled at every start where
-# PYTHONDONTWRITEBYTECODE is set, as it is in many containers, and a start then takes ten times longer.
+# PYTHONDONTWRITEBYTECODE is set, as it is in many containers, and more than double its time.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --compile
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"

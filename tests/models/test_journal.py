@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlalchemy import Row, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models.base import SOLDE_MAXIMAL, now
-from models.carte import cartes
-from models.carte import find_carte as find
+from models.base import SOLDE_MAXIMAL, today
+from models.carte import Carte as FoundCarte
+from models.carte import find_carte
 from models.compte import comptes
 from models.db import Database
 from models.errors import (
+    CarteAnnulee,
     CarteEnOpposition,
     CarteExpiree,
     ReferenceDejaUtilisee,
+    Refusal,
     SoldeInsuffisant,
     SoldeMaximalDepasse,
 )
@@ -58,6 +60,17 @@ class Bench:
             terminal=None,
         )
 
+    def find(self) -> FoundCarte:
+        """The card, as the core finds it."""
+        with self.database.reading() as session:
+            return find_carte(
+                session,
+                self.partenaire,
+                numero_carte=self.carte.numero,
+                wallet_id=self.carte.membre.wallet_id,
+                client_id=self.carte.membre.client_id,
+            )
+
     def post(
         self,
         kind: str,
@@ -66,32 +79,29 @@ class Bench:
         empreinte: bytes = EMPREINTE,
     ) -> tuple[int, bool]:
         """Post a movement in a transaction of its own; the solde after it, and replayed or not."""
+        carte = self.find()
         with self.database.transaction() as session:
-            carte = find(
-                session,
-                self.partenaire,
-                numero_carte=self.carte.numero,
-                wallet_id=self.carte.membre.wallet_id,
-                client_id=self.carte.membre.client_id,
-            )
             done = (post_debit if kind == "debit" else post_credit)(
                 session, carte, self.mouvement(montant, reference, empreinte)
             )
         return done.solde, done.replayed
 
     def rows(self) -> list[Row[tuple[object, ...]]]:
-        """Everything in the journal."""
+        """Everything in the journal of the card."""
         with self.database.reading() as session:
+            own = operations.c.carte_id == self.carte.id
             return [
-                *session.execute(select(operations).order_by(operations.c.id)),
-                *session.execute(select(ecritures).order_by(ecritures.c.id)),
+                *session.execute(select(operations).where(own).order_by(operations.c.id)),
+                *session.execute(
+                    select(ecritures).join(operations).where(own).order_by(ecritures.c.id)
+                ),
             ]
 
 
 @pytest.fixture
-def bench(database: Database) -> Bench:
-    """A database of the test's own."""
-    return Bench(database)
+def bench(shared_database: Database) -> Bench:
+    """A card of the test's own, the last that moved."""
+    return Bench(shared_database)
 
 
 @pytest.fixture
@@ -104,12 +114,24 @@ def untouched(bench: Bench) -> Iterator[None]:
     bench.world.check_books(bench.carte)
 
 
-def refused(database: Database, *statements: str) -> str:
+def refused(database: Database, statement: str) -> str:
     """Run SQL that the database must refuse; its words."""
     with pytest.raises(DBAPIError) as caught, database.transaction() as session:
-        for statement in statements:
-            session.execute(text(statement))
+        session.execute(text(statement))
     return str(caught.value)
+
+
+def insert_row(database: Database, table: Table, row: dict[str, object]) -> None:
+    """Write one row."""
+    with database.transaction() as session:
+        session.execute(insert(table), row)
+
+
+def last_row(database: Database, table: Table) -> dict[str, object]:
+    """The newest row, without its id."""
+    with database.reading() as session:
+        row = session.execute(select(table).order_by(table.c.id.desc()).limit(1)).one()
+    return {name: value for name, value in row._mapping.items() if name != "id"}
 
 
 # ── append-only ──────────────────────────────────────────────────────────────────────────────────
@@ -193,35 +215,30 @@ def test_units_never_mix(bench: Bench) -> None:
         database,
         f"{copy} SELECT operation_id, compte_debit, compte_credit, 1, 'EUR' FROM ecritures",
     )
-    with pytest.raises(IntegrityError), database.transaction() as session:
+    with database.transaction() as session:
         euro = session.execute(
             insert(comptes).values(type="REGLEMENT", unite="EUR").returning(comptes.c.id)
         ).scalar_one()
-        session.execute(
-            text(
-                f"{copy} SELECT operation_id, {euro}, compte_credit, 1, 'FCFA' FROM ecritures"
-                " ORDER BY id LIMIT 1"
-            )
-        )
-
-
-def last_ecriture(session: Connection) -> Row[tuple[object, ...]]:
-    """The newest row of the journal."""
-    return session.execute(select(ecritures).order_by(ecritures.c.id.desc()).limit(1)).one()
+    row = last_row(database, ecritures) | {"version_debit": None, "compte_credit": euro}
+    for unite in ("EUR", "FCFA"):
+        with pytest.raises(IntegrityError):
+            insert_row(database, ecritures, row | {"unite": unite})
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("side", ["debit", "credit"])
 def test_version_of_an_account_is_used_once(bench: Bench, side: str) -> None:
     """A lost update would write the same version twice: the second is an error, not a loss."""
-    database = bench.database
-    with pytest.raises(IntegrityError) as caught, database.transaction() as session:
-        row = last_ecriture(session)._asdict()
-        del row["id"]
-        if side == "credit":
-            row["version_credit"], row["version_debit"] = 77, None
-            session.execute(insert(ecritures), row)
-        session.execute(insert(ecritures), row)
+    row = last_row(bench.database, ecritures)
+    if side == "credit":
+        row |= {
+            "compte_debit": row["compte_credit"],
+            "compte_credit": row["compte_debit"],
+            "version_debit": None,
+            "version_credit": 1,
+        }
+    with pytest.raises(IntegrityError) as caught:
+        insert_row(bench.database, ecritures, row)
     assert f"version_{side}" in str(caught.value)
 
 
@@ -240,12 +257,10 @@ def test_version_of_an_account_is_used_once(bench: Bench, side: str) -> None:
 def test_ecriture_that_is_no_double_entry_is_refused(
     bench: Bench, changed: dict[str, object], constraint: str
 ) -> None:
-    with pytest.raises(IntegrityError) as caught, bench.database.transaction() as session:
-        row = last_ecriture(session)._asdict()
-        del row["id"]
-        row |= {"version_debit": None, "version_credit": None}
-        row |= {name: row.get(str(value), value) for name, value in changed.items()}
-        session.execute(insert(ecritures), row)
+    row = last_row(bench.database, ecritures) | {"version_debit": None}
+    row |= {name: row.get(str(value), value) for name, value in changed.items()}
+    with pytest.raises(IntegrityError) as caught:
+        insert_row(bench.database, ecritures, row)
     assert constraint in str(caught.value)
 
 
@@ -267,18 +282,11 @@ def test_ecriture_that_is_no_double_entry_is_refused(
     ids=str,
 )
 def test_impossible_operation_is_refused(bench: Bench, changed: dict[str, object]) -> None:
-    with pytest.raises(IntegrityError), bench.database.transaction() as session:
-        row = (
-            session.execute(select(operations).order_by(operations.c.id.desc()).limit(1))
-            .one()
-            ._asdict()
-        )
-        del row["id"]
-        fresh = {"numero_operation": new_numero_operation(), "reference": f"J-{new_number()}"}
-        kept = {name for name, value in changed.items() if value == "same"}
-        row |= {name: value for name, value in fresh.items() if name not in kept}
-        row |= {name: value for name, value in changed.items() if name not in kept}
-        session.execute(insert(operations), row)
+    last = last_row(bench.database, operations)
+    fresh = {"numero_operation": new_numero_operation(), "reference": f"J-{new_number()}"}
+    row = last | fresh | {k: last[k] if v == "same" else v for k, v in changed.items()}
+    with pytest.raises(IntegrityError):
+        insert_row(bench.database, operations, row)
 
 
 # ── the core without HTTP ────────────────────────────────────────────────────────────────────────
@@ -308,20 +316,17 @@ def test_reference_of_another_content_is_refused(bench: Bench) -> None:
 
 def test_card_that_became_unusable_after_it_was_found_is_refused(bench: Bench) -> None:
     """The guard is on the row that the update changes, not on what was read before it."""
-    for change, refusal in (
+    changes: list[tuple[dict[str, object], type[Refusal]]] = [
         ({"statut": "OPPOSITION"}, CarteEnOpposition),
-        ({"statut": "ACTIVE", "fin_validite": now().date() - timedelta(days=1)}, CarteExpiree),
-    ):
-        with pytest.raises(refusal), bench.database.transaction() as session:
-            carte = find(
-                session,
-                bench.partenaire,
-                numero_carte=bench.carte.numero,
-                wallet_id=bench.carte.membre.wallet_id,
-                client_id=bench.carte.membre.client_id,
-            )
-            session.execute(update(cartes).where(cartes.c.id == bench.carte.id).values(**change))
-            post_debit(session, carte, bench.mouvement(1))
+        ({"statut": "ANNULEE"}, CarteAnnulee),
+        ({"statut": "ACTIVE", "fin_validite": today() - timedelta(days=1)}, CarteExpiree),
+    ]
+    carte = bench.find()
+    for change, refusal in changes:
+        bench.world.change_carte(bench.carte, **change)
+        for post in (post_debit, post_credit):
+            with pytest.raises(refusal), bench.database.transaction() as session:
+                post(session, carte, bench.mouvement(1))
     assert bench.world.solde(bench.carte) == 9_000
 
 

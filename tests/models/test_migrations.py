@@ -164,9 +164,7 @@ def test_alembic_finds_no_difference_between_models_and_migrations(
     database = new_database()
     migrate.upgrade(database)
     with database.reading() as session:
-        context = MigrationContext.configure(
-            session, opts={"compare_type": True, "compare_server_default": True}
-        )
+        context = MigrationContext.configure(session, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import handlers.mouvements
 import handlers.views
@@ -52,17 +53,24 @@ def doom(session: Connection) -> None:
 
 
 @pytest.fixture
+def database(shared_database: Database) -> Database:
+    """The shared database: every name is new."""
+    return shared_database
+
+
+@pytest.fixture
 def single(database: Database) -> Iterator[Database]:
-    """The test's database through one connection, so that its next user is known."""
+    """The same database through one connection, so that its next user is known."""
     made = Database(database.url.render_as_string(hide_password=False), pool_size=1, attente_s=2)
     yield made
     made.close()
 
 
-def client_ids(database: Database) -> set[str]:
-    """What the database really holds, seen from another connection."""
+def exists(database: Database, client_id: str) -> bool:
+    """Whether the database really holds the client."""
     with database.reading() as session:
-        return set(session.scalars(select(clients.c.client_id)))
+        found = session.scalar(select(clients.c.nom).where(clients.c.client_id == client_id))
+    return found is not None
 
 
 def add_client(session: Connection, client_id: str) -> None:
@@ -70,46 +78,67 @@ def add_client(session: Connection, client_id: str) -> None:
     session.execute(insert(clients).values(client_id=client_id, nom=client_id))
 
 
-def test_block_that_ends_is_committed(single: Database, database: Database) -> None:
-    with single.transaction() as session:
-        add_client(session, "kept")
-    assert client_ids(database) == {"kept"}
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
-def test_block_that_raises_leaves_nothing(
-    single: Database, database: Database, error: type[BaseException]
-) -> None:
-    with pytest.raises(error), single.transaction() as session:
-        add_client(session, "dead")
+def add_and_raise(database: Database, client_id: str, error: BaseException) -> None:
+    """Write something in a transaction that its own block gives up."""
+    with database.transaction() as session:
+        add_client(session, client_id)
         raise error
+
+
+def add_and_doom(database: Database, client_id: str) -> None:
+    """Write something in a transaction whose COMMIT fails."""
+    with database.transaction() as session:
+        add_client(session, client_id)
+        doom(session)
+
+
+@pytest.fixture
+def names() -> tuple[str, str]:
+    """Two new clientIds."""
+    return f"CLI-{new_number()}", f"CLI-{new_number()}"
+
+
+def test_block_that_ends_is_committed(
+    single: Database, database: Database, names: tuple[str, str]
+) -> None:
     with single.transaction() as session:
-        add_client(session, "next")
-    assert client_ids(database) == {"next"}
+        add_client(session, names[0])
+    assert exists(database, names[0])
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+def test_block_that_raises_leaves_nothing(
+    single: Database, database: Database, names: tuple[str, str], error: BaseException
+) -> None:
+    dead, following = names
+    with pytest.raises(type(error)):
+        add_and_raise(single, dead, error)
+    with single.transaction() as session:
+        add_client(session, following)
+    assert (exists(database, dead), exists(database, following)) == (False, True)
 
 
 def test_commit_that_fails_leaves_nothing_to_the_next_user_of_the_connection(
-    single: Database, database: Database
+    single: Database, database: Database, names: tuple[str, str]
 ) -> None:
-    with pytest.raises(DBAPIError), single.transaction() as session:
-        add_client(session, "dead")
-        doom(session)
-    assert client_ids(database) == set()
-    with single.reading() as session:
-        assert session.scalar(select(func.count()).select_from(clients)) == 0
+    dead, following = names
+    with pytest.raises(DBAPIError):
+        add_and_doom(single, dead)
+    assert not exists(database, dead)
+    assert not exists(single, dead)
     with single.transaction() as session:
-        add_client(session, "next")
-    assert client_ids(database) == {"next"}
+        add_client(session, following)
+    assert (exists(database, dead), exists(database, following)) == (False, True)
 
 
-def test_refused_write_is_not_committed_by_a_reader(single: Database, database: Database) -> None:
-    with pytest.raises(DBAPIError), single.transaction() as session:
-        add_client(session, "dead")
-        doom(session)
-    with single.reading() as session:
-        assert session.scalar(select(func.count()).select_from(clients)) == 0
+def test_commit_that_fails_leaves_nothing_to_the_end_of_the_connection(
+    single: Database, database: Database, names: tuple[str, str]
+) -> None:
+    with pytest.raises(DBAPIError):
+        add_and_doom(single, names[0])
+    assert not exists(single, names[0])
     single.close()
-    assert client_ids(database) == set()
+    assert not exists(database, names[0])
 
 
 @pytest.fixture
@@ -267,29 +296,30 @@ def test_undeclared_field_beside_data_moves_no_money(world: World, path: str) ->
     assert_untouched(world, carte)
 
 
-def test_lock_that_is_not_given_in_time_is_unavailable(database: Database) -> None:
+def test_lock_that_is_not_given_in_time_is_unavailable(
+    database: Database, names: tuple[str, str]
+) -> None:
     impatient = Database(database.url.render_as_string(hide_password=False), attente_s=1)
     with database.transaction() as holder:
-        add_client(holder, "first")
-        with pytest.raises(DBAPIError) as caught, impatient.transaction() as session:
-            add_client(session, "first")
+        add_client(holder, names[0])
+        with pytest.raises(DBAPIError) as caught:
+            add_and_raise(impatient, names[0], AssertionError("the lock was not held"))
     assert is_unavailable(caught.value)
     impatient.close()
-    assert client_ids(database) == {"first"}
+    assert exists(database, names[0])
 
 
 def test_pool_without_a_free_connection_is_unavailable(single: Database) -> None:
-    with single.reading():
-        try:
-            with single.reading():
-                pytest.fail("a second connection from a pool of one")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must count as unavailable
-            assert is_unavailable(error)
+    with single.reading(), pytest.raises(PoolTimeoutError) as caught, single.reading():
+        pytest.fail("a second connection from a pool of one")
+    assert is_unavailable(caught.value)
 
 
-def test_broken_rule_is_not_taken_for_an_absent_database(database: Database) -> None:
+def test_broken_rule_is_not_taken_for_an_absent_database(
+    database: Database, names: tuple[str, str]
+) -> None:
     with database.transaction() as session:
-        add_client(session, "once")
-    with pytest.raises(DBAPIError) as caught, database.transaction() as session:
-        add_client(session, "once")
+        add_client(session, names[0])
+    with pytest.raises(DBAPIError) as caught:
+        add_and_raise(database, names[0], AssertionError("written twice"))
     assert not is_unavailable(caught.value)
