@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import MetaData
 
 from handlers.edge.logs import configure_logs, scrub
+from handlers.settings import Settings
 from models.db import Database
 from tests.live import serving, settings_for
 from tests.process import run_cynod, serve
@@ -87,10 +89,19 @@ def test_tables_hold_no_secret(world: World, shared_database: Database) -> None:
     assert token not in rows
 
 
+@pytest.fixture
+def captured_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """The logs of servers that this test starts."""
+    configure_logs(Settings(log_format="json"))
+    yield capsys
+    with capsys.disabled():
+        configure_logs(Settings(log_format="json"))
+
+
 def test_internal_error_tells_nothing_and_logs_no_secret(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    captured_logs: pytest.CaptureFixture[str],
 ) -> None:
     def fail(*_args: Any, **_options: Any) -> None:
         raise RuntimeError(
@@ -98,7 +109,6 @@ def test_internal_error_tells_nothing_and_logs_no_secret(
         )
 
     settings = settings_for(database.url.render_as_string(hide_password=False))
-    configure_logs(settings)  # on the stderr that this test captures
     with serving(settings, database) as base:
         world = World(database, base)
         carte = world.carte(1000)
@@ -114,7 +124,7 @@ def test_internal_error_tells_nothing_and_logs_no_secret(
         "debugMessage": "Erreur système",
         "moreInfo": None,
     }
-    log = capsys.readouterr().err
+    log = captured_logs.readouterr().err
     assert "RuntimeError" in log
     for secret in (NUMERO, "abcdefghijkl", "hidden-word"):
         assert secret not in log

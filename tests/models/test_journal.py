@@ -130,8 +130,9 @@ def insert_row(database: Database, table: Table, row: dict[str, object]) -> None
 def last_row(database: Database, table: Table) -> dict[str, object]:
     """The newest row, without its id."""
     with database.reading() as session:
-        row = session.execute(select(table).order_by(table.c.id.desc()).limit(1)).one()
-    return {name: value for name, value in row._mapping.items() if name != "id"}
+        newest = select(table).order_by(table.c.id.desc()).limit(1)
+        row = session.execute(newest).mappings().one()
+    return {name: value for name, value in row.items() if name != "id"}
 
 
 # ── append-only ──────────────────────────────────────────────────────────────────────────────────
