@@ -101,10 +101,12 @@ def test_several_workers_serve_one_database(tmp_path: Path) -> None:
 def test_production_refuses_the_demo(tmp_path: Path) -> None:
     assert run_cynod("migrate", folder=tmp_path).returncode == 0
     assert run_cynod("seed", "--demo", folder=tmp_path).returncode == 0
-    with serve(folder=tmp_path, CYNOD_ENV="production") as server:
-        with ContractClient(base_url=server.url) as api:
-            token = api.post("/access-token", auth=DEMO, data={"grant_type": "client_credentials"})
-            basic = api.get("/get-solde-carte", params=CARTE, auth=DEMO)
+    with (
+        serve(folder=tmp_path, CYNOD_ENV="production") as server,
+        ContractClient(base_url=server.url) as api,
+    ):
+        token = api.post("/access-token", auth=DEMO, data={"grant_type": "client_credentials"})
+        basic = api.get("/get-solde-carte", params=CARTE, auth=DEMO)
     assert (token.status_code, token.json()["code"]) == (401, "2101")
     assert (basic.status_code, basic.json()["code"]) == (401, "2001")
 
