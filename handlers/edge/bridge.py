@@ -35,6 +35,11 @@ from handlers.edge.routing import CynodRoutingMiddleware
 MAX_BODY = 65_536
 """Largest request body in bytes, refused before it is parsed."""
 
+MAX_QUERY = 8_192
+MAX_HEADERS = 32_768
+MAX_HEADER_COUNT = 100
+"""Limits of a request's head, in bytes and in number."""
+
 MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
 
@@ -102,6 +107,7 @@ class FlaskBridge(SpecMiddleware):
             raise EdgeRefusal("1003")
         operation = call.operation = self._contract.operations[operation_id]
         call.path_parameters = scope.get("path_params") or {}
+        _check_head(scope, call)
         _check_http(call, operation)
         if operation.body is not None:
             call.body = await _read_body(call, receive)
@@ -139,6 +145,19 @@ class FlaskBridge(SpecMiddleware):
             elif name not in ("Content-Length", "Content-Type"):
                 kept.append((name, value))
         return Reply(status, code, body, kept)
+
+
+def _check_head(scope: Scope, call: Call) -> None:
+    headers = scope["headers"]
+    if (
+        len(call.query) > MAX_QUERY
+        or len(headers) > MAX_HEADER_COUNT
+        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
+    ):
+        raise EdgeRefusal("1002")
+    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a Host, or with several.
+    if b"host" in call.repeated or (b"host" not in call.headers and scope["http_version"] == "1.1"):
+        raise EdgeRefusal("1002")
 
 
 def _check_http(call: Call, operation: OperationContract) -> None:

@@ -18,10 +18,6 @@ from handlers.edge.operation import Refusals
 from handlers.edge.security import client_address
 from handlers.settings import Network
 
-MAX_QUERY = 8_192
-MAX_HEADERS = 32_768
-MAX_HEADER_COUNT = 100
-
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -53,7 +49,6 @@ class FrontMiddleware:
         started = time.perf_counter()
         call = self._open(scope)
         try:
-            _check_head(scope, call)
             page = self._pages.get(call.path)
             if page is not None:
                 reply = _serve_page(call, page)
@@ -125,19 +120,6 @@ class FrontMiddleware:
 def plain_path(path: str) -> str:
     """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
     return scrub(_NOT_PRINTABLE.sub("?", path[:100]))
-
-
-def _check_head(scope: Scope, call: Call) -> None:
-    headers = scope["headers"]
-    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a Host, or with several.
-    if b"host" in call.repeated or (b"host" not in call.headers and scope["http_version"] == "1.1"):
-        raise EdgeRefusal("1002")
-    if (
-        len(scope["query_string"]) > MAX_QUERY
-        or len(headers) > MAX_HEADER_COUNT
-        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
-    ):
-        raise EdgeRefusal("1002")
 
 
 def _serve_page(call: Call, page: Page) -> Reply:

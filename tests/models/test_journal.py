@@ -157,9 +157,12 @@ def test_written_rows_are_never_changed_nor_removed(
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("table", ["ecritures", "operations, ecritures", "operations CASCADE"])
 def test_tables_are_never_truncated(bench: Bench, table: str) -> None:
-    if bench.database.dialect == "sqlite":
-        pytest.skip("SQLite has no TRUNCATE")
-    assert "is append-only" in refused(bench.database, f"TRUNCATE {table}")
+    # SQLite truncates by a DELETE without WHERE, where no trigger stands in its way.
+    sqlite = bench.database.dialect == "sqlite"
+    statement = (
+        f"DELETE FROM {table.partition(',')[0].split()[0]}" if sqlite else f"TRUNCATE {table}"
+    )
+    assert "is append-only" in refused(bench.database, statement)
 
 
 @pytest.mark.usefixtures("untouched")

@@ -82,7 +82,9 @@ def triggers(session: Connection) -> list[str]:
     return sorted(session.scalars(text(statement)))
 
 
-def test_down_leaves_nothing_and_up_again_is_the_same(new_database: NewDatabase) -> None:
+def test_down_leaves_nothing_even_of_money_and_up_again_is_the_same(
+    new_database: NewDatabase,
+) -> None:
     database = new_database()
     with database.reading() as session:
         assert migrate.is_empty(session)
@@ -92,6 +94,9 @@ def test_down_leaves_nothing_and_up_again_is_the_same(new_database: NewDatabase)
         assert migrate.is_current(session)
         first, first_triggers = describe(session), triggers(session)
     assert first_triggers
+    assert not migrate.upgrade(database), "nothing is left to do"
+    world = World(database, "")
+    world.partenaire([world.carte(10_000).membre.client_id])
     assert migrate.downgrade(database, "base")
     with database.reading() as session:
         assert describe(session) == {}
@@ -102,21 +107,6 @@ def test_down_leaves_nothing_and_up_again_is_the_same(new_database: NewDatabase)
         assert describe(session) == first
         assert triggers(session) == first_triggers
         assert migrate.is_current(session)
-
-
-def test_second_upgrade_changes_nothing(new_database: NewDatabase) -> None:
-    database = new_database()
-    assert migrate.upgrade(database)
-    assert not migrate.upgrade(database)
-
-
-def test_down_goes_through_a_database_with_money_in_it(new_database: NewDatabase) -> None:
-    database = new_database()
-    migrate.upgrade(database)
-    world = World(database, "")
-    world.partenaire([world.carte(10_000).membre.client_id])
-    assert migrate.downgrade(database, "base")
-    assert migrate.upgrade(database)
 
 
 def test_upgrades_at_once_wait_for_each_other(new_database: NewDatabase) -> None:
@@ -159,22 +149,21 @@ def _after_the_first(fail: Callable[[Connection], None]) -> Callable[[Connection
 
 
 def test_alembic_finds_no_difference_between_models_and_migrations(
-    new_database: NewDatabase,
+    shared_database: Database,
 ) -> None:
-    database = new_database()
-    migrate.upgrade(database)
-    with database.reading() as session:
+    with shared_database.reading() as session:
         context = MigrationContext.configure(session, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_migrated_schema_is_the_models_to_the_last_check(new_database: NewDatabase) -> None:
+def test_migrated_schema_is_the_models_to_the_last_check(
+    shared_database: Database, new_database: NewDatabase
+) -> None:
     """Alembic compares no CHECK; the databases' own descriptions hold every word of them."""
-    migrated, created = new_database(), new_database()
-    migrate.upgrade(migrated)
+    created = new_database()
     with created.transaction() as session:
         metadata.create_all(session)
-    with migrated.reading() as one, created.reading() as other:
+    with shared_database.reading() as one, created.reading() as other:
         assert describe(one) == describe(other)
 
 
@@ -184,12 +173,13 @@ def test_every_constraint_has_a_name_of_the_convention() -> None:
             assert str(constraint.name).startswith(("ck_", "uq_", "fk_", "pk_")), table.name
 
 
-def test_other_revision_is_not_current(new_database: NewDatabase) -> None:
-    database = new_database()
-    migrate.upgrade(database)
-    with database.transaction() as session:
+def test_other_revision_is_not_current(shared_database: Database) -> None:
+    with shared_database.engine.connect() as session:
+        transaction = session.begin()
         session.execute(text("UPDATE alembic_version SET version_num = 'other'"))
-    with database.reading() as session:
         assert not migrate.is_current(session)
         with pytest.raises(ServiceIndisponible):
             migrate.check_current(session)
+        transaction.rollback()
+    with shared_database.reading() as session:
+        assert migrate.is_current(session)

@@ -178,6 +178,7 @@ def test_foreign_card_answers_like_no_card(scene: Scene, operation: str) -> None
     """Byte for byte, whatever the foreign card's state, so that nothing can be guessed from it."""
     world = scene.world
     foreign = world.membre()
+    world.partenaire([foreign.client_id])  # the card is somebody's, not nobody's
     states: list[Json] = [{}, {"statut": OPPOSITION}, {"fin_validite": date(2020, 1, 31)}]
     cards = [world.carte(10**9, membre=foreign, **state) for state in states]
     cards.append(Carte(0, f"70{new_number():014d}", foreign))
@@ -197,6 +198,7 @@ def test_foreign_card_under_a_used_reference_answers_like_no_card(
     used = scene.call(operation)
     assert used.send(scene.api).status_code == 200
     foreign = scene.world.carte(10**9)
+    scene.world.partenaire([foreign.membre.client_id])
     absent = Carte(0, f"70{new_number():014d}", foreign.membre)
     answers = [used.with_values(**card.query).send(scene.api) for card in (foreign, absent)]
     for answer in answers:

@@ -149,6 +149,7 @@ def test_two_members_of_one_phone_are_both_listed(world: World) -> None:
 
 def test_other_client_s_cards_are_never_listed(world: World) -> None:
     mine, other = world.carte(), world.carte()
+    world.partenaire([other.membre.client_id])
     api = world.api(mine)
     for client_id in (other.membre.client_id, "CLI-INCONNU"):
         assert_refused(api.get("/get-liste-cartes", params={"clientId": client_id}), "412")
