@@ -6,8 +6,10 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Modules are compiled when they are first imported: most of what is installed never is.
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
+DEV := $(VENV)/.project $(VENV)/.dev
+# Modules are compiled here: left to the first import, they are compiled at every start where
+# PYTHONDONTWRITEBYTECODE is set, as it is in many containers, and more than double its time.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --compile
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
 
@@ -25,37 +27,37 @@ help: ## print this list
 run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
 	@exec $(BIN)/cynod serve --demo
 
-test: $(VENV)/.dev ## run the tests (ARGS="-k debit" goes to pytest)
+test: $(DEV) ## run the tests (ARGS="-k debit" goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: check-static test ## everything that CI runs
 
 check-static: lint types contract-check ## everything that CI runs, except the tests
 
-lint: $(VENV)/.dev ## check style and likely bugs
+lint: $(DEV) ## check style and likely bugs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: $(VENV)/.dev ## repair what lint can repair by itself
+format: $(DEV) ## repair what lint can repair by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-types: $(VENV)/.dev ## check the types
+types: $(DEV) ## check the types
 	@$(BIN)/mypy
 
-contract: $(VENV)/.dev ## write again what is generated from openapi.yaml
+contract: $(DEV) ## write again what is generated from openapi.yaml
 	@$(BIN)/cynod contract build
 
-contract-check: $(VENV)/.dev ## fail when `make contract` would change a file
+contract-check: $(DEV) ## fail when `make contract` would change a file
 	@$(BIN)/cynod contract build --check
 
-fuzz: $(VENV)/.dev ## look for faults for minutes, on a random seed (ARGS go to pytest)
+fuzz: $(DEV) ## look for faults for minutes, on a random seed (ARGS go to pytest)
 	@$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
 
-proof: $(VENV)/.dev ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
+proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
 	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-lock: $(VENV)/.dev ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
+lock: $(DEV) ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) --output-file requirements.lock $(ARGS)
 	@$(COMPILE) --output-file requirements-dev.lock --extra dev --constraint requirements.lock $(ARGS)
 
@@ -99,7 +101,7 @@ $(VENV)/.project: $(VENV)/.runtime pyproject.toml
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.project requirements-dev.lock
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Installing requirements-dev.lock into $(VENV) (once, about a minute)"
 	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
 	@touch $@

@@ -190,6 +190,8 @@ def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA trusted_schema = OFF")
+        # Without it a REPLACE removes rows of the journal without firing their DELETE triggers.
+        cursor.execute("PRAGMA recursive_triggers = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")

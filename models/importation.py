@@ -363,15 +363,20 @@ def _read_jour(value: str) -> date | None:
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
-# What the file itself said of each card: two rows of one card must agree on the solde too.
-_vues = Table(
-    "importation_vues",
-    MetaData(),
-    Column("numero_carte", String(19), primary_key=True),
-    Column("ligne", BigInteger, nullable=False),
-    Column("solde", BigInteger, nullable=False),
-    prefixes=["TEMPORARY"],
-)
+
+def _vues_table(*prefixes: str) -> Table:
+    """What the file itself said of each card: two rows of one card must agree on the solde too."""
+    return Table(
+        "importation_vues",
+        MetaData(),
+        Column("numero_carte", String(19), primary_key=True),
+        Column("ligne", BigInteger, nullable=False),
+        Column("solde", BigInteger, nullable=False),
+        prefixes=list(prefixes),
+    )
+
+
+_vues = _vues_table()
 
 
 def _prepare(session: Connection) -> None:
@@ -380,7 +385,11 @@ def _prepare(session: Connection) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
         session.execute(text("SET LOCAL statement_timeout = 0"))
         session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    _vues.create(session)
+        _vues_table("TEMPORARY").create(session)
+    else:
+        # Many builds of SQLite keep temporary tables in memory. This one is dropped before the
+        # commit, so nobody else ever sees it.
+        _vues.create(session)
 
 
 class _Importation:

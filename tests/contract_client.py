@@ -137,8 +137,7 @@ def _check_code(name: str, status: int, codes: list[str], value: Json) -> None:
     if entry["statut"] != status:
         raise ContractViolation(f"{name}: code {code} travels under {status}")
     texts = [
-        re.sub(r"\\\{[a-z_]+\\\}", ".*", re.escape(text))
-        for text in entry["message"].values()
+        re.sub(r"\\\{[a-z_]+\\\}", ".*", re.escape(text)) for text in entry["message"].values()
     ]
     if not any(re.fullmatch(text, value["message"]) for text in texts):
         raise ContractViolation(f"{name}: code {code} has the text {value['message']!r}")

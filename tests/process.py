@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,14 +81,17 @@ def serve(*arguments: str, folder: Path, **variables: str) -> Iterator[ServerPro
     port = free_port()
     log_file = folder / f"serve-{port}.log"
     started = time.monotonic()
-    with log_file.open("w") as log, subprocess.Popen(
-        [*CYNOD, "serve", *arguments],
-        cwd=folder,
-        env=environment(folder, PORT=str(port), **variables),
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-    ) as process:
+    with (
+        log_file.open("w") as log,
+        subprocess.Popen(
+            [*CYNOD, "serve", *arguments],
+            cwd=folder,
+            env=environment(folder, PORT=str(port), **variables),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_ready(process, url, log_file)

@@ -32,6 +32,11 @@ from handlers.edge.operation import OperationRunner
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
 
+MAX_QUERY = 8_192
+MAX_HEADERS = 32_768
+MAX_HEADER_COUNT = 100
+"""Limits of a request's head, in bytes and in number."""
+
 MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
 
@@ -101,6 +106,7 @@ class FlaskBridge(SpecMiddleware):
             raise EdgeRefusal("1003")
         operation = call.operation = self._contract.operations[operation_id]
         call.path_parameters = scope.get("path_params") or {}
+        _check_head(scope, call)
         _check_http(call, operation)
         if operation.body is not None:
             call.body = await _read_body(call, receive, operation.max_body)
@@ -139,13 +145,26 @@ class FlaskBridge(SpecMiddleware):
         return Reply(status, reply.code, body, kept, stream=reply.stream)
 
 
+def _check_head(scope: Scope, call: Call) -> None:
+    headers = scope["headers"]
+    if (
+        len(call.query) > MAX_QUERY
+        or len(headers) > MAX_HEADER_COUNT
+        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
+    ):
+        raise EdgeRefusal("1002")
+    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a Host, or with several.
+    if b"host" in call.repeated or (b"host" not in call.headers and scope["http_version"] == "1.1"):
+        raise EdgeRefusal("1002")
+
+
 def _check_http(call: Call, operation: OperationContract) -> None:
     headers = call.headers
     media_type = choose_media_type(headers.get(b"accept"), operation.media_types)
     if media_type is None:
         raise EdgeRefusal("1005")
     call.media_type = media_type
-    if b"host" in call.repeated or b"content-length" in call.repeated:
+    if b"content-length" in call.repeated:
         raise EdgeRefusal("1002")
     if operation.body is None:
         if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
@@ -192,6 +211,12 @@ async def _read_body(call: Call, receive: Receive, limit: int) -> bytes:
     return body
 
 
+# They speak to the server, not to the application: Werkzeug takes an Upgrade for a WebSocket.
+_HOP_BY_HOP = frozenset(
+    (b"connection", b"upgrade", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"expect")
+)
+
+
 def _environ(call: Call) -> dict[str, Any]:
     """The WSGI environment (PEP 3333) of a call."""
     environ: dict[str, Any] = {
@@ -213,6 +238,8 @@ def _environ(call: Call) -> dict[str, Any]:
         CALL_KEY: call,
     }
     for name, value in call.headers.items():
+        if name in _HOP_BY_HOP:
+            continue
         key = name.decode("latin-1").upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = "HTTP_" + key

@@ -24,6 +24,8 @@ JSON_TYPE = "application/json"
 DEFAULT_MAX_BODY = 65_536
 """Largest request body in bytes, unless the operation says otherwise."""
 
+_ROUTE_CODES = {"1002", "1003", "1004", "9999"}
+
 Json = dict[str, Any]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -205,6 +207,12 @@ def _catalogue(document: Json) -> dict[str, CatalogueEntry]:
         if entry.code in entries:
             raise ContractError(f"{where}: code {entry.code} is already in the catalogue.")
         entries[entry.code] = entry
+    absent = sorted(_ROUTE_CODES - entries.keys())
+    if absent:
+        raise ContractError(
+            f"openapi.yaml, x-catalogue-erreurs lacks {', '.join(absent)}, which the server answers "
+            "to requests that reach no operation."
+        )
     return entries
 
 
@@ -323,11 +331,12 @@ def _message_problems(
     message = operation.message
     if ("message" in fields) != (message is not None):
         yield "it must have x-message-succes exactly when its answer has a `message`."
+    if message is None:
         return
     if "data" in fields:
         fields = contract.resolve(contract.resolve(fields["data"])["items"])["properties"]
-    for language in LANGUAGES if message is not None else ():
-        text = message.get(language) if message is not None else None
+    for language in LANGUAGES:
+        text = message.get(language)
         if not isinstance(text, str):
             yield f"x-message-succes has no text in {language!r}."
             continue

@@ -19,10 +19,6 @@ from handlers.edge.operation import Refusals
 from handlers.edge.security import client_address
 from handlers.settings import Network
 
-MAX_QUERY = 8_192
-MAX_HEADERS = 32_768
-MAX_HEADER_COUNT = 100
-
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -54,7 +50,6 @@ class FrontMiddleware:
         started = time.perf_counter()
         call = self._open(scope)
         try:
-            _check_size(scope)
             page = self._pages.get(call.path)
             if page is not None:
                 reply = _serve_page(call, page)
@@ -134,16 +129,6 @@ class BrokenStream(Exception):
 def plain_path(path: str) -> str:
     """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
     return scrub(_NOT_PRINTABLE.sub("?", path[:100]))
-
-
-def _check_size(scope: Scope) -> None:
-    headers = scope["headers"]
-    if (
-        len(scope["query_string"]) > MAX_QUERY
-        or len(headers) > MAX_HEADER_COUNT
-        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
-    ):
-        raise EdgeRefusal("1002")
 
 
 def _serve_page(call: Call, page: Page) -> Reply:

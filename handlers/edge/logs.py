@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -36,6 +37,22 @@ def _json(event: dict[str, Any], **_options: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
+class _Stderr:
+    """The process's stderr, whatever it is at the moment of writing.
+
+    A log that cannot be written (a full disk, a reader that went away) is lost: it must not turn the
+    answer of a payment that is done into an error.
+    """
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure_logs(settings: Settings) -> None:
     """Send every log of the process, ours and the libraries', to stderr through the scrubber."""
     as_json = settings.log_format == "json" or (
@@ -56,7 +73,7 @@ def configure_logs(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, renderer, scrub_rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

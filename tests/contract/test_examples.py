@@ -127,6 +127,15 @@ def test_error_examples_are_what_the_catalogue_says(name: str) -> None:
         }
 
 
+def test_example_of_the_catalogue_is_an_extract_of_it() -> None:
+    for item in DOCUMENT["components"]["examples"]["CodesErreur"]["value"]["data"]:
+        entry = CATALOGUE[item["code"]]
+        assert item == {
+            **{key: entry[key] for key in ("code", "nom", "message", "conseil", "reessayer")},
+            "statutHttp": entry["statut"],
+        }
+
+
 @pytest.mark.parametrize(
     ("operation_id", "example"),
     [

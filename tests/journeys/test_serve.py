@@ -78,13 +78,15 @@ def test_several_workers_serve_one_database(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             answers = list(
                 pool.map(
-                    lambda number: httpx.post(
-                        f"{server.url}/debit-carte",
-                        auth=DEMO,
-                        json={**CARTE, "montant": 1000, "reference": f"R{number}"},
-                        trust_env=False,
-                        timeout=30,
-                    ).status_code,
+                    lambda number: (
+                        httpx.post(
+                            f"{server.url}/debit-carte",
+                            auth=DEMO,
+                            json={**CARTE, "montant": 1000, "reference": f"R{number}"},
+                            trust_env=False,
+                            timeout=30,
+                        ).status_code
+                    ),
                     range(40),
                 )
             )
@@ -99,12 +101,12 @@ def test_several_workers_serve_one_database(tmp_path: Path) -> None:
 def test_production_refuses_the_demo(tmp_path: Path) -> None:
     assert run_cynod("migrate", folder=tmp_path).returncode == 0
     assert run_cynod("seed", "--demo", folder=tmp_path).returncode == 0
-    with serve(folder=tmp_path, CYNOD_ENV="production") as server:
-        with ContractClient(base_url=server.url) as api:
-            token = api.post(
-                "/access-token", auth=DEMO, data={"grant_type": "client_credentials"}
-            )
-            basic = api.get("/get-solde-carte", params=CARTE, auth=DEMO)
+    with (
+        serve(folder=tmp_path, CYNOD_ENV="production") as server,
+        ContractClient(base_url=server.url) as api,
+    ):
+        token = api.post("/access-token", auth=DEMO, data={"grant_type": "client_credentials"})
+        basic = api.get("/get-solde-carte", params=CARTE, auth=DEMO)
     assert (token.status_code, token.json()["code"]) == (401, "2101")
     assert (basic.status_code, basic.json()["code"]) == (401, "2001")
 
@@ -151,7 +153,10 @@ def test_unknown_database_is_one_sentence(tmp_path: Path) -> None:
     [
         ("openapi: [", "YAML"),
         ("openapi: '3.0.3'\ninfo: {}\npaths: {}\n", "openapi.yaml"),
-        (CONTRACT.read_text().replace("operationId: getSoldeCarte", "operationId: getSolde"), "get_solde"),
+        (
+            CONTRACT.read_text().replace("operationId: getSoldeCarte", "operationId: getSolde"),
+            "get_solde",
+        ),
     ],
 )
 def test_broken_contract_is_one_sentence(tmp_path: Path, text: str, word: str) -> None:

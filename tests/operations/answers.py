@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import httpx
@@ -13,22 +12,14 @@ from tests.world import Carte, World, new_number
 
 CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
-NEEDED: dict[str, list[str] | None] = {
-    name: next((need["oauth2"] for need in operation["security"] if "oauth2" in need), None)
+SCOPES = {
+    name: next((need["oauth2"][0] for need in operation["security"] if "oauth2" in need), None)
     for name, operation in CONTRACT.items()
 }
-"""The scopes that an operation needs, all of them; None when it needs no partner."""
-SCOPES = {
-    name: needed[0] if needed is not None and len(needed) == 1 else None
-    for name, needed in NEEDED.items()
-}
-"""The scope of an operation that needs just one."""
 
 ALL = list(CONTRACT)
 SECURED = [name for name in ALL if SCOPES[name] is not None]
-AUTHENTICATED = [name for name in ALL if NEEDED[name] is not None]
 WITH_BODY = [name for name in ALL if "requestBody" in CONTRACT[name]]
-WITH_JSON = [name for name in WITH_BODY if name != "accessToken"]
 WITHOUT_BODY = [name for name in ALL if "requestBody" not in CONTRACT[name]]
 MONEY = ["creditCarte", "debitCarte"]
 ON_A_CARD = ["getSoldeCarte", "checkCardValidity", "checkCardValidityByMember", *MONEY]
@@ -83,6 +74,12 @@ class Call(NamedTuple):
         """Send it; `more` are httpx's own options."""
         return client.request(self.method, self.path, **{**self.options, **more})
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters or the fields of the body."""
+        ((_, values),) = self.options.items()
+        return dict(values)
+
     def with_values(self, **values: Any) -> Call:
         """The same call with some parameters or fields replaced; None removes one."""
         ((where, old),) = self.options.items()
@@ -99,7 +96,7 @@ def call_of(
 ) -> Call:
     """A valid call of the operation; a transfer goes to the `autre` card."""
     method, path = PLACES[operation_id]
-    options: dict[str, Any] = {
+    calls: dict[str, dict[str, Any]] = {
         "getSoldeCarte": {"params": carte.query},
         "checkCardValidity": {"params": carte.query},
         "checkCardValidityByMember": {
@@ -134,34 +131,34 @@ def call_of(
         "getCodesErreur": {"params": {}},
         "healthLive": {"params": {}},
         "healthReady": {"params": {}},
-    }[operation_id]
-    return Call(method, path, options)
+    }
+    return Call(method, path, calls[operation_id])
 
 
-@dataclass
 class Scene:
-    """A card, a partner of its client with every right, and two clients: the partner's and nobody's.
+    """A new card, a partner of its client with every right, and two clients: the partner's and nobody's.
 
-    The other card is of the same client; the partner credited it once, under ORIGINE.
+    The other card is of the same client; the partner credited it once, under ORIGINE. A scene set `on`
+    another shares its member, its partner and its other card, which saves time.
     """
 
-    world: World
-    solde: int = 10_000
-    carte: Carte = field(init=False)
-    autre: Carte = field(init=False)
-    pair: NouveauPartenaire = field(init=False)
-    api: ContractClient = field(init=False)
-    nobody: ContractClient = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, world: World, solde: int = 10_000, *, on: Scene | None = None) -> None:
         """Make what the scene shows."""
-        self.carte = self.world.carte(self.solde)
-        self.pair = self.world.partenaire([self.carte.membre.client_id])
-        self.api = self.world.api_of(self.pair)
-        self.nobody = self.world.anonymous()
-        self.autre = self.world.carte(membre=self.world.membre(self.carte.membre.client_id))
-        answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
-        assert answer.status_code == 200, answer.text
+        self.world = world
+        self.carte: Carte = world.carte(solde, membre=on.carte.membre if on else None)
+        self.pair: NouveauPartenaire = (
+            on.pair if on else world.partenaire([self.carte.membre.client_id])
+        )
+        self.nobody = world.anonymous()
+        if on:
+            self.api = world.anonymous()
+            self.api.headers["Authorization"] = on.api.headers["Authorization"]
+            self.autre: Carte = on.autre
+        else:
+            self.api = world.api_of(self.pair)
+            self.autre = world.carte(membre=world.membre(self.carte.membre.client_id))
+            answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
+            assert answer.status_code == 200, answer.text
 
     def call(self, operation_id: str) -> Call:
         """A valid call of the operation on the scene's card."""

@@ -72,9 +72,23 @@ def _recording(
     record.ran.add(request.node.nodeid)
 
 
+@pytest.fixture(scope="session")
+def standing(shared_database: Database, server_url: str) -> Iterator[Scene]:
+    """The member and the partner that scenes share. Their rows are never changed."""
+    world = World(shared_database, server_url)
+    yield Scene(world, solde=1_000_000)
+    world.close()
+
+
 @pytest.fixture
-def scene(world: World) -> Scene:
-    """A card, a partner, a client, on the shared server."""
+def scene(world: World, standing: Scene) -> Scene:
+    """A card of its own, of the member and the partner that scenes share."""
+    return Scene(world, on=standing)
+
+
+@pytest.fixture
+def own_scene(world: World) -> Scene:
+    """A card, a member and a partner of its own, for tests that change them."""
     return Scene(world)
 
 

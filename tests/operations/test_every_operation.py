@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import text, update
 from sqlalchemy.engine import make_url
 
 import handlers.authentification
@@ -20,7 +21,9 @@ import handlers.catalogue
 import handlers.mouvements
 import handlers.operations
 import handlers.sante
+from models.carte import cartes
 from models.db import Database
+from models.migrate import expected_revision
 from tests.contract_client import CATALOGUE, resolve
 from tests.operations.answers import (
     ALL,
@@ -43,12 +46,10 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-@pytest.fixture(scope="module")
-def scene(shared_database: Database, server_url: str) -> Iterator[Scene]:
-    """One scene for the whole file: nothing here depends on what the other tests did."""
-    world = World(shared_database, server_url)
-    yield Scene(world, solde=1_000_000)
-    world.close()
+@pytest.fixture
+def scene(standing: Scene) -> Scene:
+    """One scene for all: nothing here depends on what the other tests did."""
+    return standing
 
 
 def query_parameters() -> list[tuple[str, str, bool]]:
@@ -455,46 +456,55 @@ def test_operation_without_a_database_is_served_while_it_is_away(
     assert away.call(operation).send(away.caller(operation)).status_code == 200
 
 
+@pytest.fixture(scope="module")
+def fragile(own_world: NewWorld) -> Iterator[World]:
+    """A world whose database each test may break, and repairs."""
+    with own_world() as world:
+        yield world
+
+
 def test_service_returns_with_its_database_and_the_retried_debit_is_done_once(
-    own_world: NewWorld,
+    fragile: World,
 ) -> None:
-    with own_world() as world:
-        scene, outage = Scene(world), Outage(world.database)
-        debit = scene.call("debitCarte")
-        outage.begin()
+    scene, outage = Scene(fragile), Outage(fragile.database)
+    debit = scene.call("debitCarte")
+    outage.begin()
+    assert_refused(debit.send(scene.api), "5001")
+    outage.end()
+    first, second = debit.send(scene.api), debit.send(scene.api)
+    assert (first.status_code, second.content) == (200, first.content)
+    assert scene.call("healthReady").send(scene.api).status_code == 200
+    assert fragile.solde(scene.carte) == 9_000
+    fragile.check_books(scene.carte)
+
+
+def test_busy_database_is_answered_with_503_and_the_reference_stays_free(fragile: World) -> None:
+    scene = Scene(fragile)
+    debit = scene.call("debitCarte")
+    blocker = Database(fragile.database.url.render_as_string(hide_password=False))
+    with blocker.transaction() as session:
+        session.execute(
+            update(cartes).where(cartes.c.id == scene.carte.id).values(version=cartes.c.version)
+        )
         assert_refused(debit.send(scene.api), "5001")
-        outage.end()
-        first, second = debit.send(scene.api), debit.send(scene.api)
-        assert (first.status_code, second.content) == (200, first.content)
-        assert scene.call("healthReady").send(scene.api).status_code == 200
-        assert world.solde(scene.carte) == 9_000
-        world.check_books(scene.carte)
+    blocker.close()
+    answer = debit.send(scene.api)
+    assert (answer.status_code, answer.json()["data"][0]["soldeOnline"]) == (200, 9000.0)
+    assert "Idempotent-Replayed" not in answer.headers
 
 
-def test_busy_database_is_answered_with_503_and_the_reference_stays_free(
-    own_world: NewWorld,
-) -> None:
-    with own_world() as world:
-        scene = Scene(world)
-        debit = scene.call("debitCarte")
-        blocker = Database(world.database.url.render_as_string(hide_password=False))
-        with blocker.transaction() as session:
-            session.exec_driver_sql(
-                f"UPDATE cartes SET version = version WHERE id = {scene.carte.id}"
+def test_database_of_another_migration_is_not_ready(fragile: World) -> None:
+    def migrate_to(revision: str) -> None:
+        with fragile.database.transaction() as session:
+            session.execute(
+                text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision}
             )
-            assert_refused(debit.send(scene.api), "5001")
-        blocker.close()
-        answer = debit.send(scene.api)
-        assert (answer.status_code, answer.json()["data"][0]["soldeOnline"]) == (200, 9000.0)
-        assert "Idempotent-Replayed" not in answer.headers
 
-
-def test_database_of_another_migration_is_not_ready(own_world: NewWorld) -> None:
-    with own_world() as world:
-        with world.database.transaction() as session:
-            session.exec_driver_sql("UPDATE alembic_version SET version_num = 'other'")
-        assert_refused(world.anonymous().get("/health/ready"), "5001")
-        assert world.anonymous().get("/health/live").json() == {"statut": "ok"}
+    migrate_to("other")
+    assert_refused(fragile.anonymous().get("/health/ready"), "5001")
+    assert fragile.anonymous().get("/health/live").json() == {"statut": "ok"}
+    migrate_to(expected_revision())
+    assert fragile.anonymous().get("/health/ready").json() == {"statut": "ok"}
 
 
 # ── successes that have no file of their own ─────────────────────────────────────────────────────

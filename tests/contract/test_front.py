@@ -1,0 +1,143 @@
+"""The front of the server: whose call it is, how many, and what every answer bears."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.edge.security import client_address
+from models.carte import find_carte
+from models.db import Database
+from tests.contract_client import CONTRACT, DOCUMENT
+from tests.live import serving, settings_for, with_limits
+from tests.world import World
+
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1"))
+_ADDRESSES = st.one_of(st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str), st.text())
+
+
+@given(_ADDRESSES, st.lists(_ADDRESSES.map(lambda text: text.encode("latin-1", "replace"))))
+def test_forwarded_for_is_ignored_without_proxies(peer: str, headers: list[bytes]) -> None:
+    assert client_address(peer, headers, ()) == peer
+
+
+@given(st.text(max_size=50))
+def test_forwarded_for_of_a_stranger_is_ignored(claimed: str) -> None:
+    header = claimed.encode("latin-1", "replace")
+    assert client_address("192.0.2.7", [header], PROXIES) == "192.0.2.7"
+
+
+@given(st.lists(st.ip_addresses(v=4).map(str), max_size=4))
+def test_what_the_caller_writes_at_the_left_never_wins(spoofed: list[str]) -> None:
+    header = ", ".join([*spoofed, "198.51.100.9", "10.1.1.1"]).encode()
+    assert client_address("10.0.0.1", [header], PROXIES) == "198.51.100.9"
+
+
+def test_hops_of_several_headers_are_read_as_one() -> None:
+    assert (
+        client_address("::1", [b"203.0.113.1", b"198.51.100.9, 10.2.2.2"], PROXIES)
+        == "198.51.100.9"
+    )
+
+
+def test_call_of_a_proxy_itself_is_its_own() -> None:
+    assert client_address("10.0.0.1", [b"10.9.9.9"], PROXIES) == "10.9.9.9"
+    assert client_address("10.0.0.1", [], PROXIES) == "10.0.0.1"
+
+
+def test_address_is_checked_before_the_secret(world: World) -> None:
+    carte = world.carte(1000)
+    client = carte.membre.client_id
+    pair = world.partenaire([client], adresses=["10.0.0.0/8"])
+    form = {"grant_type": "client_credentials"}
+    for secret in (pair.consumer_secret, "wrong"):
+        auth = (pair.consumer_key, secret)
+        token = world.anonymous().post("/access-token", auth=auth, data=form)
+        basic = world.anonymous().get("/get-solde-carte", params=carte.query, auth=auth)
+        for answer in (token, basic):
+            assert (answer.status_code, answer.json()["code"]) == (403, "2004")
+
+
+def test_allowed_address_passes(world: World) -> None:
+    carte = world.carte(1000)
+    api = world.api(carte, adresses=["127.0.0.0/8"])
+    assert api.get("/get-solde-carte", params=carte.query).status_code == 200
+
+
+def test_calls_over_the_limit_wait_and_other_partners_do_not(database: Database) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    settings = with_limits(settings_for(url), lecture="2/minute")
+    with serving(settings, database) as base:
+        world = World(database, base)
+        carte = world.carte(1000)
+        api, other = world.api(carte), world.api(carte)
+        answers = [api.get("/get-solde-carte", params=carte.query) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[2].json()["code"] == "1008"
+        assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+        assert other.get("/get-solde-carte", params=carte.query).status_code == 200
+        world.close()
+
+
+@pytest.fixture
+def slow_operations(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Balances that do not end before the event is set."""
+    release = threading.Event()
+
+    def slow(*args: Any, **options: Any) -> Any:
+        release.wait(20)
+        return find_carte(*args, **options)
+
+    monkeypatch.setattr("handlers.cartes.find_carte", slow)
+    yield release
+    release.set()
+
+
+def test_health_does_not_wait_behind_slow_operations(
+    database: Database, slow_operations: threading.Event
+) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    with serving(settings_for(url)) as base, ThreadPoolExecutor(20) as pool:
+        world = World(database, base)
+        carte = world.carte(1000)
+        api = world.api(carte)
+        slow = [pool.submit(api.get, "/get-solde-carte", params=carte.query) for _ in range(20)]
+        time.sleep(0.5)
+        try:
+            for path in ("/health/live", "/health/ready", "/codes-erreur"):
+                started = time.monotonic()
+                assert httpx.get(base + path, trust_env=False).status_code == 200
+                assert time.monotonic() - started < 1
+            assert not any(call.done() for call in slow)
+        finally:
+            slow_operations.set()
+        assert [call.result(20).status_code for call in slow] == [200] * 20
+        world.close()
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/absent", "/get-solde-carte", "/ui"])
+def test_every_answer_bears_the_common_headers(world: World, path: str) -> None:
+    answer = world.anonymous().get(path, headers={"X-Request-Id": "essai-1"})
+    assert answer.headers["x-request-id"] == "essai-1"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] in ("no-store", "no-cache")
+    assert "server" not in answer.headers
+
+
+def test_contract_is_served_byte_for_byte_and_cached_by_its_etag(world: World) -> None:
+    api = world.anonymous()
+    answer = api.get("/openapi.yaml")
+    assert answer.content == CONTRACT.read_bytes()
+    assert api.get("/openapi.json").json() == DOCUMENT
+    again = api.get("/openapi.yaml", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert api.head("/openapi.yaml").headers["content-length"] == str(len(answer.content))

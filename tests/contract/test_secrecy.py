@@ -1,0 +1,152 @@
+"""What must stay secret is in no log line and in no database."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import MetaData
+
+from handlers.edge.logs import scrub
+from models.db import Database
+from tests.live import serving, settings_for
+from tests.process import run_cynod, serve
+from tests.world import World
+
+NUMERO = "7019800100009569"
+CARTE = {"numeroCarte": NUMERO, "walletId": "221771234567", "clientId": "CLI-0001"}
+DEMO = ("demo-partenaire", "demo-secret")
+
+
+def test_logs_of_a_served_day_hold_no_secret(tmp_path: Path) -> None:
+    with (
+        serve("--demo", folder=tmp_path) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as api,
+    ):
+        form = {"grant_type": "client_credentials"}
+        token = api.post("/access-token", auth=DEMO, data=form).json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert api.get("/get-solde-carte", params=CARTE, headers=bearer).status_code == 200
+        assert api.get("/get-solde-carte", params=CARTE, auth=DEMO).status_code == 200
+        api.get("/get-solde-carte", params={**CARTE, NUMERO: "1"}, headers=bearer)
+        api.get(f"/cartes/{NUMERO}")
+        api.get(f"/cartes/{NUMERO}/", headers={"X-Request-Id": "a b"})
+        api.post("/debit-carte", json={**CARTE, "montant": 1, "reference": "S1"}, headers=bearer)
+        api.post("/debit-carte", content=f"[{NUMERO}", headers=bearer)
+        api.post("/access-token", data={**form, "client_id": DEMO[0], "client_secret": DEMO[1]})
+        api.post("/access-token", data={**form, "client_secret": NUMERO})
+        server.stop()
+        log = server.log
+    basic = base64.b64encode(":".join(DEMO).encode()).decode()
+    for secret in (NUMERO, token, DEMO[1], basic, "walletId", "221771234567", "?"):
+        assert secret not in log, secret
+    lines = [json.loads(line) for line in log.splitlines()]
+    requests = [line for line in lines if line["event"] == "requete"]
+    balance = next(line for line in requests if line["operation"] == "getSoldeCarte")
+    assert set(balance) == {
+        "request_id", "methode", "chemin", "operation", "partenaire", "statut", "code", "duree_ms",
+        "event", "level", "timestamp",
+    }  # fmt: skip
+    assert (balance["partenaire"], balance["statut"], balance["code"]) == (DEMO[0], 200, "200")
+    unknown = [line["chemin"] for line in requests if line["operation"] is None]
+    assert "/cartes/701980******9569" in unknown
+
+
+def test_database_files_hold_no_secret(tmp_path: Path) -> None:
+    with serve("--demo", folder=tmp_path) as server:
+        form = {"grant_type": "client_credentials"}
+        answer = httpx.post(f"{server.url}/access-token", auth=DEMO, data=form, trust_env=False)
+        token = answer.json()["access_token"]
+    created = run_cynod(
+        "partenaire", "create", "--nom", "P", "--client", "CLI-0001", "--scope", "soldes:lire", "--json",
+        folder=tmp_path,
+    )  # fmt: skip
+    secret = json.loads(created.stdout)["consumerSecret"]
+    for file in tmp_path.glob("cynod.db*"):
+        data = file.read_bytes()
+        assert token.encode() not in data
+        assert DEMO[1].encode() not in data
+        assert secret.encode() not in data
+
+
+def test_tables_hold_no_secret(world: World, shared_database: Database) -> None:
+    pair = world.partenaire([world.client()])
+    token = world.token(pair)
+    tables = MetaData()
+    with shared_database.reading() as session:
+        tables.reflect(session)
+        rows = repr([session.execute(table.select()).all() for table in tables.sorted_tables])
+    assert pair.consumer_key in rows
+    assert pair.consumer_secret not in rows
+    assert token not in rows
+
+
+def test_internal_error_tells_nothing_and_logs_no_secret(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_args: Any, **_options: Any) -> None:
+        raise RuntimeError(
+            f"card {NUMERO} Bearer abcdefghijkl postgresql://cynod:hidden-word@db/cynod"
+        )
+
+    settings = settings_for(database.url.render_as_string(hide_password=False))
+    with serving(settings, database) as base:
+        world = World(database, base)
+        carte = world.carte(1000)
+        api = world.api(carte)
+        monkeypatch.setattr("handlers.cartes.find_carte", fail)
+        answer = api.get("/get-solde-carte", params=carte.query)
+        world.close()
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "success": False,
+        "code": "9999",
+        "message": "Erreur système",
+        "debugMessage": "Erreur système",
+        "moreInfo": None,
+    }
+    log = capsys.readouterr().err
+    assert "RuntimeError" in log
+    for secret in (NUMERO, "abcdefghijkl", "hidden-word"):
+        assert secret not in log
+
+
+_EDGES = st.text(" ,;:=/\"'{}()\n", max_size=20)
+
+
+def test_answer_does_not_depend_on_its_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    carte = world.carte(1000)
+    api = world.api(carte)
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    assert api.post("/debit-carte", json=carte.mouvement(400, "R1")).status_code == 200
+    monkeypatch.setattr("handlers.mouvements.debiter", None)
+    assert api.post("/debit-carte", json=carte.mouvement(400, "R2")).status_code == 500
+
+
+@given(_EDGES, st.from_regex(r"[0-9]{12,19}", fullmatch=True), _EDGES)
+def test_no_card_number_survives_the_scrubber(before: str, numero: str, after: str) -> None:
+    scrubbed = scrub(before + numero + after)
+    assert numero not in scrubbed
+    assert f"{numero[:6]}******{numero[-4:]}" in scrubbed
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{20,60}", fullmatch=True), st.sampled_from(["Bearer", "basic"]))
+def test_no_credentials_survive_the_scrubber(token: str, scheme: str) -> None:
+    assert token not in scrub(f"Authorization: {scheme} {token}")
+
+
+@given(st.text("abcdefgh éà.,;-/ 123\n", max_size=60))
+def test_harmless_text_passes_the_scrubber(text: str) -> None:
+    if not any(len(run) >= 12 for run in "".join(c if c.isdigit() else " " for c in text).split()):
+        assert scrub(text) == text

@@ -1,0 +1,657 @@
+"""Import: all or nothing, twice is once, a bad row is named, rows come back as they were written."""
+
+from __future__ import annotations
+
+import io
+from datetime import date, timedelta
+from itertools import zip_longest
+from threading import Thread
+from typing import Any, BinaryIO, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, insert, select, update
+
+from models.base import SOLDE_MAXIMAL
+from models.carte import cartes
+from models.client import clients
+from models.compte import comptes
+from models.db import Database
+from models.demo import seed_demo
+from models.importation import (
+    COLUMNS,
+    LIGNE_MAXIMALE,
+    LOT,
+    Bilan,
+    ImportationRefusee,
+    Rejet,
+    import_cartes,
+)
+from models.journal import ecritures
+from models.membre import membres
+from models.mouvement import Demande, debiter
+from models.operation import operations
+from models.partenaire import find_by_secret
+from models.verification import verify
+
+HEADER = ",".join(COLUMNS)
+ROW = {
+    "clientId": "CLI-0001",
+    "clientNom": "Société de transport",
+    "membreId": "MBR-0001",
+    "nom": "Ndiaye",
+    "prenom": "Fatou",
+    "email": "fatou@exemple.sn",
+    "telephone": "221771234567",
+    "numeroPiece": "1 751 1985",
+    "dateNaissance": "01/03/1985",
+    "numeroCarte": "7019800100009569",
+    "finValidite": "18/07/2029",
+    "statut": "ACTIVE",
+    "solde": "142000",
+}
+TABLES = (clients, membres, comptes, cartes, operations, ecritures)
+
+
+def _row(**cells: str) -> str:
+    return ",".join({**ROW, **cells}.values())
+
+
+def _row_of(number: int, **cells: str) -> str:
+    """A row of a card and a member of its own."""
+    own = {"membreId": f"M{number}", "telephone": f"22177{number:07d}"}
+    return _row(**{**own, "numeroCarte": f"7019800{number:09d}", **cells})
+
+
+def _file(*rows: str) -> BinaryIO:
+    return io.BytesIO("\n".join([HEADER, *rows, ""]).encode())
+
+
+def _import(database: Database, *rows: str) -> tuple[int, int, int, int, int]:
+    return import_cartes(database, _file(*rows))[:5]
+
+
+def _skip_bad(database: Database, source: BinaryIO) -> tuple[Bilan, list[Rejet]]:
+    rejets: list[Rejet] = []
+    return import_cartes(database, source, reject=rejets.append), rejets
+
+
+def _content(database: Database) -> dict[str, list[Any]]:
+    with database.reading() as session:
+        return {
+            table.name: sorted(
+                tuple(row) for row in session.execute(select(*table.primary_key, table))
+            )
+            for table in TABLES
+            if table is not comptes
+        } | {"comptes": [session.scalar(select(func.count()).select_from(comptes))]}
+
+
+def _refusal(database: Database, source: BinaryIO) -> tuple[int, str, str]:
+    with pytest.raises(ImportationRefusee) as refused:
+        import_cartes(database, source)
+    return refused.value.ligne, refused.value.colonne, refused.value.motif
+
+
+def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Database) -> None:
+    assert _import(database, _row()) == (1, 0, 0, 1, 1)
+    with database.reading() as session:
+        assert session.execute(select(clients)).all() == [("CLI-0001", ROW["clientNom"], None)]
+        assert session.execute(select(membres)).all() == [
+            (
+                "CLI-0001",
+                "MBR-0001",
+                "221771234567",
+                "Ndiaye",
+                "Fatou",
+                "fatou@exemple.sn",
+                "221771234567",
+                "1 751 1985",
+                date(1985, 3, 1),
+            )
+        ]
+        carte = session.execute(select(cartes)).mappings().one()
+        assert carte == {
+            "id": carte["id"],
+            "numero_carte": "7019800100009569",
+            "client_id": "CLI-0001",
+            "membre_id": "MBR-0001",
+            "compte_id": carte["compte_id"],
+            "fin_validite": date(2029, 7, 18),
+            "statut": "ACTIVE",
+            "unite": "FCFA",
+            "solde": 142000,
+            "version": 1,
+            "date_solde": carte["date_solde"],
+        }
+        operation = session.execute(select(operations)).mappings().one()
+        assert operation == {
+            "id": operation["id"],
+            "numero_operation": operation["numero_operation"],
+            "partenaire_id": None,
+            "reference": None,
+            "empreinte": None,
+            "type": "OUVERTURE",
+            "statut": "EXECUTEE",
+            "carte_id": carte["id"],
+            "montant": 142000,
+            "unite": "FCFA",
+            "motif": None,
+            "point_de_service": None,
+            "terminal": None,
+            "date_operation": carte["date_solde"],
+        }
+        types = {row.type: row.id for row in session.execute(select(comptes))}
+        ecriture = session.execute(select(ecritures)).mappings().one()
+        assert ecriture == {
+            "id": ecriture["id"],
+            "operation_id": operation["id"],
+            "compte_debit": types["OUVERTURE"],
+            "compte_credit": types["CARTE"],
+            "montant": 142000,
+            "unite": "FCFA",
+            "version_debit": None,
+            "version_credit": 1,
+            "solde_debit": None,
+            "solde_credit": 142000,
+        }
+
+
+def test_a_solde_of_zero_needs_no_operation(database: Database) -> None:
+    assert _import(database, _row(solde="0")) == (1, 0, 0, 1, 1)
+    with database.reading() as session:
+        assert session.execute(select(cartes.c.solde, cartes.c.version)).all() == [(0, 0)]
+        assert session.execute(select(operations)).all() == []
+        assert verify(session).fautes == []
+
+
+def test_the_greatest_values_of_every_column_are_imported(database: Database) -> None:
+    row = _row(
+        clientId="C" * 32,
+        clientNom="é" * 200,
+        membreId="9" + "-" * 31,
+        nom="é" * 200,
+        prenom="é" * 200,
+        email="a" * 64 + "@" + "b" * 189,
+        telephone="+" + "9" * 15,
+        numeroPiece="é" * 64,
+        numeroCarte="9" * 19,
+        finValidite="31/12/9999",
+        solde=str(SOLDE_MAXIMAL),
+    )
+    assert _import(database, row) == (1, 0, 0, 1, 1)
+    assert _import(database, row) == (0, 1, 0, 0, 0)
+
+
+def test_a_byte_order_mark_windows_line_ends_quotes_and_empty_lines_are_read(
+    database: Database,
+) -> None:
+    name = '"Transports ""Le Lion"", SA"'
+    source = f"\r\n{HEADER}\r\n"[2:] + _row(clientNom=name) + "\r\n\r\n" + _row(clientNom=name)
+    bilan = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()))
+    assert bilan[:5] == (1, 1, 0, 1, 1)
+    with database.reading() as session:
+        assert session.scalar(select(clients.c.nom)) == 'Transports "Le Lion", SA'
+
+
+def test_a_header_alone_imports_nothing(database: Database) -> None:
+    assert _import(database) == (0, 0, 0, 0, 0)
+    assert import_cartes(database, io.BytesIO(HEADER.encode()))[:5] == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("rows", [3, 2 * LOT + 1])
+def test_the_same_file_twice_changes_nothing_the_second_time(database: Database, rows: int) -> None:
+    file = [_row_of(number) for number in range(rows)]
+    assert _import(database, *file) == (rows, 0, 0, 1, rows)
+    before = _content(database)
+    assert _import(database, *file) == (0, rows, 0, 0, 0)
+    assert _content(database) == before
+    with database.reading() as session:
+        assert verify(session).fautes == []
+
+
+def test_soldes_that_moved_since_are_left_as_they_are(database: Database) -> None:
+    _import(database, _row())
+    with database.transaction() as session:
+        session.execute(update(cartes).values(solde=1, version=2))
+    before = _content(database)
+    assert _import(database, _row()) == (0, 1, 0, 0, 0)
+    assert _import(database, _row(solde="5")) == (0, 1, 0, 0, 0)
+    assert _content(database) == before
+
+
+@pytest.mark.parametrize("good", [0, 1, LOT, LOT + 1])
+def test_a_bad_last_row_changes_nothing(database: Database, good: int) -> None:
+    _import(database, _row())
+    before = _content(database)
+    rows = [_row_of(number) for number in range(good)]
+    refusal = _refusal(database, _file(*rows, _row_of(good, statut="PERDUE")))
+    assert refusal == (good + 2, "statut", "it must be one of ACTIVE, OPPOSITION, ANNULEE")
+    assert _content(database) == before
+
+
+def test_the_first_bad_row_is_the_one_named(database: Database) -> None:
+    contradiction = _row(numeroCarte="7019800100009570", nom="Diop")
+    refusal = _refusal(database, _file(_row(), contradiction, _row_of(3, solde="-1")))
+    assert refusal == (
+        3,
+        "nom",
+        "the membre MBR-0001 of CLI-0001 is already known with another nom",
+    )
+
+
+IDENTIFIANT = "it must be 1 to 32 of A-Z a-z 0-9 . _ -"
+TELEPHONE = "it must be 6 to 15 digits, with or without a leading +"
+JOUR = "it must be a day dd/MM/yyyy that exists, from 01/01/1900"
+CONTROL = "it holds a control character"
+SOLDE = f"it must be an integer of francs from 0 to {SOLDE_MAXIMAL}"
+STATUT = "it must be one of ACTIVE, OPPOSITION, ANNULEE"
+DIGITS = "it must be 12 to 19 digits"
+
+
+REFUSED_CELLS = [
+    ("clientId", "", IDENTIFIANT),
+    ("clientId", "C" * 33, IDENTIFIANT),
+    ("clientId", "-CLI", IDENTIFIANT),
+    ("clientId", "CLÏ", IDENTIFIANT),
+    ("clientNom", " ", "it must not be empty"),
+    ("clientNom", "é" * 201, "it has 201 characters; 200 is the most"),
+    ("clientNom", "a\x00b", CONTROL),
+    ("membreId", "M 1", IDENTIFIANT),
+    ("nom", "a\tb", CONTROL),
+    ("nom", "a\rb", CONTROL),
+    ("prenom", "a\x85b", CONTROL),
+    ("email", "fatou", "it must be empty or an e-mail address"),
+    ("email", "a@" + "b" * 253, "it has 255 characters; 254 is the most"),
+    ("telephone", "", TELEPHONE),
+    ("telephone", "12345", TELEPHONE),
+    ("telephone", "1" * 16, TELEPHONE),
+    ("telephone", "٢٢١٧٧١٢٣٤٥٦٧", TELEPHONE),
+    ("numeroPiece", "1" * 65, "it has 65 characters; 64 is the most"),
+    ("dateNaissance", "1985-03-01", JOUR),
+    ("dateNaissance", "01/01/2999", "it is in the future"),
+    ("numeroCarte", "1" * 11, DIGITS),
+    ("numeroCarte", "1" * 20, DIGITS),
+    ("numeroCarte", "7019800100009569 ", DIGITS),
+    ("numeroCarte", "７０１９８００１００００９５６９", DIGITS),
+    ("finValidite", "", JOUR),
+    ("finValidite", "29/02/2027", JOUR),
+    ("finValidite", "1/1/2029", JOUR),
+    ("finValidite", "31/12/1899", JOUR),
+    ("statut", "active", STATUT),
+    ("statut", "", STATUT),
+    ("solde", "", SOLDE),
+    ("solde", "-1", SOLDE),
+    ("solde", "1.0", SOLDE),
+    ("solde", "1_000", SOLDE),
+    ("solde", "²", SOLDE),
+    ("solde", str(SOLDE_MAXIMAL + 1), SOLDE),
+    ("solde", "9" * 10_000, SOLDE),
+]
+
+
+def test_a_bad_cell_is_named_by_line_and_column(database: Database) -> None:
+    told = [
+        _refusal(database, _file(_row_of(1), "", _row_of(2, **{column: cell}), _row_of(3)))
+        for column, cell, _ in REFUSED_CELLS
+    ]
+    assert told == [(4, column, motif) for column, _, motif in REFUSED_CELLS]
+
+
+UTF_16 = "clientId".encode("utf-16-le").decode()
+QUOTE = (
+    'a quote is not closed, or stands inside a field; write a field that holds one as "a ""b"" c"'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "motif"),
+    [
+        (_row(nom='"Ndiaye').encode(), "nom", QUOTE),
+        (_row(nom='"Ndi"aye').encode(), "nom", QUOTE),
+        (_row(solde='1"').encode(), "solde", QUOTE),
+        (_row(prenom="Aïssatou").encode("latin-1"), "clientNom", "this is not UTF-8 text"),
+        (_row(clientNom="x", email="\xe9").encode("latin-1"), "email", "this is not UTF-8 text"),
+        (b"a,b", "", "2 columns instead of 13"),
+        (_row().encode() + b",", "", "14 columns instead of 13"),
+        (b"x" * (LIGNE_MAXIMALE + 1), "", f"the line is longer than {LIGNE_MAXIMALE} bytes"),
+        (b"x" * (3 * LIGNE_MAXIMALE + 6), "", f"the line is longer than {LIGNE_MAXIMALE} bytes"),
+        (b'"' + b"x" * 10**6, "", f"the line is longer than {LIGNE_MAXIMALE} bytes"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named_and_spoils_no_other(
+    database: Database, line: bytes, column: str, motif: str
+) -> None:
+    source = b"\n".join([HEADER.encode(), _row_of(1).encode(), line, _row_of(2).encode()])
+    assert _refusal(database, io.BytesIO(source)) == (3, column, motif)
+    bilan, rejets = _skip_bad(database, io.BytesIO(source))
+    assert bilan[:5] == (2, 0, 1, 1, 2)
+    assert [rejet[1:] for rejet in rejets] == [(3, column, motif)]
+
+
+def test_a_wrong_header_is_refused_even_when_bad_rows_are_skipped(database: Database) -> None:
+    expected = f"the header must be exactly {HEADER}; found"
+    empty = "the file is empty; its first line must be the header"
+    told = []
+    for header in (
+        b"\n",
+        HEADER.lower().encode(),
+        b"clientId;clientNom",
+        HEADER.encode() + b",ligne",
+        HEADER.encode("utf-16-le"),
+    ):
+        with pytest.raises(ImportationRefusee) as refused:
+            _skip_bad(database, io.BytesIO(header + b"\n" + _row().encode()))
+        told.append((refused.value.ligne, refused.value.colonne, refused.value.motif))
+    assert told == [
+        (1, "clientId", f"{expected} '' there"),
+        (1, "clientId", f"{expected} 'clientid' there"),
+        (1, "clientId", f"{expected} 'clientId;clientNom' there"),
+        (1, "", f"{expected} 14 columns instead of 13"),
+        (1, "clientId", f"{expected} {UTF_16!r} there"),
+    ]
+    assert _refusal(database, io.BytesIO(b"")) == (1, "", empty)
+
+
+@pytest.mark.parametrize("known_from", ["database", "file"])
+@pytest.mark.parametrize(
+    ("other", "column", "motif"),
+    [
+        ({"clientNom": "X"}, "clientNom", "the client CLI-0001 is already known by another name"),
+        ({"nom": "X"}, "nom", "the membre MBR-0001 of CLI-0001 is already known with another nom"),
+        (
+            {"telephone": "221770000000"},
+            "telephone",
+            "the membre MBR-0001 of CLI-0001 is already known with another telephone",
+        ),
+        (
+            {"dateNaissance": ""},
+            "dateNaissance",
+            "the membre MBR-0001 of CLI-0001 is already known with another dateNaissance",
+        ),
+        (
+            {"membreId": "MBR-0002"},
+            "numeroCarte",
+            "the card is already given{} to another client or membre",
+        ),
+        (
+            {"clientId": "CLI-0002"},
+            "numeroCarte",
+            "the card is already given{} to another client or membre",
+        ),
+        (
+            {"finValidite": "19/07/2029"},
+            "finValidite",
+            "the card is already known{} with another finValidite",
+        ),
+        ({"statut": "ANNULEE"}, "statut", "the card is already known{} as ACTIVE"),
+    ],
+)
+def test_a_row_that_contradicts_what_is_known_is_refused(
+    database: Database, known_from: str, other: dict[str, str], column: str, motif: str
+) -> None:
+    in_file = known_from == "file"
+    if not in_file:
+        _import(database, _row())
+    before = _content(database)
+    rows = [_row(), _row(**other)] if in_file else [_row(**other)]
+    expected = (len(rows) + 1, column, motif.format(" by line 2" if in_file else ""))
+    assert _refusal(database, _file(*rows)) == expected
+    assert _content(database) == before
+
+
+@pytest.mark.parametrize("between", [0, LOT])
+@pytest.mark.parametrize("existing", [False, True])
+def test_one_card_with_two_soldes_in_the_file_is_refused(
+    database: Database, between: int, *, existing: bool
+) -> None:
+    if existing:
+        _import(database, _row())
+    others = [_row_of(number) for number in range(between)]
+    refusal = _refusal(database, _file(_row(), *others, _row(solde="1")))
+    assert refusal == (
+        between + 3,
+        "solde",
+        "the card is already known by line 2 with another solde",
+    )
+    assert _import(database, _row(), *others, _row()) == (
+        between + (not existing),
+        1 + existing,
+        0,
+        int(not existing),
+        between + (not existing),
+    )
+
+
+def test_skipping_bad_rows_imports_the_others_and_gives_back_their_cells(
+    database: Database,
+) -> None:
+    bad = _row_of(2, nom='"a, ""b"""', solde="?")
+    bilan, rejets = _skip_bad(
+        database, _file(_row_of(1), bad, _row_of(3), "x,y", _row_of(1, solde="7"), _row_of(4))
+    )
+    assert bilan[:5] == (3, 0, 3, 1, 3)
+    cells = {**ROW, "membreId": "M2", "telephone": "221770000002", "nom": 'a, "b"', "solde": "?"}
+    assert rejets == [
+        Rejet(list((cells | {"numeroCarte": "7019800000000002"}).values()), 3, "solde", SOLDE),
+        Rejet(["x,y"], 5, "", "2 columns instead of 13"),
+        Rejet(
+            _row_of(1, solde="7").split(","),
+            6,
+            "solde",
+            "the card is already known by line 2 with another solde",
+        ),
+    ]
+
+
+def test_a_bad_row_teaches_nothing_to_the_rows_after_it(database: Database) -> None:
+    bilan, rejets = _skip_bad(database, _file(_row(nom="Faux", solde="?"), _row()))
+    assert bilan[:5] == (1, 0, 1, 1, 1)
+    assert [rejet.ligne for rejet in rejets] == [2]
+
+
+def test_progress_tells_the_bytes_read(database: Database) -> None:
+    source = _file(*(_row_of(number) for number in range(LOT + 1)))
+    told: list[int] = []
+    import_cartes(database, source, progress=told.append)
+    assert len(told) == 2
+    assert told == sorted(told)
+    assert told[-1] == len(cast(io.BytesIO, source).getvalue())
+
+
+def test_an_import_joins_what_was_there_before(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(insert(clients).values(client_id="CLI-0001", nom=ROW["clientNom"]))
+    assert _import(database, _row()) == (1, 0, 0, 0, 1)
+    assert _import(database, _row_of(2)) == (1, 0, 0, 0, 1)
+
+
+def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database) -> None:
+    with database.transaction() as session:
+        seed_demo(session, scopes=[], pepper=b"")
+        partenaire = find_by_secret(
+            session, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
+        ).partenaire
+    assert partenaire is not None
+    demande = Demande("7019800100009569", "221771234567", "CLI-0001", 2000, "D1")
+
+    def debit() -> None:
+        with database.transaction() as session:
+            debiter(session, partenaire, demande)
+
+    threads: list[Thread] = []
+
+    def begin_debit(_position: int) -> None:
+        threads.append(Thread(target=debit))
+        threads[-1].start()
+
+    rows = [_row_of(number, clientId="CLI-0009") for number in range(2 * LOT)]
+    assert import_cartes(database, _file(*rows), progress=begin_debit)[:5] == (
+        2 * LOT,
+        0,
+        0,
+        1,
+        2 * LOT,
+    )
+    for thread in threads:
+        thread.join()
+    assert len(threads) == 3
+    with database.reading() as session:
+        by_number = select(cartes.c.solde).where(cartes.c.numero_carte == demande.numero_carte)
+        assert session.scalar(by_number) == 140000
+        assert verify(session).fautes == []
+
+
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\u2028\u2029"), max_size=20
+)
+IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)
+DAYS = st.dates(date(1900, 1, 1), date(9999, 12, 31))
+PAST_DAYS = st.none() | st.dates(date(1900, 1, 1), date.today() - timedelta(days=1))  # noqa: DTZ011
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Rows that agree with each other: the cells by name, days as days and the solde as a number."""
+    names = draw(st.dictionaries(IDS, TEXTS.filter(str.strip), min_size=1, max_size=3))
+    member = st.fixed_dictionaries(
+        {
+            "nom": TEXTS,
+            "prenom": TEXTS,
+            "email": st.sampled_from(["", "a@b.sn"]),
+            "telephone": st.from_regex(r"[+]?[0-9]{6,15}", fullmatch=True),
+            "numeroPiece": TEXTS,
+            "dateNaissance": PAST_DAYS,
+        }
+    )
+    keys = st.tuples(st.sampled_from(sorted(names)), IDS)
+    members = draw(st.dictionaries(keys, member, min_size=1, max_size=4))
+    numbers = st.from_regex(r"[0-9]{12,19}", fullmatch=True)
+    rows = []
+    for number in draw(st.lists(numbers, unique=True, max_size=8)):
+        client_id, membre_id = key = draw(st.sampled_from(sorted(members)))
+        rows.append(
+            {
+                "clientId": client_id,
+                "clientNom": names[client_id],
+                "membreId": membre_id,
+                **members[key],
+                "numeroCarte": number,
+                "finValidite": draw(DAYS),
+                "statut": draw(st.sampled_from(["ACTIVE", "OPPOSITION", "ANNULEE"])),
+                "solde": draw(st.integers(0, SOLDE_MAXIMAL)),
+            }
+        )
+    return rows
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, date):
+        return f"{value.day:02d}/{value.month:02d}/{value.year:04d}"
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    return [",".join(_cell(row[column]) for column in COLUMNS) for row in rows]
+
+
+def _empty(database: Database) -> None:
+    """Forget everything, as no transaction of the product can."""
+    with database.transaction() as session:
+        for table in reversed(TABLES):
+            if database.dialect == "postgresql":
+                session.exec_driver_sql(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
+            else:
+                for verb in ("update", "delete"):
+                    session.exec_driver_sql(
+                        f"DROP TRIGGER IF EXISTS {table.name}_append_only_{verb}"
+                    )
+            session.exec_driver_sql(f"DELETE FROM {table.name}")
+
+
+BY_EXAMPLE = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@BY_EXAMPLE
+@given(rows=_worlds())
+def test_what_is_imported_is_read_back_as_it_was_written(
+    database: Database, rows: list[dict[str, Any]]
+) -> None:
+    _empty(database)
+    assert _import(database, *_lines(rows))[:3] == (len(rows), 0, 0)
+    assert _import(database, *_lines(rows))[:3] == (0, len(rows), 0)
+    with database.reading() as session:
+        found = session.execute(
+            select(
+                clients.c.client_id,
+                clients.c.nom,
+                membres.c.membre_id,
+                membres.c.nom,
+                membres.c.prenom,
+                membres.c.email,
+                membres.c.telephone,
+                membres.c.numero_piece,
+                membres.c.date_naissance,
+                cartes.c.numero_carte,
+                cartes.c.fin_validite,
+                cartes.c.statut,
+                cartes.c.solde,
+                membres.c.wallet_id,
+            )
+            .join_from(cartes, membres)
+            .join(clients, clients.c.client_id == membres.c.client_id)
+            .order_by(cartes.c.id)
+        ).all()
+        assert verify(session).fautes == []
+    assert [tuple(row) for row in found] == [
+        (*(row[column] for column in COLUMNS), row["telephone"]) for row in rows
+    ]
+
+
+BAD_CELLS = {
+    "clientId": ["", "é", "a b"],
+    "clientNom": ["", "a\x07"],
+    "membreId": ["", ".a"],
+    "nom": ["\x00", "x" * 201],
+    "prenom": ["\x1b"],
+    "email": ["a", "a b@c"],
+    "telephone": ["", "+", "77 123 45 67"],
+    "numeroPiece": ["x" * 65],
+    "dateNaissance": ["31/02/2000", "hier"],
+    "numeroCarte": ["", "7019-8001-0000-9569"],
+    "finValidite": ["", "00/01/2029"],
+    "statut": ["EXPIREE"],
+    "solde": ["", "1,5", "+1", "1e3"],
+}
+
+
+@BY_EXAMPLE
+@given(data=st.data(), before=st.integers(0, 5), after=st.integers(0, 5))
+def test_a_bad_cell_anywhere_is_located_and_changes_nothing(
+    database: Database, data: st.DataObject, before: int, after: int
+) -> None:
+    column = data.draw(st.sampled_from(COLUMNS))
+    cell = data.draw(st.sampled_from(BAD_CELLS[column]))
+    rows = [_row_of(number) for number in range(before + after + 1)]
+    rows[before] = _row_of(before, **{column: _cell(cell)})
+    ligne, colonne, _ = _refusal(database, _file(*rows))
+    assert (ligne, colonne) == (before + 2, column)
+    assert _content(database)["cartes"] == []
+
+
+@BY_EXAMPLE
+@given(junk=st.lists(st.binary(max_size=200), max_size=5))
+def test_no_bytes_at_all_break_the_import(database: Database, junk: list[bytes]) -> None:
+    lines = b"\n".join(junk).split(b"\n")
+    rows = zip_longest(lines, [_row_of(1).encode()] * len(lines))
+    source = b"\n".join([HEADER.encode(), *(one for pair in rows for one in pair)])
+    bilan, rejets = _skip_bad(database, io.BytesIO(source))
+    blank = sum(line.removesuffix(b"\r") == b"" for line in lines)
+    assert bilan.creees + bilan.inchangees == len(lines)
+    assert len(rejets) == bilan.rejetees == len(lines) - blank
