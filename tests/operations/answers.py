@@ -12,14 +12,22 @@ from tests.world import Carte, World, new_number
 
 CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
-SCOPES = {
-    name: next((need["oauth2"][0] for need in operation["security"] if "oauth2" in need), None)
+NEEDED: dict[str, list[str] | None] = {
+    name: next((need["oauth2"] for need in operation["security"] if "oauth2" in need), None)
     for name, operation in CONTRACT.items()
 }
+"""The scopes that an operation needs, all of them; None when it needs no partner."""
+SCOPES = {
+    name: needed[0] if needed is not None and len(needed) == 1 else None
+    for name, needed in NEEDED.items()
+}
+"""The scope of an operation that needs just one."""
 
 ALL = list(CONTRACT)
 SECURED = [name for name in ALL if SCOPES[name] is not None]
+AUTHENTICATED = [name for name in ALL if NEEDED[name] is not None]
 WITH_BODY = [name for name in ALL if "requestBody" in CONTRACT[name]]
+WITH_JSON = [name for name in WITH_BODY if name != "accessToken"]
 WITHOUT_BODY = [name for name in ALL if "requestBody" not in CONTRACT[name]]
 MONEY = ["creditCarte", "debitCarte"]
 ON_A_CARD = ["getSoldeCarte", "checkCardValidity", "checkCardValidityByMember", *MONEY]
