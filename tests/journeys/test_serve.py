@@ -131,10 +131,12 @@ def test_taken_port_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_unreachable_database_is_one_sentence_without_its_password(tmp_path: Path) -> None:
-    url = f"postgresql+psycopg://cynod:tres-secret@127.0.0.1:{free_port()}/cynod"
+    place = f"127.0.0.1:{free_port()}/cynod?password=autre-secret"
+    url = f"postgresql+psycopg://cynod:tres-secret@{place}"
     done = run_cynod("serve", folder=tmp_path, CYNOD_DATABASE_URL=url, PORT=str(free_port()))
     _fails_with_one_sentence(done, "127.0.0.1")
     assert "tres-secret" not in done.stderr
+    assert "autre-secret" not in done.stderr
 
 
 def test_database_in_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
