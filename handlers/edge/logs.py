@@ -13,8 +13,11 @@ import structlog
 
 from handlers.settings import Settings
 
-# The first half is a request id of ours, which stays whole whatever digits chance gave it.
-_CARD = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])|([0-9]{6})[0-9]{2,}([0-9]{4})")
+# The first half is a request id of ours, which stays whole whatever digits chance gave it. It has a
+# letter: 32 digits are card numbers side by side.
+_CARD = re.compile(
+    r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{32}(?![0-9A-Za-z])|([0-9]{6})[0-9]{2,}([0-9]{4})"
+)
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}")
 _NAMED_SECRET = re.compile(
     r"(?i)(client_secret|access_token|consumer_secret|password)([\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
