@@ -269,5 +269,6 @@ def is_unavailable(error: BaseException) -> bool:
 def describe_error(database: Database, error: BaseException) -> str:
     """One sentence for a database that cannot be used: which one, why, without its password."""
     cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    shown = database.url.render_as_string(hide_password=True)
+    # The query may hold a password too.
+    shown = database.url.set(query={}).render_as_string(hide_password=True)
     return f"the database {shown} cannot be used: {cause.splitlines()[0][:200]}."

@@ -141,7 +141,8 @@ class PostgresqlServer:
         atexit.unregister(self.destroy)
         if self.is_running:
             try:
-                self.stop()
+                # Nothing of it will be read again: no checkpoint of hundreds of databases.
+                self.stop("immediate")
             except PostgresqlError:
                 self.kill9()
         self._forget_process()

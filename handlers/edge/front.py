@@ -128,7 +128,8 @@ class BrokenStream(Exception):
 
 def plain_path(path: str) -> str:
     """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
-    return scrub(_NOT_PRINTABLE.sub("?", path[:100]))
+    # A number that the limit would cut is masked first.
+    return scrub(_NOT_PRINTABLE.sub("?", path[:1000]))[:100]
 
 
 def _serve_page(call: Call, page: Page) -> Reply:

@@ -13,20 +13,36 @@ import structlog
 
 from handlers.settings import Settings
 
-_CARD = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})[0-9]{2,9}([0-9]{4})(?![0-9A-Za-z])")
+# The first half is a request id of ours, which stays whole whatever digits chance gave it. It has a
+# letter: 32 digits are card numbers side by side.
+_CARD = re.compile(
+    r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{32}(?![0-9A-Za-z])|([0-9]{6})[0-9]{2,}([0-9]{4})"
+)
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}")
 _NAMED_SECRET = re.compile(
     r"(?i)(client_secret|access_token|consumer_secret|password)([\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
 )
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]+:)[^@\s]+@")
+_URL_PASSWORD = re.compile(r"(://[^:/@\s\"]*:)[^\s\"]+@")
 
 
 def scrub(text: str) -> str:
     """The text with card numbers as first six and last four digits, and without secrets."""
-    text = _CARD.sub(r"\1******\2", text)
+    # Secrets first: digits masked inside one would leave its other half readable.
     text = _CREDENTIALS.sub(r"\1\2***", text)
     text = _NAMED_SECRET.sub(r"\1\2***", text)
-    return _URL_PASSWORD.sub(r"\1***@", text)
+    text = _URL_PASSWORD.sub(r"\1***@", text)
+    return _CARD.sub(_mask, text)
+
+
+def _mask(found: re.Match[str]) -> str:
+    return found[0] if found[1] is None else f"{found[1]}******{found[2]}"
+
+
+def _scrub_values(_logger: Any, _name: str, event: Any) -> Any:
+    """Scrub before JSON escapes: it makes of a line break a letter, which hides what follows."""
+    return {
+        name: scrub(value) if isinstance(value, str) else value for name, value in event.items()
+    }
 
 
 def _scrub_rendered(_logger: Any, _name: str, rendered: str) -> str:
@@ -63,6 +79,7 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _scrub_values,
     ]
     scrub_rendered: Any = _scrub_rendered
     renderer: Any = (

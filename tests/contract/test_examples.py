@@ -354,7 +354,7 @@ def test_checks_agree_with_another_validator_at_length(schema: Json, closed: boo
     served = compile_schema(SERVED, schema, closed=closed)
     judge = _judge(json.dumps(schema), closed=closed)
 
-    @settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
     @given(_values(schema, _fitting(schema)))
     def agree(value: Any) -> None:
         expected = judge.is_valid(value)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import MetaData
 
+from handlers.edge.front import plain_path
 from handlers.edge.logs import scrub
 from models.db import Database
 from tests.live import serving, settings_for
@@ -150,3 +151,10 @@ def test_no_credentials_survive_the_scrubber(token: str, scheme: str) -> None:
 def test_harmless_text_passes_the_scrubber(text: str) -> None:
     if not any(len(run) >= 12 for run in "".join(c if c.isdigit() else " " for c in text).split()):
         assert scrub(text) == text
+
+
+def test_card_number_is_masked_wherever_it_stands() -> None:
+    for text in (f"/cartes/X{NUMERO}", f"a\\n{NUMERO}", f"a\n{NUMERO}b", f"{NUMERO}{NUMERO}"):
+        assert NUMERO not in scrub(text), text
+    for length in range(80, 100):
+        assert NUMERO[:12] not in plain_path("/" + "a" * length + "/" + NUMERO)
