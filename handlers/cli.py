@@ -1,4 +1,4 @@
-"""`cynod`: serve, migrate, seed, import, partenaire, journal, contract."""
+"""`cynod`: serve, migrate, seed, import, partenaire, plafond, journal, contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from handlers import cli_import, cli_partenaire
+from handlers import cli_import, cli_journal, cli_partenaire, cli_plafond
 from handlers.cli_common import Refused, one_sentence, open_database, read_scopes
 from handlers.settings import read_settings
 from models import migrate as migrations
@@ -51,6 +51,7 @@ def cli() -> None:
 
 cli.add_command(cli_import.import_)
 cli.add_command(cli_partenaire.group)
+cli.add_command(cli_plafond.group)
 
 
 @cli.command()
@@ -137,23 +138,32 @@ def seed(*, demo: bool) -> None:
 
 @cli.group()
 def journal() -> None:
-    """Look after the journal of operations."""
+    """Prove the journal of operations, and export it."""
+
+
+journal.add_command(cli_journal.export)
 
 
 @journal.command("verify")
 def journal_verify() -> None:
     """Prove the journal: every operation balances, every solde is the sum of its ecritures.
 
+    Also that no reference was executed twice, and that each plafond has counted its operations.
     Reads everything, writes nothing; the API may run meanwhile. Prints one line when all is right,
-    else what differs, at most 20 lines per rule, card numbers masked.
+    else what differs, at most 20 lines per rule, card numbers masked. Progress goes to stderr: a
+    bar on a terminal, else a line every 30 seconds.
 
     \b
     Example:    cynod journal verify
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 all is right, 1 something differs or failed, 2 wrong usage
     """
-    with open_database() as database, database.reading() as session:
-        rapport = verify(session)
+    with (
+        open_database() as database,
+        cli_journal.show_progress("journal verify") as progress,
+        database.reading() as session,
+    ):
+        rapport = verify(session, progress)
     if rapport.fautes:
         _print_fautes(rapport)
         raise Refused("the journal does not hold; the list above says where.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from handlers.cli_common import Refused, open_database
 from models.exportation import export_journal, open_snapshot
+
+INTERVALLE_S = 30
+"""Between two lines of progress in a log."""
 
 
 @click.command()
@@ -50,7 +54,10 @@ def export(output: Path | None) -> None:
     with (
         open_database() as database,
         _opened(output) as write,
-        show_progress("export", wanted=output is not None or not sys.stdout.isatty()) as progress,
+        # A bar between the lines of the output would spoil both.
+        show_progress(
+            "journal export", bar_wanted=output is not None or not sys.stdout.isatty()
+        ) as progress,
         open_snapshot(database) as session,
     ):
         written = export_journal(session, write, progress)
@@ -62,15 +69,34 @@ def export(output: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def show_progress(title: str, *, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr when it is a terminal. It is told what is done, and of how much."""
-    if not wanted or not sys.stderr.isatty():
+def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr when it is a terminal, else a line now and then, for a log.
+
+    What it gives is told what is done, and of how much.
+    """
+    if not sys.stderr.isatty():
+        yield _tell_in_lines(title)
+        return
+    if not bar_wanted:
         yield lambda _done, _total: None
         return
     columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _tell_in_lines(title: str) -> Callable[[int, int], None]:
+    """What is short leaves no line: a log, or a mail of cron, then holds nothing but results."""
+    told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= INTERVALLE_S:
+            told = time.monotonic()
+            click.echo(f"cynod: {title}: {100 * done // total} %", err=True)
+
+    return tell
 
 
 @contextlib.contextmanager

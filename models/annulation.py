@@ -101,10 +101,7 @@ def annuler(
         annulation_de=origine.id,
     )
     if claimed is None:
-        # Either the reference is taken, or the original is reversed: both are unique.
-        if _is_reversed(session, origine.id) and find_replay(session, demandeur) is None:
-            raise OperationDejaAnnulee
-        return replay_of(session, demandeur)
+        return _replay_or_refuse(session, demandeur, origine)
     solde = _undo(session, demandeur, origine, claimed)
     return Operation(
         reference,
@@ -119,6 +116,13 @@ def annuler(
         motif=motif,
         annulation_de=origine.numero_operation,
     )
+
+
+def _replay_or_refuse(session: Connection, demandeur: Demandeur, origine: Origine) -> Operation:
+    """Either the reference is taken, or the original is reversed: both are unique."""
+    if _is_reversed(session, origine.id) and find_replay(session, demandeur) is None:
+        raise OperationDejaAnnulee
+    return replay_of(session, demandeur)
 
 
 def _find_origine(

@@ -62,14 +62,18 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, changes_schema: bool = False) -> Iterator[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
+
+        One that `changes_schema` may rebuild a table that others refer to.
 
         A COMMIT that fails is followed by a ROLLBACK on the driver's own connection: SQLAlchemy
         takes its transaction for ended and sends none, and on SQLite the next user of the
         connection would then commit the dead work.
         """
-        with self._turn(), self.engine.connect() as connection:
+        with self._turn(), self.engine.connect() as connection, contextlib.ExitStack() as stack:
+            if changes_schema and self.dialect == "sqlite":
+                stack.enter_context(_foreign_keys_later(connection))
             transaction = connection.begin()
             try:
                 yield connection
@@ -81,6 +85,28 @@ class Database:
                 raise
             finally:
                 _forget_running(connection)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection whose statements all read the database of one instant, and write nothing.
+
+        It may take as long as it needs. On a SQLite library too old for WAL, writers wait for it.
+        """
+        if self.dialect == "sqlite":
+            with self._reading.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
+            return
+        engine = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield connection
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -98,6 +124,18 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+@contextlib.contextmanager
+def _foreign_keys_later(connection: Connection) -> Iterator[None]:
+    """SQLite's way to rebuild a table (https://sqlite.org/lang_altertable.html#otheralter): what
+    refers to it would be an error while it is gone. The setting changes outside transactions only."""
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 class CommitUnknownError(Exception):

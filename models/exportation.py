@@ -84,7 +84,8 @@ _MOUVEMENTS: Select[Any] = (
     .outerjoin(_debite, _debite.c.id == ecritures.c.compte_debit)
     .outerjoin(_credite, _credite.c.id == ecritures.c.compte_credit)
     .where(operations.c.type != CLOTURE)
-    .order_by(operations.c.date_operation, operations.c.id, ecritures.c.id)
+    # Not by day, which hledger sorts by itself: SQLite sorts in memory, unless an index does.
+    .order_by(operations.c.id, ecritures.c.id)
 )
 
 _SOLDES: Select[Any] = (

@@ -65,7 +65,7 @@ def downgrade(database: Database, revision: str) -> bool:
 
 
 def _run(database: Database, revision: str, *, up: bool) -> bool:
-    with database.transaction() as session:
+    with database.transaction(changes_schema=True) as session:
         if database.dialect == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
             # An ALTER that waits behind a long reader would make everyone wait behind it.
@@ -75,6 +75,9 @@ def _run(database: Database, revision: str, *, up: bool) -> bool:
         config = _config()
         config.attributes["connection"] = session
         (command.upgrade if up else command.downgrade)(config, revision)
+        if database.dialect == "sqlite":
+            astray = session.execute(text("PRAGMA foreign_key_check")).all()
+            assert not astray, "a migration leaves every reference whole"
         return current_revision(session) != before
 
 

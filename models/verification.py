@@ -1,7 +1,8 @@
-"""Proof of the journal: what is written, and every materialised solde, follow from the ecritures.
+"""Proof of the journal: what is written, and whatever is kept beside it, follow from the ecritures.
 
-Each rule is one statement that selects what breaks it, so that it reads one snapshot of a database
-in use, and nothing but faults leaves the database.
+Kept beside it are the soldes and versions of cards, and what plafonds count. Each rule is one
+statement that selects what breaks it, so that it reads one snapshot of a database in use, and
+nothing but faults leaves the database.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Table, func, select, text
 
 from models.carte import cartes
+from models.compte import comptes
 from models.journal import ecritures
 from models.operation import operations
 
 FAUTES_MAXIMALES = 20
 """Faults told per rule."""
+
+TRANCHE = 1000
+"""Comptes whose ecritures SQLite sorts at once: as it is built for Python, it does so in memory."""
+
+_DERNIER = 2**63 - 1
 
 
 class Faute(NamedTuple):
@@ -38,6 +45,10 @@ class Rapport(NamedTuple):
     regles_tronquees: list[str]
 
 
+_AUTOUR_MIN = 10
+"""An operation that was under way while its plafond was set may be counted or not: minutes, on
+either side, far beyond the longest transaction."""
+
 # Amounts are compared as NUMERIC on PostgreSQL, where a wrong one could overflow a sum of integers;
 # SQLite's sum() refuses to overflow, hence two halves, and its operators turn to floats instead.
 _SOMME = {
@@ -46,16 +57,73 @@ _SOMME = {
 }
 _LARGE = {"postgresql": "CAST({0} AS NUMERIC)", "sqlite": "{0}"}
 
+# The first day of the period, of the plafond `l`, that holds an instant; an instant moved; now.
+_DEBUT = {
+    "postgresql": "CAST(date_trunc(CASE l.periode WHEN 'MOIS' THEN 'month' ELSE 'day' END,"
+    " {0} AT TIME ZONE 'UTC') AS DATE)",
+    "sqlite": "date({0}, CASE l.periode WHEN 'MOIS' THEN 'start of month' ELSE '+0 days' END)",
+}
+_DEPLACE = {
+    "postgresql": "({0} + INTERVAL '{1} minutes')",
+    "sqlite": "datetime({0}, '{1} minutes')",
+}
+_MAINTENANT = {"postgresql": "now()", "sqlite": "'now'"}
+
 _COTES = """
     SELECT e.id, e.compte_debit AS compte, -e.montant AS mouvement,
            e.version_debit AS version, e.solde_debit AS solde
-      FROM ecritures e JOIN comptes k ON k.id = e.compte_debit WHERE k.type = 'CARTE'
+      FROM comptes k JOIN ecritures e ON e.compte_debit = k.id
+     WHERE k.type = 'CARTE' AND k.id BETWEEN :premier AND :dernier
     UNION ALL
     SELECT e.id, e.compte_credit, e.montant, e.version_credit, e.solde_credit
-      FROM ecritures e JOIN comptes k ON k.id = e.compte_credit WHERE k.type = 'CARTE'
+      FROM comptes k JOIN ecritures e ON e.compte_credit = k.id
+     WHERE k.type = 'CARTE' AND k.id BETWEEN :premier AND :dernier
 """
 
+_PRESENT = """
+    SELECT l.id, count(o.id) AS operations, {somme} AS somme,
+           count({sure}) AS operations_sures, {somme_sure} AS somme_sure
+      FROM plafonds l
+      LEFT JOIN operations o ON o.{sujet} = l.{sujet} AND o.type = l.type
+                            AND o.date_operation >= {present} AND {debut} = {present}
+     WHERE l.periode <> 'OPERATION' AND l.{sujet} IS NOT NULL
+     GROUP BY l.id
+"""
+_SURE = """CASE WHEN {debut_sur} <= {present} AND o.date_operation NOT BETWEEN {avant} AND {apres}
+                THEN o.montant END"""
+
 _REGLES: dict[str, str] = {
+    "an operation has what its type asks for, and nothing else": """
+        SELECT 'operation ' || o.numero_operation,
+               o.type || ' ' || o.statut || ': '
+               || CASE WHEN (o.type = 'OUVERTURE') <> (o.partenaire_id IS NULL)
+                         OR (o.type = 'OUVERTURE') <> (o.reference IS NULL)
+                       THEN 'partenaire or reference'
+                       WHEN (o.type = 'CLOTURE') <> (o.carte_id IS NULL)
+                         OR (o.type = 'CLOTURE') <> (o.montant IS NULL)
+                         OR (o.type = 'CLOTURE') <> (o.unite IS NULL)
+                       THEN 'carte, montant or unite'
+                       WHEN (o.type = 'TRANSFERT') <> (o.carte_destination_id IS NOT NULL)
+                       THEN 'carte of destination'
+                       ELSE 'type or statut' END
+          FROM operations o
+         WHERE o.type NOT IN
+               ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE')
+            OR o.statut <> CASE o.type WHEN 'CLOTURE' THEN 'CLOTUREE' ELSE 'EXECUTEE' END
+            OR (o.type = 'OUVERTURE') <> (o.partenaire_id IS NULL)
+            OR (o.type = 'OUVERTURE') <> (o.reference IS NULL)
+            OR (o.type = 'CLOTURE') <> (o.carte_id IS NULL)
+            OR (o.type = 'CLOTURE') <> (o.montant IS NULL)
+            OR (o.type = 'CLOTURE') <> (o.unite IS NULL)
+            OR (o.type = 'TRANSFERT') <> (o.carte_destination_id IS NOT NULL)
+    """,
+    "a partenaire's reference is of one operation, or closed": """
+        SELECT 'operation ' || min(o.numero_operation),
+               count(*) || ' of partenaire ' || o.partenaire_id || ' have the reference '
+               || o.reference
+          FROM operations o WHERE o.reference IS NOT NULL
+         GROUP BY o.partenaire_id, o.reference HAVING count(*) > 1
+    """,
     "an operation's ecritures amount to its montant": """
         SELECT 'operation ' || o.numero_operation,
                'montant ' || coalesce(o.montant, 0) || ', ecritures ' || coalesce({somme_montant}, 0)
@@ -114,11 +182,17 @@ _REGLES: dict[str, str] = {
                                          AND coalesce(k.type, '') = 'OUVERTURE'
                    ELSE 1 = 0 END
     """,
-    "an operation is of an existing carte, in its unite": """
+    "an operation is of an existing partenaire, and of an existing carte in its unite": """
         SELECT 'operation ' || o.numero_operation,
-               CASE WHEN c.id IS NULL THEN 'no carte' ELSE o.unite || ', carte ' || c.unite END
-          FROM operations o LEFT JOIN cartes c ON c.id = o.carte_id
-         WHERE o.type <> 'CLOTURE' AND (c.id IS NULL OR c.unite <> o.unite)
+               CASE WHEN o.partenaire_id IS NOT NULL AND p.id IS NULL
+                    THEN 'no partenaire ' || o.partenaire_id
+                    WHEN c.id IS NULL THEN 'no carte'
+                    ELSE o.unite || ', carte ' || c.unite END
+          FROM operations o
+          LEFT JOIN partenaires p ON p.id = o.partenaire_id
+          LEFT JOIN cartes c ON c.id = o.carte_id
+         WHERE (o.partenaire_id IS NOT NULL AND p.id IS NULL)
+            OR (o.type <> 'CLOTURE' AND (c.id IS NULL OR c.unite <> o.unite))
     """,
     "an annulation undoes the whole of a credit or debit of its carte and partenaire, once": """
         SELECT 'operation ' || o.numero_operation,
@@ -164,7 +238,8 @@ _REGLES: dict[str, str] = {
           FROM cartes c
           LEFT JOIN (SELECT compte, {somme_mouvement} AS somme FROM ({cotes}) x GROUP BY compte) j
             ON j.compte = c.compte_id
-         WHERE c.solde <> coalesce(j.somme, 0) OR c.solde < 0
+         WHERE c.compte_id BETWEEN :premier AND :dernier
+           AND (c.solde <> coalesce(j.somme, 0) OR c.solde < 0)
     """,
     "a carte's versions run from 1 to its own without a gap": """
         SELECT {carte}, 'version ' || c.version || ', ' || coalesce(j.nombre, 0) || ' ecritures'
@@ -174,8 +249,10 @@ _REGLES: dict[str, str] = {
                             min(version) AS premiere, max(version) AS derniere
                        FROM ({cotes}) x GROUP BY compte) j
             ON j.compte = c.compte_id
-         WHERE c.version <> coalesce(j.nombre, 0) OR c.version <> coalesce(j.derniere, 0)
-            OR coalesce(j.nombre, 0) <> coalesce(j.distinctes, 0) OR coalesce(j.premiere, 1) <> 1
+         WHERE c.compte_id BETWEEN :premier AND :dernier
+           AND (c.version <> coalesce(j.nombre, 0) OR c.version <> coalesce(j.derniere, 0)
+                OR coalesce(j.nombre, 0) <> coalesce(j.distinctes, 0)
+                OR coalesce(j.premiere, 1) <> 1)
     """,
     "the solde after each ecriture follows from the one before and is never negative": """
         SELECT {carte}, 'ecriture ' || j.id || ', version ' || j.version || ': solde ' || j.solde
@@ -187,6 +264,31 @@ _REGLES: dict[str, str] = {
           JOIN cartes c ON c.compte_id = j.compte
          WHERE j.solde < 0 OR {large_avant} + {large_mouvement} <> {large_solde}
     """,
+    "a carte or partenaire is marked when it has plafonds, and only then": """
+        SELECT {carte}, CASE c.plafonnee WHEN 0 THEN 'its plafonds limit nothing'
+                                         ELSE 'it has no plafond' END
+          FROM cartes c
+         WHERE (c.plafonnee <> 0) <> EXISTS (SELECT 1 FROM plafonds l WHERE l.carte_id = c.id)
+        UNION ALL
+        SELECT 'partenaire ' || p.consumer_key,
+               CASE p.plafonne WHEN 0 THEN 'its plafonds limit nothing' ELSE 'it has no plafond' END
+          FROM partenaires p
+         WHERE (p.plafonne <> 0) <> EXISTS (SELECT 1 FROM plafonds l WHERE l.partenaire_id = p.id)
+    """,
+    "a plafond has counted the operations of the present day or month": """
+        SELECT coalesce({carte}, 'partenaire ' || p.consumer_key),
+               l.type || ' per ' || l.periode || ': counted ' || coalesce(n.montant, 0)
+               || ' in ' || coalesce(n.nombre, 0)
+               || ', operations ' || coalesce(x.somme, 0) || ' in ' || x.operations
+          FROM ({de_cartes} UNION ALL {de_partenaires}) x
+          JOIN plafonds l ON l.id = x.id
+          LEFT JOIN consommations n ON n.plafond_id = l.id AND n.debut = {present}
+          LEFT JOIN cartes c ON c.id = l.carte_id
+          LEFT JOIN partenaires p ON p.id = l.partenaire_id
+         WHERE coalesce(n.montant, 0)
+               NOT BETWEEN coalesce(x.somme_sure, 0) AND coalesce(x.somme, 0)
+            OR coalesce(n.nombre, 0) NOT BETWEEN x.operations_sures AND x.operations
+    """,
 }
 
 
@@ -195,18 +297,27 @@ def verify(
 ) -> Rapport:
     """Check every rule over the whole journal. Writes nothing; memory does not grow with it.
 
-    `progress` is told the rules checked and how many there are.
+    `progress` is told the statements done and how many there are, last when all are.
     """
     fautes: list[Faute] = []
     regles_tronquees: list[str] = []
     with _whole_tables(session):
-        for done, (regle, template) in enumerate(_REGLES.items()):
-            progress(done, len(_REGLES))
-            statement = _complete(template, session.dialect.name)
-            rows = session.execute(text(statement), {"nombre": FAUTES_MAXIMALES + 1}).all()
-            fautes.extend(Faute(regle, row[0], row[1]) for row in rows[:FAUTES_MAXIMALES])
-            if len(rows) > FAUTES_MAXIMALES:
+        tranches = _tranches(session)
+        steps = [
+            (regle, statement, tranche)
+            for regle, statement in _statements(session.dialect.name)
+            for tranche in (tranches if ":premier" in statement else [{}])
+        ]
+        for done, (regle, statement, tranche) in enumerate(steps):
+            progress(done, len(steps))
+            found = sum(faute.regle == regle for faute in fautes)
+            rows = session.execute(
+                text(statement), {"nombre": FAUTES_MAXIMALES + 1 - found, **tranche}
+            ).all()
+            fautes.extend(Faute(regle, row[0], row[1]) for row in rows[: FAUTES_MAXIMALES - found])
+            if found + len(rows) > FAUTES_MAXIMALES and regle not in regles_tronquees:
                 regles_tronquees.append(regle)
+        progress(len(steps), len(steps))
         return Rapport(
             operations=_count(session, operations),
             ecritures=_count(session, ecritures),
@@ -235,20 +346,61 @@ def _whole_tables(session: Connection) -> Iterator[None]:
         session.execute(text("RESET enable_nestloop"))
 
 
+def _tranches(session: Connection) -> list[dict[str, int]]:
+    """The comptes in parts whose ecritures fit in memory: PostgreSQL sorts on disk, so all in one."""
+    ends: list[int] = []
+    if session.dialect.name == "sqlite":
+        numbered = select(comptes.c.id, func.row_number().over(order_by=comptes.c.id).label("n"))
+        rows = numbered.subquery()
+        ends = list(session.scalars(select(rows.c.id).where(rows.c.n % TRANCHE == 0)))
+    starts = [-_DERNIER, *(end + 1 for end in ends)]
+    return [
+        {"premier": start, "dernier": end}
+        for start, end in zip(starts, [*ends, _DERNIER], strict=True)
+    ]
+
+
 def _count(session: Connection, table: Table) -> int:
     return session.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def _complete(template: str, dialect: str) -> str:
+def _statements(dialect: str) -> Iterator[tuple[str, str]]:
+    """Each rule and its SQL."""
     somme, large = _SOMME[dialect], _LARGE[dialect]
-    statement = template.format(
-        cotes=_COTES,
-        carte="'carte ' || substr(c.numero_carte, 1, 6) || '******'"
+    pieces = {
+        "cotes": _COTES,
+        "carte": "'carte ' || substr(c.numero_carte, 1, 6) || '******'"
         " || substr(c.numero_carte, length(c.numero_carte) - 3)",
-        somme_montant=somme.format("e.montant"),
-        somme_mouvement=somme.format("mouvement"),
-        large_avant=large.format("j.avant"),
-        large_mouvement=large.format("j.mouvement"),
-        large_solde=large.format("j.solde"),
+        "somme_montant": somme.format("e.montant"),
+        "somme_mouvement": somme.format("mouvement"),
+        "large_avant": large.format("j.avant"),
+        "large_mouvement": large.format("j.mouvement"),
+        "large_solde": large.format("j.solde"),
+        **_complete_present(dialect),
+    }
+    for regle, template in _REGLES.items():
+        yield regle, f"{template.format(**pieces)} ORDER BY 1, 2 LIMIT :nombre"
+
+
+def _complete_present(dialect: str) -> dict[str, str]:
+    """What plafonds of cartes, and of partenaires, should have counted in the present period."""
+    somme, debut, moved = _SOMME[dialect], _DEBUT[dialect], _DEPLACE[dialect]
+    present = debut.format(_MAINTENANT[dialect])
+    sure = _SURE.format(
+        present=present,
+        debut_sur=debut.format(moved.format("l.cree_le", f"+{_AUTOUR_MIN}")),
+        avant=moved.format("l.cree_le", f"-{_AUTOUR_MIN}"),
+        apres=moved.format("l.cree_le", f"+{_AUTOUR_MIN}"),
     )
-    return f"{statement} ORDER BY 1, 2 LIMIT :nombre"
+    pieces = {
+        "present": present,
+        "debut": debut.format("o.date_operation"),
+        "sure": sure,
+        "somme": somme.format("o.montant"),
+        "somme_sure": somme.format(sure),
+    }
+    return {
+        "present": present,
+        "de_cartes": _PRESENT.format(sujet="carte_id", **pieces),
+        "de_partenaires": _PRESENT.format(sujet="partenaire_id", **pieces),
+    }

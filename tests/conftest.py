@@ -49,7 +49,10 @@ def pytest_configure() -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that touches a database on both kinds, as far as they are there."""
     if "backend" in metafunc.fixturenames:
-        kinds = [SQLITE] if _postgresql_is_missing() else [SQLITE, POSTGRESQL]
+        wanted = metafunc.definition.get_closest_marker("only_on")
+        kinds = list(wanted.args) if wanted else [SQLITE, POSTGRESQL]
+        if _postgresql_is_missing():
+            kinds = [kind for kind in kinds if kind != POSTGRESQL]
         metafunc.parametrize("backend", kinds, scope="session")
 
 

@@ -225,16 +225,8 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
     for key in ("operationId", "summary", "description", "tags", "security", "x-codes-erreur"):
         if key not in raw:
             raise ContractError(f"{where} lacks `{key}`; every operation declares it.")
+    _check_tag(contract, where, raw["tags"])
     operation_id = raw["operationId"]
-    if len(raw["tags"]) != 1:
-        raise ContractError(
-            f"{where} must have exactly one tag: it names the module of its handler."
-        )
-    tags = [tag["name"] for tag in contract.document.get("tags", [])]
-    if raw["tags"][0] not in tags:
-        raise ContractError(
-            f"{where} has the tag {raw['tags'][0]!r}, which the root list `tags` does not describe."
-        )
     rate_class = raw.get("x-classe-debit")
     if rate_class not in {*contract.rate_classes, "libre"}:
         raise ContractError(
@@ -273,6 +265,17 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
     for problem in _problems(contract, operation):
         raise ContractError(f"{where}: {problem}")
     return operation
+
+
+def _check_tag(contract: Contract, where: str, tags: list[str]) -> None:
+    if len(tags) != 1:
+        raise ContractError(
+            f"{where} must have exactly one tag: it names the module of its handler."
+        )
+    if tags[0] not in [tag["name"] for tag in contract.document.get("tags", [])]:
+        raise ContractError(
+            f"{where} has the tag {tags[0]!r}, which the root list `tags` does not describe."
+        )
 
 
 def _body(contract: Contract, where: str, raw: Json) -> Body | None:

@@ -92,7 +92,7 @@ def test_every_text_renders(code: str, language: str) -> None:
     names = re.findall(r"\{(\w*)\}", CATALOGUE[code]["message"][language])
     refusal = EdgeRefusal(code, headers=None, **dict.fromkeys(names, "valeur"))
     status, body = Envelopes(SERVED).render(refusal, language)
-    message = CATALOGUE[code]["message"][language].replace("{parametre}", "valeur")
+    message = re.sub(r"\{(parametre|reste)\}", "valeur", CATALOGUE[code]["message"][language])
     assert status == CATALOGUE[code]["statut"]
     assert body == {
         "success": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,21 +18,32 @@ from tests.proof.books import Books, Row, read_books
 from tests.proof.faults import FAULTS, Fault, servers_on
 from tests.proof.judge import DOUBLED, LOST, WRONG, judge
 from tests.proof.nursery import Nursery
-from tests.proof.places import POSTGRESQL, SQLITE, OwnServer, Place, PostgresqlPlace, SqlitePlace
+from tests.proof.places import (
+    POSTGRESQL,
+    SQLITE,
+    NotPossibleHereError,
+    OwnServer,
+    Place,
+    PostgresqlPlace,
+    SqlitePlace,
+)
 from tests.proof.record import Exchange, read_records
 from tests.proof.run import Proof, prove
 from tests.proof.stage import Stage, staged
 
-SECONDS = 2
+SECONDS = 1.0
 SEED = "1"
+ATTEMPTS = 5
+"""A mistake that spoils few transactions may miss a short load on a busy machine."""
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
-IN_SHORT = [
+IN_SHORT: list[tuple[str, str]] = [
     (fault.name, kind)
+    for kind in (POSTGRESQL, SQLITE)
+    # Those that share a stage follow one another.
     for fault in sorted(FAULTS, key=lambda fault: not fault.shareable)
-    for kind in fault.places
     # A killed transaction is a killed transaction: its short version is kill-after-commit.
-    if fault.name != "kill-around-commit"
+    if kind in fault.places and fault.name != "kill-around-commit"
 ]
 
 
@@ -107,7 +119,12 @@ def _place(fault: Fault, kind: str, request: pytest.FixtureRequest) -> Place:
         server: PostgresqlServer = request.getfixturevalue("breakable")
         if make is OwnServer:
             return PostgresqlPlace(server)
-    return make()
+    try:
+        return make()
+    except NotPossibleHereError as error:
+        if os.environ.get("CYNOD_TEST_REQUIRE_POSTGRESQL"):
+            raise
+        pytest.skip(str(error))
 
 
 def _tell(proof: Proof) -> str:
@@ -115,7 +132,7 @@ def _tell(proof: Proof) -> str:
     return "\n".join(["  ".join(proof.row), str(proof.verdict.statuses), *lines[:20]])
 
 
-@pytest.mark.parametrize(("name", "kind"), sorted(IN_SHORT, key=lambda pair: pair[1]), ids=str)
+@pytest.mark.parametrize(("name", "kind"), IN_SHORT, ids=str)
 def test_nothing_is_lost_or_doubled(name: str, kind: str, open_stage: Open) -> None:
     fault = BY_NAME[name]
     proof = prove(open_stage(fault, kind), fault, seconds=SECONDS, seed=SEED)
@@ -125,6 +142,7 @@ def test_nothing_is_lost_or_doubled(name: str, kind: str, open_stage: Open) -> N
 # ── the machine itself ───────────────────────────────────────────────────────────────────────────
 
 BROKEN = [
+    ("drops_what_it_was_sent", SQLITE, WRONG),
     ("forgets_references", SQLITE, DOUBLED),
     ("reads_then_writes", SQLITE, WRONG),
     ("reads_then_writes", POSTGRESQL, WRONG),
@@ -145,7 +163,7 @@ def test_broken_server_is_found(
     models: Models,
     request: pytest.FixtureRequest,
 ) -> None:
-    fault = BY_NAME["none"]
+    fault = BY_NAME["end-server" if mistake == "drops_what_it_was_sent" else "none"]
     # Two processes, since one of the mistakes is a memory that they do not share.
     servers = 2 if mistake == "reads_then_writes" else 1
     place = _place(fault, kind, request)
@@ -156,7 +174,11 @@ def test_broken_server_is_found(
         spoil=f"tests.proof.broken:{mistake}",
         model=models(place),
     ) as stage:
-        proof = prove(stage, fault, seconds=1.5, seed=SEED)
+        proof = prove(stage, fault, seconds=SECONDS, seed=SEED)
+        for attempt in range(1, ATTEMPTS):
+            if proof.verdict.findings[finding]:
+                break
+            proof = prove(stage, fault, seconds=SECONDS, seed=f"{SEED}:{attempt}")
     assert not proof.verdict.ok
     assert proof.verdict.findings[finding], _tell(proof)
 
@@ -322,6 +344,26 @@ def test_false_answers_are_found(
 
 def _after(exchanges: list[Exchange], exchange: Exchange) -> int:
     return sum(e.phase == "after" and e.key == exchange.key for e in exchanges)
+
+
+def test_answer_given_while_the_database_was_frozen_is_found(
+    clean: tuple[list[Exchange], Books],
+) -> None:
+    exchanges, books = clean
+    verdict = judge(exchanges, books, prefix="P1-", frozen=[(0, 2**63)])
+    assert any("the database was frozen" in text for text in verdict.findings[WRONG])
+
+
+def test_request_dropped_by_a_server_told_to_end_is_found(
+    clean: tuple[list[Exchange], Books],
+) -> None:
+    exchanges, books = clean
+    chosen = next(e for e in exchanges if e.what == "DEBIT" and e.status == 200 and e.sent)
+    late = replace(chosen, end="unanswered", cause="reset", status=None, ended=2**62)
+    changed = [late if e is chosen else e for e in exchanges]
+    told = [(chosen.port, (chosen.sent or 0) + 10**9)]
+    verdict = judge(changed, books, prefix="P1-", told_to_end=told)
+    assert any("told to end and got no answer" in text for text in verdict.findings[WRONG])
 
 
 def test_untouched_books_pass(clean: tuple[list[Exchange], Books]) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import Row, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models.base import SOLDE_MAXIMAL, today
-from models.carte import Carte as FoundCarte
 from models.carte import find_carte
 from models.compte import comptes
 from models.db import Database
@@ -18,17 +17,18 @@ from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
     CarteExpiree,
+    OperationInconnue,
     ReferenceDejaUtilisee,
     Refusal,
     SoldeInsuffisant,
     SoldeMaximalDepasse,
 )
-from models.journal import Mouvement, ecritures, find_replay, post_credit, post_debit
-from models.operation import new_numero_operation, operations
+from models.journal import Details, ecritures
+from models.mouvement import CarteDesignee, Demande, crediter, debiter
+from models.operation import Operation, new_numero_operation, operations
 from models.partenaire import Partenaire, find_by_secret
+from models.suivi import find_operation
 from tests.world import PEPPER, Carte, World, new_number
-
-EMPREINTE, OTHER = bytes(32), bytes([1] * 32)
 
 
 class Bench:
@@ -45,45 +45,25 @@ class Bench:
         self.partenaire: Partenaire = found
         self.post("debit", 1_000)
 
-    def mouvement(
-        self, montant: int, reference: str | None = None, empreinte: bytes = EMPREINTE
-    ) -> Mouvement:
-        """A movement of the partner."""
-        return Mouvement(
-            partenaire_id=self.partenaire.id,
-            compte_id=self.partenaire.compte_id,
-            reference=reference or f"J-{new_number()}",
-            empreinte=empreinte,
-            montant=montant,
-            motif=None,
-            point_de_service=None,
-            terminal=None,
-        )
+    def demande(self, montant: int, reference: str | None = None, motif: str = "") -> Demande:
+        """A movement of the card."""
+        membre = self.carte.membre
+        designee = CarteDesignee(self.carte.numero, membre.wallet_id, membre.client_id)
+        return Demande(designee, montant, reference or f"J-{new_number()}", Details(motif or None))
 
-    def find(self) -> FoundCarte:
-        """The card, as the core finds it."""
-        with self.database.reading() as session:
-            return find_carte(
-                session,
-                self.partenaire,
-                numero_carte=self.carte.numero,
-                wallet_id=self.carte.membre.wallet_id,
-                client_id=self.carte.membre.client_id,
-            )
+    def execute(
+        self, kind: str, montant: int, reference: str | None = None, motif: str = ""
+    ) -> Operation:
+        """Execute a movement in a transaction of its own."""
+        move = debiter if kind == "debit" else crediter
+        with self.database.transaction() as session:
+            return move(session, self.partenaire, self.demande(montant, reference, motif))
 
     def post(
-        self,
-        kind: str,
-        montant: int,
-        reference: str | None = None,
-        empreinte: bytes = EMPREINTE,
+        self, kind: str, montant: int, reference: str | None = None, motif: str = ""
     ) -> tuple[int, bool]:
-        """Post a movement in a transaction of its own; the solde after it, and replayed or not."""
-        carte = self.find()
-        with self.database.transaction() as session:
-            done = (post_debit if kind == "debit" else post_credit)(
-                session, carte, self.mouvement(montant, reference, empreinte)
-            )
+        """The solde after a movement, and whether an earlier call did it."""
+        done = self.execute(kind, montant, reference, motif)
         return done.solde, done.replayed
 
     def rows(self) -> list[Row[tuple[object, ...]]]:
@@ -280,6 +260,16 @@ def test_ecriture_that_is_no_double_entry_is_refused(
         {"partenaire_id": None, "reference": None},
         {"type": "OUVERTURE"},
         {"carte_id": 10**9},
+        {"carte_id": None},
+        {"montant": None},
+        {"unite": None},
+        {"type": "CLOTURE"},
+        {"type": "CLOTURE", "statut": "CLOTUREE"},
+        {"statut": "CLOTUREE"},
+        {"type": "TRANSFERT"},
+        {"carte_destination_id": "carte_id"},
+        {"type": "ANNULATION"},
+        {"annulation_de": 1},
         {"reference": "same"},
         {"numero_operation": "same"},
     ],
@@ -288,7 +278,11 @@ def test_ecriture_that_is_no_double_entry_is_refused(
 def test_impossible_operation_is_refused(bench: Bench, changed: dict[str, object]) -> None:
     last = last_row(bench.database, operations)
     fresh = {"numero_operation": new_numero_operation(), "reference": f"J-{new_number()}"}
-    row = last | fresh | {k: last[k] if v == "same" else v for k, v in changed.items()}
+    row = (
+        last
+        | fresh
+        | {k: last[k] if v == "same" else last.get(str(v), v) for k, v in changed.items()}
+    )
     with pytest.raises(IntegrityError):
         insert_row(bench.database, operations, row)
 
@@ -314,41 +308,41 @@ def test_posting_is_refused_by_its_own_exception(bench: Bench) -> None:
 def test_reference_of_another_content_is_refused(bench: Bench) -> None:
     bench.post("debit", 500, "A")
     with pytest.raises(ReferenceDejaUtilisee):
-        bench.post("debit", 500, "A", OTHER)
+        bench.post("debit", 500, "A", "autre motif")
     assert bench.world.solde(bench.carte) == 8_500
 
 
-def test_card_that_became_unusable_after_it_was_found_is_refused(bench: Bench) -> None:
+def test_card_that_became_unusable_after_it_was_found_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The guard is on the row that the update changes, not on what was read before it."""
     changes: list[tuple[dict[str, object], type[Refusal]]] = [
         ({"statut": "OPPOSITION"}, CarteEnOpposition),
         ({"statut": "ANNULEE"}, CarteAnnulee),
         ({"statut": "ACTIVE", "fin_validite": today() - timedelta(days=1)}, CarteExpiree),
     ]
-    carte = bench.find()
+    with bench.database.reading() as session:
+        carte = find_carte(session, bench.partenaire, **bench.demande(1).carte._asdict())
+    monkeypatch.setattr("models.mouvement.find_carte", lambda *_args, **_ids: carte)
     for change, refusal in changes:
         bench.world.change_carte(bench.carte, **change)
-        for post in (post_debit, post_credit):
-            with pytest.raises(refusal), bench.database.transaction() as session:
-                post(session, carte, bench.mouvement(1))
+        for kind in ("debit", "credit"):
+            with pytest.raises(refusal):
+                bench.post(kind, 1)
     assert bench.world.solde(bench.carte) == 9_000
 
 
-def test_replay_is_found_by_reference_and_content_alone(bench: Bench) -> None:
-    bench.post("debit", 500, "A")
+def test_first_answer_is_repeated_in_every_detail(bench: Bench) -> None:
+    first = bench.execute("debit", 500, "A", "pain")
+    bench.post("debit", 100, "B")
+    assert bench.execute("debit", 500, "A", "pain") == first._replace(replayed=True)
     with bench.database.reading() as session:
-        identity = bench.partenaire.id
-        found = find_replay(session, partenaire_id=identity, reference="A", empreinte=EMPREINTE)
-        assert found is not None
-        assert (found.montant, found.solde, found.replayed) == (500, 8_500, True)
-        absent = find_replay(session, partenaire_id=identity, reference="B", empreinte=EMPREINTE)
-        assert absent is None
-        assert (
-            find_replay(session, partenaire_id=identity + 1, reference="A", empreinte=EMPREINTE)
-            is None
-        )
-        with pytest.raises(ReferenceDejaUtilisee):
-            find_replay(session, partenaire_id=identity, reference="A", empreinte=OTHER)
+        assert find_operation(session, bench.partenaire, reference="A") == first
+        other = bench.partenaire._replace(id=bench.partenaire.id + 1)
+        for stranger in (other, bench.partenaire):
+            reference = "A" if stranger is other else "C"
+            with pytest.raises(OperationInconnue):
+                find_operation(session, stranger, reference=reference)
 
 
 def test_operation_numbers_are_unique_and_sort_by_time() -> None:

@@ -12,11 +12,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import migrate
 from models.db import Database
 from models.errors import ServiceIndisponible
 from models.schema import metadata
+from models.verification import verify
 from tests.postgresql import create_database
 from tests.world import World
 
@@ -183,3 +185,125 @@ def test_other_revision_is_not_current(shared_database: Database) -> None:
         transaction.rollback()
     with shared_database.reading() as session:
         assert migrate.is_current(session)
+
+
+# ── from one version to the next, with money ─────────────────────────────────────────────────────
+OLD_ROWS = (
+    "INSERT INTO clients (client_id, nom) VALUES ('C1', 'Client')",
+    (
+        "INSERT INTO comptes (id, type, unite) VALUES (1, 'OUVERTURE', 'FCFA'),"
+        " (2, 'CARTE', 'FCFA'), (3, 'REGLEMENT', 'FCFA')"
+    ),
+    (
+        "INSERT INTO partenaires (id, nom, consumer_key, compte_id, scopes, cree_le)"
+        " VALUES (1, 'P', 'key', 3, 'x', '2026-01-01 00:00:00')"
+    ),
+    (
+        "INSERT INTO membres (client_id, membre_id, nom, prenom, telephone, wallet_id)"
+        " VALUES ('C1', 'M1', 'N', 'P', '', 'W1')"
+    ),
+    (
+        "INSERT INTO cartes (id, numero_carte, client_id, membre_id, compte_id, fin_validite, statut,"
+        " unite, solde, version, date_solde) VALUES (1, '7019800000000001', 'C1', 'M1', 2,"
+        " '2030-01-01', 'ACTIVE', 'FCFA', 900, 2, '2026-01-02 00:00:00')"
+    ),
+    (
+        "INSERT INTO operations (id, numero_operation, type, statut, carte_id, montant, unite,"
+        " date_operation) VALUES (1, '01', 'OUVERTURE', 'EXECUTEE', 1, 1000, 'FCFA',"
+        " '2026-01-01 00:00:00')"
+    ),
+    (
+        "INSERT INTO operations (id, numero_operation, partenaire_id, reference, empreinte, type,"
+        " statut, carte_id, montant, unite, motif, date_operation) VALUES (2, '02', 1, 'R', NULL,"
+        " 'DEBIT', 'EXECUTEE', 1, 100, 'FCFA', 'pain', '2026-01-02 00:00:00')"
+    ),
+    (
+        "INSERT INTO ecritures (id, operation_id, compte_debit, compte_credit, montant, unite,"
+        " version_debit, version_credit, solde_debit, solde_credit) VALUES"
+        " (1, 1, 1, 2, 1000, 'FCFA', NULL, 1, NULL, 1000), (2, 2, 2, 3, 100, 'FCFA', 2, NULL, 900, NULL)"
+    ),
+)
+"""What version 0001 can hold: a card of 1,000 francs that spent 100."""
+
+
+@pytest.fixture
+def old_database(new_database: NewDatabase) -> Database:
+    """A database of version 0001 with money in it."""
+    database = new_database()
+    migrate.upgrade(database, "0001")
+    with database.transaction() as session:
+        for statement in OLD_ROWS:
+            session.execute(text(statement))
+    return database
+
+
+def money(session: Connection) -> list[tuple[Any, ...]]:
+    """The columns of version 0001 of operations and ecritures."""
+    return [
+        tuple(row)
+        for statement in (
+            (
+                "SELECT id, numero_operation, partenaire_id, reference, type, statut, carte_id, montant,"
+                " unite, motif, CAST(date_operation AS VARCHAR) FROM operations ORDER BY id"
+            ),
+            "SELECT * FROM ecritures ORDER BY id",
+        )
+        for row in session.execute(text(statement))
+    ]
+
+
+def test_upgrade_keeps_the_money_and_its_guards(
+    old_database: Database, new_database: NewDatabase
+) -> None:
+    with old_database.reading() as session:
+        before = money(session)
+    assert migrate.upgrade(old_database)
+    fresh = new_database()
+    migrate.upgrade(fresh)
+    with old_database.reading() as session, fresh.reading() as other:
+        assert money(session) == before
+        assert describe(session) == describe(other)
+        assert triggers(session) == triggers(other)
+        rapport = verify(session)
+    assert (rapport.operations, rapport.fautes) == (2, [])
+    for statement in ("DELETE FROM operations", "UPDATE operations SET montant = 1"):
+        with (
+            pytest.raises(DBAPIError, match="append-only"),
+            old_database.transaction() as session,
+        ):
+            session.execute(text(statement))
+    if old_database.dialect == "sqlite":
+        with old_database.transaction() as session:
+            assert session.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_downgrade_gives_the_old_version_back(old_database: Database) -> None:
+    with old_database.reading() as session:
+        before, schema, guards = money(session), describe(session), triggers(session)
+    migrate.upgrade(old_database)
+    assert migrate.downgrade(old_database, "0001")
+    with old_database.reading() as session:
+        assert money(session) == before
+        assert describe(session) == schema
+        assert triggers(session) == guards
+
+
+def test_downgrade_that_would_lose_an_operation_is_refused(old_database: Database) -> None:
+    migrate.upgrade(old_database)
+    with old_database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO operations (id, numero_operation, partenaire_id, reference, type,"
+                " statut, date_operation)"
+                " VALUES (3, '03', 1, 'CLOSED', 'CLOTURE', 'CLOTUREE', '2026-01-03 00:00:00')"
+            )
+        )
+    with old_database.reading() as session:
+        before, schema, guards = money(session), describe(session), triggers(session)
+    with pytest.raises(IntegrityError):
+        migrate.downgrade(old_database, "0001")
+    with old_database.reading() as session:
+        assert migrate.is_current(session)
+        assert money(session) == before
+        assert describe(session) == schema
+        assert triggers(session) == guards

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import insert, select
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import insert, select, update
+
+from models import partenaire as partenaires
+from models.annulation import annuler
+from models.base import now
 from models.carte import cartes
 from models.compte import CARTE, comptes
 from models.db import Database
-from models.demo import seed_demo
+from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
 from models.journal import ecritures
-from models.mouvement import Demande, crediter, debiter
+from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
 from models.partenaire import find_by_secret
+from models.plafond import plafonds, set_plafond
+from models.suivi import close_reference
 from models.verification import FAUTES_MAXIMALES, Faute, verify
 
 PEPPER = b"pepper"
 CARD = "numero_carte = '7019800100009569'"
 COMPTE = f"(SELECT compte_id FROM cartes WHERE {CARD})"
-DEBIT = "(SELECT id FROM operations WHERE type = 'DEBIT')"
-CREDIT = "(SELECT id FROM operations WHERE type = 'CREDIT')"
+DEBIT = "(SELECT id FROM operations WHERE reference = 'D1')"
+CREDIT = "(SELECT id FROM operations WHERE reference = 'C1')"
+TRANSFERT = "(SELECT id FROM operations WHERE type = 'TRANSFERT')"
+ANNULATION_DEBIT = "(SELECT id FROM operations WHERE reference = 'A1')"
+ANNULATION_CREDIT = "(SELECT id FROM operations WHERE reference = 'A2')"
+CLOTURE = "(SELECT id FROM operations WHERE type = 'CLOTURE')"
+AUTRE_CARTE = "(SELECT max(id) FROM cartes)"
+AUTRE_PARTENAIRE = "(SELECT max(id) FROM partenaires)"
+PLAFOND_CARTE = "(SELECT id FROM plafonds WHERE carte_id IS NOT NULL)"
 
+FORME = "an operation has what its type asks for, and nothing else"
+REFERENCE = "a partenaire's reference is of one operation, or closed"
 MONTANT = "an operation's ecritures amount to its montant"
 LIENS = "an ecriture belongs to an operation and to two comptes"
 POSITIF = "an ecriture moves an amount above zero between two comptes"
 UNITE = "an ecriture has the unite of its operation and of its comptes"
 SENS = "an ecriture moves the operation's carte against the right compte"
-CARTE_DE_L_OPERATION = "an operation is of an existing carte, in its unite"
+SUJETS = "an operation is of an existing partenaire, and of an existing carte in its unite"
+ANNULATION = "an annulation undoes the whole of a credit or debit of its carte and partenaire, once"
 COMPTE_DE_LA_CARTE = "a carte has a compte of type CARTE, in its unite"
 COMPTE_DU_PARTENAIRE = "a partenaire has a compte of type REGLEMENT"
 CARTE_DU_COMPTE = "a compte of type CARTE has one carte"
@@ -34,20 +51,57 @@ NUMEROS = "an ecriture numbers the cartes it moves, and nothing else"
 SOLDE = "a carte's solde is what its ecritures credit less what they debit"
 VERSIONS = "a carte's versions run from 1 to its own without a gap"
 SUITE = "the solde after each ecriture follows from the one before and is never negative"
+MARQUE = "a carte or partenaire is marked when it has plafonds, and only then"
+DECOMPTE = "a plafond has counted the operations of the present day or month"
+
+
+FIRST = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
+SECOND = CarteDesignee("7019800100009577", "221771234567", "CLI-0001")
+SCOPES = ["cartes:crediter", "cartes:debiter"]
 
 
 @pytest.fixture
 def database(database: Database) -> Database:
-    """The demo, and a debit and a credit of its first card."""
+    """The demo, and every type of operation on its first card, a debit and a credit last."""
     with database.transaction() as session:
-        seed_demo(session, scopes=["soldes:lire"], pepper=PEPPER)
+        seed_demo(session, scopes=SCOPES, pepper=PEPPER)
+        partenaires.create(
+            session, nom="Autre", client_ids=[], scopes=SCOPES, adresses=[], pepper=PEPPER
+        )
+        for type_, periode, subject in (
+            ("TRANSFERT", "MOIS", {"numero_carte": FIRST.numero_carte}),
+            ("CREDIT", "MOIS", {"consumer_key": CONSUMER_KEY}),
+        ):
+            assert set_plafond(
+                session,
+                type_=type_,
+                periode=periode,
+                montant_maximal=10_000,
+                nombre_maximal=None,
+                **subject,
+            )
+        # So long ago that no operation was under way.
+        session.execute(update(plafonds).values(cree_le=now() - timedelta(days=40)))
+    with database.transaction() as session:
         partenaire = find_by_secret(
-            session, "demo-partenaire", "demo-secret", pepper=PEPPER, demo_allowed=True
+            session, CONSUMER_KEY, CONSUMER_SECRET, pepper=PEPPER, demo_allowed=True
         ).partenaire
         assert partenaire is not None
-        holder = ("7019800100009569", "221771234567", "CLI-0001")
-        debiter(session, partenaire, Demande(*holder, montant=2000, reference="D1"))
-        crediter(session, partenaire, Demande(*holder, montant=500, reference="C1"))
+        transferer(session, partenaire, Demande(FIRST, 100, "T1", destination=SECOND))
+        debiter(session, partenaire, Demande(FIRST, 300, "D2"))
+        crediter(session, partenaire, Demande(FIRST, 50, "C2"))
+        for origine, reference in (("D2", "A1"), ("C2", "A2")):
+            annuler(
+                session,
+                partenaire,
+                reference_origine=origine,
+                reference=reference,
+                motif=None,
+                fenetre=timedelta(days=1),
+            )
+        close_reference(session, partenaire, "X1")
+        debiter(session, partenaire, Demande(FIRST, 2000, "D1"))
+        crediter(session, partenaire, Demande(FIRST, 500, "C1"))
     return database
 
 
@@ -58,7 +112,8 @@ def _plant(database: Database, *statements: str) -> None:
             session.exec_driver_sql("SET session_replication_role = replica")
             checks = session.exec_driver_sql(
                 "SELECT conrelid::regclass::text, conname FROM pg_constraint"
-                " WHERE contype = 'c' AND conname LIKE 'ck%%'"
+                " WHERE (contype = 'c' AND conname LIKE 'ck%%')"
+                " OR (contype = 'u' AND conrelid IN ('operations'::regclass, 'ecritures'::regclass))"
             )
             for table, name in checks.all():
                 session.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
@@ -70,6 +125,11 @@ def _plant(database: Database, *statements: str) -> None:
             triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
             for (name,) in driver.execute(triggers).fetchall():
                 driver.execute(f"DROP TRIGGER {name}")
+            # SQLite drops no UNIQUE: the rows go to a table that has none.
+            for table in ("operations", "ecritures"):
+                driver.execute(f"CREATE TABLE bare AS SELECT * FROM {table}")
+                driver.execute(f"DROP TABLE {table}")
+                driver.execute(f"ALTER TABLE bare RENAME TO {table}")
         for statement in statements:
             session.exec_driver_sql(statement)
         session.commit()
@@ -83,7 +143,7 @@ def _fautes(database: Database) -> list[Faute]:
 
 def test_a_journal_that_the_product_wrote_holds(database: Database) -> None:
     with database.reading() as session:
-        assert verify(session) == (8, 8, 6, [], [])
+        assert verify(session) == (14, 13, 6, [], [])
 
 
 def test_an_empty_database_holds(empty_database_url: str) -> None:
@@ -97,7 +157,7 @@ SWAP = (
     "UPDATE ecritures SET compte_debit = compte_credit, compte_credit = compte_debit,"
     " version_debit = version_credit, version_credit = version_debit,"
     " solde_debit = solde_credit, solde_credit = solde_debit"
-    f" WHERE operation_id = {DEBIT}"
+    " WHERE operation_id = {}"
 )
 
 
@@ -142,19 +202,19 @@ SWAP = (
             {POSITIF, SENS, NUMEROS, SOLDE, VERSIONS},
         ),
         (
-            SWAP,
+            SWAP.format(DEBIT),
             {SENS, SOLDE, SUITE},
         ),
         (f"UPDATE ecritures SET unite = 'EUR' WHERE operation_id = {DEBIT}", {UNITE}),
         (
             f"UPDATE operations SET unite = 'EUR' WHERE id = {DEBIT}",
-            {UNITE, CARTE_DE_L_OPERATION},
+            {UNITE, SUJETS},
         ),
         (
             f"UPDATE comptes SET unite = 'EUR' WHERE id = {COMPTE}",
             {UNITE, COMPTE_DE_LA_CARTE},
         ),
-        (f"UPDATE operations SET carte_id = 999999 WHERE id = {DEBIT}", {CARTE_DE_L_OPERATION}),
+        (f"UPDATE operations SET carte_id = 999999 WHERE id = {DEBIT}", {SUJETS}),
         (
             f"UPDATE operations SET carte_id = (SELECT max(id) FROM cartes) WHERE id = {DEBIT}",
             {SENS},
@@ -176,7 +236,7 @@ SWAP = (
             {SENS},
         ),
         ("INSERT INTO comptes (id, type, unite) VALUES (99, 'CARTE', 'FCFA')", {CARTE_DU_COMPTE}),
-        (f"DELETE FROM cartes WHERE {CARD}", {CARTE_DE_L_OPERATION, CARTE_DU_COMPTE}),
+        (f"DELETE FROM cartes WHERE {CARD}", {SUJETS, CARTE_DU_COMPTE}),
         (
             f"UPDATE ecritures SET version_debit = NULL WHERE operation_id = {DEBIT}",
             {NUMEROS, VERSIONS, SUITE},
@@ -186,11 +246,11 @@ SWAP = (
             {NUMEROS},
         ),
         (
-            f"UPDATE ecritures SET version_credit = 4 WHERE operation_id = {CREDIT}",
+            f"UPDATE ecritures SET version_credit = 9 WHERE operation_id = {CREDIT}",
             {VERSIONS},
         ),
         (
-            f"UPDATE ecritures SET version_credit = 2 WHERE operation_id = {CREDIT}",
+            f"UPDATE ecritures SET version_credit = 7 WHERE operation_id = {CREDIT}",
             {VERSIONS},
         ),
         (
@@ -201,6 +261,122 @@ SWAP = (
             f"UPDATE ecritures SET solde_debit = NULL WHERE operation_id = {DEBIT}",
             {NUMEROS, SUITE},
         ),
+        # A lost update: two ecritures start from one solde.
+        (
+            f"UPDATE ecritures SET version_debit = 3 WHERE operation_id = {DEBIT}",
+            {VERSIONS, SUITE},
+        ),
+        # What each type asks for.
+        (f"UPDATE operations SET type = 'CADEAU' WHERE id = {DEBIT}", {FORME, SENS}),
+        (f"UPDATE operations SET type = 'CREDIT' WHERE id = {DEBIT}", {SENS, DECOMPTE}),
+        (f"UPDATE operations SET statut = 'CLOTUREE' WHERE id = {DEBIT}", {FORME}),
+        (f"UPDATE operations SET partenaire_id = NULL WHERE id = {DEBIT}", {FORME, SENS}),
+        (f"UPDATE operations SET reference = NULL WHERE id = {DEBIT}", {FORME}),
+        (
+            f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE}, reference = 'O1'"
+            " WHERE id = (SELECT min(id) FROM operations)",
+            {FORME},
+        ),
+        (f"UPDATE operations SET carte_id = NULL WHERE id = {DEBIT}", {FORME, SUJETS}),
+        (
+            f"UPDATE operations SET carte_destination_id = {AUTRE_CARTE} WHERE id = {DEBIT}",
+            {FORME},
+        ),
+        (
+            f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE} WHERE id = {DEBIT}",
+            {SENS},
+        ),
+        (f"UPDATE operations SET partenaire_id = 999999 WHERE id = {DEBIT}", {SENS, SUJETS}),
+        # References.
+        ("UPDATE operations SET reference = 'D1' WHERE reference = 'C1'", {REFERENCE}),
+        (f"UPDATE operations SET reference = 'D1' WHERE id = {CLOTURE}", {REFERENCE}),
+        # A closed reference moves nothing.
+        (f"UPDATE operations SET type = 'CLOTURE' WHERE id = {DEBIT}", {FORME, SENS}),
+        (f"UPDATE operations SET montant = 5 WHERE id = {CLOTURE}", {FORME, MONTANT}),
+        (f"UPDATE operations SET carte_id = {AUTRE_CARTE} WHERE id = {CLOTURE}", {FORME}),
+        (f"UPDATE operations SET unite = 'FCFA' WHERE id = {CLOTURE}", {FORME}),
+        (f"UPDATE operations SET statut = 'EXECUTEE' WHERE id = {CLOTURE}", {FORME}),
+        (f"UPDATE operations SET partenaire_id = 999999 WHERE id = {CLOTURE}", {SUJETS}),
+        (
+            f"UPDATE ecritures SET operation_id = {CLOTURE} WHERE operation_id = {DEBIT}",
+            {MONTANT},
+        ),
+        # Transferts.
+        (
+            f"UPDATE operations SET carte_destination_id = NULL WHERE id = {TRANSFERT}",
+            {FORME, SENS},
+        ),
+        (
+            f"UPDATE operations SET carte_destination_id = {AUTRE_CARTE} WHERE id = {TRANSFERT}",
+            {SENS},
+        ),
+        (
+            f"UPDATE operations SET carte_destination_id = 999999 WHERE id = {TRANSFERT}",
+            {SENS},
+        ),
+        (f"UPDATE operations SET partenaire_id = 999999 WHERE id = {TRANSFERT}", {SUJETS}),
+        (SWAP.format(TRANSFERT), {SENS, SOLDE, SUITE}),
+        (
+            "UPDATE ecritures SET compte_credit ="
+            f" (SELECT compte_id FROM cartes WHERE id = {AUTRE_CARTE})"
+            f" WHERE operation_id = {TRANSFERT}",
+            {SENS, SOLDE, VERSIONS, SUITE},
+        ),
+        (
+            f"UPDATE ecritures SET solde_credit = solde_credit + 1 WHERE operation_id = {TRANSFERT}",
+            {SUITE},
+        ),
+        # Annulations.
+        (
+            f"UPDATE operations SET annulation_de = NULL WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, SENS},
+        ),
+        (
+            f"UPDATE operations SET annulation_de = 999999 WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, SENS},
+        ),
+        (
+            f"UPDATE operations SET annulation_de = {TRANSFERT} WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, SENS},
+        ),
+        (
+            f"UPDATE operations SET annulation_de = {CREDIT} WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, SENS},
+        ),
+        (
+            "UPDATE operations SET annulation_de ="
+            " (SELECT id FROM operations WHERE reference = 'D2')"
+            f" WHERE id = {ANNULATION_CREDIT}",
+            {ANNULATION, SENS},
+        ),
+        (
+            f"UPDATE operations SET annulation_de = {CREDIT} WHERE id = {DEBIT}",
+            {ANNULATION},
+        ),
+        (
+            f"UPDATE operations SET montant = montant - 1 WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, MONTANT},
+        ),
+        (
+            f"UPDATE operations SET carte_id = {AUTRE_CARTE} WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, SENS},
+        ),
+        (
+            f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE}"
+            f" WHERE id = {ANNULATION_DEBIT}",
+            {ANNULATION, SENS},
+        ),
+        (SWAP.format(ANNULATION_CREDIT), {SENS, SOLDE, SUITE}),
+        # Plafonds.
+        (f"UPDATE cartes SET plafonnee = 0 WHERE {CARD}", {MARQUE}),
+        ("UPDATE cartes SET plafonnee = 1", {MARQUE}),
+        ("UPDATE partenaires SET plafonne = 1 - plafonne", {MARQUE}),
+        (f"DELETE FROM plafonds WHERE id = {PLAFOND_CARTE}", {MARQUE}),
+        ("UPDATE consommations SET montant = montant + 1", {DECOMPTE}),
+        ("UPDATE consommations SET montant = montant - 1", {DECOMPTE}),
+        ("UPDATE consommations SET nombre = nombre + 1", {DECOMPTE}),
+        ("UPDATE consommations SET nombre = nombre - 1", {DECOMPTE}),
+        (f"DELETE FROM consommations WHERE plafond_id = {PLAFOND_CARTE}", {DECOMPTE}),
     ],
 )
 def test_a_planted_fault_breaks_the_rules_it_should(
@@ -213,9 +389,9 @@ def test_a_planted_fault_breaks_the_rules_it_should(
 def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Database) -> None:
     _plant(
         database,
-        f"UPDATE ecritures SET solde_debit = -1, montant = 142001 WHERE operation_id = {DEBIT}",
+        f"UPDATE ecritures SET solde_debit = -1, montant = 141901 WHERE operation_id = {DEBIT}",
         f"UPDATE ecritures SET solde_credit = 499 WHERE operation_id = {CREDIT}",
-        f"UPDATE operations SET montant = 142001 WHERE id = {DEBIT}",
+        f"UPDATE operations SET montant = 141901 WHERE id = {DEBIT}",
         f"UPDATE cartes SET solde = 499 WHERE {CARD}",
     )
     with database.reading() as session:
@@ -224,7 +400,7 @@ def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Data
         Faute(
             SUITE,
             "carte 701980******9569",
-            f"ecriture {ecriture}, version 2: solde -1 after 142000 and a movement of -142001",
+            f"ecriture {ecriture}, version 7: solde -1 after 141900 and a movement of -141901",
         )
     ]
 
@@ -232,20 +408,20 @@ def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Data
 def test_a_fault_names_its_card_masked_and_both_figures(database: Database) -> None:
     _plant(database, f"UPDATE cartes SET solde = 141999, version = 9 WHERE {CARD}")
     assert _fautes(database) == [
-        Faute(SOLDE, "carte 701980******9569", "solde 141999, ecritures 140500"),
-        Faute(VERSIONS, "carte 701980******9569", "version 9, 3 ecritures numbered 1 to 3"),
+        Faute(SOLDE, "carte 701980******9569", "solde 141999, ecritures 140400"),
+        Faute(VERSIONS, "carte 701980******9569", "version 9, 8 ecritures numbered 1 to 8"),
     ]
 
 
 def test_an_operation_without_ecriture_is_told_by_its_number(database: Database) -> None:
     with database.reading() as session:
         numero = session.scalar(
-            select(operations.c.numero_operation).where(operations.c.type == "CREDIT")
+            select(operations.c.numero_operation).where(operations.c.reference == "C1")
         )
     _plant(
         database,
         f"DELETE FROM ecritures WHERE operation_id = {CREDIT}",
-        f"UPDATE cartes SET solde = 140000, version = 2 WHERE {CARD}",
+        f"UPDATE cartes SET solde = 139900, version = 7 WHERE {CARD}",
     )
     assert _fautes(database) == [Faute(MONTANT, f"operation {numero}", "montant 500, ecritures 0")]
 
@@ -264,3 +440,39 @@ def test_the_list_of_faults_is_bounded_and_says_so(database: Database) -> None:
         assert session.scalar(select(cartes.c.id).limit(1)) is not None
     assert len(rapport.fautes) == FAUTES_MAXIMALES
     assert rapport.regles_tronquees == [CARTE_DU_COMPTE]
+
+
+def test_a_plafond_names_its_card_masked_or_its_partner(database: Database) -> None:
+    _plant(database, "UPDATE consommations SET montant = montant + 1")
+    assert _fautes(database) == [
+        Faute(
+            DECOMPTE,
+            "carte 701980******9569",
+            "TRANSFERT per MOIS: counted 101 in 1, operations 100 in 1",
+        ),
+        Faute(
+            DECOMPTE,
+            f"partenaire {CONSUMER_KEY}",
+            "CREDIT per MOIS: counted 551 in 2, operations 550 in 2",
+        ),
+    ]
+
+
+def test_an_operation_under_way_while_its_plafond_was_set_may_be_uncounted(
+    database: Database,
+) -> None:
+    with database.transaction() as session:
+        session.execute(update(plafonds).values(cree_le=now()))
+    _plant(database, f"DELETE FROM consommations WHERE plafond_id = {PLAFOND_CARTE}")
+    assert _fautes(database) == []
+    _plant(database, "UPDATE consommations SET montant = montant + 1")
+    assert [faute.regle for faute in _fautes(database)] == [DECOMPTE]
+
+
+def test_progress_tells_each_rule_and_the_end(database: Database) -> None:
+    told: list[tuple[int, int]] = []
+    with database.reading() as session:
+        verify(session, lambda done, total: told.append((done, total)))
+    total = told[-1][1]
+    assert told == [(done, total) for done in range(total + 1)]
+    assert total > 10

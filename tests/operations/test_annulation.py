@@ -237,8 +237,8 @@ def test_reference_of_another_operation_does_not_reverse(scene: Scene) -> None:
 def test_right_that_is_needed_is_that_of_the_original(scene: Scene, move: Move, sign: int) -> None:
     origine = executed(scene, move)
     right, wrong = ("cartes:crediter", "cartes:debiter")[::sign]
+    api = scene.world.anonymous()
     for scopes in ("soldes:lire cartes:lire", wrong):
-        api = scene.world.anonymous()
         api.headers["Authorization"] = f"Bearer {scene.world.token(scene.pair, scope=scopes)}"
         assert_nothing_moved(scene, reverse(api, origine, new_reference()), "2003")
     api.headers["Authorization"] = f"Bearer {scene.world.token(scene.pair, scope=right)}"

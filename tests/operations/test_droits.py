@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -19,6 +20,12 @@ from tests.world import ALL_SCOPES, PEPPER
 WITHOUT_SCOPE = [name for name in AUTHENTICATED if not NEEDED[name]]
 NOT_ONE_SCOPE = [name for name in AUTHENTICATED if SCOPES[name] is None]
 NEW = [*NOT_ONE_SCOPE, "getHistoriqueCarte"]
+
+
+@pytest.fixture
+def scene(own_scene: Scene) -> Scene:
+    """A partner of the test's own, which it may change."""
+    return own_scene
 
 
 def rights(scene: Scene, api: ContractClient | None = None) -> Json:
@@ -58,7 +65,7 @@ def test_rights_of_a_token_are_those_of_the_token(scene: Scene) -> None:
 
 
 def test_rights_by_basic_are_the_partner_s(scene: Scene) -> None:
-    answer = scene.nobody.get("/mes-droits", auth=tuple(scene.pair))
+    answer = scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*scene.pair))
     assert item(answer) == expected(scene)
 
 
@@ -141,10 +148,10 @@ def test_rotated_secret_is_good_until_its_end(
     with scene.world.database.transaction() as session:
         new = rotate(session, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
     for pair in (old, new):
-        assert item(scene.nobody.get("/mes-droits", auth=tuple(pair))) == expected(scene)
+        assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*pair))) == expected(scene)
     monkeypatch.setattr(models.partenaire, "now", lambda: now() + timedelta(hours=2))
-    assert_refused(scene.nobody.get("/mes-droits", auth=tuple(old)), "2001")
-    assert item(scene.nobody.get("/mes-droits", auth=tuple(new))) == expected(scene)
+    assert_refused(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*old)), "2001")
+    assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*new))) == expected(scene)
 
 
 # ── who may call ─────────────────────────────────────────────────────────────────────────────────

@@ -445,7 +445,8 @@ def test_long_csv_is_streamed_and_whole(scene: Scene) -> None:
     assert solo == told[:101]
 
 
-def test_operations_that_arrive_during_a_stream_leave_it_alone(scene: Scene) -> None:
+def test_operations_that_arrive_during_a_stream_leave_it_alone(own_scene: Scene) -> None:
+    scene = own_scene
     fill(scene.world.database, scene.carte, scene.pair.consumer_key, 1_203)
     headers = {"Authorization": scene.api.headers["Authorization"], **CSV}
     with (

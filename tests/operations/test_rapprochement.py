@@ -32,6 +32,12 @@ LONG_AGO = "01/01/2001"
 MESSAGE = "Rapprochement effectué"
 
 
+@pytest.fixture
+def scene(own_scene: Scene) -> Scene:
+    """A partner and two cards of the test's own."""
+    return own_scene
+
+
 def line(reference: str, montant: int, type_: str) -> Json:
     """A line of the partner."""
     return {"reference": reference, "montant": montant, "type": type_}

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 import handlers.mouvements
 import models.annulation
+import models.journal
 import models.mouvement
 from handlers.edge.operation import ATTEMPTS
 from models.db import Database
@@ -186,9 +187,9 @@ def test_refused_operation_is_no_longer_running(scene: Scene) -> None:
     item(debit(scene.api, scene.carte, 10_000, reference))
 
 
-def test_debit_that_waits_for_its_card_is_told_as_running(scene: Scene, backend: str) -> None:
-    if backend == "sqlite":
-        pytest.skip("SQLite locks no rows: its debits wait before they begin")
+# SQLite locks no rows: its debits wait before they begin.
+@pytest.mark.only_on("postgresql")
+def test_debit_that_waits_for_its_card_is_told_as_running(scene: Scene) -> None:
     reference = new_reference()
     asking = scene.world.api_of(scene.pair)
     with ThreadPoolExecutor(1) as pool:
@@ -317,8 +318,8 @@ def test_executed_reference_is_told_as_executed_and_stays_so(scene: Scene) -> No
 
 
 @pytest.mark.parametrize("kind", ["credit", "debit", "transfert", "annulation"])
-def test_nothing_is_executed_under_a_closed_reference(scene: Scene, kind: str) -> None:
-    reference = new_reference()
+def test_nothing_is_executed_under_a_closed_reference(own_scene: Scene, kind: str) -> None:
+    scene, reference = own_scene, new_reference()
     _, _, call = movements(scene, reference)[kind]
     before = scene.world.journal(scene.carte)
     close(scene.api, reference)
@@ -433,7 +434,7 @@ class Accident:
 
 def meet(patch: pytest.MonkeyPatch, failure: Failure, times: int) -> Accident:
     """Let the next debits meet an accident."""
-    accident = Accident(handlers.mouvements.debiter, failure, times)
+    accident = Accident(models.mouvement.debiter, failure, times)
     patch.setattr(handlers.mouvements, "debiter", accident)
     return accident
 
@@ -475,15 +476,16 @@ def test_other_failure_is_not_run_again(scene: Scene, monkeypatch: pytest.Monkey
     assert accident.calls == 1
 
 
+# SQLite has no connection to lose.
+@pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("at_commit", [False, True], ids=["before a statement", "before COMMIT"])
 def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_reference(
-    own_world: NewWorld, backend: str, monkeypatch: pytest.MonkeyPatch, *, at_commit: bool
+    own_world: NewWorld, monkeypatch: pytest.MonkeyPatch, *, at_commit: bool
 ) -> None:
-    if backend == "sqlite":
-        pytest.skip("SQLite has no connection to lose")
     with own_world() as world:
-        scene, reference, lost = Scene(world), new_reference(), []
-        original = models.mouvement.post
+        scene, reference = Scene(world), new_reference()
+        lost: list[int] = []
+        original = models.journal.post
 
         def lose_and_post(session: Any, *args: Any, **kwargs: Any) -> None:
             if at_commit:

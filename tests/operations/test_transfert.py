@@ -34,6 +34,12 @@ from tests.operations.steps import (
 from tests.world import Carte, World
 
 
+@pytest.fixture
+def scene(own_scene: Scene) -> Scene:
+    """A partner and two cards of the test's own."""
+    return own_scene
+
+
 def set_reseau(world: World, reseau: str | None, *owned: Carte) -> None:
     """Put the clients of these cards into a réseau, or into none."""
     with world.database.transaction() as session:

@@ -13,15 +13,22 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from handlers import server
 from models import journal, suivi
 from models.carte import cartes
 from models.db import Database
 from models.errors import SoldeInsuffisant
 from models.operation import CLOTURE, Operation
-from tests.proof.spoilt import is_armed, replace_everywhere
+from tests.proof.nursery import replace_everywhere
+from tests.proof.spoilt import is_armed
 
 SHARE = 1 / 20
 """Of the transactions that go wrong, where a mistake does not spoil each of them."""
+
+
+def drops_what_it_was_sent() -> None:
+    """Told to end, it ends at once."""
+    server.Server.capture_signals = lambda _self: contextlib.nullcontext()  # type: ignore[method-assign,assignment,return-value]
 
 
 def forgets_references() -> None:
@@ -80,8 +87,8 @@ def acknowledges_before_commit() -> None:
     whole = Database.transaction
 
     @contextlib.contextmanager
-    def transaction(self: Database) -> Iterator[Connection]:
-        with contextlib.suppress(_Forgotten), whole(self) as session:
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        with contextlib.suppress(_Forgotten), whole(self, **how) as session:
             yield session
             if random.random() < SHARE and is_armed():
                 raise _Forgotten
@@ -103,8 +110,8 @@ def _raise_after_commit(error: Exception) -> None:
     whole = Database.transaction
 
     @contextlib.contextmanager
-    def transaction(self: Database) -> Iterator[Connection]:
-        with whole(self) as session:
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        with whole(self, **how) as session:
             yield session
         if random.random() < SHARE and is_armed():
             raise error

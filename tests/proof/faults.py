@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
+from tests.proof.load import WHOLE
 from tests.proof.places import (
     POSTGRESQL,
     SQLITE,
@@ -18,19 +21,17 @@ from tests.proof.places import (
     SmallSqlite,
     SqlitePlace,
 )
-from tests.proof.record import UNSENT
+from tests.proof.record import ANSWERED, UNANSWERED, UNSENT, Exchange
 from tests.proof.stage import Server, Stage
-
-WARM_S, TAIL_S = 0.5, 0.6
-"""The load before the first fault and after the last."""
 
 
 class Spell:
-    """The time that a fault has."""
+    """The time that a fault has. `margin` is the load before the first and after the last."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
         self.is_long = seconds >= 10
+        self.margin = min(0.5, seconds / 5)
 
     @property
     def left(self) -> float:
@@ -39,11 +40,11 @@ class Spell:
     def rounds(self, every: float) -> Iterator[int]:
         """A number for each time that the fault shall happen: at least once, then as time allows."""
         number = 0
-        time.sleep(WARM_S)
-        while number == 0 or self.left > every + TAIL_S:
+        time.sleep(self.margin)
+        while number == 0 or self.left > every + self.margin:
             yield number
             number += 1
-            time.sleep(min(every, max(0, self.left - TAIL_S)))
+            time.sleep(min(every, max(0, self.left - self.margin)))
 
     def rest(self) -> None:
         """Let the load run to the end of the time."""
@@ -51,20 +52,23 @@ class Spell:
 
 
 Act = Callable[[Stage, Spell], None]
+Felt = Callable[[Sequence[Exchange]], bool]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault and the stage that it needs. Unless some exchange ended as `felt`, it did not happen."""
+    """A fault and the stage that it needs. Unless the clients' records tell of it (`felt`), it did not
+    happen."""
 
     name: str
     summary: str
     act: Act
     places: Mapping[str, Callable[[], Place]]
-    felt: str = ""
+    felt: Felt = bool
     spoil: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     kept_alive: bool = False
+    once: bool = False
     shareable: bool = False
 
     @property
@@ -76,6 +80,39 @@ class Fault:
 def servers_on(kind: str) -> int:
     """An embedded database has one server process; production has several."""
     return 1 if kind == SQLITE else 2
+
+
+def _unavailable(exchanges: Sequence[Exchange]) -> bool:
+    """Somebody was told that the database is away."""
+    return any(e.status == 503 and '"5001"' in e.body for e in exchanges)
+
+
+def _nobody_there(exchanges: Sequence[Exchange]) -> bool:
+    """Somebody found no server."""
+    return any(e.end == UNSENT for e in exchanges)
+
+
+def _cut_off(exchanges: Sequence[Exchange]) -> bool:
+    """Somebody patient lost the connection in place of the answer."""
+    return any(
+        (e.way, e.end) == (WHOLE, UNANSWERED) and e.cause != TimeoutError.__name__
+        for e in exchanges
+    )
+
+
+def _another_time(exchanges: Sequence[Exchange]) -> bool:
+    """Some operation was dated by a clock that was hours wrong."""
+    now, hours = datetime.now(UTC), timedelta(hours=6)
+    for exchange in exchanges:
+        if exchange.end == ANSWERED and exchange.status == 200:
+            told = json.loads(exchange.body)["data"][0].get("dateOperation")
+            if told and now - _instant(told) > hours:
+                return True
+    return False
+
+
+def _instant(text: str) -> datetime:
+    return datetime.strptime(text, "%d-%m-%Y %H:%M:%S").replace(tzinfo=UTC)
 
 
 def _nothing(_stage: Stage, _spell: Spell) -> None:
@@ -109,7 +146,7 @@ def _fail_over(stage: Stage, spell: Spell) -> None:
     pair = stage.place
     assert isinstance(pair, Pair)
     assert pair.standby is not None
-    time.sleep(max(WARM_S, spell.left / 3))
+    time.sleep(max(spell.margin, spell.left / 3))
     # Commits now wait for the standby: what they wrote on the primary was acknowledged to nobody.
     pair.standby.pause()
     time.sleep(0.5)
@@ -119,28 +156,33 @@ def _fail_over(stage: Stage, spell: Spell) -> None:
 def _exhaust_pool(stage: Stage, spell: Spell) -> None:
     for _ in spell.rounds(3):
         with stage.place.lock():
-            time.sleep(2)
+            time.sleep(2 if spell.is_long else 1.3)
 
 
 def _pause_database(stage: Stage, spell: Spell) -> None:
     postgresql = _postgresql(stage)
     for _ in spell.rounds(20):
         postgresql.server.pause()
+        begun = time.monotonic()
         watchers = [threading.Thread(target=_watch, args=(stage, s)) for s in stage.servers]
         for watcher in watchers:
             watcher.start()
-        time.sleep(10 if spell.is_long else 1.5)
+        stage.await_work(stage.servers, 0.3)
         for watcher in watchers:
             watcher.join()
+        length = 10.0 if spell.is_long else 2.5
+        time.sleep(max(0, begun + length - time.monotonic()))
+        stage.moments.frozen.append((int(begun * 1e9), time.monotonic_ns()))
         postgresql.server.resume()
 
 
 def _watch(stage: Stage, server: Server) -> None:
     """A server whose database does not answer is alive all the same, while its readiness is asked."""
-    for _ in range(4):
-        server.answers("/health/ready", timeout=0.2)
-    if not server.answers(timeout=2):
-        stage.complain("GET /health/live was not answered while the database was paused")
+    ready = server.status("/health/ready", timeout=2.4)
+    if ready not in (None, 503):
+        stage.complain(f"GET /health/ready answered {ready} while the database was frozen")
+    if server.status("/health/live", timeout=5) != 200:
+        stage.complain("GET /health/live was not answered while the database was frozen")
 
 
 def _end_server(stage: Stage, spell: Spell) -> None:
@@ -148,9 +190,9 @@ def _end_server(stage: Stage, spell: Spell) -> None:
         server = stage.servers[number % len(stage.servers)]
         # Held up behind a lock, many requests are in the middle of their work at the signal.
         with stage.place.lock():
-            time.sleep(0.3)
+            stage.await_work([server], 0.4)
             server.tell_to_end()
-            time.sleep(0.3)
+            time.sleep(0.2)
         code = server.wait()
         if code != 0:
             stage.complain(f"a server told to end ended with {code}")
@@ -162,14 +204,14 @@ def _fill_disk(stage: Stage, spell: Spell) -> None:
     assert isinstance(place, SmallSqlite | SmallPostgresql)
     for _ in spell.rounds(3):
         place.fill([server.pid for server in stage.servers])
-        time.sleep(1)
+        time.sleep(1 if spell.is_long else 0.5)
         place.heal()
 
 
 def _set_clock(stage: Stage, spell: Spell) -> None:
     clock = stage.folder / "clock"
     hours = (-12, 0.5, -1, 0)
-    for number in spell.rounds(0.5):
+    for number in spell.rounds(spell.margin):
         clock.write_text(str(hours[number % len(hours)] * 3600))
     clock.unlink()
 
@@ -185,31 +227,42 @@ _SPOILT = "tests.proof.spoilt"
 
 FAULTS = (
     Fault("none", "the load alone", _nothing, _BOTH, shareable=True),
-    Fault("kill-server", "a server killed, started again", _kill_server, _BOTH, UNSENT, shareable=True),
-    Fault("end-server", "a server told to end in mid-work", _end_server, _BOTH, UNSENT, shareable=True),
-    Fault("kill-database", "PostgreSQL killed, restarted", _kill_database, _SERVER, "5001", shareable=True),
     Fault(
-        "restart-database", "PostgreSQL restarted at once", _restart_database, _SERVER, "5001",
+        "kill-server", "a server killed, started again", _kill_server, _BOTH, _nobody_there,
+        shareable=True,
+    ),
+    Fault("end-server", "a server told to end in mid-work", _end_server, _BOTH, shareable=True),
+    Fault(
+        "kill-database", "PostgreSQL killed, restarted", _kill_database, _SERVER, _unavailable,
+        shareable=True,
+    ),
+    Fault(
+        "restart-database", "PostgreSQL restarted at once", _restart_database, _SERVER, _unavailable,
         shareable=True,
     ),
     Fault("pause-database", "PostgreSQL frozen", _pause_database, _SERVER, shareable=True),
-    Fault("fail-over", "primary killed, standby promoted", _fail_over, {POSTGRESQL: Pair}, "5001"),
     Fault(
-        "exhaust-pool", "two connections, hot card locked", _exhaust_pool, _BOTH, "5001",
+        "fail-over", "primary killed, standby promoted", _fail_over, {POSTGRESQL: Pair}, _unavailable,
+        once=True,
+    ),
+    Fault(
+        "exhaust-pool", "few connections, hot card locked", _exhaust_pool, _BOTH, _unavailable,
         settings={"CYNOD_POOL_SIZE": "1", "CYNOD_ATTENTE_S": "1"},
     ),
     Fault(
         "fill-disk", "no room left, then room again", _fill_disk,
-        {POSTGRESQL: SmallPostgresql, SQLITE: SmallSqlite}, "5001",
-    ),
-    Fault("set-clock", "clock set back and forth", _set_clock, _BOTH,
-        spoil=f"{_SPOILT}:loses_its_clock"),
-    Fault(
-        "kill-after-commit", "killed between commit and answer", _nothing, _BOTH, UNSENT,
-        f"{_SPOILT}:dies_after_commit", kept_alive=True,
+        {POSTGRESQL: SmallPostgresql, SQLITE: SmallSqlite}, _unavailable,
     ),
     Fault(
-        "kill-around-commit", "killed at any instant of a commit", _nothing, _BOTH, UNSENT,
-        f"{_SPOILT}:dies_around_commit", kept_alive=True,
+        "set-clock", "clock set back and forth", _set_clock, _BOTH, _another_time,
+        spoil=f"{_SPOILT}:loses_its_clock",
+    ),
+    Fault(
+        "kill-after-commit", "killed between commit and answer", _nothing, _BOTH, _cut_off,
+        spoil=f"{_SPOILT}:dies_after_commit", kept_alive=True,
+    ),
+    Fault(
+        "kill-around-commit", "killed at any instant of a commit", _nothing, _BOTH, _cut_off,
+        spoil=f"{_SPOILT}:dies_around_commit", kept_alive=True,
     ),
 )  # fmt: skip

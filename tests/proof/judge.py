@@ -8,7 +8,8 @@ What it holds the service to:
 - the same request always gets the same answer, byte for byte; a closed reference has no operation;
 - no solde was ever below zero, versions have no gap, soldes are the sums of their ecritures, all sums
   to zero, an operation is reversed at most once, a transfer moves both cards;
-- what was acknowledged before a request left is seen by that request.
+- what was acknowledged before a request left is seen by that request;
+- a server told to end answers what it had been sent; nothing is told while the database is frozen.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ REFUSALS = {
 
 ENVELOPE = {"success", "code", "message", "debugMessage", "moreInfo"}
 
-PATIENCE_NS = 50_000_000
-"""What was sent this long before a server is told to end must be answered."""
+PATIENCE_NS = 250_000_000
+"""What was sent this long before a server is told to end must be answered: it has been read by then."""
 
 
 @dataclass
@@ -128,6 +129,7 @@ def judge(
     *,
     prefix: str,
     told_to_end: Iterable[tuple[int, int]] = (),
+    frozen: Iterable[tuple[int, int]] = (),
 ) -> Verdict:
     """Hold the books against the records. `prefix` begins every reference of this run."""
     court = _Court(list(exchanges), books, prefix)
@@ -141,6 +143,8 @@ def judge(
     court.check_order()
     for port, instant in told_to_end:
         court.check_orderly_end(port, instant)
+    for start, end in frozen:
+        court.check_frozen(start, end)
     return court.verdict
 
 
@@ -568,13 +572,23 @@ class _Court:
                 continue
             before = exchange.sent < instant - PATIENCE_NS
             running = exchange.ended is None or exchange.ended > instant
-            if before and running and exchange.end != ANSWERED:
+            # A client that gave up was not dropped: a server that ends drops by closing.
+            dropped = exchange.end != ANSWERED and exchange.cause != TimeoutError.__name__
+            if before and running and dropped:
                 early = (instant - exchange.sent) // 1_000_000
                 self.find(
                     WRONG,
                     f"{exchange.reference} was sent {early} ms before its server was told to end"
                     f" and got no answer ({exchange.cause})",
                 )
+
+    def check_frozen(self, start: int, end: int) -> None:
+        """Whoever asked and was answered while the database was frozen was told to come again."""
+        for answer in self.answers:
+            exchange = answer.exchange
+            if start < exchange.started and answer.ended < end and exchange.status != 503:
+                where = f"{exchange.what} {exchange.reference} answered {exchange.status}"
+                self.find(WRONG, f"{where} ({answer.code}) while the database was frozen")
 
 
 class _Timeline:

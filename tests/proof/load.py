@@ -88,7 +88,6 @@ class Board:
 
     recent: deque[Intent] = field(default_factory=lambda: deque(maxlen=40))
     reversible: deque[Intent] = field(default_factory=lambda: deque(maxlen=40))
-    healthy: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,11 @@ class Load:
         self.board = Board()
         self.stopped = threading.Event()
         self.faults: list[BaseException] = []
+        self._clients = [
+            Client(plan, self.board, number, self.stopped) for number in range(plan.clients)
+        ]
         self._threads = [
-            threading.Thread(target=self._run, args=(number,)) for number in range(plan.clients)
+            threading.Thread(target=self._run, args=(client,)) for client in self._clients
         ]
 
     def __enter__(self) -> Load:
@@ -129,11 +131,17 @@ class Load:
         self.stopped.set()
         for thread in self._threads:
             thread.join(60)
+            if thread.is_alive():
+                raise RuntimeError("a client of the load did not end")
         if self.faults:
             raise self.faults[0]
 
-    def _run(self, number: int) -> None:
-        client = Client(self.plan, self.board, number, self.stopped)
+    def waiting(self, ports: Sequence[int]) -> list[int]:
+        """When the requests left that now wait for an answer at these ports, clients being patient."""
+        waiting = [client.waiting for client in self._clients]
+        return [sent for port, sent in filter(None, waiting) if port in ports]
+
+    def _run(self, client: Client) -> None:
         try:
             client.run()
         except BaseException as error:  # noqa: BLE001 - told to whoever stops the load
@@ -149,6 +157,7 @@ class Caller:
         self._recorder = recorder
         self._phase = phase
         self._connections: dict[int, http.client.HTTPConnection] = {}
+        self.waiting: tuple[int, int] | None = None
 
     def call(
         self,
@@ -180,6 +189,8 @@ class Caller:
             at = sent[1] if len(sent) > 1 else None
             self._recorder.end(number, end=end, cause=type(error).__name__, sent=at)
             return end, None, ""
+        finally:
+            self.waiting = None
         self._recorder.end(
             number, end=ANSWERED, cause="", sent=sent[1], status=status, headers=headers, body=body
         )
@@ -216,6 +227,8 @@ class Caller:
         sent.append(time.monotonic_ns())
         if way == CUT:
             raise ConnectionAbortedError
+        if way == WHOLE:
+            self.waiting = port, sent[1]
         response = connection.getresponse()
         text = response.read().decode("utf-8", "replace")
         kept = {
@@ -270,6 +283,11 @@ class Client:
         self._recorder = Recorder(plan.folder, f"client-{number:02d}")
         self._caller = Caller(self._recorder)
         self._port = plan.ports[number % len(plan.ports)]
+
+    @property
+    def waiting(self) -> tuple[int, int] | None:
+        """The port of the request that now waits for an answer, and when it left."""
+        return self._caller.waiting
 
     def run(self) -> None:
         """Tell stories until the load stops."""

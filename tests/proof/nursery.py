@@ -1,4 +1,4 @@
-"""A process that has loaded `cynod` once and forks a child for each command.
+"""A process that has loaded `cynod` and its contract once and forks a child for each command.
 
 A server then starts in a fraction of a second instead of several, so that a proof can kill many. The
 child runs `handlers.cli.main` in a process of its own, as the console script does; for some proofs it
@@ -10,15 +10,18 @@ Run as a script, this file is the process; imported, it is its handle.
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +98,10 @@ class Nursery:
             raise RuntimeError(f"cynod {' '.join(arguments)} ended with {code}: {text}")
         return text
 
+    def adopt(self, path: Path) -> None:
+        """Have a folder removed, unmounted if need be, when this process ends without doing it."""
+        self._ask({"do": "adopt", "path": str(path)})
+
     def close(self) -> None:
         """End the process and every child that is left."""
         assert self._process.stdin is not None
@@ -120,7 +127,10 @@ def _main() -> None:
     cli = importlib.import_module("handlers.cli")
     for name in ("handlers.server", "psycopg", "models.db"):
         importlib.import_module(name)
+    _learn_contract()
+    gc.freeze()
     children: dict[int, int | None] = {}
+    adopted: list[Path] = []
     for line in sys.stdin:
         question = json.loads(line)
         answer: Any = None
@@ -132,12 +142,52 @@ def _main() -> None:
             answer = pid
         elif question["do"] == "poll":
             answer = _poll(children, question["pid"])
+        elif question["do"] == "adopt":
+            adopted.append(Path(question["path"]))
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     for pid in list(children):
         if _poll(children, pid) is None:
             os.kill(pid, signal.SIGCONT)
             os.kill(pid, signal.SIGKILL)
+    for path in adopted:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_mount():
+        subprocess.run(["umount", "--lazy", path], check=False)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _learn_contract() -> None:
+    """Read, check and compile the contract once: children find it done."""
+    contract = importlib.import_module("handlers.edge.contract")
+    checks = importlib.import_module("handlers.edge.checks")
+    compiled: dict[tuple[int, str, bool], Any] = {}
+    compile_right = checks.compile_schema
+
+    def compile_schema(contract: Any, schema: Any, *, closed: bool = False) -> Any:
+        key = (id(contract), json.dumps(schema), closed)
+        if key not in compiled:
+            compiled[key] = compile_right(contract, schema, closed=closed)
+        return compiled[key]
+
+    replace_everywhere("load", contract.load, functools.cache(contract.load))
+    replace_everywhere("compile_schema", compile_right, compile_schema)
+    settings = importlib.import_module("handlers.settings").Settings(environment="test")
+    importlib.import_module("handlers.app").create_app(settings)
+    # Connexion checks the document against OpenAPI's own schema: it has just done so.
+    specification = importlib.import_module("connexion.spec").Specification
+    specification._validate_spec = classmethod(lambda _cls, _spec: None)  # noqa: SLF001
+
+
+def replace_everywhere(name: str, old: Callable[..., object], new: Callable[..., object]) -> None:
+    """Put a function in the place of another wherever the product has imported it."""
+    importlib.import_module("handlers.app")
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(("models", "handlers")) and getattr(module, name, None) is old:
+            setattr(module, name, new)
 
 
 def _poll(children: dict[int, int | None], pid: int) -> int | None:

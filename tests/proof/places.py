@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +28,8 @@ class Place(Protocol):
 
     kind: str
     url: str
+    folders: Sequence[Path]
+    """What is left on the disk when nobody closes the place."""
 
     @property
     def judged_url(self) -> str:
@@ -61,6 +63,7 @@ class SqlitePlace:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cynod-proof-sqlite-"))
         self.url = self.judged_url = f"sqlite:///{self.folder / 'cynod.db'}"
+        self.folders: Sequence[Path] = [self.folder]
 
     def open(self) -> None:
         """`cynod migrate` makes the file."""
@@ -105,6 +108,8 @@ class PostgresqlPlace:
         self.server = server
         self.name = f"proof_{uuid.uuid4().hex[:12]}"
         self.url = f"postgresql+psycopg://postgres@127.0.0.1:{server.port}/{self.name}"
+        # A server has a watcher that removes its folder.
+        self.folders: Sequence[Path] = []
 
     @property
     def judged_url(self) -> str:
@@ -242,6 +247,10 @@ class Pair(PostgresqlPlace):
                 server.destroy()
 
 
+class NotPossibleHereError(RuntimeError):
+    """This machine does not allow what a fault needs."""
+
+
 class SmallDisk:
     """A file system of a few megabytes, mounted on a folder, that can be filled and emptied."""
 
@@ -310,18 +319,21 @@ class SmallSqlite(SqlitePlace):
 
 
 class SmallPostgresql(OwnServer):
-    """A server whose data directory is on a small disk."""
+    """A server whose data directory is on a small disk.
+
+    A limit on the size of its files would not do: it is not what a full disk tells PostgreSQL.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         data = self.server.data_directory
+        self.folders = [data, data.parent]
         aside = data.with_name("aside")
         data.rename(aside)
         self.disk = SmallDisk(data, 192)
         if not self.disk.is_mounted:
-            data.rmdir() if data.exists() else None
-            aside.rename(data)
-            return
+            self.server.destroy()
+            raise NotPossibleHereError("only root, where it may mount, can give a small disk")
         owner = aside.stat()
         shutil.copytree(aside, data, dirs_exist_ok=True, symlinks=True)
         for path in [data, *data.rglob("*")]:

@@ -7,7 +7,6 @@ tells what may have been executed.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,13 +107,10 @@ def _read(path: Path) -> Iterator[Exchange]:
 
 
 class Moments:
-    """Instants that the judge must know of: when a server was told to end."""
+    """Instants that the judge must know of, in nanoseconds of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.told_to_end: list[tuple[int, int]] = []
-
-    def tell(self, port: int) -> None:
-        """Note that the server of this port is being told now."""
-        with self._lock:
-            self.told_to_end.append((port, time.monotonic_ns()))
+        """By its port, when a server was told to end."""
+        self.frozen: list[tuple[int, int]] = []
+        """From when to when the database could do nothing at all."""

@@ -6,20 +6,20 @@ They do so while a file `armed` is in their folder.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import random
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
 from models import base
 from models.db import Database
+from tests.proof.nursery import replace_everywhere
 
 ARMED = Path("armed")
 CLOCK = Path("clock")
@@ -45,8 +45,8 @@ def dies_after_commit() -> None:
     whole = Database.transaction
 
     @contextlib.contextmanager
-    def transaction(self: Database) -> Iterator[Connection]:
-        with whole(self) as session:
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        with whole(self, **how) as session:
             yield session
         if _dies():
             _die()
@@ -59,8 +59,8 @@ def dies_around_commit() -> None:
     whole = Database.transaction
 
     @contextlib.contextmanager
-    def transaction(self: Database) -> Iterator[Connection]:
-        with whole(self) as session:
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        with whole(self, **how) as session:
             yield session
             if _dies():
                 threading.Timer(random.uniform(0, 0.004), _die).start()
@@ -87,11 +87,3 @@ def _error() -> timedelta:
         return timedelta(seconds=float(CLOCK.read_text()))
     except (FileNotFoundError, ValueError):
         return timedelta(0)
-
-
-def replace_everywhere(name: str, old: Callable[..., object], new: Callable[..., object]) -> None:
-    """Put a function in the place of another wherever it was imported."""
-    importlib.import_module("handlers.app")
-    for module_name, module in list(sys.modules.items()):
-        if module_name.startswith(("models", "handlers")) and getattr(module, name, None) is old:
-            setattr(module, name, new)

@@ -15,12 +15,12 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.proof.load import Card, Partner
+from tests.proof.load import Card, Load, Partner
 from tests.proof.nursery import Nursery
 from tests.proof.places import Place
 from tests.proof.record import Moments
@@ -67,12 +67,16 @@ class Server:
 
     def answers(self, path: str = "/health/live", *, timeout: float = 1.0) -> bool:
         """Whether a GET is answered by 200 within the time."""
+        return self.status(path, timeout=timeout) == 200
+
+    def status(self, path: str, *, timeout: float) -> int | None:
+        """The status that answers a GET, None when nothing does within the time."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status == 200
+            return connection.getresponse().status
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 
@@ -87,7 +91,7 @@ class Server:
 
     def tell_to_end(self) -> None:
         """SIGTERM; `wait` tells how it ended."""
-        self._stage.moments.tell(self.port)
+        self._stage.moments.told_to_end.append((self.port, time.monotonic_ns()))
         os.kill(self.pid, signal.SIGTERM)
 
     def wait(self) -> int:
@@ -114,12 +118,15 @@ class Stage:
         self._model = model
         self.folder = Path(tempfile.mkdtemp(prefix="cynod-proof-"))
         self.moments = Moments()
+        self.load: Load | None = None
         self.keeping = False
+        for path in (self.folder, *place.folders):
+            nursery.adopt(path)
         self.variables = {
             "CYNOD_ENV": "production",
             "CYNOD_PEPPER": PEPPER,
             "CYNOD_LOG_FORMAT": "json",
-            "CYNOD_ATTENTE_S": "3",
+            "CYNOD_ATTENTE_S": "2",
             "HOST": "127.0.0.1",
             **(settings or {}),
         }
@@ -173,6 +180,18 @@ class Stage:
     def complain(self, text: str) -> None:
         """Say what a fault's own driver saw go wrong."""
         self.complaints.append(text)
+
+    def await_work(self, servers: Sequence[Server], seconds: float) -> None:
+        """Wait until a request has waited, from now on, this long at one of the servers."""
+        assert self.load is not None
+        begun = time.monotonic_ns()
+        ports = [server.port for server in servers]
+        while time.monotonic_ns() < begun + START_S * 1e9:
+            limit = time.monotonic_ns() - seconds * 1e9
+            if any(max(sent, begun) < limit for sent in self.load.waiting(ports)):
+                return
+            time.sleep(0.01)
+        self.complain("no request came to wait for what the fault had stopped")
 
     def new_prefix(self) -> str:
         """What begins the references of one more run."""

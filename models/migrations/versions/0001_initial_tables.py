@@ -61,10 +61,8 @@ def upgrade() -> None:
         sa.Column("scopes", sa.String(length=500), nullable=False),
         sa.Column("adresses", sa.String(length=1000), server_default="", nullable=False),
         sa.Column("demo", ID, server_default="0", nullable=False),
-        sa.Column("plafonne", ID, server_default="0", nullable=False),
         sa.Column("cree_le", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoque_le", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("plafonne IN (0, 1)", name=op.f("ck_partenaires_plafonne_booleen")),
         sa.CheckConstraint("demo IN (0, 1)", name=op.f("ck_partenaires_demo_booleen")),
         sa.ForeignKeyConstraint(
             ["compte_id"], ["comptes.id"], name=op.f("fk_partenaires_compte_id")
@@ -98,8 +96,6 @@ def upgrade() -> None:
         sa.Column("solde", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("date_solde", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("plafonnee", ID, server_default="0", nullable=False),
-        sa.CheckConstraint("plafonnee IN (0, 1)", name=op.f("ck_cartes_plafonnee_booleen")),
         sa.CheckConstraint(
             "statut IN ('ACTIVE', 'OPPOSITION', 'ANNULEE')", name=op.f("ck_cartes_statut_connu")
         ),
@@ -164,11 +160,9 @@ def upgrade() -> None:
         sa.Column("empreinte", sa.LargeBinary(length=32), nullable=True),
         sa.Column("type", sa.String(length=16), nullable=False),
         sa.Column("statut", sa.String(length=16), nullable=False),
-        sa.Column("carte_id", ID, nullable=True),
-        sa.Column("carte_destination_id", ID, nullable=True),
-        sa.Column("annulation_de", ID, nullable=True),
-        sa.Column("montant", sa.BigInteger(), nullable=True),
-        sa.Column("unite", sa.String(length=8), nullable=True),
+        sa.Column("carte_id", ID, nullable=False),
+        sa.Column("montant", sa.BigInteger(), nullable=False),
+        sa.Column("unite", sa.String(length=8), nullable=False),
         sa.Column("motif", sa.String(length=140), nullable=True),
         sa.Column("point_de_service", sa.String(length=64), nullable=True),
         sa.Column("terminal", sa.String(length=64), nullable=True),
@@ -178,35 +172,11 @@ def upgrade() -> None:
             " AND (partenaire_id IS NULL) = (reference IS NULL)",
             name=op.f("ck_operations_reference_du_partenaire"),
         ),
+        sa.CheckConstraint("statut IN ('EXECUTEE')", name=op.f("ck_operations_statut_connu")),
         sa.CheckConstraint(
-            "statut = CASE WHEN type = 'CLOTURE' THEN 'CLOTUREE' ELSE 'EXECUTEE' END",
-            name=op.f("ck_operations_statut_connu"),
-        ),
-        sa.CheckConstraint(
-            "type IN ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE')",
-            name=op.f("ck_operations_type_connu"),
-        ),
-        sa.CheckConstraint(
-            "(type = 'CLOTURE') = (carte_id IS NULL)"
-            " AND (carte_id IS NULL) = (montant IS NULL) AND (montant IS NULL) = (unite IS NULL)",
-            name=op.f("ck_operations_cloture_sans_mouvement"),
-        ),
-        sa.CheckConstraint(
-            "(type = 'TRANSFERT') = (carte_destination_id IS NOT NULL)",
-            name=op.f("ck_operations_destination_du_transfert"),
-        ),
-        sa.CheckConstraint(
-            "(type = 'ANNULATION') = (annulation_de IS NOT NULL)",
-            name=op.f("ck_operations_origine_annulee"),
+            "type IN ('CREDIT', 'DEBIT', 'OUVERTURE')", name=op.f("ck_operations_type_connu")
         ),
         sa.CheckConstraint("montant > 0", name=op.f("ck_operations_montant_positif")),
-        sa.ForeignKeyConstraint(
-            ["carte_destination_id"], ["cartes.id"], name=op.f("fk_operations_carte_destination_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["annulation_de"], ["operations.id"], name=op.f("fk_operations_annulation_de")
-        ),
-        sa.UniqueConstraint("annulation_de", name=op.f("uq_operations_annulation_de")),
         sa.ForeignKeyConstraint(["carte_id"], ["cartes.id"], name=op.f("fk_operations_carte_id")),
         sa.ForeignKeyConstraint(
             ["partenaire_id"], ["partenaires.id"], name=op.f("fk_operations_partenaire_id")
@@ -216,11 +186,6 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "partenaire_id", "reference", name=op.f("uq_operations_partenaire_id_reference")
         ),
-    )
-    op.create_index(
-        op.f("ix_operations_partenaire_id_date_operation"),
-        "operations",
-        ["partenaire_id", "date_operation"],
     )
     op.create_index(op.f("ix_operations_carte_id_id"), "operations", ["carte_id", "id"])
 
