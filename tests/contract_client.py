@@ -96,7 +96,7 @@ def check_exchange(
     media_type = headers.get("content-type", "").split(";")[0]
     if media_type not in declared["content"]:
         raise ContractViolation(f"{name} {status} is {media_type}, not {list(declared['content'])}")
-    value = body.decode() if media_type == "text/csv" else json.loads(body)
+    value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
     _check_body(name, status, declared["content"][media_type]["schema"], value)
     if status != 200:
         _check_code(name, status, codes, value)
