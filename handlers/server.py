@@ -24,7 +24,7 @@ from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.logs import configure_logs
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
-from models.db import DatabaseUrlError, describe_error
+from models.db import DatabaseUrlError, describe_error, find_durability_gap
 from models.demo import seed_demo
 from models.partenaire import database_holds_anything
 
@@ -136,6 +136,11 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
             if not migrate.is_current(session):
                 raise StartupError(
                     "the database is not at the migration this version expects; run `cynod migrate`."
+                )
+            gap = find_durability_gap(session) if settings.is_production else None
+            if gap is not None:
+                raise StartupError(
+                    f"the database can lose acknowledged operations ({gap}); see docs/deploiement.md."
                 )
         if not demo or settings.is_production:
             return False

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -138,6 +138,28 @@ def _foreign_keys_later(connection: Connection) -> Iterator[None]:
         driver.execute("PRAGMA foreign_keys = ON")
 
 
+_DURABLE_SETTINGS = text(
+    "SELECT name, setting FROM pg_settings"
+    " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names')"
+)
+
+
+def find_durability_gap(session: Connection) -> str | None:
+    """What in the server's settings lets an acknowledged operation be lost, or None.
+
+    On a crash, whatever is not flushed; on a failover, whatever the named standby did not get. SQLite
+    is set by this module.
+    """
+    if session.dialect.name == "sqlite":
+        return None
+    found = {row.name: row.setting for row in session.execute(_DURABLE_SETTINGS)}
+    wrong = [name for name in ("fsync", "full_page_writes") if found[name] != "on"]
+    too_little = ("off", "local") if found["synchronous_standby_names"] else ("off",)
+    if found["synchronous_commit"] in too_little:
+        wrong.append("synchronous_commit")
+    return ", ".join(f"{name} = {found[name]}" for name in wrong) or None
+
+
 class CommitUnknownError(Exception):
     """The connection broke while COMMIT was on its way: it was done, or it was not.
 
@@ -187,9 +209,9 @@ def _roll_back_driver(connection: Connection) -> None:
             connection.invalidate()
 
 
-def _checked_url(text: str) -> URL:
+def _checked_url(given: str) -> URL:
     try:
-        url = make_url(text)
+        url = make_url(given)
     except ArgumentError:
         raise DatabaseUrlError(
             "not a database URL; expected sqlite:///path or postgresql+psycopg://user@host/name"
@@ -296,12 +318,12 @@ def is_unavailable(error: BaseException) -> bool:
     sqlstate = getattr(original, "sqlstate", None)
     if sqlstate is not None:
         return str(sqlstate).startswith(_UNAVAILABLE_STATES)
-    text = str(original).lower()
+    said = str(original).lower()
     name = type(original).__name__
     if type(original).__module__.startswith("psycopg"):
         # Without a SQLSTATE psycopg's OperationalError is a lost or refused connection.
         return name == "OperationalError"
-    return name == "OperationalError" and any(word in text for word in _UNAVAILABLE_SQLITE)
+    return name == "OperationalError" and any(word in said for word in _UNAVAILABLE_SQLITE)
 
 
 def describe_error(database: Database, error: BaseException) -> str:

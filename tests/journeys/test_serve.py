@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
-from models.db import sqlite_module
+from models.db import Database, sqlite_module
 from tests.contract_client import CONTRACT, ROOT, ContractClient
+from tests.postgresql import create_database
 from tests.process import ServerProcess, free_port, run_cynod, serve
 
 DEMO = ("demo-partenaire", "demo-secret")
@@ -146,6 +148,29 @@ def test_database_in_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/absent/cynod.db"
     done = run_cynod("serve", "--demo", folder=tmp_path, CYNOD_DATABASE_URL=url)
     _fails_with_one_sentence(done, "absent/cynod.db")
+
+
+@pytest.mark.parametrize("value", ["off", "local"])
+def test_production_refuses_a_database_that_can_lose_what_it_acknowledged(
+    tmp_path: Path, postgresql_url: str, value: str
+) -> None:
+    name = f"losing_{value}"
+    url = create_database(postgresql_url, name)
+    assert run_cynod("migrate", folder=tmp_path, CYNOD_DATABASE_URL=url).returncode == 0
+    database = Database(url)
+    with database.transaction() as session:
+        session.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = '{value}'"))
+    database.close()
+    variables = {"CYNOD_DATABASE_URL": url}
+    if value == "off":
+        done = run_cynod(
+            "serve", folder=tmp_path, CYNOD_ENV="production", PORT=str(free_port()), **variables
+        )
+        _fails_with_one_sentence(done, "synchronous_commit = off", "docs/deploiement.md")
+    # Without a standby, `local` is as good as `on`; and what is no production may lose its data.
+    environment = "production" if value == "local" else "development"
+    with serve(folder=tmp_path, CYNOD_ENV=environment, **variables) as server:
+        assert httpx.get(f"{server.url}/health/ready", trust_env=False).status_code == 200
 
 
 def test_unknown_database_is_one_sentence(tmp_path: Path) -> None:

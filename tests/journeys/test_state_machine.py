@@ -37,10 +37,14 @@ PATHS = {"CREDIT": "/credit-carte", "DEBIT": "/debit-carte", "TRANSFERT": "/tran
 REPLAYED = "Idempotent-Replayed"
 
 PARTNERS, CARDS = ("both", "first"), ("A1", "A2", "B1")
-partners = st.sampled_from(PARTNERS)
+NEW = "a new reference"
+partners = st.sampled_from([*PARTNERS, "both"])
 cards = st.sampled_from(CARDS)
-# Few names and few amounts: the same ones must meet again.
-references = st.sampled_from([f"R-{number}" for number in range(6)])
+ways = st.sampled_from(
+    [("A1", "A2"), ("A2", "A1"), ("A1", "B1"), ("B1", "A2"), ("A1", "A2"), ("B1", "B1")]
+)
+# Few names and few amounts, so that the same ones meet again; but most calls shall do something.
+references = st.sampled_from([NEW, NEW, NEW, "R-0", "R-1", "R-2"])
 amounts = st.sampled_from([1, 400, 700, 1_000])
 
 WRONG: list[tuple[str, Any]] = [
@@ -115,6 +119,14 @@ class Model:
     lines: list[Line] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
     answered: list[tuple[Request, bytes]] = field(default_factory=list)
+    named: int = 0
+
+    def name(self, reference: str) -> str:
+        """The reference that was drawn, or one that nobody has used."""
+        if reference != NEW:
+            return reference
+        self.named += 1
+        return f"N-{self.named}"
 
     def owns(self, partner: str, carte: str) -> bool:
         """Whether the partner has access to the card's client."""
@@ -322,6 +334,7 @@ class Teller(RuleBasedStateMachine):
     )
     def move(self, partner: str, kind: str, carte: str, montant: int, reference: str) -> None:
         """Credit or debit a card."""
+        reference = self.model.name(reference)
         body = self.place.cartes[carte].mouvement(montant, reference)
         request = Request(partner, PATHS[kind], body)
         reasons = self.model.reasons(partner, kind, carte, None, montant)
@@ -334,15 +347,14 @@ class Teller(RuleBasedStateMachine):
 
     @rule(
         partner=partners,
-        carte=cards,
-        destination=cards,
+        way=ways,
         montant=amounts,
         reference=references,
     )
-    def transfer(
-        self, partner: str, carte: str, destination: str, montant: int, reference: str
-    ) -> None:
+    def transfer(self, partner: str, way: tuple[str, str], montant: int, reference: str) -> None:
         """Transfer from a card to another, or to itself."""
+        carte, destination = way
+        reference = self.model.name(reference)
         cartes = self.place.cartes
         body = cartes[carte].transfert(cartes[destination], montant, reference)
         request = Request(partner, PATHS["TRANSFERT"], body)
@@ -356,9 +368,12 @@ class Teller(RuleBasedStateMachine):
             self.write(reference, entry, answer)
             assert answer.json()["data"][0]["soldeOnline"] == solde
 
-    @rule(partner=partners, origine=references, reference=references)
-    def reverse(self, partner: str, origine: str, reference: str) -> None:
+    @rule(partner=partners, data=st.data(), reference=references)
+    def reverse(self, partner: str, data: st.DataObject, reference: str) -> None:
         """Reverse whatever a reference became."""
+        used = [name for owner, name in self.model.used if owner == partner]
+        origine = data.draw(st.sampled_from([*reversed(used), "R-0"]))
+        reference = self.model.name(reference)
         body = {"referenceOrigine": origine, "reference": reference}
         request = Request(partner, "/annuler-operation", body)
         original = self.model.used.get((partner, origine))
@@ -394,6 +409,7 @@ class Teller(RuleBasedStateMachine):
     @rule(partner=partners, reference=references)
     def close(self, partner: str, reference: str) -> None:
         """Close a reference, used or not."""
+        reference = self.model.name(reference)
         request = Request(partner, "/cloturer-reference", {"reference": reference})
         entry = self.model.used.get((partner, reference))
         if entry is None or entry.kind == "CLOTURE":
@@ -422,6 +438,7 @@ class Teller(RuleBasedStateMachine):
     )
     def ask_nonsense(self, partner: str, kind: str, wrong: tuple[str, Any], reference: str) -> None:
         """Send what the contract does not admit."""
+        reference = self.model.name(reference)
         first, second = self.place.cartes["A1"], self.place.cartes["A2"]
         body = first.mouvement(400, reference)
         if kind == "TRANSFERT":
@@ -434,6 +451,7 @@ class Teller(RuleBasedStateMachine):
     @rule(partner=partners, reference=references)
     def look_up(self, partner: str, reference: str) -> None:
         """Ask what became of a reference."""
+        reference = self.model.name(reference)
         answer = self.apis[partner].get("/get-operation", params={"reference": reference})
         entry = self.model.used.get((partner, reference))
         if entry is None or entry.kind == "CLOTURE":
@@ -451,8 +469,9 @@ class Teller(RuleBasedStateMachine):
 
     @rule(carte=cards)
     def oppose_or_free(self, carte: str) -> None:
-        """Block a card, or let it go."""
+        """Block a card, or let the one that is blocked go."""
         opposed = self.model.opposed
+        carte = min(opposed, default=carte)
         opposed ^= {carte}
         statut = "OPPOSITION" if carte in opposed else "ACTIVE"
         self.world.change_carte(self.place.cartes[carte], statut=statut)

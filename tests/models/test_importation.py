@@ -30,7 +30,7 @@ from models.importation import (
 )
 from models.journal import ecritures
 from models.membre import membres
-from models.mouvement import Demande, debiter
+from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
 from models.partenaire import find_by_secret
 from models.verification import verify
@@ -124,6 +124,7 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "solde": 142000,
             "version": 1,
             "date_solde": carte["date_solde"],
+            "plafonnee": 0,
         }
         operation = session.execute(select(operations)).mappings().one()
         assert operation == {
@@ -135,6 +136,8 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "type": "OUVERTURE",
             "statut": "EXECUTEE",
             "carte_id": carte["id"],
+            "carte_destination_id": None,
+            "annulation_de": None,
             "montant": 142000,
             "unite": "FCFA",
             "motif": None,
@@ -474,7 +477,8 @@ def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database
             session, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
         ).partenaire
     assert partenaire is not None
-    demande = Demande("7019800100009569", "221771234567", "CLI-0001", 2000, "D1")
+    carte = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
+    demande = Demande(carte, 2000, "D1")
 
     def debit() -> None:
         with database.transaction() as session:
@@ -498,7 +502,7 @@ def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database
         thread.join()
     assert len(threads) == 3
     with database.reading() as session:
-        by_number = select(cartes.c.solde).where(cartes.c.numero_carte == demande.numero_carte)
+        by_number = select(cartes.c.solde).where(cartes.c.numero_carte == carte.numero_carte)
         assert session.scalar(by_number) == 140000
         assert verify(session).fautes == []
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, make_url, select, update
 
+from models import migrate
 from models import partenaire as partenaires
 from models.annulation import annuler
 from models.base import now
-from models.carte import cartes
-from models.compte import CARTE, comptes
 from models.db import Database
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.exportation import export_journal, open_snapshot
 from models.journal import ecritures
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
 from models.partenaire import find_by_secret
 from models.plafond import plafonds, set_plafond
 from models.suivi import close_reference
-from models.verification import FAUTES_MAXIMALES, Faute, verify
+from models.verification import FAUTES_MAXIMALES, Faute, Rapport, verify
+from tests.postgresql import create_database
 
 PEPPER = b"pepper"
 CARD = "numero_carte = '7019800100009569'"
@@ -60,9 +67,33 @@ SECOND = CarteDesignee("7019800100009577", "221771234567", "CLI-0001")
 SCOPES = ["cartes:crediter", "cartes:debiter"]
 
 
-@pytest.fixture
-def database(database: Database) -> Database:
-    """The demo, and every type of operation on its first card, a debit and a credit last."""
+@pytest.fixture(scope="module")
+def database(
+    backend: str,
+    empty_database_url: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Database]:
+    """The demo, and every type of operation on its first card, a debit and a credit last.
+
+    One for all tests: what they plant is rolled back.
+    """
+    empty = make_url(empty_database_url).database
+    assert empty is not None
+    if backend == "sqlite":
+        file = tmp_path_factory.mktemp("verification") / "journal.db"
+        shutil.copy(empty, file)
+        url = f"sqlite:///{file}"
+    else:
+        server = request.getfixturevalue("postgresql_url")
+        url = create_database(server, f"test_{uuid.uuid4().hex[:12]}", template=empty)
+    database = Database(url)
+    _write_journal(database)
+    yield database
+    database.close()
+
+
+def _write_journal(database: Database) -> None:
     with database.transaction() as session:
         seed_demo(session, scopes=SCOPES, pepper=PEPPER)
         partenaires.create(
@@ -102,48 +133,54 @@ def database(database: Database) -> Database:
         close_reference(session, partenaire, "X1")
         debiter(session, partenaire, Demande(FIRST, 2000, "D1"))
         crediter(session, partenaire, Demande(FIRST, 500, "C1"))
-    return database
 
 
-def _plant(database: Database, *statements: str) -> None:
-    """Write what the database itself refuses: its triggers, keys and checks are put to sleep."""
+def _verify(database: Database, *statements: str) -> Rapport:
+    """The report after statements that the database itself refuses; then all is as it was.
+
+    Its triggers, keys and checks are put to sleep meanwhile.
+    """
     with database.engine.connect() as session:
         if database.dialect == "postgresql":
             session.exec_driver_sql("SET session_replication_role = replica")
-            checks = session.exec_driver_sql(
+            constraints = session.exec_driver_sql(
                 "SELECT conrelid::regclass::text, conname FROM pg_constraint"
                 " WHERE (contype = 'c' AND conname LIKE 'ck%%')"
                 " OR (contype = 'u' AND conrelid IN ('operations'::regclass, 'ecritures'::regclass))"
             )
-            for table, name in checks.all():
+            for table, name in constraints.all():
                 session.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         else:
             driver = session.connection.driver_connection
             assert driver is not None
             driver.execute("PRAGMA foreign_keys = OFF")
             driver.execute("PRAGMA ignore_check_constraints = ON")
-            triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-            for (name,) in driver.execute(triggers).fetchall():
-                driver.execute(f"DROP TRIGGER {name}")
+            triggers = session.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            )
+            for (name,) in triggers.all():
+                session.exec_driver_sql(f"DROP TRIGGER {name}")
             # SQLite drops no UNIQUE: the rows go to a table that has none.
             for table in ("operations", "ecritures"):
-                driver.execute(f"CREATE TABLE bare AS SELECT * FROM {table}")
-                driver.execute(f"DROP TABLE {table}")
-                driver.execute(f"ALTER TABLE bare RENAME TO {table}")
+                session.exec_driver_sql(f"CREATE TABLE bare AS SELECT * FROM {table}")
+                session.exec_driver_sql(f"DROP TABLE {table}")
+                session.exec_driver_sql(f"ALTER TABLE bare RENAME TO {table}")
         for statement in statements:
             session.exec_driver_sql(statement)
-        session.commit()
+        rapport = verify(session)
+        session.rollback()
         session.invalidate()
+    return rapport
 
 
-def _fautes(database: Database) -> list[Faute]:
-    with database.reading() as session:
-        return verify(session).fautes
+def _fautes(database: Database, *statements: str) -> list[Faute]:
+    return _verify(database, *statements).fautes
 
 
 def test_a_journal_that_the_product_wrote_holds(database: Database) -> None:
     with database.reading() as session:
         assert verify(session) == (14, 13, 6, [], [])
+    assert _fautes(database) == []
 
 
 def test_an_empty_database_holds(empty_database_url: str) -> None:
@@ -273,8 +310,10 @@ SWAP = (
         (f"UPDATE operations SET partenaire_id = NULL WHERE id = {DEBIT}", {FORME, SENS}),
         (f"UPDATE operations SET reference = NULL WHERE id = {DEBIT}", {FORME}),
         (
-            f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE}, reference = 'O1'"
-            " WHERE id = (SELECT min(id) FROM operations)",
+            (
+                f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE}, reference = 'O1'"
+                " WHERE id = (SELECT min(id) FROM operations)"
+            ),
             {FORME},
         ),
         (f"UPDATE operations SET carte_id = NULL WHERE id = {DEBIT}", {FORME, SUJETS}),
@@ -317,9 +356,11 @@ SWAP = (
         (f"UPDATE operations SET partenaire_id = 999999 WHERE id = {TRANSFERT}", {SUJETS}),
         (SWAP.format(TRANSFERT), {SENS, SOLDE, SUITE}),
         (
-            "UPDATE ecritures SET compte_credit ="
-            f" (SELECT compte_id FROM cartes WHERE id = {AUTRE_CARTE})"
-            f" WHERE operation_id = {TRANSFERT}",
+            (
+                "UPDATE ecritures SET compte_credit ="
+                f" (SELECT compte_id FROM cartes WHERE id = {AUTRE_CARTE})"
+                f" WHERE operation_id = {TRANSFERT}"
+            ),
             {SENS, SOLDE, VERSIONS, SUITE},
         ),
         (
@@ -344,9 +385,11 @@ SWAP = (
             {ANNULATION, SENS},
         ),
         (
-            "UPDATE operations SET annulation_de ="
-            " (SELECT id FROM operations WHERE reference = 'D2')"
-            f" WHERE id = {ANNULATION_CREDIT}",
+            (
+                "UPDATE operations SET annulation_de ="
+                " (SELECT id FROM operations WHERE reference = 'D2')"
+                f" WHERE id = {ANNULATION_CREDIT}"
+            ),
             {ANNULATION, SENS},
         ),
         (
@@ -362,8 +405,10 @@ SWAP = (
             {ANNULATION, SENS},
         ),
         (
-            f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE}"
-            f" WHERE id = {ANNULATION_DEBIT}",
+            (
+                f"UPDATE operations SET partenaire_id = {AUTRE_PARTENAIRE}"
+                f" WHERE id = {ANNULATION_DEBIT}"
+            ),
             {ANNULATION, SENS},
         ),
         (SWAP.format(ANNULATION_CREDIT), {SENS, SOLDE, SUITE}),
@@ -382,21 +427,21 @@ SWAP = (
 def test_a_planted_fault_breaks_the_rules_it_should(
     database: Database, statement: str, rules: set[str]
 ) -> None:
-    _plant(database, statement)
-    assert {faute.regle for faute in _fautes(database)} == rules
+    assert {faute.regle for faute in _fautes(database, statement)} == rules
 
 
 def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Database) -> None:
-    _plant(
+    with database.reading() as session:
+        ecriture = session.scalar(
+            select(ecritures.c.id).join(operations).where(operations.c.reference == "D1")
+        )
+    assert _fautes(
         database,
         f"UPDATE ecritures SET solde_debit = -1, montant = 141901 WHERE operation_id = {DEBIT}",
         f"UPDATE ecritures SET solde_credit = 499 WHERE operation_id = {CREDIT}",
         f"UPDATE operations SET montant = 141901 WHERE id = {DEBIT}",
         f"UPDATE cartes SET solde = 499 WHERE {CARD}",
-    )
-    with database.reading() as session:
-        ecriture = session.scalar(select(ecritures.c.id).where(ecritures.c.solde_debit == -1))
-    assert _fautes(database) == [
+    ) == [
         Faute(
             SUITE,
             "carte 701980******9569",
@@ -406,8 +451,7 @@ def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Data
 
 
 def test_a_fault_names_its_card_masked_and_both_figures(database: Database) -> None:
-    _plant(database, f"UPDATE cartes SET solde = 141999, version = 9 WHERE {CARD}")
-    assert _fautes(database) == [
+    assert _fautes(database, f"UPDATE cartes SET solde = 141999, version = 9 WHERE {CARD}") == [
         Faute(SOLDE, "carte 701980******9569", "solde 141999, ecritures 140400"),
         Faute(VERSIONS, "carte 701980******9569", "version 9, 8 ecritures numbered 1 to 8"),
     ]
@@ -418,33 +462,15 @@ def test_an_operation_without_ecriture_is_told_by_its_number(database: Database)
         numero = session.scalar(
             select(operations.c.numero_operation).where(operations.c.reference == "C1")
         )
-    _plant(
+    assert _fautes(
         database,
         f"DELETE FROM ecritures WHERE operation_id = {CREDIT}",
         f"UPDATE cartes SET solde = 139900, version = 7 WHERE {CARD}",
-    )
-    assert _fautes(database) == [Faute(MONTANT, f"operation {numero}", "montant 500, ecritures 0")]
-
-
-def test_the_list_of_faults_is_bounded_and_says_so(database: Database) -> None:
-    with database.transaction() as session:
-        session.execute(
-            insert(comptes),
-            [
-                {"id": 1000 + number, "type": CARTE, "unite": "FCFA"}
-                for number in range(FAUTES_MAXIMALES + 1)
-            ],
-        )
-    with database.reading() as session:
-        rapport = verify(session)
-        assert session.scalar(select(cartes.c.id).limit(1)) is not None
-    assert len(rapport.fautes) == FAUTES_MAXIMALES
-    assert rapport.regles_tronquees == [CARTE_DU_COMPTE]
+    ) == [Faute(MONTANT, f"operation {numero}", "montant 500, ecritures 0")]
 
 
 def test_a_plafond_names_its_card_masked_or_its_partner(database: Database) -> None:
-    _plant(database, "UPDATE consommations SET montant = montant + 1")
-    assert _fautes(database) == [
+    assert _fautes(database, "UPDATE consommations SET montant = montant + 1") == [
         Faute(
             DECOMPTE,
             "carte 701980******9569",
@@ -461,18 +487,99 @@ def test_a_plafond_names_its_card_masked_or_its_partner(database: Database) -> N
 def test_an_operation_under_way_while_its_plafond_was_set_may_be_uncounted(
     database: Database,
 ) -> None:
-    with database.transaction() as session:
-        session.execute(update(plafonds).values(cree_le=now()))
-    _plant(database, f"DELETE FROM consommations WHERE plafond_id = {PLAFOND_CARTE}")
-    assert _fautes(database) == []
-    _plant(database, "UPDATE consommations SET montant = montant + 1")
-    assert [faute.regle for faute in _fautes(database)] == [DECOMPTE]
+    just_set = "UPDATE plafonds SET cree_le = (SELECT max(date_operation) FROM operations)"
+    assert _fautes(database, just_set, "DELETE FROM consommations") == []
+    more = "UPDATE consommations SET montant = montant + 1"
+    assert {faute.regle for faute in _fautes(database, just_set, more)} == {DECOMPTE}
 
 
-def test_progress_tells_each_rule_and_the_end(database: Database) -> None:
+def test_what_a_plafond_counted_in_a_past_period_limits_nothing_and_is_not_judged(
+    database: Database,
+) -> None:
+    past = f"INSERT INTO consommations VALUES ({PLAFOND_CARTE}, '2020-01-01', 1, 1)"
+    assert _fautes(database, past) == []
+
+
+@pytest.mark.parametrize("tranche", [1, 3, 1000])
+def test_the_list_of_faults_is_bounded_and_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tranche: int
+) -> None:
+    monkeypatch.setattr("models.verification.TRANCHE", tranche)
+    statements = ["UPDATE cartes SET solde = solde + 1, version = version + 1"]
+    statements += [
+        f"INSERT INTO comptes (id, type, unite) VALUES ({1000 + number}, 'CARTE', 'FCFA')"
+        for number in range(FAUTES_MAXIMALES + 1)
+    ]
+    rapport = _verify(database, *statements)
+    assert Counter(faute.regle for faute in rapport.fautes) == {
+        CARTE_DU_COMPTE: FAUTES_MAXIMALES,
+        SOLDE: 6,
+        VERSIONS: 6,
+    }
+    assert rapport.regles_tronquees == [CARTE_DU_COMPTE]
+
+
+@pytest.mark.parametrize(("cartes", "told"), [(20, 20), (21, 20)])
+def test_a_rule_that_is_checked_in_parts_tells_as_many_faults_as_another(
+    database: Database, monkeypatch: pytest.MonkeyPatch, cartes: int, told: int
+) -> None:
+    monkeypatch.setattr("models.verification.TRANCHE", 2)
+    columns = "client_id, membre_id, fin_validite, statut, unite, date_solde, plafonnee"
+    statements = [
+        f"INSERT INTO comptes (id, type, unite) VALUES ({number}, 'CARTE', 'FCFA')"
+        for number in range(1000, 1000 + cartes)
+    ] + [
+        f"INSERT INTO cartes (id, numero_carte, compte_id, solde, version, {columns})"
+        f" SELECT {number}, '{number}', {number}, 5, 0, {columns} FROM cartes"
+        f" WHERE numero_carte = '{SECOND.numero_carte}'"
+        for number in range(1000, 1000 + cartes)
+    ]
+    rapport = _verify(database, *statements)
+    assert [faute.regle for faute in rapport.fautes] == [SOLDE] * told
+    assert rapport.regles_tronquees == ([SOLDE] if cartes > told else [])
+
+
+def test_progress_tells_each_statement_and_the_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.verification.TRANCHE", 3)
     told: list[tuple[int, int]] = []
     with database.reading() as session:
         verify(session, lambda done, total: told.append((done, total)))
     total = told[-1][1]
     assert told == [(done, total) for done in range(total + 1)]
-    assert total > 10
+    assert total > 15
+
+
+def test_sqlite_sorts_nothing_that_grows_with_the_journal(tmp_path: Path) -> None:
+    """As it is built for Python, it sorts in memory: whole tables are read in the order of an index."""
+    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    migrate.upgrade(database)
+    ran: list[tuple[str, Any]] = []
+
+    def note(_session: Any, _cursor: Any, statement: str, values: Any, *_others: Any) -> None:
+        ran.append((statement, values))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    with database.reading() as session:
+        verify(session)
+    with open_snapshot(database) as session:
+        export_journal(session, lambda _piece: None)
+    event.remove(database.engine, "before_cursor_execute", note)
+    assert len(ran) > 20
+    with database.reading() as session:
+        for statement, values in ran:
+            # But a part of the comptes at a time, the few faults, and the fewer unites.
+            if (
+                not statement.lstrip().startswith("SELECT")
+                or "k.id BETWEEN" in statement
+                or "DISTINCT comptes.unite" in statement
+            ):
+                continue
+            plan = session.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps = {row.detail for row in plan}
+            if "ORDER BY 1, 2 LIMIT" in statement:
+                steps -= {"USE TEMP B-TREE FOR ORDER BY"}
+            words = ("TEMP B-TREE", "MATERIALIZE", "AUTOMATIC")
+            assert not [one for one in steps if any(word in one for word in words)], statement
+    database.close()
