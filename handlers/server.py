@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -10,18 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-import orjson
 import structlog
 import uvicorn
 from sqlalchemy.exc import DBAPIError
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from handlers.app import create_app, open_database
 from handlers.edge.contract import Contract, ContractError, load
-from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.logs import configure_logs
+from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
 from models.db import DatabaseUrlError, describe_error, find_durability_gap
@@ -29,22 +26,6 @@ from models.demo import seed_demo
 from models.partenaire import database_holds_anything
 
 BACKLOG = 1024
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which answers bytes that are no HTTP with the contract's envelope."""
-
-    malformed = b""
-
-    def send_400_response(self, _msg: str) -> None:
-        """Answer 400 with the envelope, then close. Upstream sends a plain text."""
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            b"cache-control: no-store\r\nx-request-id: %s\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%s"
-            % (os.urandom(16).hex().encode(), len(self.malformed), self.malformed)
-        )
-        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -72,11 +53,6 @@ def _application() -> Any:
     contract = load(settings.contract)
     teach_protocol(contract)
     return create_app(settings, contract=contract)
-
-
-def teach_protocol(contract: Contract) -> None:
-    _, body = Envelopes(contract).render(EdgeRefusal("1002"), "fr")
-    Protocol.malformed = orjson.dumps(body)
 
 
 def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 
 from handlers.app import create_app
 from handlers.edge.contract import load
-from handlers.server import Protocol, teach_protocol
+from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings
 from models.db import Database
 from tests.world import PEPPER

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import io
+import re
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,12 @@ MAX_HEADER_COUNT = 100
 
 MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
+
+_VERSIONS = ("1.1", "1.0")
+# RFC 3986, 3.2.2: a name, an IPv4 or an IPv6 address, and a port. RFC 9112 allows an empty one.
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
 
 Runners = Mapping[str, OperationRunner]
 
@@ -153,8 +160,16 @@ def _check_head(scope: Scope, call: Call) -> None:
         or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
     ):
         raise EdgeRefusal("1002")
-    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a Host, or with several.
-    if b"host" in call.repeated or (b"host" not in call.headers and scope["http_version"] == "1.1"):
+    version, host = scope["http_version"], call.headers.get(b"host")
+    if version not in _VERSIONS:
+        raise EdgeRefusal("1002")
+    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a valid Host, or with several.
+    if b"host" in call.repeated or (host is None and version == "1.1"):
+        raise EdgeRefusal("1002")
+    if host is not None and not _HOST.fullmatch(host):
+        raise EdgeRefusal("1002")
+    # RFC 9112, 6.1: a coding that is not understood; any beside chunked is one.
+    if call.headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
         raise EdgeRefusal("1002")
 
 
@@ -174,7 +189,9 @@ def _check_http(call: Call, operation: OperationContract) -> None:
         headers.get(b"content-type", b""), operation.body.media_type
     ):
         raise EdgeRefusal("1007")
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+    if b"content-encoding" in call.repeated or headers.get(
+        b"content-encoding", b"identity"
+    ).strip().lower() not in (b"identity", b""):
         raise EdgeRefusal("1007")
 
 

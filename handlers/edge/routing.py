@@ -54,6 +54,8 @@ class CynodRoutingMiddleware(RoutingMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the operation in the scope, or raise the refusal of an unknown path or method."""
+        if b"%2" in scope["raw_path"] and b"%2f" in scope["raw_path"].lower():
+            raise EdgeRefusal("1003")  # RFC 3986, 2.2: an encoded slash is data, not a separator
         by_method = self._plain.get(scope["path"])
         if by_method is None:
             await self._route_upstream(scope, receive, send)

@@ -325,16 +325,18 @@ class Teller(RuleBasedStateMachine):
         )
 
     # ── rules ────────────────────────────────────────────────────────────────────────────────────
-    @rule(
-        partner=partners,
-        kind=st.sampled_from(["CREDIT", "DEBIT"]),
-        carte=cards,
-        montant=amounts,
-        reference=references,
-    )
+    @rule(partner=partners, carte=cards, montant=amounts, reference=references)
+    def credit(self, partner: str, carte: str, montant: int, reference: str) -> None:
+        """Credit a card."""
+        self.move(partner, "CREDIT", carte, montant, self.model.name(reference))
+
+    @rule(partner=partners, carte=cards, montant=amounts, reference=references)
+    def debit(self, partner: str, carte: str, montant: int, reference: str) -> None:
+        """Debit a card."""
+        self.move(partner, "DEBIT", carte, montant, self.model.name(reference))
+
     def move(self, partner: str, kind: str, carte: str, montant: int, reference: str) -> None:
         """Credit or debit a card."""
-        reference = self.model.name(reference)
         body = self.place.cartes[carte].mouvement(montant, reference)
         request = Request(partner, PATHS[kind], body)
         reasons = self.model.reasons(partner, kind, carte, None, montant)
@@ -368,11 +370,15 @@ class Teller(RuleBasedStateMachine):
             self.write(reference, entry, answer)
             assert answer.json()["data"][0]["soldeOnline"] == solde
 
-    @rule(partner=partners, data=st.data(), reference=references)
-    def reverse(self, partner: str, data: st.DataObject, reference: str) -> None:
-        """Reverse whatever a reference became."""
-        used = [name for owner, name in self.model.used if owner == partner]
-        origine = data.draw(st.sampled_from([*reversed(used), "R-0"]))
+    @precondition(lambda self: bool(self.model.used))
+    @rule(data=st.data(), reference=references)
+    def reverse(self, data: st.DataObject, reference: str) -> None:
+        """Reverse whatever a reference became, most often a credit or a debit."""
+        used = self.model.used
+        reversible = [key for key, entry in used.items() if entry.kind in ("CREDIT", "DEBIT")]
+        partner, origine = data.draw(
+            st.sampled_from([*reversible, *reversible, *used, ("both", "R-0"), ("first", "R-0")])
+        )
         reference = self.model.name(reference)
         body = {"referenceOrigine": origine, "reference": reference}
         request = Request(partner, "/annuler-operation", body)
@@ -530,7 +536,11 @@ def alone(database: Database) -> Iterator[World]:
 
 
 def run(world: World, *, seed_: int, examples: int, steps: int) -> None:
-    """Draw examples of some steps each from a seed, which a failure tells."""
+    """Draw examples of some steps each from a seed, which a failure tells.
+
+    A failure that is drawn again is also made as small as it can be, which takes minutes.
+    """
+    shrink = "CYNOD_TEST_SEED" in os.environ
     number = int(os.environ.get("CYNOD_TEST_SEED", seed_))
     examples = int(os.environ.get("CYNOD_TEST_EXAMPLES", examples))
     steps = int(os.environ.get("CYNOD_TEST_STEPS", steps))
@@ -546,7 +556,7 @@ def run(world: World, *, seed_: int, examples: int, steps: int) -> None:
         stateful_step_count=steps,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     try:
@@ -556,8 +566,9 @@ def run(world: World, *, seed_: int, examples: int, steps: int) -> None:
         raise
 
 
+@pytest.mark.timeout(600)
 def test_any_sequence_of_calls_agrees_with_the_model(alone: World) -> None:
-    run(alone, seed_=20_261_123, examples=30, steps=20)
+    run(alone, seed_=20_261_123, examples=12, steps=25)
 
 
 @pytest.mark.fuzz

@@ -1,0 +1,185 @@
+"""`cynod plafond` as an operator runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from models.db import Database
+from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.errors import PlafondDepasse
+from models.mouvement import CarteDesignee, Demande, debiter
+from models.partenaire import find_by_secret
+from models.plafond import plafonds
+from tests.process import run_cynod
+
+CARD = "7019800100009569"
+MASKED = "701980******9569"
+HOLDER = CarteDesignee(CARD, "221771234567", "CLI-0001")
+
+Cynod = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def demo(database: Database) -> Database:
+    """The demo data."""
+    with database.transaction() as session:
+        seed_demo(session, scopes=["cartes:debiter"], pepper=b"pepper")
+    return database
+
+
+@pytest.fixture
+def cynod(demo: Database, tmp_path: Path) -> Cynod:
+    """Run `cynod plafond` on the test's database."""
+    url = demo.url.render_as_string(hide_password=False)
+
+    def run(arguments: str, *more: str) -> subprocess.CompletedProcess[str]:
+        words = ("plafond", *arguments.split(), *more)
+        result = run_cynod(*words, folder=tmp_path, CYNOD_DATABASE_URL=url)
+        assert CARD not in result.stdout + result.stderr
+        return result
+
+    return run
+
+
+def _answer(result: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return result.returncode, result.stdout, result.stderr
+
+
+def _debit(database: Database, montant: int, reference: str) -> int:
+    with database.transaction() as session:
+        partenaire = find_by_secret(
+            session, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"pepper", demo_allowed=True
+        ).partenaire
+        assert partenaire is not None
+        return debiter(session, partenaire, Demande(HOLDER, montant, reference)).solde
+
+
+def _count(database: Database) -> int:
+    with database.reading() as session:
+        return session.execute(select(func.count()).select_from(plafonds)).scalar_one()
+
+
+def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Database) -> None:
+    assert _answer(cynod("list")) == (0, "No limit.\n", "")
+    assert _answer(cynod("list --json")) == (0, "[]\n", "")
+    _debit(demo, 1_000, "D1")
+    limit = f"--carte {CARD} --type DEBIT --periode MOIS"
+    assert _answer(cynod(f"set {limit} --montant 5000 --nombre 3")) == (
+        0,
+        f"carte {MASKED}: DEBIT per MOIS, at most 5000 FCFA and 3 operations.\n",
+        "",
+    )
+    with pytest.raises(PlafondDepasse):
+        _debit(demo, 4_001, "D2")
+    assert _debit(demo, 3_000, "D2") == 138_000
+    listed: list[dict[str, Any]] = json.loads(cynod("list --json").stdout)
+    created = [datetime.fromisoformat(one.pop("creeLe")) for one in listed]
+    assert all(one.tzinfo for one in created)
+    compte = listed[0]["carte"].pop("compte")
+    assert listed == [
+        {
+            "portee": "CARTE",
+            "carte": {"numeroCarte": MASKED, "clientId": "CLI-0001", "membreId": "MBR-0001"},
+            "consumerKey": None,
+            "type": "DEBIT",
+            "periode": "MOIS",
+            "montantMaximal": 5000,
+            "montantRestant": 1000,
+            "nombreMaximal": 3,
+            "nombreRestant": 1,
+        }
+    ]
+    assert cynod(f"set {limit} --montant 9000").stdout == (
+        f"carte {MASKED}: DEBIT per MOIS, at most 9000 FCFA.\n"
+    )
+    assert cynod(
+        f"set --partenaire {CONSUMER_KEY} --type CREDIT --periode JOUR --nombre 7"
+    ).stdout == (f"partenaire '{CONSUMER_KEY}': CREDIT per JOUR, at most 7 operations.\n")
+    table = [line.split() for line in cynod("list").stdout.splitlines()]
+    assert table == [
+        ("carte compte client membre partenaire type periode montant reste nombre reste").split(),
+        f"{MASKED} {compte} CLI-0001 MBR-0001 - DEBIT MOIS 9000 5000 - -".split(),
+        f"- - - - {CONSUMER_KEY} CREDIT JOUR - - 7 7".split(),
+    ]
+    assert _answer(cynod(f"remove {limit}")) == (
+        0,
+        f"carte {MASKED}: no limit of DEBIT per MOIS any more.\n",
+        "",
+    )
+    assert _answer(cynod(f"remove {limit}")) == (
+        1,
+        "",
+        f"cynod: carte {MASKED} has no limit of DEBIT per MOIS.\n",
+    )
+    assert _debit(demo, 10_000, "D3") == 128_000
+    assert _count(demo) == 1
+
+
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        (("--carte", "700000000000"), "no card has this number."),
+        (("--carte", "carte"), "no card has this number."),
+        (("--carte", "\udcff"), "no card has this number."),
+        (("--carte", ""), "no card has this number."),
+        (("--partenaire", "inconnu"), "no partner has the consumer-key 'inconnu'."),
+        (("--partenaire", "\udcff"), r"no partner has the consumer-key '\udcff'."),
+    ],
+)
+def test_limit_of_nobody_is_refused(
+    cynod: Cynod, demo: Database, subject: tuple[str, str], told: str
+) -> None:
+    refused = cynod("set --type DEBIT --periode JOUR --montant 1", *subject)
+    assert _answer(refused) == (1, "", f"cynod: {told}\n")
+    assert cynod("remove --type DEBIT --periode JOUR", *subject).returncode == 1
+    assert _count(demo) == 0
+
+
+WHOLE = f"set --carte {CARD} --type DEBIT --periode JOUR --montant 1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "set --type DEBIT --periode JOUR --montant 1",
+        f"{WHOLE} --partenaire {CONSUMER_KEY}",
+        WHOLE.replace(" --montant 1", ""),
+        WHOLE.replace("JOUR", "OPERATION") + " --nombre 1",
+        WHOLE.replace("JOUR", "SEMAINE"),
+        WHOLE.replace("DEBIT", "ANNULATION"),
+        WHOLE.replace(" --type DEBIT", ""),
+        WHOLE.replace(" --periode JOUR", ""),
+        WHOLE.replace("montant 1", "montant -1"),
+        WHOLE.replace("montant 1", "montant 1.5"),
+        WHOLE.replace("montant 1", "montant 9007199254740992"),
+        f"{WHOLE} --nombre 1000000001",
+        f"remove --carte {CARD} --partenaire {CONSUMER_KEY} --type DEBIT --periode JOUR",
+        f"remove --carte {CARD} --type DEBIT",
+        "list extra",
+        "",
+    ],
+)
+def test_wrong_usage_exits_with_2_and_sets_nothing(
+    cynod: Cynod, demo: Database, arguments: str
+) -> None:
+    result = cynod(arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Usage: " in result.stderr
+    assert _count(demo) == 0
+
+
+def test_limit_of_zero_and_the_greatest_are_taken(cynod: Cynod, demo: Database) -> None:
+    assert cynod(WHOLE.replace("montant 1", "montant 0")).returncode == 0
+    with pytest.raises(PlafondDepasse):
+        _debit(demo, 1, "D1")
+    greatest = WHOLE.replace("montant 1", "montant 9007199254740991 --nombre 1000000000")
+    assert cynod(greatest).returncode == 0
+    assert _debit(demo, 1, "D1") == 141_999
