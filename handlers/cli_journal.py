@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from handlers.cli_common import Refused, open_database
-from models.exportation import export_journal, open_snapshot
+from models.exportation import export_journal
 
 INTERVALLE_S = 30
 """Between two lines of progress in a log."""
@@ -58,7 +58,7 @@ def export(output: Path | None) -> None:
         show_progress(
             "journal export", bar_wanted=output is not None or not sys.stdout.isatty()
         ) as progress,
-        open_snapshot(database) as session,
+        database.snapshot() as session,
     ):
         written = export_journal(session, write, progress)
     if output is not None:

@@ -106,6 +106,8 @@ class Database:
         with engine.connect() as connection:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            # Everything is read, so the plan that has its first row soonest is not the best.
+            connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
             yield connection
 
     @contextlib.contextmanager
@@ -314,16 +316,17 @@ def is_unavailable(error: BaseException) -> bool:
         return False
     if error.connection_invalidated:
         return True
-    original = error.orig
-    sqlstate = getattr(original, "sqlstate", None)
+    sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is not None:
         return str(sqlstate).startswith(_UNAVAILABLE_STATES)
-    said = str(original).lower()
-    name = type(original).__name__
-    if type(original).__module__.startswith("psycopg"):
-        # Without a SQLSTATE psycopg's OperationalError is a lost or refused connection.
-        return name == "OperationalError"
-    return name == "OperationalError" and any(word in said for word in _UNAVAILABLE_SQLITE)
+    kinds = type(error.orig).__mro__
+    if not any(kind.__name__ == "OperationalError" for kind in kinds):
+        return False
+    # Without a SQLSTATE psycopg's, and its subclasses (ConnectionTimeout), is a connection that was
+    # lost, refused or not answered.
+    return kinds[0].__module__.startswith("psycopg") or any(
+        word in str(error.orig).lower() for word in _UNAVAILABLE_SQLITE
+    )
 
 
 def describe_error(database: Database, error: BaseException) -> str:

@@ -7,18 +7,16 @@ is the sum of its ecritures. Text is ASCII, whatever partners and clients are ca
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Row, Select, func, select, text
+from sqlalchemy import Connection, Row, Select, func, select
 
 from models.carte import cartes
 from models.compte import CARTE, OUVERTURE, REGLEMENT, comptes
-from models.db import Database
 from models.journal import ecritures
 from models.operation import CLOTURE, operations
 from models.partenaire import partenaires
@@ -103,32 +101,6 @@ class Exportation(NamedTuple):
     cartes: int
 
 
-@contextlib.contextmanager
-def open_snapshot(database: Database) -> Iterator[Connection]:
-    """A connection whose statements all read the database of one instant, and write nothing.
-
-    On a SQLite library too old for WAL, writers wait for its end.
-    """
-    if database.dialect == "sqlite":
-        with database.reading() as session:
-            session.exec_driver_sql("BEGIN")
-            try:
-                yield session
-            finally:
-                session.exec_driver_sql("ROLLBACK")
-        return
-    engine = database.engine.execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
-    )
-    with engine.connect() as session:
-        # As long as it takes, whoever reads the output however slowly.
-        session.execute(text("SET LOCAL statement_timeout = 0"))
-        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        # Everything is read, so the plan that has its first row soonest is not the best.
-        session.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-        yield session
-
-
 def export_journal(
     session: Connection,
     write: Callable[[str], object],
@@ -136,7 +108,7 @@ def export_journal(
 ) -> Exportation:
     """Give `write` the journal that the session sees, piece by piece; memory does not grow with it.
 
-    The session comes from `open_snapshot`. `progress` is told the rows written and their total. The
+    The session comes from `Database.snapshot`. `progress` is told the rows written and their total. The
     same journal gives the same text.
     """
     total = (

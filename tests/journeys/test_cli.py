@@ -19,6 +19,7 @@ from models.client import clients
 from models.db import Database
 from models.importation import COLUMNS
 from models.membre import membres
+from models.migrate import expected_revision
 from models.operation import operations
 from models.partenaire import find_by_secret, issue_token, jetons, partenaires, secrets
 from tests.process import run_cynod
@@ -81,8 +82,8 @@ def test_migrate_creates_a_sqlite_database_and_says_when_there_is_nothing_to_do(
 ) -> None:
     monkeypatch.setenv("CYNOD_DATABASE_URL", f"sqlite:///{tmp_path / 'new.db'}")
     first, second = (CliRunner().invoke(cli, ["migrate"]) for _ in range(2))
-    assert _answer(first) == (0, "Migrated to 0001.\n", "")
-    assert _answer(second) == (0, "Already at 0001.\n", "")
+    assert _answer(first) == (0, f"Migrated to {expected_revision()}.\n", "")
+    assert _answer(second) == (0, f"Already at {expected_revision()}.\n", "")
 
 
 def test_migrate_leaves_a_database_of_a_newer_version_alone(
@@ -552,7 +553,7 @@ def test_every_command_has_a_help(command: str) -> None:
 
 
 def test_the_command_of_a_process_exits_with_the_code_and_one_sentence(tmp_path: Path) -> None:
-    assert run_cynod("migrate", folder=tmp_path).stdout == "Migrated to 0001.\n"
+    assert run_cynod("migrate", folder=tmp_path).stdout == f"Migrated to {expected_revision()}.\n"
     file = _write(tmp_path / "cards.csv", _row(1))
     assert run_cynod("import", str(file), folder=tmp_path).stderr == ""
     refused = run_cynod("import", "absent.csv", folder=tmp_path)

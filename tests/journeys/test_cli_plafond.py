@@ -105,7 +105,10 @@ def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Dat
     ).stdout == (f"partenaire '{CONSUMER_KEY}': CREDIT per JOUR, at most 7 operations.\n")
     table = [line.split() for line in cynod("list").stdout.splitlines()]
     assert table == [
-        ("carte compte client membre partenaire type periode montant reste nombre reste").split(),
+        [
+            *("carte", "compte", "client", "membre", "partenaire", "type", "periode"),
+            *("montant", "reste", "nombre", "reste"),
+        ],
         f"{MASKED} {compte} CLI-0001 MBR-0001 - DEBIT MOIS 9000 5000 - -".split(),
         f"- - - - {CONSUMER_KEY} CREDIT JOUR - - 7 7".split(),
     ]

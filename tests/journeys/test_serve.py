@@ -161,15 +161,18 @@ def test_production_refuses_a_database_that_can_lose_what_it_acknowledged(
     with database.transaction() as session:
         session.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = '{value}'"))
     database.close()
-    variables = {"CYNOD_DATABASE_URL": url}
     if value == "off":
         done = run_cynod(
-            "serve", folder=tmp_path, CYNOD_ENV="production", PORT=str(free_port()), **variables
+            "serve",
+            folder=tmp_path,
+            CYNOD_ENV="production",
+            CYNOD_DATABASE_URL=url,
+            PORT=str(free_port()),
         )
         _fails_with_one_sentence(done, "synchronous_commit = off", "docs/deploiement.md")
     # Without a standby, `local` is as good as `on`; and what is no production may lose its data.
     environment = "production" if value == "local" else "development"
-    with serve(folder=tmp_path, CYNOD_ENV=environment, **variables) as server:
+    with serve(folder=tmp_path, CYNOD_ENV=environment, CYNOD_DATABASE_URL=url) as server:
         assert httpx.get(f"{server.url}/health/ready", trust_env=False).status_code == 200
 
 

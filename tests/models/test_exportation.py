@@ -19,7 +19,7 @@ from models.annulation import annuler
 from models.carte import cartes
 from models.compte import comptes
 from models.db import Database
-from models.exportation import Exportation, export_journal, open_snapshot
+from models.exportation import Exportation, export_journal
 from models.journal import Details, ecritures
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
@@ -96,7 +96,7 @@ def _move(database: Database, partenaire: Partenaire, owned: list[Carte], number
 
     def demande(carte: Carte, montant: int, reference: str, to: Carte | None = None) -> Demande:
         details = Details(motif=SPECIALS[number], terminal=SPECIALS[-number - 1])
-        return Demande(_named(carte), montant, reference, details, to and _named(to))
+        return Demande(_named(carte), montant, reference, details, _named(to) if to else None)
 
     with database.transaction() as session:
         for text in SPECIALS:
@@ -121,7 +121,7 @@ def _named(carte: Carte) -> CarteDesignee:
 
 
 def _export(database: Database, file: Path) -> Exportation:
-    with open_snapshot(database) as session, file.open("w", encoding="ascii") as out:
+    with database.snapshot() as session, file.open("w", encoding="ascii") as out:
         return export_journal(session, out.write)
 
 
@@ -264,7 +264,7 @@ def test_what_is_written_meanwhile_is_not_exported(journal: Database, tmp_path: 
     _export(journal, before)
     pieces: list[str] = []
     world = World(journal, "")
-    with open_snapshot(journal) as session:
+    with journal.snapshot() as session:
         session.execute(select(func.count()).select_from(operations)).all()
         world.carte(500)
         export_journal(session, pieces.append)
@@ -274,7 +274,7 @@ def test_what_is_written_meanwhile_is_not_exported(journal: Database, tmp_path: 
 def test_progress_moves_to_the_end(journal: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.exportation.LOT", 1)
     told: list[tuple[int, int]] = []
-    with open_snapshot(journal) as session:
+    with journal.snapshot() as session:
         written = export_journal(
             session, lambda _piece: None, lambda done, total: told.append((done, total))
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -307,6 +308,17 @@ def test_lock_that_is_not_given_in_time_is_unavailable(
     assert is_unavailable(caught.value)
     impatient.close()
     assert exists(database, names[0])
+
+
+def test_server_that_accepts_and_says_nothing_is_unavailable() -> None:
+    """As a frozen PostgreSQL does, or a host behind a firewall that swallows."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        database = Database(f"postgresql+psycopg://cynod@127.0.0.1:{port}/cynod", attente_s=2)
+        with pytest.raises(DBAPIError) as caught, database.reading():
+            pass
+        database.close()
+    assert is_unavailable(caught.value)
 
 
 def test_pool_without_a_free_connection_is_unavailable(single: Database) -> None:

@@ -19,7 +19,7 @@ from models.annulation import annuler
 from models.base import now
 from models.db import Database
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
-from models.exportation import export_journal, open_snapshot
+from models.exportation import export_journal
 from models.journal import ecritures
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
@@ -563,7 +563,7 @@ def test_sqlite_sorts_nothing_that_grows_with_the_journal(tmp_path: Path) -> Non
     event.listen(database.engine, "before_cursor_execute", note)
     with database.reading() as session:
         verify(session)
-    with open_snapshot(database) as session:
+    with database.snapshot() as session:
         export_journal(session, lambda _piece: None)
     event.remove(database.engine, "before_cursor_execute", note)
     assert len(ran) > 20
