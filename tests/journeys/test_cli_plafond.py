@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
+from handlers.cli import cli
 from models.db import Database
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
 from models.errors import PlafondDepasse
@@ -24,33 +25,30 @@ CARD = "7019800100009569"
 MASKED = "701980******9569"
 HOLDER = CarteDesignee(CARD, "221771234567", "CLI-0001")
 
-Cynod = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture
-def demo(database: Database) -> Database:
-    """The demo data."""
+def demo(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The demo data, in the database of the commands."""
+    monkeypatch.setenv("CYNOD_DATABASE_URL", _url(database))
     with database.transaction() as session:
         seed_demo(session, scopes=["cartes:debiter"], pepper=b"pepper")
     return database
 
 
-@pytest.fixture
-def cynod(demo: Database, tmp_path: Path) -> Cynod:
-    """Run `cynod plafond` on the test's database."""
-    url = demo.url.render_as_string(hide_password=False)
-
-    def run(arguments: str, *more: str) -> subprocess.CompletedProcess[str]:
-        words = ("plafond", *arguments.split(), *more)
-        result = run_cynod(*words, folder=tmp_path, CYNOD_DATABASE_URL=url)
-        assert CARD not in result.stdout + result.stderr
-        return result
-
-    return run
+def _url(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
 
 
-def _answer(result: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
-    return result.returncode, result.stdout, result.stderr
+def _cynod(arguments: str, *more: str) -> Result:
+    """Run `cynod plafond`. It shows no card number, whatever happens."""
+    words = ["plafond", *arguments.split(), *more]
+    result = CliRunner().invoke(cli, words, prog_name="cynod")
+    assert CARD not in result.output
+    return result
+
+
+def _answer(result: Result) -> tuple[int, str, str]:
+    return result.exit_code, result.stdout, result.stderr
 
 
 def _debit(database: Database, montant: int, reference: str) -> int:
@@ -67,12 +65,12 @@ def _count(database: Database) -> int:
         return session.execute(select(func.count()).select_from(plafonds)).scalar_one()
 
 
-def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Database) -> None:
-    assert _answer(cynod("list")) == (0, "No limit.\n", "")
-    assert _answer(cynod("list --json")) == (0, "[]\n", "")
+def test_limit_is_set_listed_obeyed_replaced_and_removed(demo: Database) -> None:
+    assert _answer(_cynod("list")) == (0, "No limit.\n", "")
+    assert _answer(_cynod("list --json")) == (0, "[]\n", "")
     _debit(demo, 1_000, "D1")
     limit = f"--carte {CARD} --type DEBIT --periode MOIS"
-    assert _answer(cynod(f"set {limit} --montant 5000 --nombre 3")) == (
+    assert _answer(_cynod(f"set {limit} --montant 5000 --nombre 3")) == (
         0,
         f"carte {MASKED}: DEBIT per MOIS, at most 5000 FCFA and 3 operations.\n",
         "",
@@ -80,7 +78,7 @@ def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Dat
     with pytest.raises(PlafondDepasse):
         _debit(demo, 4_001, "D2")
     assert _debit(demo, 3_000, "D2") == 138_000
-    listed: list[dict[str, Any]] = json.loads(cynod("list --json").stdout)
+    listed: list[dict[str, Any]] = json.loads(_cynod("list --json").stdout)
     created = [datetime.fromisoformat(one.pop("creeLe")) for one in listed]
     assert all(one.tzinfo for one in created)
     compte = listed[0]["carte"].pop("compte")
@@ -97,13 +95,13 @@ def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Dat
             "nombreRestant": 1,
         }
     ]
-    assert cynod(f"set {limit} --montant 9000").stdout == (
+    assert _cynod(f"set {limit} --montant 9000").stdout == (
         f"carte {MASKED}: DEBIT per MOIS, at most 9000 FCFA.\n"
     )
-    assert cynod(
+    assert _cynod(
         f"set --partenaire {CONSUMER_KEY} --type CREDIT --periode JOUR --nombre 7"
     ).stdout == (f"partenaire '{CONSUMER_KEY}': CREDIT per JOUR, at most 7 operations.\n")
-    table = [line.split() for line in cynod("list").stdout.splitlines()]
+    table = [line.split() for line in _cynod("list").stdout.splitlines()]
     assert table == [
         [
             *("carte", "compte", "client", "membre", "partenaire", "type", "periode"),
@@ -112,12 +110,12 @@ def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Dat
         f"{MASKED} {compte} CLI-0001 MBR-0001 - DEBIT MOIS 9000 5000 - -".split(),
         f"- - - - {CONSUMER_KEY} CREDIT JOUR - - 7 7".split(),
     ]
-    assert _answer(cynod(f"remove {limit}")) == (
+    assert _answer(_cynod(f"remove {limit}")) == (
         0,
         f"carte {MASKED}: no limit of DEBIT per MOIS any more.\n",
         "",
     )
-    assert _answer(cynod(f"remove {limit}")) == (
+    assert _answer(_cynod(f"remove {limit}")) == (
         1,
         "",
         f"cynod: carte {MASKED} has no limit of DEBIT per MOIS.\n",
@@ -137,12 +135,12 @@ def test_limit_is_set_listed_obeyed_replaced_and_removed(cynod: Cynod, demo: Dat
         (("--partenaire", "\udcff"), r"no partner has the consumer-key '\udcff'."),
     ],
 )
-def test_limit_of_nobody_is_refused(
-    cynod: Cynod, demo: Database, subject: tuple[str, str], told: str
-) -> None:
-    refused = cynod("set --type DEBIT --periode JOUR --montant 1", *subject)
+def test_limit_of_nobody_is_refused(demo: Database, subject: tuple[str, str], told: str) -> None:
+    refused = _cynod("set --type DEBIT --periode JOUR --montant 1", *subject)
     assert _answer(refused) == (1, "", f"cynod: {told}\n")
-    assert cynod("remove --type DEBIT --periode JOUR", *subject).returncode == 1
+    refused = _cynod("remove --type DEBIT --periode JOUR", *subject)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert len(refused.stderr.splitlines()) == 1
     assert _count(demo) == 0
 
 
@@ -170,19 +168,39 @@ WHOLE = f"set --carte {CARD} --type DEBIT --periode JOUR --montant 1"
         "",
     ],
 )
-def test_wrong_usage_exits_with_2_and_sets_nothing(
-    cynod: Cynod, demo: Database, arguments: str
+def test_wrong_usage_exits_with_2_before_anything_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str
 ) -> None:
-    result = cynod(arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "Usage: " in result.stderr
-    assert _count(demo) == 0
+    monkeypatch.setenv("CYNOD_DATABASE_URL", f"sqlite:///{tmp_path / 'absent.db'}")
+    result = _cynod(arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: cynod plafond" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
-def test_limit_of_zero_and_the_greatest_are_taken(cynod: Cynod, demo: Database) -> None:
-    assert cynod(WHOLE.replace("montant 1", "montant 0")).returncode == 0
+def test_process_sets_a_limit_refuses_one_and_exits_with_the_code(
+    demo: Database, tmp_path: Path
+) -> None:
+    answers = [
+        _answer_of(
+            run_cynod("plafond", *words.split(), folder=tmp_path, CYNOD_DATABASE_URL=_url(demo))
+        )
+        for words in (WHOLE, WHOLE.replace(CARD, "700000000000"), WHOLE.replace("DEBIT", "X"))
+    ]
+    assert answers[0] == (0, f"carte {MASKED}: DEBIT per JOUR, at most 1 FCFA.\n", "")
+    assert answers[1] == (1, "", "cynod: no card has this number.\n")
+    assert answers[2][:2] == (2, "")
+    assert _count(demo) == 1
+
+
+def _answer_of(result: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return result.returncode, result.stdout, result.stderr
+
+
+def test_limit_of_zero_and_the_greatest_are_taken(demo: Database) -> None:
+    assert _cynod(WHOLE.replace("montant 1", "montant 0")).exit_code == 0
     with pytest.raises(PlafondDepasse):
         _debit(demo, 1, "D1")
     greatest = WHOLE.replace("montant 1", "montant 9007199254740991 --nombre 1000000000")
-    assert cynod(greatest).returncode == 0
+    assert _cynod(greatest).exit_code == 0
     assert _debit(demo, 1, "D1") == 141_999
