@@ -28,7 +28,7 @@ run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, POR
 	@exec $(BIN)/cynod serve --demo
 
 test: $(DEV) ## run the tests (ARGS="-k debit" goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(ARGS)
 
 check: check-static test ## everything that CI runs
 

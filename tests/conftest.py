@@ -15,6 +15,8 @@ from handlers.edge.logs import configure_logs
 from handlers.settings import Settings
 from models import migrate
 from models.db import Database
+from tests import exchanges
+from tests.contract_coverage.recording import Recording
 from tests.live import serving, settings_for
 from tests.postgresql import PostgresqlServer, create_database, find_binaries, running_server
 from tests.world import World
@@ -39,11 +41,14 @@ def pytest_report_header() -> str:
     return f"postgresql: {'the server of CYNOD_TEST_DATABASE_URL' if given else find_binaries()}"
 
 
-def pytest_configure() -> None:
-    """Where PostgreSQL must be tested, its absence ends the run at once."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Where PostgreSQL must be tested, its absence ends the run at once. Exchanges are kept."""
     missing = _postgresql_is_missing()
     if missing and os.environ.get("CYNOD_TEST_REQUIRE_POSTGRESQL"):
         raise pytest.UsageError(missing)
+    kept = os.environ.get(exchanges.FOLDER)
+    if kept and not config.option.collectonly:
+        config.pluginmanager.register(Recording(Path(kept)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
