@@ -79,8 +79,8 @@ def record_exchange(response: schemathesis.Response) -> None:
     exchanges.record(
         str(request.method),
         address.path + (f"?{address.query}" if address.query else ""),
-        dict(request.headers),
-        body.encode() if isinstance(body, str) else body or b"",
+        {name: str(value) for name, value in request.headers.items()},
+        body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"",
         status=response.status_code,
         answer_headers={name: ", ".join(values) for name, values in response.headers.items()},
         answer=response.content,

@@ -81,9 +81,7 @@ def exchange(url: str, request: bytes, method: str) -> Answer:
         with contextlib.suppress(ConnectionError):
             connection.sendall(request)
         answer = Answer(read_answer(connection, method), method)
-    record_bytes(
-        request, status=answer.status, answer_headers=answer.headers, answer=answer.body
-    )
+    record_bytes(request, status=answer.status, answer_headers=answer.headers, answer=answer.body)
     return answer
 
 

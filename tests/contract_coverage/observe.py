@@ -256,7 +256,7 @@ class Observation:
             return
         value = _json(body)
         if isinstance(value, dict):
-            yield from _object_ways(self.contract, operation.fields, operation.body, value, BODY)
+            yield from _object_ways(operation.fields, operation.body, value, BODY)
 
 
 def _is_fault(field: Field, way: str) -> bool:
@@ -264,12 +264,12 @@ def _is_fault(field: Field, way: str) -> bool:
 
 
 def _object_ways(
-    contract: Contract, fields: Iterable[Field], schema: Json, value: Json, prefix: str
+    fields: Iterable[Field], schema: Json, value: Json, prefix: str
 ) -> Iterator[tuple[Field, str]]:
     """Each field of an object and of the objects in its lists, with the way of its value."""
     by_place = {each.place: each for each in fields}
     separator = " " if prefix == BODY else "."
-    for name, node in schema["properties"].items():
+    for name in schema["properties"]:
         each = by_place[f"{prefix}{separator}{name}"]
         if name not in value:
             yield each, values.ABSENT
@@ -285,7 +285,7 @@ def _object_ways(
             if way != values.VALID:
                 shown.add((item.place, way))
             elif item.schema["type"] == "object":
-                inner = _object_ways(contract, fields, item.schema, entry, item.place)
+                inner = _object_ways(fields, item.schema, entry, item.place)
                 shown |= {(each.place, way) for each, way in inner}
         for place, way in sorted(shown):
             yield by_place[place], way

@@ -56,10 +56,9 @@ class Report:
             for gap in self.missing
             if gap.cell.kind == ANSWER
         ]
-        for cell in sorted(self.observation.undeclared):
-            lines.append(f"not declared, but answered: {describe(cell)}")
-        for cell in sorted(self.observation.accepted):
-            lines.append(f"accepted although it breaks the contract: {describe(cell)}")
+        observation = self.observation
+        lines += [f"answered, not declared: {describe(c)}" for c in sorted(observation.undeclared)]
+        lines += [f"accepted, not valid: {describe(c)}" for c in sorted(observation.accepted)]
         return lines
 
     def counts(self, kind: str | None = None, operation: str | None = None) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import cache
-from re import _parser  # type: ignore[attr-defined]  # the only reading of a pattern's width
+from re import _parser
 from typing import Any
 
 Json = dict[str, Any]
@@ -92,22 +92,12 @@ def way_of(schema: Json, value: Any) -> str:
     if value is None:
         return VALID if schema.get("nullable") else NULL
     kind = schema["type"]
-    if kind == "string":
-        return _string_way(schema, value) if isinstance(value, str) else WRONG_TYPE
-    if kind in ("integer", "number"):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return WRONG_TYPE
-        if kind == "integer" and isinstance(value, float):
-            return FRACTION
-        return _number_way(schema, value)
-    if kind == "array":
-        return _array_way(schema, value)
-    if kind == "object":
-        if not isinstance(value, dict):
-            return WRONG_TYPE
-        closed = schema.get("additionalProperties") is False
-        return UNDECLARED if closed and value.keys() - schema["properties"].keys() else VALID
-    return VALID if isinstance(value, bool) else WRONG_TYPE
+    if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        return WRONG_TYPE
+    if kind == "integer" and isinstance(value, float):
+        return FRACTION
+    judge = _JUDGES.get(kind)
+    return judge(schema, value) if judge else VALID
 
 
 def _string_way(schema: Json, value: str) -> str:
@@ -131,12 +121,32 @@ def _number_way(schema: Json, value: float) -> str:
     return ABOVE if "maximum" in schema and value > schema["maximum"] else VALID
 
 
-def _array_way(schema: Json, value: Any) -> str:
-    if not isinstance(value, list):
-        return WRONG_TYPE
+def _array_way(schema: Json, value: list[Any]) -> str:
     if len(value) < schema.get("minItems", 0):
         return TOO_FEW
     return TOO_MANY if len(value) > schema.get("maxItems", math.inf) else VALID
+
+
+def _object_way(schema: Json, value: Json) -> str:
+    closed = schema.get("additionalProperties") is False
+    return UNDECLARED if closed and value.keys() - schema["properties"].keys() else VALID
+
+
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int, float),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+_JUDGES: dict[str, Callable[[Json, Any], str]] = {
+    "string": _string_way,
+    "integer": _number_way,
+    "number": _number_way,
+    "array": _array_way,
+    "object": _object_way,
+}
 
 
 def sample(schema: Json, way: str, valid: Any) -> Any:
@@ -152,7 +162,7 @@ def sample(schema: Json, way: str, valid: Any) -> Any:
         ENUM: lambda: "SURPLUS",
         BELOW: lambda: schema["minimum"] - 1,
         ABOVE: lambda: schema["maximum"] + 1,
-        TOO_FEW: lambda: [],
+        TOO_FEW: list,
         TOO_MANY: lambda: valid * (schema["maxItems"] + 1),
         UNDECLARED: lambda: {**valid, "surplus": "1"},
         PATTERN: lambda: _off_pattern(schema, valid),

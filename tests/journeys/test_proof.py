@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests import exchanges
 from tests.contract_client import ROOT
 from tests.postgresql import PostgresqlServer, find_binaries, running_server
-from tests import exchanges
 from tests.proof.books import Books, Row, read_books
 from tests.proof.faults import FAULTS, Fault, servers_on
 from tests.proof.judge import DOUBLED, LOST, WRONG, judge

@@ -242,7 +242,10 @@ class Caller:
         exchanges.record(
             "GET" if intent.what == QUESTION else "POST",
             path,
-            {"Authorization": authorization, **({"Content-Type": "application/json"} if body else {})},
+            {
+                "Authorization": authorization,
+                **({"Content-Type": "application/json"} if body else {}),
+            },
             body,
             status=response.status,
             answer_headers=response.getheaders(),
