@@ -28,7 +28,7 @@ run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, POR
 	@exec $(BIN)/cynod serve --demo
 
 test: $(DEV) ## run the tests (ARGS="-k debit" goes to pytest)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
+	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 
 check: check-static test ## everything that CI runs
 

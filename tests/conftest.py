@@ -15,6 +15,8 @@ from handlers.edge.logs import configure_logs
 from handlers.settings import Settings
 from models import migrate
 from models.db import Database
+from tests import exchanges
+from tests.contract_coverage.recording import Recording
 from tests.live import serving, settings_for
 from tests.postgresql import PostgresqlServer, create_database, find_binaries, running_server
 from tests.world import World
@@ -39,11 +41,15 @@ def pytest_report_header() -> str:
     return f"postgresql: {'the server of CYNOD_TEST_DATABASE_URL' if given else find_binaries()}"
 
 
-def pytest_configure() -> None:
-    """Where PostgreSQL must be tested, its absence ends the run at once."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Where PostgreSQL must be tested, its absence ends the run at once. Exchanges are kept."""
     missing = _postgresql_is_missing()
     if missing and os.environ.get("CYNOD_TEST_REQUIRE_POSTGRESQL"):
         raise pytest.UsageError(missing)
+    kept = os.environ.get(exchanges.FOLDER)
+    # With several processes, the first one keeps what all of them wrote.
+    if kept and not config.option.collectonly and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recording(Path(kept)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,11 +63,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, the tests of a file share one; those of operations share a record."""
+    """With several processes, the tests of a file share one, which makes their fixtures once."""
     for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "operations" else f"{folder}/{item.path.name}"
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ import httpx
 import yaml
 from openapi_schema_validator import OAS30Validator
 
+from tests import exchanges
+
 ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = ROOT / "openapi.yaml"
 
@@ -164,4 +166,17 @@ class ContractClient(httpx.Client):
             response.status_code,
             response.headers,
             response.content,
+        )
+        try:
+            body = request.content
+        except httpx.RequestNotRead:
+            body = None
+        exchanges.record(
+            request.method,
+            request.url.raw_path.decode("ascii"),
+            request.headers.multi_items(),
+            body,
+            status=response.status_code,
+            answer_headers=response.headers,
+            answer=response.content,
         )

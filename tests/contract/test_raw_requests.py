@@ -19,6 +19,7 @@ import yaml
 
 from models.partenaire import NouveauPartenaire
 from tests.contract_client import OPERATIONS, check_exchange
+from tests.exchanges import record_bytes
 from tests.world import Carte, World, new_number
 
 REQUESTS: list[dict[str, Any]] = yaml.safe_load(
@@ -79,7 +80,9 @@ def exchange(url: str, request: bytes, method: str) -> Answer:
         # The server may answer, and close, before it has read everything.
         with contextlib.suppress(ConnectionError):
             connection.sendall(request)
-        return Answer(read_answer(connection, method), method)
+        answer = Answer(read_answer(connection, method), method)
+    record_bytes(request, status=answer.status, answer_headers=answer.headers, answer=answer.body)
+    return answer
 
 
 def read_answer(connection: socket.socket, method: str) -> bytes:

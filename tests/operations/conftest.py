@@ -1,4 +1,4 @@
-"""Fixtures of the operations' tests, and the record of what the contract promised and was seen."""
+"""Fixtures of the operations' tests: scenes, and servers of their own."""
 
 from __future__ import annotations
 
@@ -6,70 +6,15 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
 from models.db import Database
-from tests import contract_client
-from tests.contract_client import OPERATIONS
 from tests.live import serving, settings_for, with_limits
 from tests.operations.answers import Scene
 from tests.postgresql import create_database
 from tests.world import World
-
-HERE = Path(__file__).parent
-DESELECTED = pytest.StashKey[bool]()
-
-
-class Record:
-    """What the tests of this folder saw: operation, HTTP status, code, by kind of database."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, set[tuple[str, int, str]]] = {}
-        self.ran: set[str] = set()
-
-    def note(self, backend: str, method: str, path: str, status: int, body: bytes) -> None:
-        """Note one checked exchange of an operation of the contract."""
-        operation = OPERATIONS.get((method, path))
-        if operation is not None:
-            code = "200" if status == 200 else str(httpx.Response(200, content=body).json()["code"])
-            self.seen.setdefault(backend, set()).add((operation["operationId"], status, code))
-
-
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Remember that a part of this folder was left out."""
-    for item in items:
-        if item.path.parent == HERE:
-            item.config.stash[DESELECTED] = True
-
-
-@pytest.fixture(scope="session")
-def record() -> Record:
-    """The record of the whole run."""
-    return Record()
-
-
-@pytest.fixture(autouse=True)
-def _recording(
-    request: pytest.FixtureRequest, record: Record, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """Note every exchange of the test that the contract client found in order."""
-    callspec = getattr(request.node, "callspec", None)
-    backend = callspec.params.get("backend", "") if callspec else ""
-    check = contract_client.check_exchange
-
-    def check_and_note(
-        method: str, path: str, status: int, headers: httpx.Headers, body: bytes
-    ) -> None:
-        check(method, path, status, headers, body)
-        record.note(backend, method, path, status, body)
-
-    monkeypatch.setattr(contract_client, "check_exchange", check_and_note)
-    yield
-    record.ran.add(request.node.nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests import exchanges
 from tests.proof.record import (
     ANNULATION,
     ANSWERED,
@@ -238,6 +239,18 @@ class Caller:
         }
         if response.will_close:
             self._drop(port)
+        exchanges.record(
+            "GET" if intent.what == QUESTION else "POST",
+            path,
+            {
+                "Authorization": authorization,
+                **({"Content-Type": "application/json"} if body else {}),
+            },
+            body,
+            status=response.status,
+            answer_headers=response.getheaders(),
+            answer=text.encode(),
+        )
         return response.status, kept, text
 
     def _connection(self, port: int, patience: float) -> http.client.HTTPConnection:

@@ -1,0 +1,171 @@
+"""The judgement of a record: JSON for programs, lines for people, and whether the build is red."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from tests.contract_coverage.cells import ANSWER, KINDS, Cell, Contract
+from tests.contract_coverage.observe import Observation, Seen
+
+Json = dict[str, Any]
+
+LONGEST_BODY = 700
+_MASKED = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})(0{2,9})([0-9]{4})(?![0-9A-Za-z])")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A declared cell that was not observed, and on which databases when it was on another one."""
+
+    cell: Cell
+    databases: tuple[str, ...] = ()
+
+
+class Report:
+    """What was declared, observed and missed."""
+
+    def __init__(self, contract: Contract, observation: Observation, run: Json) -> None:
+        self.contract = contract
+        self.run = run
+        self.observation = observation
+        self.declared = list(dict.fromkeys(contract.cells()))
+        self.observed = {c: observation.seen[c] for c in self.declared if c in observation.seen}
+        self.missing = [gap for cell in self.declared if (gap := self._gap(cell)) is not None]
+
+    def _gap(self, cell: Cell) -> Gap | None:
+        seen = self.observed.get(cell)
+        if seen is None:
+            return Gap(cell)
+        if cell.kind == ANSWER:
+            lacking = self.observation.databases - seen.databases
+            # Answers that come before any database is asked are not of one.
+            if lacking and not cell.operation.startswith("("):
+                return Gap(cell, tuple(sorted(lacking)))
+        return None
+
+    @property
+    def red(self) -> list[str]:
+        """Why the build is red, one line each; nothing when it is green."""
+        lines = [
+            f"never observed: {describe(gap.cell)}"
+            + (f" on {' and '.join(gap.databases)}" if gap.databases else "")
+            for gap in self.missing
+            if gap.cell.kind == ANSWER
+        ]
+        observation = self.observation
+        lines += [f"answered, not declared: {describe(c)}" for c in sorted(observation.undeclared)]
+        lines += [f"accepted, not valid: {describe(c)}" for c in sorted(observation.accepted)]
+        return lines
+
+    def counts(self, kind: str | None = None, operation: str | None = None) -> tuple[int, int]:
+        """How many cells were observed, of how many declared."""
+
+        def wanted(cell: Cell) -> bool:
+            return kind in (None, cell.kind) and operation in (None, cell.operation)
+
+        missed = sum(wanted(gap.cell) for gap in self.missing)
+        declared = sum(wanted(cell) for cell in self.declared)
+        return declared - missed, declared
+
+    @property
+    def line(self) -> str:
+        """The one line for CI."""
+        parts = [f"{kind} {percent(*self.counts(kind))}" for kind in KINDS]
+        state = "RED" if self.red else "green"
+        part = "" if self.run["whole"] else " — of a PART of the tests"
+        return (
+            f"contract coverage {state}{part}: {', '.join(parts)}; "
+            f"{self.observation.count} exchanges, {len(self.missing)} cells missing"
+        )
+
+    def json(self) -> Json:
+        """What build/contract-coverage.json holds."""
+        missed = {gap.cell: gap.databases for gap in self.missing}
+        return {
+            "red": self.red,
+            "run": self.run,
+            "summary": {
+                kind: dict(zip(("observed", "declared"), self.counts(kind), strict=True))
+                for kind in KINDS
+            },
+            "declared": [cell._asdict() for cell in self.declared],
+            "observed": [
+                {
+                    **cell._asdict(),
+                    "exchanges": sum(seen.kinds.values()),
+                    "tests": dict(sorted(seen.kinds.items())),
+                    "databases": sorted(seen.databases),
+                    "test": reproduction(seen)[1],
+                    "request": reproduction(seen)[0],
+                }
+                for cell, seen in self.observed.items()
+                if cell not in missed
+            ],
+            "missing": [
+                {**cell._asdict(), **({"databases": list(databases)} if databases else {})}
+                for cell, databases in missed.items()
+            ],
+        }
+
+
+def percent(observed: int, declared: int) -> str:
+    """A share that is 100 % only when nothing is missing."""
+    if observed == declared:
+        return f"100 % ({declared})"
+    return f"{int(1000 * observed / declared) / 10} % ({observed} of {declared})"
+
+
+def describe(cell: Cell) -> str:
+    """A cell in words."""
+    between = "HTTP " if cell.place.isdecimal() else ""
+    return f"{cell.operation}, {between}{cell.place}, {cell.kind} {cell.what}"
+
+
+def reproduction(seen: Seen) -> tuple[str, str]:
+    """A curl command without secrets, and the test that sends the real request."""
+    exchange = seen.exchange
+    assert exchange is not None
+    return curl(exchange), exchange["test"]
+
+
+def curl(exchange: Json) -> str:
+    """The request as a curl command: $API, $TOKEN and $PAIR stand for what is not told."""
+    target = exchange["path"] + (f"?{exchange['query']}" if exchange["query"] else "")
+    words = ["curl", "-i"]
+    if exchange["method"] != "GET":
+        words += ["-X", shlex.quote(exchange["method"])]
+    words.append(f'"$API"{shlex.quote(shorten(target))}')
+    for name, value in exchange["headers"]:
+        if name == "authorization":
+            told = {"bearer": '-H "Authorization: Bearer $TOKEN"', "basic": '-u "$PAIR"'}
+            words.append(told.get(value, "-H 'Authorization: …'"))
+        elif (name, value) != ("accept", "*/*"):
+            words += ["-H", shlex.quote(f"{name}: {value}")]
+    words += _body(exchange["body"])
+    return _MASKED.sub(lambda m: m[1] + "*" * len(m[2]) + m[3], " ".join(words))
+
+
+def _body(body: str | int | None) -> list[str]:
+    if body is None:
+        return ["--data-binary @- # in chunks"]
+    if isinstance(body, int):
+        return [f"--data-binary @- # {body} bytes"]
+    if not body:
+        return []
+    raw = body.encode("latin-1")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return [f"--data-binary @- # base64 {base64.b64encode(raw[:90]).decode()}"]
+    if len(text) > LONGEST_BODY:
+        return [f"--data-binary @- # {len(raw)} bytes: {shlex.quote(text[:60])}…"]
+    return ["--data-binary", shlex.quote(text)]
+
+
+def shorten(text: str) -> str:
+    """A text that a page can hold."""
+    return text if len(text) <= LONGEST_BODY else f"{text[:LONGEST_BODY]}…[{len(text)} characters]"
