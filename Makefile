@@ -17,10 +17,10 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check check-static lint format types contract contract-check fuzz proof lock clean FORCE
+.PHONY: help run test contract-coverage check check-static lint format types contract contract-check fuzz proof lock clean FORCE
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # `exec`: SIGTERM and Ctrl-C reach cynod itself, and make adds no message when cynod then ends with 0.
 # make itself still reports the signal (130, 143); a supervisor runs `.venv/bin/cynod serve` instead.
@@ -30,7 +30,13 @@ run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, POR
 test: $(DEV) ## run the tests (ARGS="-k debit" goes to pytest)
 	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 
-check: check-static test ## everything that CI runs
+# The last whole run is judged; a partial one, as `make test ARGS=...`, takes nothing away from it.
+contract-coverage: $(DEV) ## judge what the tests observed of openapi.yaml: build/contract-coverage.html
+	@test -f build/exchanges/whole/run.json || \
+	    CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest --ignore=tests/models
+	@$(BIN)/python -m tests.contract_coverage
+
+check: check-static test contract-coverage ## everything that CI runs
 
 check-static: lint types contract-check ## everything that CI runs, except the tests
 

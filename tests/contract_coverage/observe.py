@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -51,11 +52,13 @@ _AS_UNDERSTOOD = frozenset({"405", "1001", "1002"})
 _PAGES = re.compile(r"/(ui(/.*)?|openapi\.(yaml|json))")
 
 
+@cache
 def kind_of(test: str) -> str:
     """The kind of test that a test is, by where it lives."""
     return next((kind for prefix, kind in TEST_KINDS if test.startswith(prefix)), "other")
 
 
+@cache
 def database_of(test: str) -> str | None:
     """The kind of database that a test says it runs on."""
     found = _DATABASE.search(test)
@@ -106,12 +109,12 @@ class Observation:
         texts = contract.catalogue["405"]["message"].values()
         patterns = (re.escape(text).replace(r"\{parametre\}", "(.*)") for text in texts)
         self._naming = [re.compile(pattern) for pattern in patterns]
-        self._shapes = {
-            cell: (_code(example), _example_shape(example))
-            for operation in contract.operations.values()
-            for cell, example in operation.examples.items()
-            if cell.place.isdecimal()
-        }
+        self._shapes: dict[tuple[str, str, str], list[tuple[Cell, Any]]] = {}
+        for operation in contract.operations.values():
+            for cell, example in operation.examples.items():
+                if cell.place.isdecimal():
+                    key = (cell.operation, cell.place, _code(example))
+                    self._shapes.setdefault(key, []).append((cell, _example_shape(example)))
 
     def add_all(self, exchanges: Iterable[Json]) -> Observation:
         """Add exchanges."""
@@ -129,24 +132,19 @@ class Observation:
         operation = self.contract.operations.get((exchange["method"], exchange["path"]))
         if operation is None:
             for cell in self._outside(exchange):
-                self._note(self.seen, cell, kind, database, exchange)
+                _note(self.seen, cell, kind, database, exchange)
             return
         for cell in self._answer(operation.name, exchange):
             # Headers and media types that nothing declares are the client fixture's to judge.
             if cell in self._declared:
-                self._note(self.seen, cell, kind, database, exchange)
+                _note(self.seen, cell, kind, database, exchange)
             elif cell.kind == ANSWER:
-                self._note(self.undeclared, cell, kind, database, exchange)
+                _note(self.undeclared, cell, kind, database, exchange)
         for cell in self._request(operation, exchange):
-            self._note(self.seen, cell, kind, database, exchange)
+            _note(self.seen, cell, kind, database, exchange)
         if exchange["status"] == 200:
             for cell in self._broken(operation, exchange):
-                self._note(self.accepted, cell, kind, database, exchange)
-
-    def _note(
-        self, into: dict[Cell, Seen], cell: Cell, kind: str, database: str | None, exchange: Json
-    ) -> None:
-        into.setdefault(cell, Seen()).add(kind, database, exchange)
+                _note(self.accepted, cell, kind, database, exchange)
 
     def _outside(self, exchange: Json) -> Iterator[Cell]:
         known = exchange["path"] in self.contract.paths
@@ -180,13 +178,9 @@ class Observation:
             yield from _parameter_example(operation, parameter, given, exchange)
         if operation.media_type is not None:
             yield from self._body(operation, exchange, named)
-        for cell, (wanted, form) in self._shapes.items():
-            if (
-                cell.operation == operation.name
-                and cell.place == str(exchange["status"])
-                and code == wanted
-                and _contains(form, exchange["shape"])
-            ):
+        key = (operation.name, str(exchange["status"]), str(code))
+        for cell, form in self._shapes.get(key, ()):
+            if _contains(form, exchange["shape"]):
                 yield cell
 
     def _named(self, exchange: Json) -> str | None:
@@ -257,6 +251,15 @@ class Observation:
         value = _json(body)
         if isinstance(value, dict):
             yield from _object_ways(operation.fields, operation.body, value, BODY)
+
+
+def _note(
+    into: dict[Cell, Seen], cell: Cell, kind: str, database: str | None, exchange: Json
+) -> None:
+    seen = into.get(cell)
+    if seen is None:
+        seen = into[cell] = Seen()
+    seen.add(kind, database, exchange)
 
 
 def _is_fault(field: Field, way: str) -> bool:

@@ -160,11 +160,11 @@ def _gaps(report: Report) -> str:
         return '<p class="good">Nothing that the contract declares is missing.</p>'
     lines = "".join(f"<li>{escape(line)}</li>" for line in report.red)
     others = [gap for gap in report.missing if gap.cell.kind != ANSWER]
-    shares = ", ".join(f"{TITLES[kind].lower()} {percent(*report.counts(kind))}" for kind in KINDS)
+    shares = ", ".join(f"{kind} {percent(*report.counts(kind))}" for kind in KINDS)
     red = f'<div class="box"><p>Why the build is red:</p><ul>{lines}</ul></div>' if lines else ""
     rest = "".join(f"<li><code>{_name(gap)}</code></li>" for gap in others)
     listed = (
-        f"<details><summary>{len(others)} other cells were not observed</summary>"
+        f"<details><summary>Not observed, without making the build red: {len(others)}</summary>"
         f"<ul>{rest}</ul></details>"
         if others
         else ""
