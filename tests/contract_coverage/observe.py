@@ -81,16 +81,18 @@ class Seen:
     kinds: Counter[str] = field(default_factory=Counter)
     databases: set[str] = field(default_factory=set)
     exchange: Json | None = None
+    rank: tuple[bool, int, int] = (True, 0, 0)
 
     def add(self, kind: str, database: str | None, exchange: Json) -> None:
-        """Add one exchange; the simplest one of the tests of operations is kept to be shown."""
+        """Add one exchange; the plainest one of the tests of operations is kept to be shown."""
         self.kinds[kind] += 1
         if database:
             self.databases.add(database)
-        if self.exchange is None or (
-            kind == "operations" and kind_of(self.exchange["test"]) != kind
-        ):
-            self.exchange = exchange
+        body = exchange["body"]
+        size = len(body) if isinstance(body, str) else 10_000
+        rank = (kind != "operations", size + 100 * len(exchange["headers"]), len(exchange["test"]))
+        if self.exchange is None or rank < self.rank:
+            self.exchange, self.rank = exchange, rank
 
 
 class Observation:

@@ -5,6 +5,7 @@ One file without anything to fetch. It is read whole without a script; the scrip
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from html import escape
 
@@ -245,5 +246,5 @@ def _cell(report: Report, cell: Cell, gap: Gap | None) -> str:
         f'<td data-label="by">{kinds}</td>'
         f'<td class="n" data-label="exchanges">{sum(seen.kinds.values())}</td>'
         f"<td><details><summary>request</summary><pre>{short}</pre>"
-        f"<pre>pytest {escape(repr(test))}</pre></details></td></tr>"
+        f"<pre>pytest {escape(shlex.quote(test))}</pre></details></td></tr>"
     )

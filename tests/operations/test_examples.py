@@ -29,10 +29,6 @@ QUERIES = [
 BEFORE = {"annulerOperation": "debitCarte", "getOperation": "debitCarte"}
 """What must have been sent for an example to have an object: its own example."""
 
-NOT_UNDERSTOOD = {
-    ("getHistoriqueCarte", "curseur"): "the shared example is a cursor of the other list",
-}
-
 
 @pytest.fixture(scope="module")
 def demo(new_database_url: NewUrl) -> Iterator[World]:
@@ -97,9 +93,7 @@ def test_parameter_example_is_understood_on_the_demo(
         if node["required"] or called == name
     }
     answer = api.get(PLACES[operation][1], params=query)
-    if (operation, name) in NOT_UNDERSTOOD:
-        assert answer.json()["code"] == "405", "understood now: take it from NOT_UNDERSTOOD"
-    elif name == "numeroOperation":
+    if name == "numeroOperation":
         # No operation of the demo can bear the number of an example.
         assert answer.json()["code"] == "4006"
     else:
