@@ -121,7 +121,8 @@ class FlaskBridge(SpecMiddleware):
         if operation.rate_class == "libre":
             needs_database = self._runners[operation_id].needs_database
             pool = self._probes if needs_database else self._reserved
-        if self._waiting >= MAX_WAITING:
+        # What cannot say so (the catalogue, liveness) asks no database and is soon done.
+        if self._waiting >= MAX_WAITING and "5001" in operation.codes:
             raise EdgeRefusal("5001")
         self._waiting += 1
         try:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,7 +63,7 @@ class FrontMiddleware:
         except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
             reply = self._refusals.reply(error, call)
         try:
-            await _send(send, call, reply)
+            await _send(receive, send, call, reply)
         except Exception as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
             self._refusals.reply(error, call)
             raise BrokenStream from None
@@ -149,7 +149,7 @@ _DEFAULTS = (
 )
 
 
-async def _send(send: Send, call: Call, reply: Reply) -> None:
+async def _send(receive: Receive, send: Send, call: Call, reply: Reply) -> None:
     headers = [(b"x-request-id", call.request_id.encode("ascii"))]
     if reply.stream is None:
         headers.append((b"content-length", b"%d" % len(reply.body)))
@@ -164,7 +164,23 @@ async def _send(send: Send, call: Call, reply: Reply) -> None:
         await send({"type": "http.response.body", "body": reply.body})
         return
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    await _send_stream(receive, send, reply.stream)
+
+
+async def _send_stream(receive: Receive, send: Send, stream: Iterator[bytes]) -> None:
+    """Send what the stream gives, and read no more of it once nobody listens."""
     loop = asyncio.get_running_loop()
-    while chunk := await loop.run_in_executor(None, next, reply.stream, b""):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    gone = loop.create_task(_wait_until_gone(receive))
+    try:
+        while not gone.done():
+            chunk = await loop.run_in_executor(None, next, stream, b"")
+            await send({"type": "http.response.body", "body": chunk, "more_body": bool(chunk)})
+            if not chunk:
+                return
+    finally:
+        gone.cancel()
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

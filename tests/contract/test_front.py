@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import handlers.edge.bridge
 from handlers.edge.security import client_address
 from models.carte import find_carte
 from models.db import Database
@@ -131,6 +132,20 @@ def test_every_answer_bears_the_common_headers(world: World, path: str) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] in ("no-store", "no-cache")
     assert "server" not in answer.headers
+
+
+def test_full_queue_asks_to_return_and_only_those_calls_that_can_say_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = world.api(world.carte(1_000))
+    monkeypatch.setattr(handlers.edge.bridge, "MAX_WAITING", 0)
+    for path, expected in (
+        ("/mes-droits", "5001"),
+        ("/health/ready", "5001"),
+        ("/health/live", None),
+        ("/codes-erreur", 200),
+    ):
+        assert api.get(path).json().get("code") == expected
 
 
 def test_contract_is_served_byte_for_byte_and_cached_by_its_etag(world: World) -> None:

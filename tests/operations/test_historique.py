@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
+import models.historique
 import models.journal
 from models.carte import ANNULEE, OPPOSITION, cartes
 from models.db import Database
@@ -463,6 +467,34 @@ def test_operations_that_arrive_during_a_stream_leave_it_alone(own_scene: Scene)
     told = [row[1] for row in rows if row[1].startswith("F-")]
     assert told == [f"F-{number}" for number in range(1_203, 0, -1)]
     assert [row[2] for row in rows[-2:]] == ["CREDIT", "OUVERTURE"]
+
+
+def test_stream_that_nobody_reads_any_more_is_read_no_further(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, left, batches = own_scene, threading.Event(), 0
+    fill(scene.world.database, scene.carte, scene.pair.consumer_key, 1_203)
+    read = models.historique.Lecture.read
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            assert left.wait(10)
+        return read(*arguments)
+
+    monkeypatch.setattr(models.historique, "BATCH", 20)
+    monkeypatch.setattr(models.historique.Lecture, "read", counted)
+    headers = {"Authorization": scene.api.headers["Authorization"], **CSV}
+    with (
+        httpx.Client(base_url=scene.world.url, verify=TLS, trust_env=False) as plain,
+        plain.stream("GET", PATH, params=scene.carte.query, headers=headers) as answer,
+    ):
+        next(answer.iter_raw())
+    time.sleep(0.3)  # the server learns of it when its loop next looks at the connection
+    left.set()
+    time.sleep(0.3)
+    assert batches < 10
 
 
 # ── Accept ───────────────────────────────────────────────────────────────────────────────────────
