@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test contract-coverage check check-static lint format types contract contract-check fuzz proof lock clean FORCE
+.PHONY: help run test contract-coverage check check-static lint format types contract contract-check fuzz mutants proof lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ contract-check: $(DEV) ## fail when `make contract` would change a file
 
 fuzz: $(DEV) ## look for faults for minutes, on a random seed (ARGS go to pytest)
 	@$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
+
+mutants: $(DEV) ## change the contract one thing at a time, the tests must fail (ARGS="--seed 7 --count 200")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
 	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -42,7 +42,8 @@ def export(output: Path | None) -> None:
       ouverture:000001              where opening soldes come from
 
     Everything is of the instant at which the command starts. The API may run meanwhile. A new FILE
-    can be read by its owner only.
+    can be read by its owner only. hledger holds a whole journal in memory: about 9 kB per
+    operation.
 
     \b
     Example:    cynod journal export --output journal.hledger
