@@ -146,10 +146,11 @@ class PostgresqlServer:
             except PostgresqlError:
                 self.kill9()
         self._forget_process()
-        shutil.rmtree(self._directory, ignore_errors=True)
         if self._watcher.stdin is not None and not self._watcher.stdin.closed:
             self._watcher.stdin.close()
-        self._watcher.wait(TIMEOUT_S)
+        # It deletes the directory, however long hundreds of databases take on a slow disk.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._watcher.wait(TIMEOUT_S)
 
     def _initialise(self) -> None:
         arguments = [

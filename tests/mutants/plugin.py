@@ -21,8 +21,6 @@ SUITE = (HTTP, RAW, *STATIC)
 """The contract tests. Those of the start, of the pages and of the generated file compare whole files, which
 any edit fails; Schemathesis and the journeys start processes that a mutant does not reach."""
 
-LAST = "test_whole_contract.py"
-
 
 @dataclass
 class Verdict:
@@ -58,13 +56,13 @@ class Judge:
         callspec = getattr(item, "callspec", None)
         return callspec.params.get("backend", "") if callspec else ""
 
-    def _rank(self, item: pytest.Item) -> tuple[bool, bool, bool, bool]:
+    def _rank(self, item: pytest.Item) -> tuple[bool, bool, bool]:
         file = item.path.relative_to(ROOT).as_posix()
         if item.path not in self._texts:
             text = item.path.read_text(encoding="utf-8")
             self._texts[item.path] = bool(self._words.search(text))
         named = re.search(rf"\b{self._operation}\b", item.name) is not None
-        return file in STATIC, item.path.name == LAST, not named, not self._texts[item.path]
+        return file in STATIC, not named, not self._texts[item.path]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a failure."""
