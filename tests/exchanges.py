@@ -18,7 +18,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 FOLDER = "CYNOD_EXCHANGES"
@@ -27,7 +27,8 @@ SECRET = "$SECRET"
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _lock = threading.Lock()
-_open: dict[tuple[str, int], TextIO] = {}
+_open: dict[tuple[str, int], int] = {}
+"""Descriptors, not files: a process that just ends leaves nothing unwritten and nothing to warn of."""
 
 _CARD = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})([0-9]{2,})([0-9]{4})(?![0-9A-Za-z])")
 _FORM_SECRET = re.compile(r"(client_secret|access_token|token)=([^&\s]*)")
@@ -178,13 +179,14 @@ def _write(folder: str, line: str) -> None:
             # A folder given up by the run that made it is no reason for a test to fail.
             with contextlib.suppress(OSError):
                 Path(folder).mkdir(parents=True, exist_ok=True)
-            _open[key] = (Path(folder) / f"{key[1]}.jsonl").open("a", encoding="utf-8", buffering=1)
-        _open[key].write(line + "\n")
+            target = Path(folder) / f"{key[1]}.jsonl"
+            _open[key] = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(_open[key], f"{line}\n".encode())
 
 
 def close_all() -> None:
     """Close the files of this process; the next exchange opens its own again."""
     with _lock:
-        for file in _open.values():
-            file.close()
+        for descriptor in _open.values():
+            os.close(descriptor)
         _open.clear()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 import yaml
 
 from tests import exchanges
-from tests.contract_client import DOCUMENT, Json
+from tests.contract_client import DOCUMENT, ROOT, Json
 from tests.contract_coverage import values
 from tests.contract_coverage.__main__ import main
 from tests.contract_coverage.cells import (
@@ -27,7 +30,8 @@ from tests.contract_coverage.cells import (
     Contract,
 )
 from tests.contract_coverage.observe import Observation, read_exchanges
-from tests.contract_coverage.recording import SUMMARY, fingerprint
+from tests.contract_coverage.page import anchor
+from tests.contract_coverage.recording import PART, SUMMARY, WHOLE, fingerprint
 from tests.contract_coverage.report import Report, curl
 
 CONTRACT = Contract.read()
@@ -122,6 +126,7 @@ def test_everything_observed_is_green(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("contract coverage green: ")
     assert "answer 100 %" in last
+    assert " exchanges on sqlite, " in last
     assert "PART" not in last
 
 
@@ -180,6 +185,10 @@ def test_an_accepted_value_that_breaks_the_contract_is_red(
     code, found = run(keep(tmp_path / "run", [*positive, wrong]))
     place = "getSoldeCarte, query walletId, value too short"
     assert (code, found["red"]) == (1, [f"accepted, not valid: {place}"])
+    page = (tmp_path / "output" / "contract-coverage.html").read_text(encoding="utf-8")
+    told = page.partition("Why the build is red:")[2].partition("</div>")[0]
+    assert "walletId=22" in told, "the request that was wrongly accepted is not shown"
+    assert wrong["test"] in told
 
 
 def test_a_partial_record_is_said_to_be_one(
@@ -193,6 +202,20 @@ def test_a_partial_record_is_said_to_be_one(
     assert "of a PART of the tests" in out
     page = (tmp_path / "output" / "contract-coverage.html").read_text(encoding="utf-8")
     assert "Only a part of the tests was judged: 7 tests were deselected." in page
+
+
+def test_a_whole_run_is_judged_before_a_later_part_and_this_is_said(
+    tmp_path: Path, positive: list[Json], capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = {**WHOLE_RUN, "whole": False, "reasons": ["1 tests failed"], "ended": "2026-11-24"}
+    keep(tmp_path / WHOLE, positive)
+    keep(tmp_path / PART, [], part)
+    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "ended 2026-11-23, not the later one of 2026-11-24, a part (1 tests failed)" in out
+    keep(tmp_path / PART, [], {**part, "ended": "2026-11-22"})
+    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == 0
+    assert "not the later one" not in capsys.readouterr().out
 
 
 def test_without_a_record_the_command_says_so(tmp_path: Path) -> None:
@@ -209,6 +232,10 @@ def test_the_page_stands_alone_and_names_every_operation(
     assert "src=" not in page
     for operation in CONTRACT.operations.values():
         assert f'<h2 id="{operation.name}">' in page
+    assert anchor("(unknown path)") == "unknown-path"
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
 
 
 # ── the record ───────────────────────────────────────────────────────────────────────────────────
@@ -291,6 +318,22 @@ def test_a_half_written_line_is_passed_over(folder: Path) -> None:
     assert len(list(read_exchanges(folder))) == 1
 
 
+def test_a_process_that_just_ends_leaves_its_exchanges_and_no_warning(folder: Path) -> None:
+    program = (
+        "from tests import exchanges\n"
+        "exchanges.record('GET', '/x', {}, b'', status=404, answer_headers={}, answer=b'')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert [exchange["path"] for exchange in read_exchanges(folder)] == ["/x"]
+
+
 def test_nothing_is_recorded_where_no_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,3 +371,22 @@ def test_nothing_is_recorded_where_no_folder_is_named(
 def test_way_of_a_value(schema: Json, way: str, value: Any) -> None:
     assert values.way_of(schema, value) == way
     assert way in (values.VALID, *values.ways(schema, text=False))
+
+
+def test_values_at_the_edges_of_a_schema_are_cells_of_their_own(folder: Path) -> None:
+    for limite in ("1", "100", "50"):
+        _record(f"/get-liste-cartes?clientId=A&limite={limite}", answer={"code": 200}, status=200)
+    refused = {**REFUSED, "message": "Paramètre limite manquant ou invalide"}
+    _record("/get-liste-cartes?clientId=A&limite=101", answer=refused)
+    exchanges.close_all()
+    seen = Observation(CONTRACT).add_all(read_exchanges(folder)).seen
+    place = f"{QUERY} limite"
+    shown = [cell for cell in seen if (cell.kind, cell.place) == (VALUE, place)]
+    assert {(cell.what, seen[cell].kinds.total()) for cell in shown} == {
+        (values.VALID, 3),
+        (values.LEAST, 1),
+        (values.GREATEST, 1),
+        (values.ABOVE, 1),
+    }
+    declared = {c.what for c in CONTRACT.cells() if c.operation == "getHistoriqueCarte"}
+    assert {"valid, CREDIT", "valid, OUVERTURE"} <= declared

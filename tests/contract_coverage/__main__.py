@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.contract_client import CONTRACT, ROOT
 from tests.contract_coverage.cells import Contract
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     target.write_text(text + "\n", encoding="utf-8")
     page = target.with_suffix(".html")
     page.write_text(render_page(report), encoding="utf-8")
+    if options.exchanges is None:
+        _tell_later(options.recorded, run)
     _tell(report, options.contract, page)
     return 1 if report.red else 0
 
@@ -51,6 +54,19 @@ def _parser() -> argparse.ArgumentParser:
 def _last(root: Path) -> Path | None:
     """The last whole run, else the last partial one."""
     return next((root / name for name in (WHOLE, PART) if (root / name / SUMMARY).is_file()), None)
+
+
+def _tell_later(root: Path, run: dict[str, Any]) -> None:
+    """Say when the judged run is not the last one: that one was a part, or a test of it failed."""
+    summary = root / PART / SUMMARY
+    if not run["whole"] or not summary.is_file():
+        return
+    later = json.loads(summary.read_text(encoding="utf-8"))
+    if later["ended"] > run["ended"]:
+        say(
+            f"Judged is the whole run that ended {run['ended']}, not the later one of "
+            f"{later['ended']}, a part ({'; '.join(later['reasons'])}): --exchanges {root / PART}."
+        )
 
 
 def _tell(report: Report, contract: Path, page: Path) -> None:

@@ -185,7 +185,8 @@ def _answer_cells(name: str, status: int, response: Json) -> Iterator[Cell]:
 def _field_cells(operation: str, field: Field, *, text: bool) -> Iterator[Cell]:
     # An item of a list is there or not as its list says.
     presence = [values.ABSENT, values.VALID] if field.name else []
-    for way in [*presence, *values.ways(field.schema, text=text)]:
+    edges = [way for way, _ in values.edges(field.schema)]
+    for way in [*presence, *edges, *values.ways(field.schema, text=text)]:
         yield Cell(VALUE, operation, field.place, way)
 
 

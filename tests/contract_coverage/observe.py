@@ -175,8 +175,8 @@ class Observation:
         if named is not None and surplus and named not in operation.parameters.keys() | fields:
             yield Cell(VALUE, operation.name, QUERY, values.UNDECLARED)
         for parameter in operation.parameters.values():
-            way = _way(parameter, given, faulty)
-            yield from self._judged(operation, parameter, way, exchange, named)
+            for way in _ways(parameter, given, faulty):
+                yield from self._judged(operation, parameter, way, exchange, named)
             yield from _parameter_example(operation, parameter, given, exchange)
         if operation.media_type is not None:
             yield from self._body(operation, exchange, named)
@@ -196,8 +196,7 @@ class Observation:
         self, operation: Operation, field: Field, way: str, exchange: Json, named: str | None
     ) -> Iterator[Cell]:
         """The field's cell, when the answer is the one that the contract calls for."""
-        fits = way == values.VALID or (way == values.ABSENT and not field.required)
-        if fits:
+        if not _is_fault(field, way):
             shown = exchange["status"] == 200
         else:
             own = field.schema.get("x-code-erreur")
@@ -209,14 +208,14 @@ class Observation:
         """Values that break the contract in a request that succeeded."""
         given, faulty = _pairs(exchange["query"])
         for parameter in operation.parameters.values():
-            way = _way(parameter, given, faulty)
-            if way != values.VALID and (way != values.ABSENT or parameter.required):
+            way = _ways(parameter, given, faulty)[0]
+            if _is_fault(parameter, way):
                 yield Cell(VALUE, operation.name, parameter.place, way)
         body = exchange["body"]
         if operation.media_type is None or not isinstance(body, str) or not body:
             return
         for each, way in self._field_ways(operation, body):
-            if way != values.VALID and (way != values.ABSENT or each.required):
+            if _is_fault(each, way):
                 yield Cell(VALUE, operation.name, each.place, way)
 
     def _body(self, operation: Operation, exchange: Json, named: str | None) -> Iterator[Cell]:
@@ -248,7 +247,7 @@ class Observation:
         if operation.media_type == FORM:
             given, faulty = _pairs(body)
             for each in operation.fields:
-                yield each, _way(each, given, faulty)
+                yield from ((each, way) for way in _ways(each, given, faulty))
             return
         value = _json(body)
         if isinstance(value, dict):
@@ -265,7 +264,7 @@ def _note(
 
 
 def _is_fault(field: Field, way: str) -> bool:
-    return way != values.VALID and (way != values.ABSENT or field.required)
+    return not values.fits(way) and (way != values.ABSENT or field.required)
 
 
 def _object_ways(
@@ -280,7 +279,11 @@ def _object_ways(
             yield each, values.ABSENT
             continue
         way = values.way_of(each.schema, value[name])
-        yield each, way
+        if way == values.VALID:
+            found = values.ways_of_valid(each.schema, value[name])
+            yield from ((each, shown) for shown in found)
+        else:
+            yield each, way
         item = by_place.get(f"{each.place}[]")
         if item is None or way != values.VALID:
             continue
@@ -319,12 +322,18 @@ def _pairs(raw: str) -> tuple[dict[str, str], dict[str, str]]:
     return given, faulty
 
 
-def _way(field: Field, given: dict[str, str], faulty: dict[str, str]) -> str:
+def _ways(field: Field, given: dict[str, str], faulty: dict[str, str]) -> list[str]:
+    """The way of a text, and when it is valid the edges at which it lies."""
     if field.name in faulty:
-        return faulty[field.name]
+        return [faulty[field.name]]
     if field.name not in given:
-        return values.ABSENT
-    return values.way_of_text(field.schema, given[field.name])
+        return [values.ABSENT]
+    text = given[field.name]
+    way = values.way_of_text(field.schema, text)
+    if way != values.VALID:
+        return [way]
+    number = field.schema["type"] == "integer"
+    return values.ways_of_valid(field.schema, int(text) if number else text)
 
 
 def _json(body: str) -> Any:

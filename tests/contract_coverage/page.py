@@ -5,12 +5,13 @@ One file without anything to fetch. It is read whole without a script; the scrip
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from html import escape
 
 from tests.contract_coverage.cells import ANSWER, EXAMPLE, HEADER, KINDS, MEDIA, VALUE, Cell
-from tests.contract_coverage.observe import TEST_KINDS
+from tests.contract_coverage.observe import TEST_KINDS, Seen
 from tests.contract_coverage.report import Gap, Report, percent, reproduction, shorten
 
 TITLES = {
@@ -20,6 +21,9 @@ TITLES = {
     MEDIA: "Media types of answers",
     EXAMPLE: "Examples",
 }
+
+SHOWN = 40
+"""Reasons for red that are told without being asked for."""
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--back:#fff;--band:#f6f8fa;
@@ -106,6 +110,16 @@ def render_page(report: Report) -> str:
 """
 
 
+def anchor(name: str) -> str:
+    """The id of an operation's section."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+
+
+def _scroll(title: str) -> str:
+    """The opening of a box that a table may be wider than, reached by keyboard too."""
+    return f'<div class="scroll" role="region" aria-label="{escape(title)}" tabindex="0">'
+
+
 def _options(names: list[str]) -> str:
     return "".join(f"<option>{escape(name)}</option>" for name in names)
 
@@ -136,11 +150,11 @@ def _overview(report: Report, names: list[str]) -> str:
     head = "".join(f'<th scope="col">{escape(TITLES[kind])}</th>' for kind in KINDS)
     rows = [_row("<strong>all</strong>", [report.counts(kind) for kind in KINDS])]
     for name in names:
-        link = f'<a href="#{escape(name)}"><code>{escape(name)}</code></a>'
+        link = f'<a href="#{anchor(name)}"><code>{escape(name)}</code></a>'
         rows.append(_row(link, [report.counts(kind, name) for kind in KINDS]))
     return (
-        '<h2 id="overview">Overview</h2><div class="scroll"><table>'
-        "<caption>Cells observed of those declared</caption>"
+        '<h2 id="overview">Overview</h2>'
+        f"{_scroll('Overview')}<table><caption>Cells observed of those declared</caption>"
         f'<thead><tr><th scope="col">Operation</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
@@ -159,18 +173,35 @@ def _row(name: str, counts: list[tuple[int, int]]) -> str:
 def _gaps(report: Report) -> str:
     if not report.missing and not report.red:
         return '<p class="good">Nothing that the contract declares is missing.</p>'
-    lines = "".join(f"<li>{escape(line)}</li>" for line in report.red)
+    reasons = [_reason(line, seen) for line, seen in report.reasons]
+    first, later = "".join(reasons[:SHOWN]), "".join(reasons[SHOWN:])
+    more = f"… and {len(reasons) - SHOWN} more"
     others = [gap for gap in report.missing if gap.cell.kind != ANSWER]
     shares = ", ".join(f"{kind} {percent(*report.counts(kind))}" for kind in KINDS)
-    red = f'<div class="box"><p>Why the build is red:</p><ul>{lines}</ul></div>' if lines else ""
-    rest = "".join(f"<li><code>{_name(gap)}</code></li>" for gap in others)
+    rest = f"<details><summary>{more}</summary><ul>{later}</ul></details>" if later else ""
+    why = f'<div class="box"><p>Why the build is red:</p><ul>{first}</ul>{rest}</div>'
+    red = why if reasons else ""
+    names = "".join(f"<li><code>{_name(gap)}</code></li>" for gap in others)
     listed = (
         f"<details><summary>Not observed, without making the build red: {len(others)}</summary>"
-        f"<ul>{rest}</ul></details>"
+        f"<ul>{names}</ul></details>"
         if others
         else ""
     )
     return f"<h2>Missing</h2>{red}<p>{escape(shares)}</p>{listed}"
+
+
+def _reason(line: str, seen: Seen | None) -> str:
+    return f"<li>{escape(line)}{_request(seen) if seen else ''}</li>"
+
+
+def _request(seen: Seen) -> str:
+    """The request to send again and the test that sends it."""
+    request, test = reproduction(seen)
+    return (
+        f"<details><summary>request</summary><pre>{escape(shorten(request))}</pre>"
+        f"<pre>pytest {escape(shlex.quote(test))}</pre></details>"
+    )
 
 
 def _name(gap: Gap) -> str:
@@ -189,7 +220,7 @@ def _kinds(report: Report) -> str:
             f'<td class="n">{len(by)}</td><td class="n">{alone}</td></tr>'
         )
     return (
-        '<h2>Kinds of test</h2><div class="scroll"><table>'
+        f"<h2>Kinds of test</h2>{_scroll('Kinds of test')}<table>"
         '<thead><tr><th scope="col">Kind</th><th scope="col">Exchanges</th>'
         '<th scope="col">Cells observed</th><th scope="col">Cells no other kind observed</th></tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
@@ -201,8 +232,8 @@ def _operation(report: Report, name: str) -> str:
     place = f"<p><code>{node.method} {escape(node.path)}</code></p>" if node else ""
     tables = "".join(_table(report, name, kind) for kind in KINDS)
     return (
-        f'<section data-operation="{escape(name)}" aria-labelledby="{escape(name)}">'
-        f'<h2 id="{escape(name)}">{escape(name)}</h2>{place}{tables}</section>'
+        f'<section data-operation="{escape(name)}" aria-labelledby="{anchor(name)}">'
+        f'<h2 id="{anchor(name)}">{escape(name)}</h2>{place}{tables}</section>'
     )
 
 
@@ -239,12 +270,9 @@ def _cell(report: Report, cell: Cell, gap: Gap | None) -> str:
     kinds = escape(", ".join(sorted(seen.kinds)))
     if gap is not None:
         kinds += f' <span class="bad">not on {escape(" and ".join(gap.databases))}</span>'
-    request, test = reproduction(seen)
-    short = escape(shorten(request))
     return (
         f"<tr{' class=missing' if gap else ''}>{head}"
         f'<td data-label="by">{kinds}</td>'
         f'<td class="n" data-label="exchanges">{sum(seen.kinds.values())}</td>'
-        f"<td><details><summary>request</summary><pre>{short}</pre>"
-        f"<pre>pytest {escape(shlex.quote(test))}</pre></details></td></tr>"
+        f"<td>{_request(seen)}</td></tr>"
     )

@@ -18,6 +18,9 @@ EXCHANGES = ROOT / "build" / "exchanges"
 WHOLE, PART = "whole", "part"
 """Where the last whole run is kept, and the last partial one; neither spoils the other."""
 
+RUNNING = "run-"
+"""Before the number of the process whose run is not over."""
+
 SUMMARY = "run.json"
 ORDINARY = "not fuzz"
 """The selection that pyproject.toml makes."""
@@ -36,8 +39,11 @@ class Recording:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self._folder = self._root / f"run-{os.getpid()}"
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = self._root / f"{RUNNING}{os.getpid()}"
+        for left in self._root.glob(f"{RUNNING}*"):
+            # A run that was killed never kept what it wrote.
+            if left == self._folder or not _runs(int(left.name.removeprefix(RUNNING))):
+                shutil.rmtree(left, ignore_errors=True)
         self._folder.mkdir(parents=True)
         os.environ[exchanges.FOLDER] = str(self._folder)
         self._outcomes: dict[str, int] = {}
@@ -76,6 +82,8 @@ class Recording:
             reasons.append("tests were selected by name or marker")
         if any("::" in argument for argument in config.args):
             reasons.append("single tests were named")
+        if config.getoption("deselect", None) or config.getoption("lf", default=False):
+            reasons.append("tests were left out by --deselect or --last-failed")
         missing = _files() - {ROOT / nodeid.partition("::")[0] for nodeid in self._ran}
         if missing:
             names = sorted(str(path.relative_to(ROOT)) for path in missing)
@@ -85,6 +93,17 @@ class Recording:
         if self._outcomes.get("failed"):
             reasons.append(f"{self._outcomes['failed']} tests failed")
         return reasons
+
+
+def _runs(number: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _files() -> set[Path]:

@@ -50,16 +50,24 @@ class Report:
     @property
     def red(self) -> list[str]:
         """Why the build is red, one line each; nothing when it is green."""
-        lines = [
-            f"never observed: {describe(gap.cell)}"
-            + (f" on {' and '.join(gap.databases)}" if gap.databases else "")
-            for gap in self.missing
-            if gap.cell.kind == ANSWER
+        return [line for line, _ in self.reasons]
+
+    @property
+    def reasons(self) -> list[tuple[str, Seen | None]]:
+        """Why the build is red, each with the exchange that shows it, if it is no absence."""
+        found: list[tuple[str, Seen | None]] = [
+            (f"{told}: {describe(cell)}", seen)
+            for told, cells in (
+                ("answered, not declared", self.observation.undeclared),
+                ("accepted, not valid", self.observation.accepted),
+            )
+            for cell, seen in sorted(cells.items(), key=lambda item: item[0])
         ]
-        observation = self.observation
-        lines += [f"answered, not declared: {describe(c)}" for c in sorted(observation.undeclared)]
-        lines += [f"accepted, not valid: {describe(c)}" for c in sorted(observation.accepted)]
-        return lines
+        for gap in self.missing:
+            if gap.cell.kind == ANSWER:
+                where = f" on {' and '.join(gap.databases)}" if gap.databases else ""
+                found.append((f"never observed: {describe(gap.cell)}{where}", None))
+        return found
 
     def counts(self, kind: str | None = None, operation: str | None = None) -> tuple[int, int]:
         """How many cells were observed, of how many declared."""
@@ -77,9 +85,10 @@ class Report:
         parts = [f"{kind} {percent(*self.counts(kind))}" for kind in KINDS]
         state = "RED" if self.red else "green"
         part = "" if self.run["whole"] else " — of a PART of the tests"
+        databases = " and ".join(sorted(self.observation.databases)) or "no database"
         return (
-            f"contract coverage {state}{part}: {', '.join(parts)}; "
-            f"{self.observation.count} exchanges, {len(self.missing)} cells missing"
+            f"contract coverage {state}{part}: {', '.join(parts)}; {self.observation.count} "
+            f"exchanges on {databases}, {len(self.missing)} cells missing"
         )
 
     def json(self) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from re import _parser
 from typing import Any
@@ -16,6 +16,7 @@ VALID, ABSENT, REPEATED, UNDECODABLE = "valid", "absent", "repeated", "undecodab
 EMPTY, NULL, WRONG_TYPE, FRACTION = "empty", "null", "wrong type", "fraction"
 TOO_SHORT, TOO_LONG, PATTERN, ENUM = "too short", "too long", "pattern broken", "not in enum"
 BELOW, ABOVE = "below minimum", "above maximum"
+LEAST, GREATEST, MOST = "valid, the minimum", "valid, the maximum", "valid, the most items"
 TOO_FEW, TOO_MANY, UNDECLARED = "too few items", "too many items", "undeclared field"
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -61,6 +62,31 @@ def ways(schema: Json, *, text: bool) -> list[str]:
     if kind == "object" and schema.get("additionalProperties") is False:
         made.append(UNDECLARED)
     return made
+
+
+def edges(schema: Json) -> Iterator[tuple[str, Any]]:
+    """The valid values at which a server that compares otherwise than its contract shows it.
+
+    Each with its name; the value of MOST is the number of items.
+    """
+    if schema["type"] == "integer":
+        limits = (("minimum", LEAST), ("maximum", GREATEST))
+        yield from ((way, schema[key]) for key, way in limits if key in schema)
+    if schema["type"] == "array" and "maxItems" in schema:
+        yield MOST, schema["maxItems"]
+    if len(schema.get("enum", ())) > 1:
+        yield from ((f"{VALID}, {value}", value) for value in schema["enum"])
+
+
+def fits(way: str) -> bool:
+    """Whether a way is that of a valid value."""
+    return way.startswith(VALID)
+
+
+def ways_of_valid(schema: Json, value: Any) -> list[str]:
+    """VALID, and the edges at which a valid value lies."""
+    place = len(value) if isinstance(value, list) else value
+    return [VALID, *(way for way, edge in edges(schema) if place == edge)]
 
 
 def _string_ways(schema: Json) -> list[str]:

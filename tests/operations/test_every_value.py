@@ -1,4 +1,4 @@
-"""Every parameter and field of the contract: absent, valid, and each way in which it can be invalid.
+"""Every parameter and field of the contract: absent, valid, at each edge, invalid in each way.
 
 The values are made from the contract's schemas, so that a new field brings its own tests.
 """
@@ -17,6 +17,7 @@ from tests.contract_coverage import values
 from tests.contract_coverage.cells import BODY, FORM, VALUE, Contract, Field, Operation
 from tests.operations.answers import Call, Scene, assert_refused
 from tests.operations.steps import new_reference
+from tests.world import World
 
 CONTRACT = Contract.read()
 BY_NAME = {operation.name: operation for operation in CONTRACT.operations.values()}
@@ -42,6 +43,7 @@ JSON_FIELDS = [
     if op.media_type not in (FORM, None)
     for field in op.fields
 ]
+MONTANT_MAXIMAL = CONTRACT.document["components"]["schemas"]["Montant"]["maximum"]
 SEPARATE = frozenset({values.VALID, values.ABSENT, values.REPEATED, values.UNDECODABLE})
 """Ways that are no value: each has a test of its own."""
 
@@ -58,7 +60,8 @@ def scene(standing: Scene) -> Scene:
 
 
 def _invalid(operation: str, field: Field) -> Iterator[str]:
-    return (way for way in WAYS[operation, field.place] if way not in SEPARATE)
+    ways = WAYS[operation, field.place]
+    return (way for way in ways if way not in SEPARATE and not values.fits(way))
 
 
 def _valid_text(call: Call, field: Field) -> str:
@@ -120,7 +123,12 @@ def _changed(body: Any, place: list[str], way: str, field: Field) -> Any:
 
 
 def _made(valid: Any, way: str, field: Field) -> Any:
-    return values.sample(field.schema, way, valid)
+    if not values.fits(way):
+        return values.sample(field.schema, way, valid)
+    edge = dict(values.edges(field.schema))[way]
+    if way == values.MOST:
+        return [{**valid[0], "reference": f"R-{number}"} for number in range(edge)]
+    return edge
 
 
 def _place(field: Field) -> list[str]:
@@ -165,4 +173,26 @@ def test_request_with_every_field_is_accepted(own_scene: Scene, operation: str) 
     if "reference" in body:
         body["reference"] = new_reference()
     answer = own_scene.api.post(call.path, json=body)
+    assert answer.status_code == 200, answer.text
+
+
+EDGES = [
+    (op.name, field, way)
+    for op in BY_NAME.values()
+    for field in (*op.parameters.values(), *op.fields)
+    for way, _ in values.edges(field.schema)
+]
+
+
+@pytest.mark.parametrize(("operation", "field", "way"), EDGES, ids=ids)
+def test_value_at_the_edge_of_its_schema_is_accepted(
+    world: World, standing: Scene, operation: str, field: Field, way: str
+) -> None:
+    scene = Scene(world, 2 * MONTANT_MAXIMAL, on=standing)
+    call = scene.call(operation)
+    if field.name in BY_NAME[operation].parameters:
+        call = call.with_values(**{field.name: dict(values.edges(field.schema))[way]})
+    else:
+        call = call._replace(options={"json": _changed(call.values, _place(field), way, field)})
+    answer = call.send(scene.caller(operation))
     assert answer.status_code == 200, answer.text
