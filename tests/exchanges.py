@@ -6,7 +6,8 @@ a process of its own hands the variable on and that process calls `record` too. 
 that pytest runs (PYTEST_CURRENT_TEST, which child processes inherit).
 
 No secret is written: of Authorization the scheme only, of a secret its form, of a card number the
-first six and the last four digits, of an answer its shape. `tests.contract_coverage` reads it.
+first six and the last four digits unless it is one of the demo's, which are published so that a
+request can be sent again; of an answer its shape. `tests.contract_coverage` reads it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,21 @@ _lock = threading.Lock()
 _open: dict[tuple[str, int], int] = {}
 """Descriptors, not files: a process that just ends leaves nothing unwritten and nothing to warn of."""
 
-_CARD = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})([0-9]{2,})([0-9]{4})(?![0-9A-Za-z])")
+# Digits inside a word are no card number, unless what is before them is an escaped character.
+_CARD = re.compile(
+    r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
+    r"([0-9]{6})([0-9]{2,})([0-9]{4})(?![0-9A-Za-z])"
+)
+_MASKED = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})(0{2,9})([0-9]{4})(?![0-9A-Za-z])")
+DEMO = frozenset(
+    {
+        *("7019800100009569", "7019800100009577", "7019800100009585", "7019800100009593"),
+        *("7019800100009601", "7019800200000017"),
+        *("221771234567", "221770000002"),
+    }
+)
+"""Cards and telephones of `cynod serve --demo`, as the README tells them."""
+
 _FORM_SECRET = re.compile(r"(client_secret|access_token|token)=([^&\s]*)")
 _JSON_SECRET = re.compile(r'("(?:client_secret|access_token|token)"\s*:\s*")((?:[^"\\]|\\.)*)')
 _UNTOLD = frozenset(
@@ -42,7 +57,16 @@ LARGEST_HEADER = 200
 
 def mask(text: str) -> str:
     """The text with the middle digits of every card number made 0: as long, and of the same form."""
-    return _CARD.sub(lambda found: found[1] + "0" * len(found[2]) + found[3], text)
+    return _CARD.sub(lambda found: _hidden(found, "0"), text)
+
+
+def star(text: str) -> str:
+    """A masked text as it is shown: stars for the digits that are not told."""
+    return _MASKED.sub(lambda found: _hidden(found, "*"), text)
+
+
+def _hidden(found: re.Match[str], sign: str) -> str:
+    return found[0] if found[0] in DEMO else found[1] + sign * len(found[2]) + found[3]
 
 
 def _hide_form(found: re.Match[str]) -> str:

@@ -36,7 +36,9 @@ from tests.contract_coverage.report import Report, curl
 
 CONTRACT = Contract.read()
 SOLDE = "/get-solde-carte"
-CARD = "7019800100009569"
+CARD, OTHER_CARD = "7019800100009569", "7019812345679569"
+"""One of the demo, which is no secret, and one that might be somebody's."""
+
 QUERY_OF_SOLDE = f"numeroCarte={CARD}&walletId=221771234567&clientId=CLI-0001"
 WHOLE_RUN = {"whole": True, "reasons": [], "ended": "2026-11-23", "contract": fingerprint()}
 REFUSED = {"success": False, "code": "405", "message": "Paramètre walletId manquant ou invalide"}
@@ -260,10 +262,10 @@ def _record(path: str, body: bytes = b"", answer: Any = REFUSED, **more: Any) ->
 
 
 def test_no_secret_and_no_card_number_is_recorded(folder: Path) -> None:
-    _record(f"{SOLDE}?numeroCarte={CARD}&walletId=1")
+    _record(f"{SOLDE}?numeroCarte={OTHER_CARD}&walletId=1")
     _record("/access-token", b"client_id=k&client_secret=s3cr3t&grant_type=client_credentials")
-    _record("/access-token", b'{"client_secret": "s3cr3t", "numeroCarte": "7019800100009569"}')
-    answer = {"access_token": "s3cr3t", "code": 200, "message": f"carte {CARD}"}
+    _record("/access-token", b'{"client_secret": "s3cr3t", "numeroCarte": "7019812345679569"}')
+    answer = {"access_token": "s3cr3t", "code": 200, "message": f"carte {OTHER_CARD}"}
     _record("/access-token", b"x", answer, status=200)
     exchanges.record_bytes(
         b"GET /x HTTP/1.1\r\nAuthorization: Basic s3cr3t\r\nCookie: s3cr3t\r\n\r\n",
@@ -275,12 +277,15 @@ def test_no_secret_and_no_card_number_is_recorded(folder: Path) -> None:
     (file,) = folder.glob("*.jsonl")
     text = file.read_text(encoding="utf-8")
     assert "s3cr3t" not in text
-    assert CARD not in text
-    assert exchanges.mask(CARD) == "7019800000009569"
+    assert OTHER_CARD not in text
+    assert exchanges.mask(OTHER_CARD) == "7019810000009569"
+    assert exchanges.star(exchanges.mask(f"{CARD} {OTHER_CARD}")) == f"{CARD} 701981******9569"
+    for escaped in ("%C0%B7", "%20", r"\u00e9", r"\u0000"):
+        assert OTHER_CARD not in exchanges.mask(f"{escaped}{OTHER_CARD}")
     made = list(read_exchanges(folder))
     shown = curl(made[0])
     assert shown == (
-        f"curl -i \"$API\"'{SOLDE}?numeroCarte=701980******9569&walletId=1'"
+        f"curl -i \"$API\"'{SOLDE}?numeroCarte=701981******9569&walletId=1'"
         f" -H \"Authorization: Bearer $TOKEN\" -H 'content-type: {FORM}'"
     )
 
@@ -308,6 +313,21 @@ def test_an_example_is_observed_when_it_was_sent_as_it_stands(folder: Path) -> N
         seen = Observation(CONTRACT).add_all(read_exchanges(folder)).seen
         cell = Cell(EXAMPLE, "debitCarte", BODY, "complet")
         assert (cell in seen) is (body == example)
+
+
+def test_a_request_that_can_be_sent_as_it_is_told_is_shown_first(folder: Path) -> None:
+    for card in (OTHER_CARD, CARD, OTHER_CARD):
+        _record(f"{SOLDE}?{QUERY_OF_SOLDE.replace(CARD, card)}", answer={"code": 200}, status=200)
+    exchanges.close_all()
+    seen = Observation(CONTRACT).add_all(read_exchanges(folder)).seen
+    shown = seen[Cell(ANSWER, "getSoldeCarte", "200", "200")].exchange
+    assert shown is not None
+    assert CARD in curl(shown)
+
+
+def test_the_cards_of_the_demo_are_those_that_it_makes() -> None:
+    text = (ROOT / "models" / "demo.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'"([0-9]{12,})"', text)) == exchanges.DEMO
 
 
 def test_a_half_written_line_is_passed_over(folder: Path) -> None:

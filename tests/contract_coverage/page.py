@@ -141,8 +141,9 @@ def _verdict(report: Report) -> str:
     return (
         f"{state}{part}<p class='soft'>{report.observation.count} exchanges, recorded until "
         f"{escape(run['ended'])}, on {databases}. A request is shown with $API for the server, "
-        "$TOKEN for a token, $PAIR for consumer-key:consumer-secret, and card numbers masked; "
-        "the test named below it makes the cards and sends the real one.</p>"
+        "$TOKEN for a token, $PAIR for consumer-key:consumer-secret, $SECRET for a secret. One that "
+        "names cards of the demo can be sent to <code>make run</code>; other card numbers are "
+        "masked, and the test named below the request makes those cards and sends the real one.</p>"
     )
 
 

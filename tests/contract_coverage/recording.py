@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -117,4 +118,13 @@ def _files() -> set[Path]:
 
 
 def _only_fuzz(path: Path) -> bool:
-    return "pytestmark = pytest.mark.fuzz" in path.read_text(encoding="utf-8")
+    """Whether `make fuzz` alone runs the tests of a file: each is marked, or all at once."""
+    text = path.read_text(encoding="utf-8")
+    tests = [
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    marks = [[ast.unparse(mark) for mark in test.decorator_list] for test in tests]
+    marked = bool(marks) and all("pytest.mark.fuzz" in each for each in marks)
+    return marked or "pytestmark = pytest.mark.fuzz" in text

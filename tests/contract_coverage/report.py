@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
 
 from tests.contract_coverage.cells import ANSWER, KINDS, Cell, Contract
 from tests.contract_coverage.observe import Observation, Seen
+from tests.exchanges import star
 
 Json = dict[str, Any]
 
 LONGEST_BODY = 700
-_MASKED = re.compile(r"(?<![0-9A-Za-z])([0-9]{6})(0{2,9})([0-9]{4})(?![0-9A-Za-z])")
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def curl(exchange: Json) -> str:
         elif (name, value) != ("accept", "*/*"):
             words += ["-H", shlex.quote(f"{name}: {value}")]
     words += _body(exchange["body"])
-    return _MASKED.sub(lambda m: m[1] + "*" * len(m[2]) + m[3], " ".join(words))
+    return star(" ".join(words))
 
 
 def _body(body: str | int | None) -> list[str]:
