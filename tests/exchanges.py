@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 FOLDER = "CYNOD_EXCHANGES"
 SECRET = "$SECRET"
@@ -193,6 +193,22 @@ def record_bytes(request: bytes, *, status: int, answer_headers: Headers, answer
         status=status,
         answer_headers=answer_headers,
         answer=answer,
+    )
+
+
+def record_schemathesis(response: Any) -> None:
+    """Record what Schemathesis sent and got; one call in a check of its hooks does."""
+    request = response.request
+    address = urlsplit(str(request.url))
+    body = request.body
+    record(
+        str(request.method),
+        address.path + (f"?{address.query}" if address.query else ""),
+        {name: str(value) for name, value in request.headers.items()},
+        body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"",
+        status=response.status_code,
+        answer_headers={name: ", ".join(values) for name, values in response.headers.items()},
+        answer=response.content,
     )
 
 

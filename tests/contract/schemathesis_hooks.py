@@ -7,7 +7,6 @@ import os
 import zlib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import schemathesis
 
@@ -71,22 +70,6 @@ def fitting_requests_are_not_called_malformed(
     assert body["code"] not in FORM_CODES, f"a fitting request is refused: {body['message']}"
 
 
-def record_exchange(response: schemathesis.Response) -> None:
-    """Keep the exchange for `make contract-coverage`."""
-    request = response.request
-    address = urlsplit(str(request.url))
-    body = request.body
-    exchanges.record(
-        str(request.method),
-        address.path + (f"?{address.query}" if address.query else ""),
-        {name: str(value) for name, value in request.headers.items()},
-        body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"",
-        status=response.status_code,
-        answer_headers={name: ", ".join(values) for name, values in response.headers.items()},
-        answer=response.content,
-    )
-
-
 @schemathesis.check
 class ReportsWhatWasAnswered:
     """Writes how many cases got which status and code, for the test to judge."""
@@ -102,7 +85,7 @@ class ReportsWhatWasAnswered:
         case: Case,
     ) -> None:
         """Note one answer."""
-        record_exchange(response)
+        exchanges.record_schemathesis(response)
         code = "200" if response.status_code == 200 else str(response.json()["code"])
         operation = case.operation.definition.raw["operationId"]
         answers = self._cases.setdefault(operation, {})
