@@ -50,6 +50,7 @@ _FORM_SECRET = re.compile(r"(client_secret|access_token|token)=([^&\s]*)")
 _JSON_SECRET = re.compile(r'("(?:client_secret|access_token|token)"\s*:\s*")((?:[^"\\]|\\.)*)')
 _UNTOLD = frozenset(
     {"host", "user-agent", "accept-encoding", "connection", "content-length", "cookie"}
+    | {"x-schemathesis-testcaseid"}
 )
 LARGEST_BODY = 400_000
 LARGEST_HEADER = 200
