@@ -17,6 +17,8 @@ import orjson
 import yaml
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from handlers.edge.links import link_problems
+
 METHODS = ("get", "put", "post", "delete", "patch")
 LANGUAGES = ("fr", "en")
 JSON_TYPE = "application/json"
@@ -176,6 +178,8 @@ def build(document: Json, source: bytes) -> Contract:
                 operation = _operation(contract, path, method, item[method])
                 operations[operation.operation_id] = operation
     object.__setattr__(contract, "operations", operations)
+    for problem in link_problems(contract):
+        raise ContractError(problem)
     return contract
 
 
