@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-if TYPE_CHECKING:
-    from handlers.edge.contract import Contract, Json, OperationContract
+Json = dict[str, Any]
 
 _EXPRESSION = re.compile(
     r"\$request\.query\.(?P<query>\w+)"
@@ -16,33 +16,48 @@ _EXPRESSION = re.compile(
 )
 
 
-def link_problems(contract: Contract) -> Iterator[str]:
-    """What is wrong with the links of every operation, each with its place."""
-    for operation in contract.operations.values():
-        for status, response in operation.responses.items():
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What links need to know of an operation."""
+
+    operation_id: str
+    where: str
+    parameters: frozenset[str]
+    body: Json | None
+    responses: Mapping[int, Json]
+
+
+def link_problems(operations: list[Linked], resolve: Callable[[Json], Json]) -> Iterator[str]:
+    """What is wrong with the links of the operations, each with its place."""
+    targets = {operation.operation_id: operation for operation in operations}
+    for source in operations:
+        for status, response in source.responses.items():
             for name, node in response.get("links", {}).items():
-                for problem in _problems(contract, operation, response, contract.resolve(node)):
-                    yield f"{operation.where}: response {status}, link {name}: {problem}"
+                for problem in _problems(source, response, resolve(node), targets, resolve):
+                    yield f"{source.where}: response {status}, link {name}: {problem}"
 
 
 def _problems(
-    contract: Contract, source: OperationContract, response: Json, link: Json
+    source: Linked,
+    response: Json,
+    link: Json,
+    targets: Mapping[str, Linked],
+    resolve: Callable[[Json], Json],
 ) -> Iterator[str]:
     if not link.get("description"):
         yield "it has no description."
-    target = contract.operations.get(link.get("operationId", ""))
+    target = targets.get(link.get("operationId", ""))
     if target is None:
         yield f"operationId {link.get('operationId')!r} is no operation."
         return
-    known = {parameter["name"] for parameter in target.parameters}
-    for name in sorted(link.get("parameters", {}).keys() - known):
+    for name in sorted(link.get("parameters", {}).keys() - target.parameters):
         yield f"{target.operation_id} has no parameter {name}."
     body = link.get("requestBody", {})
-    fields = contract.resolve(target.body.schema)["properties"] if target.body else {}
+    fields = resolve(target.body)["properties"] if target.body else {}
     for name in sorted(body.keys() - fields.keys()):
         yield f"the body of {target.operation_id} has no field {name}."
     for expression in _expressions([link.get("parameters", {}), body]):
-        if not _is_there(contract, source, response, expression):
+        if not _is_there(source, response, expression, resolve):
             yield f"{expression} designates nothing that the call sends or receives."
 
 
@@ -57,22 +72,22 @@ def _expressions(node: Any) -> Iterator[str]:
 
 
 def _is_there(
-    contract: Contract, source: OperationContract, response: Json, expression: str
+    source: Linked, response: Json, expression: str, resolve: Callable[[Json], Json]
 ) -> bool:
     found = _EXPRESSION.fullmatch(expression)
     if found is None:
         return False
     if found["query"]:
-        return any(parameter["name"] == found["query"] for parameter in source.parameters)
+        return found["query"] in source.parameters
     if found["request"]:
-        return source.body is not None and _has(contract, source.body.schema, found["request"])
-    return _has(contract, response["content"]["application/json"]["schema"], found["response"])
+        return source.body is not None and _has(source.body, found["request"], resolve)
+    return _has(response["content"]["application/json"]["schema"], found["response"], resolve)
 
 
-def _has(contract: Contract, schema: Json, pointer: str) -> bool:
+def _has(schema: Json, pointer: str, resolve: Callable[[Json], Json]) -> bool:
     """Whether the schema describes what the JSON pointer designates."""
     for part in pointer[1:].split("/"):
-        schema = contract.resolve(schema)
+        schema = resolve(schema)
         inner = schema.get("items") if part.isdecimal() else schema.get("properties", {}).get(part)
         if inner is None:
             return False

@@ -16,7 +16,9 @@ from typing import Any
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
+import handlers.cartes
 from handlers import cli
+from handlers.edge import front
 from handlers.edge.errors import Envelopes
 from handlers.edge.operation import OperationRunner
 from models.carte import cartes
@@ -78,8 +80,6 @@ def refusal_that_moves() -> None:
 
 def card_of_another() -> None:
     """The list of cards forgets whose clients they are."""
-    import handlers.cartes  # noqa: PLC0415 - only this fault needs it
-
     listing: Any = handlers.cartes.list_cartes
 
     def show_all(session: Any, partenaire: Any, **filters: Any) -> Any:
@@ -94,8 +94,6 @@ def card_of_another() -> None:
 
 def undeclared_header() -> None:
     """A header that the contract does not have leaves with every answer."""
-    from handlers.edge import front  # noqa: PLC0415 - only this fault needs it
-
     front._DEFAULTS = (*front._DEFAULTS, (b"x-node", b"api-1"))  # type: ignore[assignment] # noqa: SLF001
 
 
