@@ -263,12 +263,16 @@ def _remember(case: Case, response: schemathesis.Response) -> None:
             WITNESS.known.note(name, sent, body["data"][0])
 
 
-def _sent(response: schemathesis.Response) -> Json | None:
+def _raw(response: schemathesis.Response) -> bytes:
     body = response.request.body
-    if body is None:
-        return None
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass")
+    return body if isinstance(body, bytes) else b""
+
+
+def _sent(response: schemathesis.Response) -> Json | None:
     try:
-        sent = json.loads(body)
+        sent = json.loads(_raw(response))
     except ValueError:
         return None
     return sent if isinstance(sent, dict) else None
@@ -283,7 +287,7 @@ def _headers(response: schemathesis.Response) -> dict[str, str]:
 
 
 def _language(response: schemathesis.Response) -> str:
-    return rules.language_of(response.request.headers.get("Accept-Language"))
+    return rules.language_of(str(response.request.headers.get("Accept-Language", "")))
 
 
 # ── the checks ───────────────────────────────────────────────────────────────────────────────────
@@ -427,8 +431,8 @@ def repeated_reference_answers_the_same(
 def _send_again(response: schemathesis.Response, body: Json) -> httpx.Response:
     request = response.request
     kept = ("Authorization", "Accept-Language", "Content-Type")
-    headers = {name: request.headers[name] for name in kept if name in request.headers}
-    raw = request.body if body == _sent(response) else json.dumps(body)
+    headers = {name: str(request.headers[name]) for name in kept if name in request.headers}
+    raw = _raw(response) if body == _sent(response) else json.dumps(body).encode()
     return WITNESS.client.request(
         str(request.method), str(request.url), content=raw, headers=headers
     )

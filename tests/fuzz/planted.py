@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import text, update
@@ -23,10 +22,14 @@ from handlers.edge.errors import Envelopes
 from handlers.edge.operation import OperationRunner
 from models.carte import cartes
 from models.db import sqlite_module
-from models.errors import OperationInconnue, SoldeInsuffisant
+from models.errors import OperationInconnue, Refusal
 
 FAULT_HEADER = b"x-cynod-fuzz"
 DAWDLE_S = 1.5
+
+
+def _break(owner: type, name: str, broken: Callable[..., Any]) -> None:
+    setattr(owner, name, broken)
 
 
 def obedient() -> None:
@@ -45,7 +48,7 @@ def obedient() -> None:
             time.sleep(DAWDLE_S)
         return reply
 
-    OperationRunner._execute = obey  # type: ignore[method-assign] # noqa: SLF001
+    _break(OperationRunner, "_execute", obey)
 
 
 def wrong_text() -> None:
@@ -54,47 +57,51 @@ def wrong_text() -> None:
 
     def misspell(self: Envelopes, *args: Any, **options: Any) -> tuple[int, dict[str, Any]]:
         status, body = render(self, *args, **options)
-        if body["code"] == "412":
-            body["message"] = "Utilisateur introuvable"
+        if body["code"] == "405":
+            body["message"] = body["message"].replace("invalide", "incorrect")
         return status, body
 
-    Envelopes.render = misspell  # type: ignore[method-assign]
+    _break(Envelopes, "render", misspell)
 
 
 def refusal_that_moves() -> None:
-    """A debit above the solde is refused, and takes a franc all the same."""
+    """A debit that is refused takes a franc all the same."""
     run: Callable[..., Any] = OperationRunner._run  # noqa: SLF001 - the place to break
 
     def leak(runner: OperationRunner, call: Any) -> Any:
         try:
             return run(runner, call)
-        except SoldeInsuffisant:
+        except Refusal:
+            if call.operation.operation_id != "debitCarte":
+                raise
             with runner._database.transaction() as session:  # noqa: SLF001 - as above
                 session.execute(
                     update(cartes).where(cartes.c.solde > 1000).values(solde=cartes.c.solde - 1)
                 )
             raise
 
-    OperationRunner._run = leak  # type: ignore[method-assign] # noqa: SLF001
+    _break(OperationRunner, "_run", leak)
 
 
 def card_of_another() -> None:
     """The list of cards forgets whose clients they are."""
-    listing: Any = handlers.cartes.list_cartes
+    module: Any = handlers.cartes
+    listing = module.list_cartes
 
     def show_all(session: Any, partenaire: Any, **filters: Any) -> Any:
         page = listing(session, partenaire, **filters)
-        row = session.execute(
-            text("SELECT numero_carte FROM cartes WHERE numero_carte LIKE '70198077661%' LIMIT 1")
+        other = session.execute(
+            text("SELECT min(numero_carte) FROM cartes WHERE numero_carte LIKE '7019807766%'")
         ).scalar_one()
-        return replace(page, cartes=[replace(one, numero_carte=row) for one in page.cartes])
+        return page._replace(cartes=[one._replace(numero_carte=other) for one in page.cartes])
 
-    handlers.cartes.list_cartes = show_all
+    module.list_cartes = show_all
 
 
 def undeclared_header() -> None:
     """A header that the contract does not have leaves with every answer."""
-    front._DEFAULTS = (*front._DEFAULTS, (b"x-node", b"api-1"))  # type: ignore[assignment] # noqa: SLF001
+    module: Any = front
+    module._DEFAULTS = (*module._DEFAULTS, (b"x-node", b"api-1"))  # noqa: SLF001 - as above
 
 
 def undeclared_code() -> None:
@@ -108,7 +115,7 @@ def undeclared_code() -> None:
             raise OperationInconnue
         return arguments
 
-    OperationRunner._check = refuse  # type: ignore[method-assign] # noqa: SLF001
+    _break(OperationRunner, "_check", refuse)
 
 
 FAULTS: Mapping[str, Callable[[], None]] = {

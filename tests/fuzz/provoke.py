@@ -212,10 +212,10 @@ def _with(**headers: str | None) -> Callable[[Scene, str], httpx.Response]:
 
 def _too_often(scene: Scene, operation: str) -> httpx.Response:
     call = scene.valid(operation)
-    for _ in range(4):
-        answer = scene.send(call, scene.limited)
-        if answer.status_code != 200:
-            return answer
+    answer = scene.send(call, scene.limited)
+    for _ in range(3):
+        if answer.status_code == 200:
+            answer = scene.send(call, scene.limited)
     return answer
 
 
@@ -339,15 +339,14 @@ def _irreversible(scene: Scene, _operation: str) -> httpx.Response:
 
 
 def _beyond(scene: Scene, operation: str) -> httpx.Response:
-    carte = scene.carte(lands.LIMITED)
-    for _ in range(4):
-        call = (
-            scene.transfer(carte, scene.carte(lands.RICH))
-            if operation == "transfererSolde"
-            else scene.move(operation, carte)
-        )
-        answer = scene.send(call)
-    return answer
+    carte, rich = scene.carte(lands.LIMITED), scene.carte(lands.RICH)
+
+    def ask() -> httpx.Response:
+        if operation == "transfererSolde":
+            return scene.send(scene.transfer(carte, rich))
+        return scene.send(scene.move(operation, carte))
+
+    return [ask() for _ in range(4)][-1]
 
 
 def _accident(scene: Scene, operation: str) -> httpx.Response:
@@ -448,11 +447,11 @@ def provoke_all(
             made.serve(fault="obedient", CYNOD_JETON_DUREE_S="1", CYNOD_ANNULATION_FENETRE_S="1")
         )
         limited = stack.enter_context(made.serve(workers=1, CYNOD_LIMITES=LIMITS))
-        clients = [
+        main, fallible, slow = (
             stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
             for url in (server.url, obedient.url, limited.url)
-        ]
-        scene = Scene(land, *clients, made)
+        )
+        scene = Scene(land, main, fallible, slow, made)
         for code, way in WAYS.items():
             for number, operation in enumerate(DECLARED):
                 name = f"{operation} {code}"

@@ -6,6 +6,7 @@ by small amounts, and undoes what it did. What cannot be undone is in docs/qa.md
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -79,9 +80,9 @@ def discover(url: str, seed: int, pairs: list[tuple[str, str]]) -> Land:
     ]
     land = Land(url.rstrip("/"), seed, bare, montant_maximal=MONTANT_MAXIMAL)
     land.secrets = [secret for _, secret in pairs]
-    witness = Witness(land)
     try:
-        land.partenaires = [_find_cartes(witness, one) for one in bare]
+        with contextlib.closing(Witness(land)) as witness:
+            land.partenaires = [_find_cartes(witness, one) for one in bare]
     except httpx.HTTPError as error:
         raise RemoteRefused(f"the server does not tell the partner's cards: {error}.") from None
     if not any(carte.kind == lands.RICH for carte in land.acting.cartes):
@@ -122,11 +123,11 @@ def fuzz_remote(url: str, plan: Plan, folder: Path) -> Part:
     started = time.monotonic()
     land = discover(url, plan.seed, read_pairs(os.environ))
     part = Part("deployment", "A", whole=False)
-    witness = Witness(land)
-    before = witness.soldes()
     folder.mkdir(parents=True, exist_ok=True)
-    run_schemathesis(part, land, plan, folder)
-    clean(part, witness, before)
+    with contextlib.closing(Witness(land)) as witness:
+        before = witness.soldes()
+        run_schemathesis(part, land, plan, folder)
+        clean(part, witness, before)
     part.seconds = time.monotonic() - started
     return part
 

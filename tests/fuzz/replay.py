@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -33,8 +34,8 @@ def replay(file: Path, folder: Path, fault: str | None = None) -> tuple[bool, st
 def replay_case(stored: Json, land: Land, folder: Path) -> tuple[bool, str]:
     """Let Schemathesis send the steps of a stored case again and judge the last."""
     land.replay = True
-    witness = Witness(land)
-    token = witness.bearer(land.acting).removeprefix("Bearer ")
+    with contextlib.closing(Witness(land)) as witness:
+        token = witness.bearer(land.acting).removeprefix("Bearer ")
     crashes = folder / "crashes"
     crashes.mkdir(parents=True)
     text = report.show(json.dumps(stored["crash"]), land, token)

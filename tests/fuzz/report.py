@@ -102,6 +102,21 @@ class Part:
     whole: bool = True
     """Whether the run was one that the promises of reach are asked of."""
 
+    def add(self, record: Json) -> None:
+        """Add what one run of Schemathesis remembers."""
+        old = self.record or {"answers": {}, "chains": {}, "longest": [], "closed": 0}
+        answers = {name: Counter(counts) for name, counts in old["answers"].items()}
+        for name, counts in record["answers"].items():
+            answers.setdefault(name, Counter()).update(counts)
+        self.record = {
+            **record,
+            "answers": answers,
+            "chains": Counter(old["chains"]) + Counter(record["chains"]),
+            "longest": max(old["longest"], record["longest"], key=len),
+            "operations": {**old.get("operations", {}), **record["operations"]},
+            "tokens": sorted({*old.get("tokens", []), *record["tokens"]}),
+        }
+
     @property
     def answers(self) -> Mapping[str, Mapping[str, int]]:
         """Generated calls by operation, status and code."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.contract_client import ROOT
@@ -20,6 +20,9 @@ from tests.fuzz.stage import Stage, stage
 from tests.process import ServerProcess
 
 CONFIG = "tests/contract/schemathesis.toml"
+
+CHAINS_S = 20
+"""Seconds of more chains, after a run that has no time of its own: one pass of them is often short."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
         server = stack.enter_context(made.serve(fault=plan.fault))
         land = made.land(server.url, plan.seed, acting)
         run_schemathesis(part, land, plan, folder)
+        if plan.seconds is None and plan.whole:
+            chains = ("--phases", "stateful", "--max-time", str(CHAINS_S))
+            more = replace(plan, seed=plan.seed + 1, options=chains)
+            run_schemathesis(part, land, more, folder / "chains", "chains-")
         veil = Veil(land, part.record.get("tokens", []))
         check_alarms(part, server)
         logs = []
@@ -99,9 +106,10 @@ def environment_of(land: Land, folder: Path) -> dict[str, str]:
     }
 
 
-def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path) -> None:
+def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: str = "") -> None:
     """Run it to its end; its record, its reports and its failures go where they belong."""
     reports = folder / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
     config = CONFIG
     if len(land.partenaires) == 1:
         # Of one partner alone nothing can be hidden from another.
@@ -118,9 +126,9 @@ def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path) -> None:
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", config),
         *("run", f"{land.url}/openapi.yaml", "--no-color", "--checks", "all"),
         *("--seed", str(plan.seed), "--report", "junit,har,html"),
-        *("--report-junit-path", str(reports / "junit.xml")),
-        *("--report-har-path", str(reports / "har.json")),
-        *("--report-html-path", str(reports / "html")),
+        *("--report-junit-path", str(reports / f"{prefix}junit.xml")),
+        *("--report-har-path", str(reports / f"{prefix}har.json")),
+        *("--report-html-path", str(reports / f"{prefix}html")),
         *(("--max-time", str(plan.seconds)) if plan.seconds else ()),
         *plan.options,
     ]
@@ -134,9 +142,11 @@ def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path) -> None:
     )
     record = folder / "record.json"
     if record.exists():
-        part.record = json.loads(record.read_text(encoding="utf-8"))
-    (reports / "schemathesis.txt").parent.mkdir(parents=True, exist_ok=True)
-    (reports / "schemathesis.txt").write_text(result.stdout + result.stderr, encoding="utf-8")
+        part.add(json.loads(record.read_text(encoding="utf-8")))
+    reports.mkdir(parents=True, exist_ok=True)
+    (reports / f"{prefix}schemathesis.txt").write_text(
+        result.stdout + result.stderr, encoding="utf-8"
+    )
     veil = Veil(land, part.record.get("tokens", []))
     veil.hide_tree(reports, plan.out / part.name)
     report.store_failures(part, folder / "cache" / "crashes", veil, plan.out / "failures")

@@ -89,6 +89,10 @@ class Witness:
         self.checks: Counter[str] = Counter()
         self.moved = 0
 
+    def close(self) -> None:
+        """Close its connections."""
+        self.client.close()
+
     # ── the second look ──────────────────────────────────────────────────────────────────────────
     def bearer(self, partenaire: Partenaire) -> str:
         """A token of the partner, asked for once."""
