@@ -53,6 +53,7 @@ contract-check: $(DEV) ## fail when `make contract` would change a file
 
 fuzz: $(DEV) ## try every operation with generated calls (TIME=30m, SEED=, URL= a staging server)
 	@$(BIN)/python -m tests.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
+	@$(if $(TIME),$(if $(URL),,$(BIN)/python -m pytest -m fuzz --timeout 3600))
 
 fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/failures/…)
 	@$(BIN)/python -m tests.fuzz --replay $(FILE) $(ARGS)
