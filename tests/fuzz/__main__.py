@@ -85,6 +85,7 @@ def main(arguments: list[str]) -> int:
     for part in parts:
         part.judge(PASSING)
     again = f"make fuzz SEED={seed}" + (f" TIME={given.time}s" if given.time else "")
+    again += f" URL={given.url}" if given.url else ""
     say(report.write_summary(parts, seed, given.out, again))
     red = any(part.faults or part.failures for part in parts)
     say(f"{'RED' if red else 'GREEN'} after {time.monotonic() - started:.0f} s; seed {seed}")

@@ -47,6 +47,7 @@ class Veil:
             names[carte.numero] = f"{{carte {number}}}"
         for number, carte in enumerate(land.cartes, 1):
             names.setdefault(carte.wallet, f"{{wallet {number}}}")
+        names.pop("", None)
         self._names = names
         longest_first = sorted(names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
