@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test contract-coverage check check-static lint format types contract contract-check fuzz mutants proof lock clean FORCE
+.PHONY: help run test contract-coverage check check-static lint format types contract contract-check fuzz fuzz-replay mutants proof lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,8 +58,12 @@ contract: $(DEV) ## write again what is generated from openapi.yaml
 contract-check: $(DEV) ## fail when `make contract` would change a file
 	@$(BIN)/cynod contract build --check
 
-fuzz: $(DEV) ## look for faults for minutes, on a random seed (ARGS go to pytest)
-	@$(BIN)/python -m pytest -m fuzz --timeout 3600 $(ARGS)
+fuzz: $(DEV) ## try every operation with generated calls (TIME=30m, SEED=, URL= a staging server)
+	@$(BIN)/python -m tests.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
+	@$(if $(TIME),$(if $(URL),,$(BIN)/python -m pytest -m fuzz --timeout 3600))
+
+fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/failures/…)
+	@$(BIN)/python -m tests.fuzz --replay $(FILE) $(ARGS)
 
 mutants: $(DEV) ## change the contract one thing at a time, the tests must fail (ARGS="--seed 7 --count 200")
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -27,6 +27,10 @@ from models.partenaire import database_holds_anything
 
 BACKLOG = 1024
 
+WORKER_PATIENCE_S = 60
+"""How long a worker process may be silent. uvicorn's 5 s kill workers that start slowly on a busy
+machine, again and again: a worker answers nothing while it still imports."""
+
 
 class Server(uvicorn.Server):
     """uvicorn's server, which ends with exit code 0 after SIGINT or SIGTERM."""
@@ -83,6 +87,7 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         backlog=BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.arret_s,
+        timeout_worker_healthcheck=WORKER_PATIENCE_S,
     )
     if workers == 1:
         Server(config).run(sockets=[listener])

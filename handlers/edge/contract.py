@@ -17,6 +17,8 @@ import orjson
 import yaml
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from handlers.edge.links import Linked, link_problems
+
 METHODS = ("get", "put", "post", "delete", "patch")
 LANGUAGES = ("fr", "en")
 JSON_TYPE = "application/json"
@@ -176,7 +178,19 @@ def build(document: Json, source: bytes) -> Contract:
                 operation = _operation(contract, path, method, item[method])
                 operations[operation.operation_id] = operation
     object.__setattr__(contract, "operations", operations)
+    for problem in link_problems([_linked(one) for one in operations.values()], contract.resolve):
+        raise ContractError(problem)
     return contract
+
+
+def _linked(operation: OperationContract) -> Linked:
+    return Linked(
+        operation_id=operation.operation_id,
+        where=operation.where,
+        parameters=frozenset(parameter["name"] for parameter in operation.parameters),
+        body=operation.body.schema if operation.body else None,
+        responses=operation.responses,
+    )
 
 
 def _first_line(error: Exception) -> str:

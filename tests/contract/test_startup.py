@@ -84,7 +84,38 @@ MOVE = "components.schemas.DemandeMouvement"
 JSON_BODY = "components.requestBodies.DemandeMouvement.content"
 REFUSED = "components.responses.RequeteRefusee"
 
+LINKS = "components.links"
+
 WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
+    "link without a description": (
+        _drop(f"{LINKS}.CartesDuClient", "description"),
+        "paths./mes-droits.get: response 200, link CartesDuClient: it has no description",
+    ),
+    "link to no operation": (
+        _set(f"{LINKS}.CartesDuClient", "operationId", "listerCartes"),
+        "operationId 'listerCartes' is no operation",
+    ),
+    "link to no parameter": (
+        _set(f"{LINKS}.CartesDuClient.parameters", "client", "x"),
+        "getListeCartes has no parameter client",
+    ),
+    "link to no field": (
+        _set(f"{LINKS}.CrediterLaCarte.requestBody", "carte", "x"),
+        "the body of creditCarte has no field carte",
+    ),
+    **{
+        f"link from {expression}": (
+            _set(f"{LINKS}.SoldeApresMouvement.parameters", "walletId", expression),
+            f"{expression} designates nothing that the call sends or receives",
+        )
+        for expression in (
+            "$request.query.walletId",
+            "$request.body#/wallet",
+            "$response.body#/data/0/walletId",
+            "$response.body#/data/0/",
+            "$url",
+        )
+    },
     "no openapi": (lambda d: d.pop("openapi"), "not valid OpenAPI"),
     "no paths": (lambda d: d.pop("paths"), '"paths" is a required property'),
     "broken reference": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -101,6 +102,16 @@ def test_several_workers_serve_one_database(tmp_path: Path) -> None:
         assert solde == 102000.0
         assert server.stop() == 0
     assert run_cynod("journal", "verify", folder=tmp_path).returncode == 0
+
+
+def test_workers_that_start_slowly_are_waited_for(tmp_path: Path) -> None:
+    """On a busy machine a worker imports for longer than uvicorn would wait, and it was killed for it."""
+    code = "import sys, time\nif 'spawn_main' in str(sys.orig_argv): time.sleep(7)\n"
+    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    with serve("--demo", "--workers", "2", folder=tmp_path, PYTHONPATH=path) as server:
+        assert server.ready_after_s > 7
+        assert server.stop() == 0
 
 
 def test_production_refuses_the_demo(tmp_path: Path) -> None:
