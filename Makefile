@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test contract-coverage check check-static lint format types contract contract-check fuzz fuzz-replay mutants proof lock clean FORCE
+.PHONY: help run test contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,13 @@ contract: $(DEV) ## write again what is generated from openapi.yaml
 contract-check: $(DEV) ## fail when `make contract` would change a file
 	@$(BIN)/cynod contract build --check
 
+coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest --timeout 360 $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+	@$(BIN)/python -m tests.branches
+
 fuzz: $(DEV) ## try every operation with generated calls (TIME=30m, SEED=, URL= a staging server)
 	@$(BIN)/python -m tests.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
 	@$(if $(TIME),$(if $(URL),,$(BIN)/python -m pytest -m fuzz --timeout 3600))
@@ -67,6 +74,9 @@ fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/fail
 
 mutants: $(DEV) ## change the contract one thing at a time, the tests must fail (ARGS="--seed 7 --count 200")
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+code-mutants: $(DEV) ## change the code of MODULE=models/journal.py one thing at a time, its tests must fail
+	@$(BIN)/python -m tests.code_mutants $(MODULE) $(ARGS)
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
 	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -28,7 +28,7 @@ SCORE = 95
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--count", default=COUNT, show_default=True, help="How many are drawn.")
 @click.option("--seed", default=SEED, show_default=True, help="Of the draw.")
-@click.option("--only", default="", help="All whose name has this text, in place of a draw.")
+@click.option("--only", default="", help="Draw from those whose name has this text.")
 @click.option("--workers", default=2, show_default=True, help="Processes at a time.")
 @click.option("--control/--no-control", default=True, help="Run the tests without a change first.")
 @click.option("--list", "list_only", is_flag=True, help="Name what is drawn, run nothing.")
@@ -40,9 +40,7 @@ def main(
     # An end asked for is an end in order too: no fork is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     mutants = all_mutants()
-    drawn = [mutant for mutant in mutants if only in mutant.name]
-    if not only:
-        drawn = draw(mutants, count, seed)
+    drawn = draw([mutant for mutant in mutants if only in mutant.name], count, seed)
     click.echo(f"{len(drawn)} of {len(mutants)} mutants, seed {seed}")
     if list_only:
         click.echo("\n".join(mutant.name for mutant in drawn))
@@ -55,7 +53,10 @@ def main(
         results.append(result)
         click.echo(_line(result))
 
-    run_all(work, workers, tell)
+    try:
+        run_all(work, workers, tell)
+    except SystemExit:
+        click.echo("stopped: what follows is of a part of the draw")
     _write(results, seed, report)
     _tell(results, time.monotonic() - started)
     sys.exit(_is_bad(results))

@@ -53,6 +53,8 @@ def _drop(*keys: str) -> Change:
 def _remove(key: str, value: str) -> Change:
     def change(node: Json) -> None:
         node[key] = [item for item in node[key] if item != value]
+        if not node[key]:
+            del node[key]
 
     return change
 

@@ -222,10 +222,10 @@ def _serve_by(contract: Path) -> None:
     defaults["contract"] = contract
 
 
-def _place_of(mutant: Mutant | None) -> tuple[str, str]:
-    """The operation of a mutant and its path."""
+def _place_of(mutant: Mutant | None) -> tuple[str, str, str]:
+    """The operation of a mutant, its path and the kind of the mutant."""
     operations = sys.modules["tests.contract_client"].OPERATIONS
     for (_, path), operation in operations.items():
         if mutant is not None and operation["operationId"] == mutant.operation:
-            return mutant.operation, path
-    return "none", "none"
+            return mutant.operation, path, mutant.kind
+    return "none", "none", mutant.kind if mutant else ""
