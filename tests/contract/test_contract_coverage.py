@@ -31,7 +31,7 @@ from tests.contract_coverage.cells import (
 )
 from tests.contract_coverage.observe import Observation, read_exchanges
 from tests.contract_coverage.page import anchor
-from tests.contract_coverage.recording import PART, SUMMARY, WHOLE, fingerprint
+from tests.contract_coverage.recording import FUZZ, PART, SUMMARY, WHOLE, fingerprint
 from tests.contract_coverage.report import Report, curl
 
 CONTRACT = Contract.read()
@@ -218,6 +218,25 @@ def test_a_whole_run_is_judged_before_a_later_part_and_this_is_said(
     keep(tmp_path / PART, [], {**part, "ended": "2026-11-22"})
     assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == 0
     assert "not the later one" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("contract", "red"),
+    [
+        (fingerprint(), ["answered, not declared: getSoldeCarte, HTTP 401, answer 4001"]),
+        ("old", []),
+    ],
+)
+def test_the_last_fuzz_on_the_same_contract_is_judged_with_the_tests(
+    tmp_path: Path, positive: list[Json], contract: str, red: list[str]
+) -> None:
+    stray = next(e for e in positive if (e["path"], e["code"]) == (SOLDE, "2002"))
+    keep(tmp_path / WHOLE, positive, {**WHOLE_RUN, "contract": fingerprint()})
+    fuzzed = {**stray, "code": "4001", "test": "tests/fuzz/[sqlite]"}
+    keep(tmp_path / FUZZ, [fuzzed], {"contract": contract, "seed": 1})
+    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == int(bool(red))
+    found = json.loads((tmp_path / "contract-coverage.json").read_text(encoding="utf-8"))
+    assert found["red"] == red
 
 
 def test_without_a_record_the_command_says_so(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from tests.contract_client import CONTRACT, ROOT
 from tests.contract_coverage.cells import Contract
 from tests.contract_coverage.observe import Observation, read_exchanges
 from tests.contract_coverage.page import render_page
-from tests.contract_coverage.recording import EXCHANGES, PART, SUMMARY, WHOLE, fingerprint
+from tests.contract_coverage.recording import (
+    EXCHANGES,
+    FUZZ,
+    PART,
+    SUMMARY,
+    WHOLE,
+    fingerprint,
+)
 from tests.contract_coverage.report import Report
 
 SHOWN = 40
@@ -29,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     contract = Contract.read(options.contract)
     observation = Observation(contract).add_all(read_exchanges(folder))
+    if options.exchanges is None and _is_of(options.recorded / FUZZ, run["contract"]):
+        observation.add_all(read_exchanges(options.recorded / FUZZ))
     report = Report(contract, observation, run)
     options.output.mkdir(parents=True, exist_ok=True)
     target = options.output / "contract-coverage.json"
@@ -54,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
 def _last(root: Path) -> Path | None:
     """The last whole run, else the last partial one."""
     return next((root / name for name in (WHOLE, PART) if (root / name / SUMMARY).is_file()), None)
+
+
+def _is_of(folder: Path, contract: str) -> bool:
+    """Whether a run of `make fuzz` ended, on this contract."""
+    summary = folder / SUMMARY
+    if not summary.is_file():
+        return False
+    told: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
+    return bool(told["contract"] == contract)
 
 
 def _tell_later(root: Path, run: dict[str, Any]) -> None:

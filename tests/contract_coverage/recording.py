@@ -19,6 +19,9 @@ EXCHANGES = ROOT / "build" / "exchanges"
 WHOLE, PART = "whole", "part"
 """Where the last whole run is kept, and the last partial one; neither spoils the other."""
 
+FUZZ = "fuzz"
+"""Where the last `make fuzz` is kept."""
+
 RUNNING = "run-"
 """Before the number of the process whose run is not over."""
 

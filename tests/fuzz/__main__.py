@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -12,7 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from tests import exchanges
 from tests.contract_client import ROOT
+from tests.contract_coverage.recording import FUZZ, SUMMARY, fingerprint
 from tests.fuzz import report
 from tests.fuzz.remote import RemoteRefused, check_address, fuzz_remote
 from tests.fuzz.replay import replay
@@ -63,10 +68,11 @@ def main(arguments: list[str]) -> int:
         say("PostgreSQL is not installed (on Debian and Ubuntu: the package postgresql).")
         return 2
     report.clear(given.out)
+    recorded = None if given.url else prepare_record()
     say(f"make fuzz: seed {seed}, reports in {given.out}")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cynod-fuzz-") as folder:
-        plan = Plan(seed, given.out, seconds=given.time)
+        plan = Plan(seed, given.out, seconds=given.time, exchanges=recorded)
         if given.url:
             try:
                 check_address(given.url, given.allow)
@@ -82,6 +88,9 @@ def main(arguments: list[str]) -> int:
                     for kind in kinds
                 ]
                 parts = [run.result() for run in runs]
+    if recorded:
+        summary = json.dumps({"contract": fingerprint(), "seed": seed})
+        (recorded / SUMMARY).write_text(summary, encoding="utf-8")
     for part in parts:
         part.judge(PASSING)
     again = f"make fuzz SEED={seed}" + (f" TIME={given.time}s" if given.time else "")
@@ -90,6 +99,17 @@ def main(arguments: list[str]) -> int:
     red = any(part.faults or part.failures for part in parts)
     say(f"{'RED' if red else 'GREEN'} after {time.monotonic() - started:.0f} s; seed {seed}")
     return 1 if red else 0
+
+
+def prepare_record() -> Path | None:
+    """An empty folder for the exchanges of this run, which `make contract-coverage` adds to the tests'."""
+    root = os.environ.get(exchanges.FOLDER)
+    if not root:
+        return None
+    folder = Path(root).absolute() / FUZZ
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def send_again(file: Path) -> int:

@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests import exchanges
 from tests.contract_client import ROOT
 from tests.fuzz import provoke, report
 from tests.fuzz.land import Land
@@ -36,7 +37,8 @@ class Plan:
     options: Sequence[str] = ()
     provoked: bool = True
     whole: bool = True
-    settings: dict[str, str] = field(default_factory=dict)
+    exchanges: Path | None = None
+    """Where the exchanges go that `make contract-coverage` reads; nowhere with a planted fault."""
 
 
 def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
@@ -90,11 +92,11 @@ def write_auth(land: Land, path: Path) -> None:
 
 
 def environment_of(land: Land, folder: Path) -> dict[str, str]:
-    """What schemathesis.toml and the hooks read."""
+    """What schemathesis.toml and the hooks read. No exchange is recorded unless it is asked for."""
     land.write(folder / "land.json")
     write_auth(land, folder / "auth.json")
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != exchanges.FOLDER},
         "PYTHONPATH": str(ROOT),
         "CYNOD_FUZZ_LAND": str(folder / "land.json"),
         "CYNOD_FUZZ_AUTH": str(folder / "auth.json"),
@@ -104,6 +106,14 @@ def environment_of(land: Land, folder: Path) -> dict[str, str]:
         # The order of sets decides what is generated next.
         "PYTHONHASHSEED": "0",
     }
+
+
+def _recording(part: Part, plan: Plan) -> dict[str, str]:
+    """What has tests/exchanges.py record, under a name that tells the database."""
+    if plan.exchanges is None:
+        return {}
+    test = f"tests/fuzz/[{part.name}] (call)"
+    return {exchanges.FOLDER: str(plan.exchanges), "PYTEST_CURRENT_TEST": test}
 
 
 def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: str = "") -> None:
@@ -135,7 +145,7 @@ def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: s
     result = subprocess.run(
         arguments,
         cwd=ROOT,
-        env=environment_of(land, folder),
+        env=environment_of(land, folder) | _recording(part, plan),
         capture_output=True,
         text=True,
         check=False,
