@@ -27,7 +27,7 @@ _DIGITS = re.compile(r"[0-9]{7,}")
 
 def plain_name(name: str) -> str:
     """A name sent by the caller, made fit to be shown in a text: short, ASCII, no card number."""
-    return _DIGITS.sub("…", _NOT_PLAIN.sub("?", name[:64]))
+    return _DIGITS.sub("…", _NOT_PLAIN.sub("?", name[:64])) or "?"
 
 
 def json_schema(contract: Contract, schema: Json, *, closed: bool) -> Json:

@@ -39,7 +39,7 @@ def language_of(accept_language: str | None) -> str:
 def pattern_of(template: str) -> re.Pattern[str]:
     """What a text of the catalogue may look like once its {fields} are filled."""
     parts = re.split(r"\{[A-Za-z_]+\}", template)
-    return re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
+    return re.compile(".+".join(re.escape(part) for part in parts), re.DOTALL)
 
 
 def check_code(operation_id: str | None, status: int, body: Json, language: str) -> None:

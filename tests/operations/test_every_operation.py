@@ -78,6 +78,18 @@ def test_undeclared_parameter_is_refused(scene: Scene, operation: str, query: st
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [("", "?"), ("a b/é", "a?b??"), ("x7019800100009569", "x…"), ("x" * 65, "x" * 64)],
+)
+def test_undeclared_name_is_told_in_few_plain_characters(
+    scene: Scene, name: str, told: str
+) -> None:
+    call = scene.call("getSoldeCarte")
+    answer = with_query(call, str(httpx.QueryParams({name: "1"}))).send(scene.api)
+    assert_refused(answer, "405", parametre=told)
+
+
+@pytest.mark.parametrize(
     ("operation", "name"), [(op, name) for op, name, required in query_parameters() if required]
 )
 def test_missing_parameter_is_refused(scene: Scene, operation: str, name: str) -> None:
