@@ -182,3 +182,21 @@ def test_address_that_may_be_of_production_is_refused(url: str) -> None:
 )
 def test_address_of_a_test_server_is_tried(url: str, allowed: str | None) -> None:
     remote.check_address(url, allowed)
+
+
+def test_phones_are_read_as_import_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "cards.csv"
+    file.write_text("\ufeffnumeroCarte,telephone\n7019800100009569,221771234567\n", "utf-8")
+    assert remote.read_phones(str(file)) == {"7019800100009569": "221771234567"}
+    assert remote.read_phones("") == {}
+
+
+@pytest.mark.parametrize("content", [None, b"carte,phone\n1,2\n", b"numeroCarte\n\xff\n"])
+def test_unreadable_file_of_cards_is_told_in_a_sentence(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "cards.csv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(remote.RemoteRefused, match=r"^CYNOD_FUZZ_CARTES=.*cards\.csv .*\.$"):
+        remote.read_phones(str(file))

@@ -77,8 +77,16 @@ def read_phones(file: str) -> dict[str, str]:
     """The walletId of each card, from a file that `cynod import` takes; none without a file."""
     if not file:
         return {}
-    with Path(file).open(encoding="utf-8", newline="") as rows:
-        return {row["numeroCarte"]: row["telephone"] for row in csv.DictReader(rows)}
+    try:
+        with Path(file).open(encoding="utf-8-sig", newline="") as rows:
+            return {row["numeroCarte"]: row["telephone"] for row in csv.DictReader(rows)}
+    except OSError as error:
+        raise RemoteRefused(f"CYNOD_FUZZ_CARTES={file} cannot be read: {error.strerror}.") from None
+    except (KeyError, UnicodeDecodeError):
+        raise RemoteRefused(
+            f"CYNOD_FUZZ_CARTES={file} is no file that `cynod import` takes: its columns numeroCarte and"
+            " telephone are needed, in UTF-8."
+        ) from None
 
 
 def discover(url: str, seed: int, pairs: list[tuple[str, str]]) -> Land:

@@ -257,9 +257,11 @@ def _describe(part: Part) -> list[str]:
     provoked = sum(len(codes - part.codes(name)) for name, codes in part.provoked.items())
     declared = sum(map(len, DECLARED.values()))
     generated = sum(len(part.codes(name) & set(codes)) for name, codes in DECLARED.items())
+    unreached = ", ".join(part.unreached()) or "none"
     lines.append(
         f"   codes: {generated} of {declared} declared (operation, code) pairs reached by generated "
-        f"calls, {provoked} more provoked; not reached: {', '.join(part.unreached()) or 'none'}"
+        f"calls, {provoked} more provoked; not reached: "
+        f"{unreached if part.whole else 'not asked of such a run'}"
     )
     chains = {int(steps): number for steps, number in part.record.get("chains", {}).items()}
     long = sum(number for steps, number in chains.items() if steps >= CHAIN)
