@@ -1,27 +1,37 @@
-"""`python -m tests.code_mutants MODULE`: mutmut on one module, judged by the tests that know it, on SQLite.
+"""`python -m tests.code_mutants MODULE`: mutmut's mutants of a module, judged by the tests that know it.
 
-It works on a copy of the project. What survives mutmut is judged again, each mutant by a process of its own
-that imports with the mutant in place: mutmut's workers have imported everything before a mutant is chosen, so
-that there nothing is changed of what a module does while it is imported. Mutmut changes functions only: a
-statement at the top of a module is not tried.
+mutmut writes the mutants, all of them beside the original functions, into a copy of the project. The tests
+run there, on SQLite, once for each mutant: in a fork of a process that has imported and collected everything,
+the tests first that killed mutants before. What survives is judged again by a process that has the mutant
+from its first import on, because a fork changes nothing of what a module did while it was imported. mutmut
+changes functions only: a statement at the top of a module is not tried.
+
+mutmut's own runner is not used: it names tests by their ids, and cannot tell a test that it does not find
+again from one that takes too long.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
+import pytest
 
 from tests.contract_client import ROOT
+from tests.mutants.mutant import Mutant
+from tests.mutants.plugin import Judge, Verdict
+from tests.mutants.run import OPTIONS, Result, run_collected, run_forks
+
+MUTANT = "MUTANT_UNDER_TEST"
+"""The variable by which mutmut's functions know which of them is wanted."""
 
 REPORT = Path("build/code-mutants")
 LEAST = 90
@@ -57,7 +67,10 @@ MODULES = sorted(
     for path in (ROOT / room).glob("*.py")
     if path.name != "__init__.py"
 )
-COPIED = ("handlers", "models", "tests", "docs", "openapi.yaml", "CHANGELOG.md", "pyproject.toml")
+COPIED = (
+    *("handlers", "models", "tests", "docs"),
+    *("openapi.yaml", "CHANGELOG.md", "README.md", "pyproject.toml"),
+)
 PYTEST = ["-k", "not postgresql", "-p", "no:cacheprovider", "--timeout", "60"]
 
 
@@ -76,16 +89,13 @@ def _config(module: str) -> str:
 [tool.mutmut]
 source_paths = ["handlers", "models"]
 only_mutate = ["{module}"]
-also_copy = ["tests", "docs", "openapi.yaml", "CHANGELOG.md"]
-pytest_add_cli_args_test_selection = {json.dumps(_selection(module))}
-pytest_add_cli_args = {json.dumps(PYTEST)}
-process_isolation = "forkserver"
-timeout_constant = 10
-forkserver_warmup = "collect"
+also_copy = ["tests", "docs", "openapi.yaml", "CHANGELOG.md", "README.md"]
+pytest_add_cli_args_test_selection = ["tests/contract/test_catalogue.py"]
 """
 
 
-def _copy(folder: Path, module: str) -> None:
+def _make(folder: Path, module: str) -> list[str]:
+    """Write the mutants into a copy of the project; their names."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -94,10 +104,15 @@ def _copy(folder: Path, module: str) -> None:
             shutil.copy(source, folder / name)
     with (folder / "pyproject.toml").open("a", encoding="utf-8") as settings:
         settings.write(_config(module))
+    result = _mutmut(folder, "run", "--max-children", "1", "none")
+    meta = folder / "mutants" / f"{module}.meta"
+    if not meta.is_file():
+        raise click.ClickException(f"mutmut: {(result.stdout + result.stderr)[-3000:]}")
+    return list(json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"])
 
 
-def _mutmut(folder: Path, *arguments: str) -> str:
-    result = subprocess.run(
+def _mutmut(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "mutmut", *arguments],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -105,53 +120,99 @@ def _mutmut(folder: Path, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    if result.returncode:
-        raise click.ClickException(f"mutmut: {(result.stdout + result.stderr)[-3000:]}")
-    return result.stdout
 
 
-def _states(folder: Path) -> dict[str, str]:
-    text = _mutmut(folder, "results", "--all", "true")
-    return dict(re.findall(r"^\s*(\S+__mutmut_\d+): (.+)$", text, re.MULTILINE))
+def _inside(folder: Path, *command: str, mutant: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python in the copy that has the mutants."""
+    mutants = folder / "mutants"
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=mutants,
+        env={**os.environ, "PYTHONPATH": str(mutants), MUTANT: mutant},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class _Forks:
+    """A pytest plugin: in place of running the tests once, run them in a fork for each mutant."""
+
+    def __init__(self, names: list[str], workers: int) -> None:
+        self._names = names
+        self._workers = workers
+        self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+        self.ends: dict[str, str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Fork for each mutant."""
+        mutants: list[Mutant | None] = [
+            Mutant("code", name.rpartition("__mutmut_")[0], "", name) for name in self._names
+        ]
+
+        def judge(mutant: Mutant | None, place: Path) -> Verdict:
+            assert mutant is not None
+            os.environ[MUTANT] = mutant.place
+            session.items.sort(key=lambda item: self._rank(mutant.kind, item.nodeid))
+            return run_collected(session, Judge("none", "none", "", stop=True), place)
+
+        run_forks(mutants, self._workers, self._tell, judge)
+        return True
+
+    def _rank(self, function: str, test: str) -> tuple[int, int]:
+        return -self._killers[function][test], -self._killers[""][test]
+
+    def _tell(self, result: Result) -> None:
+        assert result.mutant is not None
+        name, verdict = result.mutant.place, result.verdict
+        self.ends[name] = "killed" if verdict.killed else verdict.reason or "survived"
+        for key in (result.mutant.kind, ""):
+            self._killers[key][verdict.test] += verdict.killed
+        sys.stderr.write(f"{result.seconds:6.1f} s  {self.ends[name]:9} {name} {verdict.test}\n")
+
+
+def _judge_in_forks(module: str, workers: int, names: list[str], report: Path) -> None:
+    """Called in the copy that has the mutants."""
+    plugin = _Forks(names, workers)
+    with tempfile.TemporaryDirectory() as made:
+        selection = [*_selection(module), *PYTEST, *OPTIONS, f"--basetemp={made}/t"]
+        pytest.main([*selection, "--capture=no"], plugins=[plugin])
+    report.write_text(json.dumps(plugin.ends), encoding="utf-8")
 
 
 def _judge_afresh(folder: Path, module: str, name: str) -> str:
     """Run the module's tests in a process that has the mutant from its first import on."""
-    mutants = folder / "mutants"
     with tempfile.TemporaryDirectory() as made:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", *PYTEST, f"--basetemp={made}/t"]
-        result = subprocess.run(
-            [*command, *_selection(module)],
-            cwd=mutants,
-            env={**os.environ, "PYTHONPATH": str(mutants), "MUTANT_UNDER_TEST": name},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        options = ("-x", "-q", *PYTEST, f"--basetemp={made}/t", *_selection(module))
+        result = _inside(folder, "-m", "pytest", *options, mutant=name)
     return "survived" if result.returncode == 0 else "killed"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("module", type=click.Choice(MODULES))
 @click.option("--workers", default=2, show_default=True)
-@click.option("--only", default="", help="Mutants of the functions whose name has this text.")
-def main(module: str, workers: int, only: str) -> None:
+@click.option("--only", default="", help="Mutants whose name has this text.")
+@click.option("--inside", type=click.Path(path_type=Path), hidden=True)
+def main(module: str, workers: int, only: str, inside: Path | None) -> None:
     """Judge the tests of a MODULE by changing its code; exits with 1 below the score."""
+    if inside is not None:
+        _judge_in_forks(module, workers, sys.stdin.read().split(","), inside)
+        return
     with tempfile.TemporaryDirectory(prefix="code-mutants-") as made:
         folder = Path(made)
-        _copy(folder, module)
-        _mutmut(folder, "run", "--max-children", str(workers), *([f"*{only}*"] if only else []))
-        states = {name: end for name, end in _states(folder).items() if end != "not checked"}
-        click.echo(f"{module}: {dict(Counter(states.values()))}, before the second look")
+        names = [name for name in _make(folder, module) if only in name]
         # "" is no mutant: were the tests red by themselves, every mutant would count as killed.
-        if _judge_afresh(folder, module, "") != "survived":
+        states = _ends(folder, module, workers, ["", *names])
+        click.echo(f"{module}: {dict(Counter(states.values()))}, before the second look")
+        again = [name for name in names if states[name] != "killed"]
+        if states.pop("") == "killed" or (again and _judge_afresh(folder, module, "") == "killed"):
             raise click.ClickException("the tests fail without a mutant")
-        again = [name for name, state in states.items() if state != "killed"]
         with ThreadPoolExecutor(workers) as pool:
             ends = pool.map(lambda name: _judge_afresh(folder, module, name), again)
             states |= dict(zip(again, ends, strict=True))
         alive = [name for name, state in states.items() if state != "killed"]
-        diffs = {name: _mutmut(folder, "show", name) for name in alive}
+        diffs = {name: _mutmut(folder, "show", name).stdout for name in alive}
     score = 100 * (len(states) - len(alive)) / max(1, len(states))
     report = REPORT / f"{module.replace('/', '-')}.json"
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -166,6 +227,25 @@ def main(module: str, workers: int, only: str) -> None:
         click.echo(f"SURVIVED {diff}")
     click.echo(f"{module}: {len(alive)} of {len(states)} survive, score {score:.1f} % ({report})")
     sys.exit(score < LEAST)
+
+
+def _ends(folder: Path, module: str, workers: int, names: list[str]) -> dict[str, str]:
+    report = folder / "ends.json"
+    mutants = folder / "mutants"
+    command = ("-m", "tests.code_mutants", module, "--workers", str(workers))
+    subprocess.run(
+        [sys.executable, *command, "--inside", str(report)],
+        cwd=mutants,
+        env={**os.environ, "PYTHONPATH": str(mutants), MUTANT: ""},
+        input=",".join(names),
+        text=True,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    if not report.is_file():
+        raise click.ClickException("the judge ended without a verdict")
+    ends: dict[str, str] = json.loads(report.read_text(encoding="utf-8"))
+    return ends
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def run_all(mutants: list[Mutant | None], workers: int, tell: Tell) -> None:
     sys.dont_write_bytecode = False
     early = [mutant for mutant in mutants if mutant is None or mutant.side == JUDGE]
     late = [mutant for mutant in mutants if mutant not in early]
-    _run(early, workers, tell, _judge_by_mutant)
+    run_forks(early, workers, tell, _judge_by_mutant)
     if late:
         with tempfile.TemporaryDirectory() as folder:
             pytest.main(
@@ -80,11 +80,12 @@ class _Late:
         def judge(mutant: Mutant | None, place: Path) -> Verdict:
             return _judge_server(session, mutant, place)
 
-        _run(self._mutants, self._workers, self._tell, judge)
+        run_forks(self._mutants, self._workers, self._tell, judge)
         return True
 
 
-def _run(mutants: list[Mutant | None], workers: int, tell: Tell, judge: Judging) -> None:
+def run_forks(mutants: list[Mutant | None], workers: int, tell: Tell, judge: Judging) -> None:
+    """Judge each mutant in a fork of this process, `workers` at a time."""
     waiting = list(reversed(mutants))
     running: dict[int, tuple[Mutant | None, Path, float]] = {}
     memory = MEMORY if MEMORY.is_dir() else None
@@ -176,8 +177,13 @@ def _judge_server(session: pytest.Session, mutant: Mutant | None, place: Path) -
         assert mutant.patch is not None
         mutant.patch()
     plugin = Judge(*_place_of(mutant), stop=True)
-    session.config.pluginmanager.register(plugin)
     plugin.pytest_collection_modifyitems(session.items)
+    return run_collected(session, plugin, place)
+
+
+def run_collected(session: pytest.Session, plugin: Judge, place: Path) -> Verdict:
+    """Run the tests that are collected, in their order, in this fork; its files go to `place`."""
+    session.config.pluginmanager.register(plugin)
     factory = session.config.__dict__["_tmp_path_factory"]
     (place / "tmp").mkdir()
     factory.__dict__["_basetemp"] = place / "tmp"
