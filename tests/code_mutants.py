@@ -24,6 +24,7 @@ from pathlib import Path
 
 import click
 import pytest
+from mutmut.state import state
 
 from tests.contract_client import ROOT
 from tests.mutants.mutant import Mutant
@@ -146,9 +147,13 @@ class _Forks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Fork for each mutant."""
+        """Fork for each mutant, but for those of a function that has done its work already."""
+        done = set(state()._stats)  # noqa: SLF001 - mutmut has no public word for it
+        self.ends = {name: "imported" for name in self._names if _function(name) in done}
         mutants: list[Mutant | None] = [
-            Mutant("code", name.rpartition("__mutmut_")[0], "", name) for name in self._names
+            Mutant("code", _function(name), "", name)
+            for name in self._names
+            if name not in self.ends
         ]
 
         def judge(mutant: Mutant | None, place: Path) -> Verdict:
@@ -172,9 +177,16 @@ class _Forks:
         sys.stderr.write(f"{result.seconds:6.1f} s  {self.ends[name]:9} {name} {verdict.test}\n")
 
 
+def _function(name: str) -> str:
+    """The name of a mutant without its number."""
+    return name.rpartition("__mutmut_")[0]
+
+
 def _judge_in_forks(module: str, workers: int, names: list[str], report: Path) -> None:
     """Called in the copy that has the mutants."""
     plugin = _Forks(names, workers)
+    # While this is set, mutmut notes each function that is called: here, while modules are imported.
+    os.environ[MUTANT] = "stats"
     with tempfile.TemporaryDirectory() as made:
         selection = [*_selection(module), *PYTEST, *OPTIONS, f"--basetemp={made}/t"]
         pytest.main([*selection, "--capture=no"], plugins=[plugin])

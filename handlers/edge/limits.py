@@ -26,11 +26,10 @@ def _storage(redis_url: str) -> Storage:
             redis_url, wrap_exceptions=True, socket_timeout=0.5, socket_connect_timeout=0.5
         )
     except (ConfigurationError, ValueError):
-        raise SettingsError(
-            "CYNOD_REDIS_URL is not a Redis address like redis://host:6379/0."
-        ) from None
-    if not isinstance(storage, Storage):
-        raise SettingsError("CYNOD_REDIS_URL must not name an asynchronous storage.")
+        storage = None
+    # The library knows other counters, of one process alone or for asynchronous callers.
+    if not redis_url.startswith("redis") or not isinstance(storage, Storage):
+        raise SettingsError("CYNOD_REDIS_URL is not a Redis address like redis://host:6379/0.")
     return storage
 
 
