@@ -58,8 +58,9 @@ class _Views(Resolver):
             }
             if operation.body:
                 arguments["corps"] = given["body"]
+            begin = self._database.transaction if operation.writes else self._database.reading
             try:
-                with self._database.transaction() as session:
+                with begin() as session:
                     offered = {
                         "session": session,
                         "partenaire": given.get("token_info", {}).get("partenaire"),

@@ -1,0 +1,127 @@
+"""Servers of a run: ours and the peers, each a process tree whose time and memory can be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.bench.ground import PEPPER, Ground
+from tests.process import CYNOD, environment, free_port
+
+OURS = "ours"
+CONNEXION, FASTAPI, FLASK, BARE = "connexion", "fastapi", "flask", "bare"
+PEERS = (CONNEXION, FASTAPI, FLASK, BARE)
+TICKS = os.sysconf("SC_CLK_TCK")
+ENOUGH = "lecture=100000000/second,ecriture=100000000/second,jeton=100000000/second"
+"""Limits that count each call, and refuse none."""
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[bytes]
+    ready_after_s: float
+
+    def processes(self) -> list[int]:
+        """The process and all under it."""
+        found, waiting = [], [self.process.pid]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    waiting += map(int, task.read_text().split())
+        return found
+
+    def cpu_s(self) -> float:
+        """Processor seconds of the process and all under it, so far."""
+        total = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        return total / TICKS
+
+    def peak_mib(self) -> float:
+        """The largest resident memory that one of its processes ever had."""
+        peaks = [0]
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                peaks += [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+        return max(peaks) / 1024
+
+
+def _command(name: str, port: int, workers: int) -> list[str]:
+    if name == OURS:
+        return [*CYNOD, "serve", "--workers", str(workers)]
+    if name == FLASK:
+        return [
+            *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "8"),
+            *("--access-logfile", "-", "--workers", str(workers)),
+            *("--bind", f"127.0.0.1:{port}", "tests.bench.peers.flask_peer:app"),
+        ]
+    return [sys.executable, "-m", f"tests.bench.peers.{name}_peer"]
+
+
+@contextlib.contextmanager
+def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Server]:
+    """A server on the ground's database; yields when it is ready."""
+    port = free_port()
+    given = environment(
+        folder,
+        CYNOD_DATABASE_URL=ground.url,
+        CYNOD_PEPPER=PEPPER.decode(),
+        CYNOD_LIMITES=ENOUGH,
+        CYNOD_LOG_FORMAT="json",
+        PORT=str(port),
+        WORKERS=str(workers),
+    )
+    log = folder / f"{name}-{port}.log"
+    started = time.monotonic()
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            _command(name, port, workers),
+            cwd=folder,
+            env=given,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_ready(process, url, log)
+            yield Server(name, url, process, time.monotonic() - started)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    with httpx.Client(trust_env=False, verify=False) as client:  # noqa: S501 - no TLS is asked for
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{url} is not served: {log.read_text()[-2000:]}")
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(f"{url}/health/ready").status_code == 200:
+                    return
+            time.sleep(0.01)
