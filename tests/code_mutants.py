@@ -2,9 +2,9 @@
 
 mutmut writes the mutants, all of them beside the original functions, into a copy of the project. The tests
 run there, on SQLite, once for each mutant: in a fork of a process that has imported and collected everything,
-the tests first that killed mutants before. What survives is judged again by a process that has the mutant
-from its first import on, because a fork changes nothing of what a module did while it was imported. mutmut
-changes functions only: a statement at the top of a module is not tried.
+the tests first that killed mutants before. A function that ran while its module was imported is judged by a
+process that has the mutant from its first import on, because a fork comes too late for it. mutmut changes
+functions only: a statement at the top of a module is not tried.
 
 mutmut's own runner is not used: it names tests by their ids, and cannot tell a test that it does not find
 again from one that takes too long.
@@ -31,6 +31,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.plugin import Judge, Verdict
 from tests.mutants.run import OPTIONS, Result, run_collected, run_forks
 
+IMPORTED = "imported"
 MUTANT = "MUTANT_UNDER_TEST"
 """The variable by which mutmut's functions know which of them is wanted."""
 
@@ -149,7 +150,7 @@ class _Forks:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Fork for each mutant, but for those of a function that has done its work already."""
         done = set(state()._stats)  # noqa: SLF001 - mutmut has no public word for it
-        self.ends = {name: "imported" for name in self._names if _function(name) in done}
+        self.ends = {name: IMPORTED for name in self._names if _function(name) in done}
         mutants: list[Mutant | None] = [
             Mutant("code", _function(name), "", name)
             for name in self._names
@@ -216,8 +217,9 @@ def main(module: str, workers: int, only: str, inside: Path | None) -> None:
         names = [name for name in _make(folder, module) if only in name]
         # "" is no mutant: were the tests red by themselves, every mutant would count as killed.
         states = _ends(folder, module, workers, ["", *names])
-        click.echo(f"{module}: {dict(Counter(states.values()))}, before the second look")
-        again = [name for name in names if states[name] != "killed"]
+        click.echo(f"{module}: {dict(Counter(states.values()))}, before those of imports")
+        # What ran while it was imported, and only that, is another in a process that imports it again.
+        again = [name for name in names if states[name] == IMPORTED]
         if states.pop("") == "killed" or (again and _judge_afresh(folder, module, "") == "killed"):
             raise click.ClickException("the tests fail without a mutant")
         with ThreadPoolExecutor(workers) as pool:

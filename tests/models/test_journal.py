@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Row, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models.base import SOLDE_MAXIMAL, today
+from models.base import SOLDE_MAXIMAL, UNITE, today
 from models.carte import find_carte
 from models.compte import comptes
 from models.db import Database
@@ -25,7 +25,7 @@ from models.errors import (
 )
 from models.journal import Details, ecritures
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
-from models.operation import Operation, new_numero_operation, operations
+from models.operation import OUVERTURE, Operation, new_numero_operation, operations
 from models.partenaire import Partenaire, find_by_secret
 from models.suivi import find_operation
 from tests.world import PEPPER, Carte, World, new_number
@@ -343,6 +343,24 @@ def test_first_answer_is_repeated_in_every_detail(bench: Bench) -> None:
             reference = "A" if stranger is other else "C"
             with pytest.raises(OperationInconnue):
                 find_operation(session, stranger, reference=reference)
+
+
+def test_openings_share_one_account_of_their_own(bench: Bench) -> None:
+    cards = [bench.carte, bench.world.carte(1), bench.world.carte(2)]
+    contra = (
+        select(comptes.c.id, comptes.c.type, comptes.c.unite)
+        .join(ecritures, ecritures.c.compte_debit == comptes.c.id)
+        .join(operations, operations.c.id == ecritures.c.operation_id)
+        .where(
+            operations.c.carte_id.in_([carte.id for carte in cards]),
+            operations.c.type == OUVERTURE,
+        )
+    )
+    with bench.database.reading() as session:
+        rows = session.execute(contra).all()
+    assert len(rows) == len(cards)
+    assert len(set(rows)) == 1
+    assert rows[0][1:] == (OUVERTURE, UNITE)
 
 
 def test_operation_numbers_are_unique_and_sort_by_time() -> None:
