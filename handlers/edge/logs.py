@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 import orjson
@@ -63,8 +63,18 @@ def _scrub_values(_logger: Any, _name: str, event: Any) -> Any:
     }
 
 
-def _scrub_rendered(_logger: Any, _name: str, rendered: str) -> str:
-    return scrub(rendered)
+class _Renderer:
+    """Renders an event, scrubbed before and after: but a whole line that is harmless is made of
+    harmless values, for no escape parts the digits of a number or the letters of a word."""
+
+    def __init__(self, render: Callable[[Any, str, Any], Any]) -> None:
+        self._render = render
+
+    def __call__(self, logger: Any, name: str, event: Any) -> str:
+        rendered: str = self._render(logger, name, dict(event))
+        if _is_harmless(rendered):
+            return rendered
+        return scrub(self._render(logger, name, _scrub_values(logger, name, event)))
 
 
 def _json(event: dict[str, Any], **_options: Any) -> str:
@@ -79,12 +89,16 @@ class _Stderr:
     """
 
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        try:
             sys.stderr.write(text)
+        except (OSError, ValueError):
+            return
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        try:
             sys.stderr.flush()
+        except (OSError, ValueError):
+            return
 
 
 def configure_logs(settings: Settings) -> None:
@@ -97,24 +111,23 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _scrub_values,
     ]
-    scrub_rendered: Any = _scrub_rendered
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=_json)
         if as_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, renderer, scrub_rendered],
+        processors=[*shared, _Renderer(renderer)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        # One write of a whole line; a PrintLogger writes the end of the line by itself.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _ScrubbingFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _scrub_values],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
