@@ -22,6 +22,7 @@ from models.errors import (
 from models.journal import Claim, Demandeur, Details, claim, give_back, post, take_back
 from models.operation import ANNULATION, CLOTURE, CREDIT, DEBIT, EXECUTEE, Operation, operations
 from models.partenaire import Partenaire
+from models.prepared import Prepared
 from models.suivi import find_replay, replay_of
 
 SCOPE_BY_TYPE = {CREDIT: "cartes:crediter", DEBIT: "cartes:debiter"}
@@ -47,7 +48,7 @@ class Origine(NamedTuple):
     carte: CarteOrigine
 
 
-_ORIGINE = (
+_ORIGINE = Prepared(
     select(
         operations.c.id,
         operations.c.numero_operation,
@@ -66,6 +67,9 @@ _ORIGINE = (
         operations.c.reference == bindparam("reference_origine"),
     )
 )
+
+
+_REVERSED = Prepared(select(exists().where(operations.c.annulation_de == bindparam("origine"))))
 
 
 def annuler(
@@ -129,14 +133,14 @@ def _find_origine(
     session: Connection, partenaire: Partenaire, reference: str, fenetre: timedelta
 ) -> Origine:
     values = {"partenaire_id": partenaire.id, "reference_origine": reference}
-    row = session.execute(_ORIGINE, values).first()
+    row = _ORIGINE.first(session, values)
     if row is None:
         raise OperationInconnue
-    _check_reversible(partenaire, row.type)
-    if row.date_operation < now() - fenetre:
+    id_, numero_operation, type_, montant, date_operation, *carte = row
+    _check_reversible(partenaire, type_)
+    if date_operation < now() - fenetre:
         raise DelaiAnnulationDepasse
-    carte = CarteOrigine(row.carte_id, row.numero_carte, row.compte_id, row.unite)
-    return Origine(row.id, row.numero_operation, row.type, row.montant, carte)
+    return Origine(id_, numero_operation, type_, montant, CarteOrigine._make(carte))
 
 
 def _undo(session: Connection, demandeur: Demandeur, origine: Origine, claimed: Claim) -> int:
@@ -167,4 +171,5 @@ def _check_reversible(partenaire: Partenaire, type_: str) -> None:
 
 
 def _is_reversed(session: Connection, operation_id: int) -> bool:
-    return bool(session.scalar(select(exists().where(operations.c.annulation_de == operation_id))))
+    row = _REVERSED.first(session, {"origine": operation_id})
+    return row is not None and bool(row[0])

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     Date,
     ForeignKeyConstraint,
@@ -33,6 +34,7 @@ from models.errors import (
 )
 from models.membre import membres
 from models.partenaire import Partenaire, acces
+from models.prepared import Prepared
 
 ACTIVE, OPPOSITION, ANNULEE = "ACTIVE", "OPPOSITION", "ANNULEE"
 """Statuts of a card. Expired is not one: the day of validity says it."""
@@ -139,7 +141,7 @@ _OF_PARTENAIRE = and_(
     membres.c.membre_id == cartes.c.membre_id,
 )
 
-_FIND = select(
+_COLUMNS = (
     cartes.c.id,
     cartes.c.numero_carte,
     cartes.c.compte_id,
@@ -150,7 +152,10 @@ _FIND = select(
     cartes.c.date_solde,
     cartes.c.client_id,
     cartes.c.plafonnee,
-).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))
+)
+_FIND = Prepared(
+    select(*_COLUMNS).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))
+)
 
 _FIND_PORTEUR = select(
     cartes.c.numero_carte,
@@ -164,8 +169,8 @@ _FIND_PORTEUR = select(
     membres.c.numero_piece,
     membres.c.date_naissance,
 ).where(_OF_PARTENAIRE)
-_FIND_BY_WALLET = _FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id"))
-_FIND_BY_MEMBRE = _FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id"))
+_FIND_BY_WALLET = Prepared(_FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id")))
+_FIND_BY_MEMBRE = Prepared(_FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id")))
 
 
 def find_carte(
@@ -180,15 +185,15 @@ def find_carte(
 
     Raises UtilisateurInconnu when there is none, whichever of the three does not match.
     """
-    row = session.execute(
-        _FIND,
+    row = _FIND.first(
+        session,
         {
             "numero_carte": numero_carte,
             "wallet_id": wallet_id,
             "client_id": client_id,
             "partenaire_id": partenaire.id,
         },
-    ).first()
+    )
     if row is None:
         raise UtilisateurInconnu
     return Carte._make(row)
@@ -207,15 +212,17 @@ def find_valid_carte(
 
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
     """
-    row = session.execute(
-        _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE,
+    find = _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE
+    row = find.first(
+        session,
         {
             "numero_carte": numero_carte,
             "client_id": client_id,
             "partenaire_id": partenaire.id,
-            **({"wallet_id": wallet_id} if membre_id is None else {"membre_id": membre_id}),
+            "wallet_id": wallet_id,
+            "membre_id": membre_id,
         },
-    ).first()
+    )
     if row is None:
         raise UtilisateurInconnu
     carte = CarteDuPorteur._make(row)
@@ -223,27 +230,55 @@ def find_valid_carte(
     return carte
 
 
-_LIST = (
-    select(
-        cartes.c.id,
-        cartes.c.numero_carte,
-        cartes.c.membre_id,
-        membres.c.prenom,
-        membres.c.nom,
-        cartes.c.statut,
-        cartes.c.fin_validite,
-        cartes.c.solde,
-        cartes.c.unite,
+def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared:
+    return Prepared(
+        select(
+            cartes.c.id,
+            cartes.c.numero_carte,
+            cartes.c.membre_id,
+            membres.c.prenom,
+            membres.c.nom,
+            cartes.c.statut,
+            cartes.c.fin_validite,
+            cartes.c.solde,
+            cartes.c.unite,
+        )
+        .where(
+            cartes.c.client_id == bindparam("client_id"),
+            cartes.c.id > bindparam("apres"),
+            membres.c.client_id == cartes.c.client_id,
+            membres.c.membre_id == cartes.c.membre_id,
+            *of_membre,
+        )
+        .order_by(cartes.c.id)
+        .limit(bindparam("nombre"))
     )
-    .where(
-        cartes.c.client_id == bindparam("client_id"),
-        cartes.c.id > bindparam("apres"),
-        membres.c.client_id == cartes.c.client_id,
-        membres.c.membre_id == cartes.c.membre_id,
+
+
+def _scope_statement(*of_membre: ColumnElement[bool]) -> Prepared:
+    allowed = exists().where(
+        acces.c.partenaire_id == bindparam("partenaire_id"),
+        acces.c.client_id == bindparam("client_id"),
     )
-    .order_by(cartes.c.id)
-    .limit(bindparam("nombre"))
-)
+    if not of_membre:
+        return Prepared(select(allowed))
+    known = exists().where(membres.c.client_id == bindparam("client_id"), *of_membre)
+    return Prepared(select(allowed & known))
+
+
+_OF_WALLET = membres.c.wallet_id == bindparam("wallet_id")
+_OF_MEMBRE = membres.c.membre_id == bindparam("membre_id")
+
+# By which of the two filters are given: walletId, membreId.
+_LISTS = {
+    (False, False): (_scope_statement(), _list_statement()),
+    (True, False): (_scope_statement(_OF_WALLET), _list_statement(_OF_WALLET)),
+    (False, True): (_scope_statement(_OF_MEMBRE), _list_statement(_OF_MEMBRE)),
+    (True, True): (
+        _scope_statement(_OF_WALLET, _OF_MEMBRE),
+        _list_statement(_OF_WALLET, _OF_MEMBRE),
+    ),
+}
 
 
 def list_cartes(
@@ -262,52 +297,21 @@ def list_cartes(
     ParametreInvalide for a cursor that this API did not give.
     """
     apres = 0 if curseur is None else _decode_curseur(curseur)
-    _check_list_scope(session, partenaire, client_id, wallet_id, membre_id)
-    statement = _LIST
-    if wallet_id is not None:
-        statement = statement.where(membres.c.wallet_id == bindparam("wallet_id"))
-    if membre_id is not None:
-        statement = statement.where(cartes.c.membre_id == bindparam("membre_id"))
-    values = {
-        "client_id": client_id,
-        "apres": apres,
-        "nombre": limite + 1,
-        "wallet_id": wallet_id,
-        "membre_id": membre_id,
-    }
-    rows = [CarteListee(*row) for row in session.execute(statement, values)]
-    page = rows[:limite]
-    return Page(page, _encode_curseur(page[-1].id) if len(rows) > limite else None)
-
-
-def _check_list_scope(
-    session: Connection,
-    partenaire: Partenaire,
-    client_id: str,
-    wallet_id: str | None,
-    membre_id: str | None,
-) -> None:
-    allowed = exists().where(
-        acces.c.partenaire_id == bindparam("partenaire_id"),
-        acces.c.client_id == bindparam("client_id"),
-    )
-    if wallet_id is not None or membre_id is not None:
-        known = exists().where(membres.c.client_id == bindparam("client_id"))
-        if wallet_id is not None:
-            known = known.where(membres.c.wallet_id == bindparam("wallet_id"))
-        if membre_id is not None:
-            known = known.where(membres.c.membre_id == bindparam("membre_id"))
-        statement = select(allowed & known)
-    else:
-        statement = select(allowed)
+    scope, cards = _LISTS[wallet_id is not None, membre_id is not None]
     values = {
         "partenaire_id": partenaire.id,
         "client_id": client_id,
         "wallet_id": wallet_id,
         "membre_id": membre_id,
+        "apres": apres,
+        "nombre": limite + 1,
     }
-    if not session.scalar(statement, values):
+    allowed = scope.first(session, values)
+    if allowed is None or not allowed[0]:
         raise UtilisateurInconnu
+    rows = [CarteListee._make(row) for row in cards.all(session, values)]
+    page = rows[:limite]
+    return Page(page, _encode_curseur(page[-1].id) if len(rows) > limite else None)
 
 
 def _encode_curseur(position: int) -> str:

@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
+from models.prepared import run_command
+
 WAL_SAFE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at
 the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3."""
@@ -46,14 +48,12 @@ class Database:
         self.dialect = self.url.get_backend_name()
         make = _sqlite_engine if self.dialect == "sqlite" else _postgresql_engine
         self.engine: Engine = make(self.url, pool_size, attente_s)
+        event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "commit", _end)
         self._attente_s = attente_s
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
-        self._reading: Engine = (
-            self.engine.execution_options(cynod_lecture=True)
-            if self.dialect == "sqlite"
-            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        )
+        self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -62,20 +62,27 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def transaction(self, *, changes_schema: bool = False) -> Iterator[Connection]:
+    def transaction(
+        self, *, on: Connection | None = None, changes_schema: bool = False
+    ) -> Iterator[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
-        One that `changes_schema` may rebuild a table that others refer to.
+        It takes a connection of its own, or happens `on` one that was lent for reading. One that
+        `changes_schema` may rebuild a table that others refer to.
 
         A COMMIT that fails is followed by a ROLLBACK on the driver's own connection: SQLAlchemy
         takes its transaction for ended and sends none, and on SQLite the next user of the
         connection would then commit the dead work.
         """
-        with self._turn(), self.engine.connect() as connection, contextlib.ExitStack() as stack:
+        with self._turn(), contextlib.ExitStack() as stack:
+            connection = stack.enter_context(self._reading.connect()) if on is None else on
             if changes_schema and self.dialect == "sqlite":
                 stack.enter_context(_foreign_keys_later(connection))
+            if connection.in_transaction():
+                connection.rollback()  # SQLAlchemy's own idea of one, in which nothing was begun
             transaction = connection.begin()
             try:
+                run_command(connection, _BEGIN[self.dialect])
                 yield connection
                 _commit(transaction)
             except BaseException:
@@ -92,22 +99,15 @@ class Database:
 
         It may take as long as it needs. On a SQLite library too old for WAL, writers wait for it.
         """
-        if self.dialect == "sqlite":
-            with self._reading.connect() as connection:
+        with self._reading.connect() as connection:
+            if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN")
-                try:
-                    yield connection
-                finally:
-                    connection.exec_driver_sql("ROLLBACK")
-            return
-        engine = self.engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-            # Everything is read, so the plan that has its first row soonest is not the best.
-            connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
+            else:
+                connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+                # Everything is read, so the plan that has its first row soonest is not the best.
+                connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
             yield connection
 
     @contextlib.contextmanager
@@ -231,6 +231,24 @@ def _checked_url(given: str) -> URL:
     )
 
 
+_BEGIN = {
+    # The driver's deferred BEGIN loses updates: it reads, then fails to upgrade its lock.
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
+}
+
+
+def _begin(connection: Connection) -> None:
+    """What SQLAlchemy begins is begun here: the drivers are told to begin nothing by themselves."""
+    if not connection.get_execution_options().get("cynod_lecture"):
+        run_command(connection, _BEGIN[connection.dialect.name])
+
+
+def _end(connection: Connection) -> None:
+    """What SQLAlchemy commits is committed here, in one call: the driver then has nothing to commit."""
+    run_command(connection, "COMMIT")
+
+
 def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
     module = sqlite_module()
     journal_mode = "WAL" if module.sqlite_version_info >= WAL_SAFE else "DELETE"
@@ -256,12 +274,6 @@ def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         cursor.execute("PRAGMA recursive_triggers = ON")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # The driver's deferred BEGIN loses updates: it reads, then fails to upgrade its lock.
-        if not connection.get_execution_options().get("cynod_lecture"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
     return engine
 
 
@@ -273,8 +285,11 @@ def _postgresql_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         max_overflow=0,
         pool_timeout=attente_s,
         hide_parameters=True,
-        isolation_level="READ COMMITTED",
+        # The driver would begin a transaction for each read, and have to be told so each time.
+        isolation_level="AUTOCOMMIT",
         connect_args={
+            # It would drop all prepared statements after a ROLLBACK, those of models.prepared too.
+            "prepare_threshold": None,
             "connect_timeout": min(attente_s, 5),
             "application_name": "cynod",
             "options": (

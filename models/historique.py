@@ -5,15 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, case, literal, select, text, union_all
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    case,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from models.carte import Carte
 from models.errors import ParametreInvalide
 from models.journal import ecritures
 from models.operation import operations
 from models.partenaire import Partenaire
+from models.prepared import Prepared
 
 DEFAULT_LIMITE = 50
 """Lines of a page when none is asked for."""
@@ -118,51 +129,72 @@ def _read(
     avant: int | None,
     nombre: int,
 ) -> list[Ligne]:
+    statement = _statement(
+        before=avant is not None,
+        of_type=filtre.type is not None,
+        since=filtre.date_debut is not None,
+        until=filtre.date_fin is not None,
+    )
+    values = {
+        "partenaire_id": partenaire.id,
+        "compte_id": carte.compte_id,
+        "nombre": nombre,
+        "avant": avant,
+        "le_type": filtre.type,
+        "debut": filtre.date_debut and _start(filtre.date_debut),
+        "fin": filtre.date_fin and _start(filtre.date_fin) + timedelta(days=1),
+    }
+    return [Ligne._make(row) for row in statement.all(session, values)]
+
+
+@cache
+def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prepared:
+    """The statement for those of the filters that are given."""
+    filters = []
+    if of_type:
+        filters.append(operations.c.type == bindparam("le_type"))
+    if since:
+        filters.append(operations.c.date_operation >= bindparam("debut"))
+    if until:
+        filters.append(operations.c.date_operation < bindparam("fin"))
     # Two branches, one per side of the ecritures, so that each walks its own index of versions.
-    sides = [_side(partenaire, carte, filtre, avant, sens) for sens in ("DEBIT", "CREDIT")]
     newest = [
-        select(side.order_by(text("version DESC")).limit(nombre).subquery()) for side in sides
+        select(
+            _side(sens, before=before)
+            .where(*filters)
+            .order_by(text("version DESC"))
+            .limit(bindparam("nombre"))
+            .subquery()
+        )
+        for sens in ("DEBIT", "CREDIT")
     ]
-    statement = union_all(*newest).order_by(text("version DESC")).limit(nombre)
-    return [Ligne._make(row) for row in session.execute(statement)]
+    return Prepared(union_all(*newest).order_by(text("version DESC")).limit(bindparam("nombre")))
 
 
-def _side(
-    partenaire: Partenaire, carte: Carte, filtre: Filtre, avant: int | None, sens: str
-) -> Select[Any]:
+def _side(sens: str, *, before: bool) -> Select[Any]:
     debit = sens == "DEBIT"
     compte = ecritures.c.compte_debit if debit else ecritures.c.compte_credit
     version = ecritures.c.version_debit if debit else ecritures.c.version_credit
+    mine = operations.c.partenaire_id == bindparam("partenaire_id")
     statement = (
         select(
             operations.c.numero_operation,
-            case((operations.c.partenaire_id == partenaire.id, operations.c.reference)).label(
-                "reference"
-            ),
+            case((mine, operations.c.reference)).label("reference"),
             operations.c.type,
             literal(sens).label("sens"),
             ecritures.c.montant,
             ecritures.c.unite,
             (ecritures.c.solde_debit if debit else ecritures.c.solde_credit).label("solde"),
             operations.c.date_operation,
-            case((operations.c.partenaire_id == partenaire.id, operations.c.motif)).label("motif"),
+            case((mine, operations.c.motif)).label("motif"),
             operations.c.point_de_service,
             operations.c.terminal,
             version.label("version"),
         )
         .join_from(ecritures, operations, operations.c.id == ecritures.c.operation_id)
-        .where(compte == carte.compte_id, version.isnot(None))
+        .where(compte == bindparam("compte_id"), version.isnot(None))
     )
-    if avant is not None:
-        statement = statement.where(version < avant)
-    if filtre.type is not None:
-        statement = statement.where(operations.c.type == filtre.type)
-    if filtre.date_debut is not None:
-        statement = statement.where(operations.c.date_operation >= _start(filtre.date_debut))
-    if filtre.date_fin is not None:
-        after = _start(filtre.date_fin) + timedelta(days=1)
-        statement = statement.where(operations.c.date_operation < after)
-    return statement
+    return statement.where(version < bindparam("avant")) if before else statement
 
 
 def _start(jour: date) -> datetime:

@@ -34,7 +34,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, UNITE, BigId, metadata, now
 from models.bulk import insert_rows, take_ids
@@ -48,6 +47,7 @@ from models.operation import (
     new_numero_operation,
     operations,
 )
+from models.prepared import Prepared
 
 ecritures = Table(
     "ecritures",
@@ -121,19 +121,22 @@ _NOTHING_CLAIMED: dict[str, Any] = dict.fromkeys(_CLAIMED)
 
 # The unique reference comes first: a twin that is still running makes this statement wait for its
 # end, and then insert nothing. Nothing else is locked meanwhile.
-_CLAIM = {
-    # The advisory lock ends with the transaction: find_operation tells by it that an operation of the
-    # reference is running. It rides on the insert, so it costs no round trip. It waits for nothing
-    # but a look of find_operation, whose lock is shared, so that two looks do not see each other.
-    "postgresql": postgresql.insert(operations)
-    .values(_CLAIM_VALUES)
-    .on_conflict_do_nothing()
-    .returning(operations.c.id, func.pg_advisory_xact_lock(bindparam("verrou"))),
-    "sqlite": sqlite.insert(operations)
-    .values(_CLAIM_VALUES)
-    .on_conflict_do_nothing()
-    .returning(operations.c.id),
-}
+_CLAIM = Prepared(
+    {
+        # The advisory lock ends with the transaction: find_operation tells by it that an operation of
+        # the reference is running. It rides on the insert, so it costs no round trip. It waits for
+        # nothing but a look of find_operation, whose lock is shared, so that two looks do not see
+        # each other.
+        "postgresql": postgresql.insert(operations)
+        .values(_CLAIM_VALUES)
+        .on_conflict_do_nothing()
+        .returning(operations.c.id, func.pg_advisory_xact_lock(bindparam("verrou"))),
+        "sqlite": sqlite.insert(operations)
+        .values(_CLAIM_VALUES)
+        .on_conflict_do_nothing()
+        .returning(operations.c.id),
+    }
+)
 
 # The guards stand on the row's own columns: PostgreSQL evaluates them again after a lock wait.
 _THE_CARD = cartes.c.id == bindparam("la_carte")
@@ -145,8 +148,8 @@ _GIVEN = {"solde": cartes.c.solde + bindparam("somme")}
 _MOVED = {"version": cartes.c.version + 1, "date_solde": bindparam("quand")}
 
 
-def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> ReturningUpdate[Any]:
-    return (
+def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> Prepared:
+    return Prepared(
         update(cartes)
         .where(_THE_CARD, *guards)
         .values(**solde, **_MOVED)
@@ -160,7 +163,10 @@ _GIVE = _move_statement(_USABLE, _ROOM, solde=_GIVEN)
 _TAKE_BACK = _move_statement(_ENOUGH, solde=_TAKEN)
 _GIVE_BACK = _move_statement(_ROOM, solde=_GIVEN)
 
-_STATE = select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD)
+_STATE = Prepared(select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD))
+
+_POSTED = [column.name for column in ecritures.c if column.name != "id"]
+_POST = Prepared(insert(ecritures).values({name: bindparam(name) for name in _POSTED}).inline())
 
 
 class Position(NamedTuple):
@@ -207,10 +213,10 @@ def claim(
         mark_running(session, (session.engine.url, key))
     else:
         values["verrou"] = key
-    operation_id = session.execute(_CLAIM[session.dialect.name], values).scalar()
-    if operation_id is None:
+    row = _CLAIM.first(session, values)
+    if row is None:
         return None
-    return Claim(operation_id, values["numero_operation"], values["date_operation"])
+    return Claim(row[0], values["numero_operation"], values["date_operation"])
 
 
 class Claim(NamedTuple):
@@ -279,7 +285,7 @@ def give_back(session: Connection, carte: CarteCle, montant: int, quand: datetim
 
 def _move(
     session: Connection,
-    statement: ReturningUpdate[Any],
+    statement: Prepared,
     carte: CarteCle,
     montant: int,
     quand: datetime,
@@ -287,13 +293,15 @@ def _move(
     values = {"la_carte": carte.id, "somme": montant, "quand": quand}
     if statement in (_TAKE, _GIVE):
         values["jour"] = quand.date()
-    row = session.execute(statement, values).first()
-    return None if row is None else Position(row[0], row[1])
+    row = statement.first(session, values)
+    return None if row is None else Position._make(row)
 
 
 def _refuse_unusable(session: Connection, carte: CarteCle) -> None:
     """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
-    statut, fin_validite = session.execute(_STATE, {"la_carte": carte.id}).one()
+    row = _STATE.first(session, {"la_carte": carte.id})
+    assert row is not None, "no card is ever deleted"
+    statut, fin_validite = row
     check_usable(statut, fin_validite)
 
 
@@ -309,8 +317,8 @@ def post(
     credited: Position | None,
 ) -> None:
     """Write the ecriture of an operation. `debited` and `credited` are the cards' positions."""
-    session.execute(
-        insert(ecritures),
+    _POST.all(
+        session,
         {
             "operation_id": claimed.operation_id,
             "compte_debit": compte_debit,

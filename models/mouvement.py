@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from models import plafond
 from models.carte import Carte, find_carte
@@ -15,6 +15,7 @@ from models.errors import ParametreInvalide, TransfertHorsReseau, UtilisateurInc
 from models.journal import Claim, Demandeur, Details, claim, give, post, take
 from models.operation import CREDIT, DEBIT, EXECUTEE, TRANSFERT, Operation
 from models.partenaire import Partenaire
+from models.prepared import Prepared
 from models.suivi import find_replay, replay_of
 
 
@@ -163,15 +164,19 @@ def _execute(
     return debited.solde
 
 
+_RESEAUX = Prepared(
+    select(clients.c.reseau).where(
+        or_(clients.c.client_id == bindparam("de"), clients.c.client_id == bindparam("vers"))
+    )
+)
+
+
 def _check_reseau(session: Connection, carte: Carte, destination: Carte) -> None:
     if carte.unite != destination.unite:
         raise TransfertHorsReseau
     if carte.client_id == destination.client_id:
         return
-    reseaux = session.scalars(
-        select(clients.c.reseau).where(
-            clients.c.client_id.in_([carte.client_id, destination.client_id])
-        )
-    ).all()
-    if len(set(reseaux)) != 1 or None in reseaux:
+    values = {"de": carte.client_id, "vers": destination.client_id}
+    reseaux = {reseau for (reseau,) in _RESEAUX.all(session, values)}
+    if len(reseaux) != 1 or None in reseaux:
         raise TransfertHorsReseau

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets as random_secrets
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -37,6 +37,7 @@ from models.base import UNITE, BigId, Instant, metadata, now
 from models.client import clients
 from models.compte import REGLEMENT, comptes
 from models.errors import AuthentificationInvalide, PorteeInvalide
+from models.prepared import Prepared
 
 partenaires = Table(
     "partenaires",
@@ -117,24 +118,26 @@ def hash_secret(secret: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
-_PARTENAIRE = (
-    partenaires.c.id,
-    partenaires.c.nom,
-    partenaires.c.consumer_key,
-    partenaires.c.compte_id,
-    partenaires.c.scopes,
-    partenaires.c.adresses,
-    partenaires.c.demo,
-    partenaires.c.plafonne,
-)
+class _Row(NamedTuple):
+    id: int
+    nom: str
+    consumer_key: str
+    compte_id: int
+    scopes: str
+    adresses: str
+    demo: int
+    plafonne: int
 
-_BY_JETON = (
+
+_PARTENAIRE = [partenaires.c[name] for name in _Row._fields]
+
+_BY_JETON = Prepared(
     select(*_PARTENAIRE, jetons.c.scopes.label("scopes_du_jeton"), jetons.c.expire_le)
     .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
     .where(jetons.c.empreinte == bindparam("empreinte"), partenaires.c.revoque_le.is_(None))
 )
 
-_BY_KEY = (
+_BY_KEY = Prepared(
     select(*_PARTENAIRE, secrets.c.empreinte, partenaires.c.revoque_le)
     .join_from(
         partenaires,
@@ -165,11 +168,14 @@ def find_by_token(
     session: Connection, token: str, *, pepper: bytes, demo_allowed: bool
 ) -> Credentials:
     """Look up a bearer token. Revoked partners and, when not allowed, demo ones are not found."""
-    row = session.execute(_BY_JETON, {"empreinte": hash_secret(token, pepper)}).first()
-    if row is None or (row.demo and not demo_allowed):
+    found = _BY_JETON.first(session, {"empreinte": hash_secret(token, pepper)})
+    if found is None:
         return Credentials(None, False, None)
-    partenaire = _partenaire(row, frozenset(row.scopes_du_jeton.split()))
-    return Credentials(partenaire, True, row.expire_le)
+    *columns, scopes_du_jeton, expire_le = found
+    row = _Row._make(columns)
+    if row.demo and not demo_allowed:
+        return Credentials(None, False, None)
+    return Credentials(_partenaire(row, frozenset(scopes_du_jeton.split())), True, expire_le)
 
 
 def find_by_secret(
@@ -177,18 +183,18 @@ def find_by_secret(
 ) -> Credentials:
     """Look up a consumer-key and compare its secret in constant time, known key or not."""
     given = hash_secret(secret, pepper)
-    rows = session.execute(_BY_KEY, {"consumer_key": consumer_key, "maintenant": now()}).all()
-    stored = [row.empreinte for row in rows if row.empreinte is not None] or [bytes(32)]
+    rows = _BY_KEY.all(session, {"consumer_key": consumer_key, "maintenant": now()})
+    stored = [empreinte for *_, empreinte, _ in rows if empreinte is not None] or [bytes(32)]
     matches = [hmac.compare_digest(given, empreinte) for empreinte in stored]
     if not rows:
         return Credentials(None, False, None)
-    row = rows[0]
-    valid = any(matches) and row.revoque_le is None and (demo_allowed or not row.demo)
-    partenaire = _partenaire(row)
-    return Credentials(partenaire, valid, None)
+    *columns, _, revoque_le = rows[0]
+    row = _Row._make(columns)
+    valid = any(matches) and revoque_le is None and (demo_allowed or not row.demo)
+    return Credentials(_partenaire(row), valid, None)
 
 
-def _partenaire(row: Any, among: frozenset[str] | None = None) -> Partenaire:
+def _partenaire(row: _Row, among: frozenset[str] | None = None) -> Partenaire:
     scopes = frozenset(row.scopes.split())
     return Partenaire(
         row.id,
@@ -199,6 +205,17 @@ def _partenaire(row: Any, among: frozenset[str] | None = None) -> Partenaire:
         tuple(row.adresses.split()),
         bool(row.plafonne),
     )
+
+
+_FORGET = Prepared(
+    delete(jetons).where(
+        jetons.c.partenaire_id == bindparam("proprietaire"),
+        jetons.c.expire_le < bindparam("avant"),
+    )
+)
+_ISSUE = Prepared(
+    insert(jetons).values({column.name: bindparam(column.name) for column in jetons.c})
+)
 
 
 def issue_token(
@@ -219,15 +236,9 @@ def issue_token(
         raise PorteeInvalide
     token = random_secrets.token_urlsafe(32)
     emis_le = now()
-    session.execute(
-        delete(jetons).where(
-            jetons.c.partenaire_id == bindparam("proprietaire"),
-            jetons.c.expire_le < bindparam("avant"),
-        ),
-        {"proprietaire": partenaire.id, "avant": emis_le - timedelta(days=1)},
-    )
-    session.execute(
-        insert(jetons),
+    _FORGET.all(session, {"proprietaire": partenaire.id, "avant": emis_le - timedelta(days=1)})
+    _ISSUE.all(
+        session,
         {
             "empreinte": hash_secret(token, pepper),
             "partenaire_id": partenaire.id,

@@ -41,6 +41,7 @@ from models.carte import Carte, cartes
 from models.errors import PlafondDepasse
 from models.operation import CREDIT, DEBIT, TRANSFERT, operations
 from models.partenaire import Partenaire, partenaires
+from models.prepared import Prepared
 
 OPERATION, JOUR, MOIS = "OPERATION", "JOUR", "MOIS"
 """Periods of a limit."""
@@ -109,8 +110,19 @@ class PlafondListe(NamedTuple):
     reste: Reste
 
 
-_APPLICABLE = (
-    select(plafonds)
+class _Limite(NamedTuple):
+    """A limit as an operation meets it."""
+
+    id: int
+    carte_id: int | None
+    type: str
+    periode: str
+    montant_maximal: int | None
+    nombre_maximal: int | None
+
+
+_APPLICABLE = Prepared(
+    select(*(plafonds.c[name] for name in _Limite._fields))
     .where(
         or_(
             plafonds.c.carte_id == bindparam("la_carte"),
@@ -149,7 +161,14 @@ def _upsert(dialect_insert: Any) -> Any:
     )
 
 
-_CONSUME = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
+_CONSUME = Prepared({"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)})
+
+_USED = Prepared(
+    select(consommations.c.montant, consommations.c.nombre).where(
+        consommations.c.plafond_id == bindparam("le_plafond"),
+        consommations.c.debut == bindparam("le_debut"),
+    )
+)
 
 
 def consume(
@@ -167,33 +186,26 @@ def consume(
     if not (carte.plafonnee or partenaire.plafonne):
         return
     values = {"la_carte": carte.id, "le_partenaire": partenaire.id, "le_type": type_}
-    for limit in session.execute(_APPLICABLE, values).all():
-        _consume_one(session, limit, montant, quand.date())
+    for row in _APPLICABLE.all(session, values):
+        _consume_one(session, _Limite._make(row), montant, quand.date())
 
 
-def _consume_one(session: Connection, limit: Row[Any], montant: int, jour: date) -> None:
+def _consume_one(session: Connection, limit: _Limite, montant: int, jour: date) -> None:
     too_much = limit.montant_maximal is not None and montant > limit.montant_maximal
     if limit.periode == OPERATION:
         if too_much:
             raise _refusal(limit, limit.montant_maximal, None)
         return
-    debut = start_of(limit.periode, jour)
-    if not too_much and limit.nombre_maximal != 0:
-        values = {
-            "le_plafond": limit.id,
-            "le_debut": debut,
-            "somme": montant,
-            "montant_maximal": limit.montant_maximal,
-            "nombre_maximal": limit.nombre_maximal,
-        }
-        if session.execute(_CONSUME[session.dialect.name], values).first() is not None:
-            return
-    used = session.execute(
-        select(consommations.c.montant, consommations.c.nombre).where(
-            consommations.c.plafond_id == limit.id, consommations.c.debut == debut
-        )
-    ).first()
-    montant_utilise, nombre_utilise = used or (0, 0)
+    values = {
+        "le_plafond": limit.id,
+        "le_debut": start_of(limit.periode, jour),
+        "somme": montant,
+        "montant_maximal": limit.montant_maximal,
+        "nombre_maximal": limit.nombre_maximal,
+    }
+    if not too_much and limit.nombre_maximal != 0 and _CONSUME.first(session, values):
+        return
+    montant_utilise, nombre_utilise = _USED.first(session, values) or (0, 0)
     raise _refusal(
         limit,
         _left(limit.montant_maximal, montant_utilise),
@@ -205,7 +217,7 @@ def _left(maximal: int | None, used: int) -> int | None:
     return None if maximal is None else max(0, maximal - used)
 
 
-def _refusal(limit: Row[Any], montant: int | None, nombre: int | None) -> PlafondDepasse:
+def _refusal(limit: _Limite, montant: int | None, nombre: int | None) -> PlafondDepasse:
     parts = []
     if montant is not None:
         parts.append(f"{montant} FCFA")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from models.carte import cartes
 from models.errors import (
@@ -18,6 +18,7 @@ from models.errors import (
 from models.journal import Demandeur, claim, ecritures, is_running
 from models.operation import CLOTURE, CLOTUREE, EXECUTEE, Operation, operations
 from models.partenaire import Partenaire
+from models.prepared import Prepared
 
 _destination = cartes.alias("destination")
 _origine = operations.alias("origine")
@@ -50,8 +51,29 @@ _FOUND: Select[Any] = (
     .outerjoin(_annulation, _annulation.c.annulation_de == operations.c.id)
     .where(operations.c.partenaire_id == bindparam("partenaire_id"))
 )
-_BY_REFERENCE = _FOUND.where(operations.c.reference == bindparam("reference"))
-_BY_NUMERO = _FOUND.where(operations.c.numero_operation == bindparam("numero_operation"))
+_BY_REFERENCE = Prepared(_FOUND.where(operations.c.reference == bindparam("reference")))
+_BY_NUMERO = Prepared(_FOUND.where(operations.c.numero_operation == bindparam("numero_operation")))
+
+
+class _Found(NamedTuple):
+    """A row of the above: an Operation, as far as it goes, and the hash of its content."""
+
+    reference: str
+    numero_operation: str
+    type: str
+    statut: str
+    numero_carte: str
+    montant: int
+    unite: str
+    solde: int
+    date_operation: datetime
+    numero_carte_destination: str | None
+    motif: str | None
+    point_de_service: str | None
+    terminal: str | None
+    annulation_de: str | None
+    annulee_par: str | None
+    empreinte: bytes
 
 
 class Cloture(NamedTuple):
@@ -80,12 +102,17 @@ def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
     return _operation(row)._replace(annulee_par=None, replayed=True)
 
 
-def _find_row(session: Connection, demandeur: Demandeur) -> Row[Any] | None:
+def _find_row(session: Connection, demandeur: Demandeur) -> _Found | None:
     values = {"partenaire_id": demandeur.partenaire_id, "reference": demandeur.reference}
-    return session.execute(_BY_REFERENCE, values).first()
+    return _find(session, _BY_REFERENCE, values)
 
 
-def _operation(row: Row[Any]) -> Operation:
+def _find(session: Connection, statement: Prepared, values: dict[str, Any]) -> _Found | None:
+    row = statement.first(session, values)
+    return None if row is None else _Found._make(row)
+
+
+def _operation(row: _Found) -> Operation:
     return Operation._make((*row[:-1], False))
 
 
@@ -112,15 +139,17 @@ def find_operation(
     """
     if (reference is None) == (numero_operation is None):
         raise ParametreInvalide("reference" if reference is None else "numeroOperation")
-    values = {"partenaire_id": partenaire.id}
+    values: dict[str, Any] = {"partenaire_id": partenaire.id}
     if reference is not None:
-        row = session.execute(_BY_REFERENCE, {**values, "reference": reference}).first()
+        values["reference"] = reference
+        row = _find(session, _BY_REFERENCE, values)
         if row is None and is_running(session, partenaire.id, reference):
             raise OperationEnCours
         # It may have ended between the two look-ups.
-        row = row or session.execute(_BY_REFERENCE, {**values, "reference": reference}).first()
+        row = row or _find(session, _BY_REFERENCE, values)
     else:
-        row = session.execute(_BY_NUMERO, {**values, "numero_operation": numero_operation}).first()
+        values["numero_operation"] = numero_operation
+        row = _find(session, _BY_NUMERO, values)
     if row is None:
         raise OperationInconnue
     if row.type == CLOTURE:

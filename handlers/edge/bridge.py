@@ -2,20 +2,19 @@
 
 Connexion's FlaskApp bridges with a2wsgi, which crosses threads three times for each answer (start,
 body, end, each waited for) over a pool of ten threads that health checks share with slow handlers.
-It also re-inspects and re-decorates the handler on every request (apps/flask.py, FlaskOperation.fn).
+It also re-inspects and re-decorates the handler on every request (apps/flask.py, FlaskOperation.fn),
+and Flask matches the URL that Connexion has routed and writes a WSGI response that is read again.
 Here the body is read first, the operation runs whole in one thread, and its reply comes back whole.
 """
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import io
 import re
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import flask
@@ -24,6 +23,7 @@ from connexion.apps.flask import FlaskApi
 from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.operations.abstract import AbstractOperation
 from starlette.types import Receive, Scope, Send
+from werkzeug.routing import Map, MapAdapter, Rule
 
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
@@ -32,6 +32,7 @@ from handlers.edge.front import FrontMiddleware
 from handlers.edge.operation import OperationRunner
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
+from handlers.edge.workers import Workers
 
 MAX_QUERY = 8_192
 MAX_HEADERS = 32_768
@@ -61,15 +62,45 @@ class CynodFlaskApi(FlaskApi):
         """Upstream decorates the handler here, again on every request; a runner needs no decorator."""
         runner = self._runners[operation.operation_id]
 
-        def view(**_path_parameters: Any) -> flask.Response:
-            call: Call = flask.request.environ[CALL_KEY]
-            reply = call.reply = runner(call)
-            return flask.Response(
-                reply.body, reply.status, reply.headers, content_type=reply.media_type
-            )
+        def view(**_path_parameters: Any) -> Reply:
+            return runner(flask.request.environ[CALL_KEY])
 
         view.__name__ = operation.operation_id
-        return view
+        return view  # type: ignore[return-value]  # CynodFlask.serve sends it as it is
+
+
+class CynodFlask(flask.Flask):
+    """Flask serves the handlers; what Connexion has done before it is not done again."""
+
+    @cached_property
+    def _routed(self) -> RoutedAdapter:
+        return RoutedAdapter(self.url_map, self.view_functions)
+
+    def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
+        """Upstream binds the whole map to each request, host and headers included, and matches it."""
+        return None if request is None else self._routed
+
+    def serve(self, call: Call) -> Reply:
+        """What the view replies, called in the context of the request.
+
+        Upstream's `wsgi_app` goes on to make a WSGI response of it, and to write its headers.
+        """
+        with self.request_context(_environ(call)):
+            return self.dispatch_request()  # type: ignore[return-value]  # what the view returns
+
+
+class RoutedAdapter(MapAdapter):
+    """Finds the rule of a request by the name of the operation to which Connexion routed it."""
+
+    def __init__(self, url_map: Map, views: Mapping[str, Callable[..., Any]]) -> None:
+        super().__init__(url_map, "cynod", "/", "", "http", "/", "GET")
+        self._rules = {views[rule.endpoint].__name__: rule for rule in url_map.iter_rules()}
+
+    def match(self, *_args: Any, **_kwargs: Any) -> tuple[Rule, Mapping[str, Any]]:
+        """The rule and the path's parameters of the request whose context is being made."""
+        call: Call = flask.request.environ[CALL_KEY]
+        assert call.operation is not None, "the bridge names the operation before Flask is asked"
+        return self._rules[call.operation.operation_id], call.path_parameters
 
 
 class FlaskBridge(SpecMiddleware):
@@ -78,17 +109,17 @@ class FlaskBridge(SpecMiddleware):
     def __init__(
         self, import_name: str, *, contract: Contract, runners: Runners, threads: int
     ) -> None:
-        self.app = flask.Flask(import_name, static_folder=None)
+        self.app = CynodFlask(import_name, static_folder=None)
         self.app.config.update(
             PROPAGATE_EXCEPTIONS=True, TRAP_BAD_REQUEST_ERRORS=True, TRAP_HTTP_EXCEPTIONS=True
         )
         self._contract = contract
         self._runners = runners
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="operation")
+        self._workers = Workers(self.app.serve, threads, "operation")
         # Health and the catalogue never wait behind slow operations, and what needs no database
         # never waits behind a readiness probe whose database has stopped answering.
-        self._reserved = ThreadPoolExecutor(2, thread_name_prefix="reserve")
-        self._probes = ThreadPoolExecutor(2, thread_name_prefix="sonde")
+        self._reserved = Workers(self.app.serve, 2, "reserve")
+        self._probes = Workers(self.app.serve, 2, "sonde")
         self._waiting = 0
 
     def add_api(
@@ -101,9 +132,9 @@ class FlaskBridge(SpecMiddleware):
 
     def close(self) -> None:
         """Let running operations end."""
-        self._threads.shutdown(wait=True)
-        self._reserved.shutdown(wait=True)
-        self._probes.shutdown(wait=True)
+        self._workers.close()
+        self._reserved.close()
+        self._probes.close()
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Run the operation named by the routing; its reply is left in the call."""
@@ -117,40 +148,18 @@ class FlaskBridge(SpecMiddleware):
         _check_http(call, operation)
         if operation.body is not None:
             call.body = await _read_body(call, receive, operation.max_body)
-        pool = self._threads
+        workers = self._workers
         if operation.rate_class == "libre":
             needs_database = self._runners[operation_id].needs_database
-            pool = self._probes if needs_database else self._reserved
+            workers = self._probes if needs_database else self._reserved
         # What cannot say so (the catalogue, liveness) asks no database and is soon done.
         if self._waiting >= MAX_WAITING and "5001" in operation.codes:
             raise EdgeRefusal("5001")
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            call.reply = await loop.run_in_executor(pool, self._serve, call)
+            call.reply = await workers.run(call)
         finally:
             self._waiting -= 1
-
-    def _serve(self, call: Call) -> Reply:
-        """Run Flask for one call, in this thread, and collect what it answers."""
-        status = 500
-        headers: list[tuple[str, str]] = []
-
-        def start_response(line: str, pairs: list[tuple[str, str]], _exc: Any = None) -> Any:
-            nonlocal status, headers
-            status, headers = int(line[:3]), pairs
-
-        chunks = self.app.wsgi_app(_environ(call), start_response)
-        try:
-            body = b"".join(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-        reply = call.reply
-        assert reply is not None, "every view leaves its reply in the call"
-        kept = [pair for pair in headers if pair[0] != "Content-Length"]
-        return Reply(status, reply.code, body, kept, stream=reply.stream)
 
 
 def _check_head(scope: Scope, call: Call) -> None:
@@ -256,14 +265,20 @@ def _environ(call: Call) -> dict[str, Any]:
         CALL_KEY: call,
     }
     for name, value in call.headers.items():
-        if name in _HOP_BY_HOP:
-            continue
-        key = name.decode("latin-1").upper().replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = "HTTP_" + key
-        environ[key] = value.decode("latin-1")
+        key = _environ_key(name)
+        if key is not None:
+            environ[key] = value.decode("latin-1")
     environ["CONTENT_LENGTH"] = str(len(call.body))
     return environ
+
+
+@lru_cache(maxsize=256)
+def _environ_key(name: bytes) -> str | None:
+    """The WSGI name of a header, None for one that is not the application's."""
+    if name in _HOP_BY_HOP:
+        return None
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
 class CynodApp(AbstractApp):

@@ -142,23 +142,22 @@ def _serve_page(call: Call, page: Page) -> Reply:
     return Reply(200, "200", page.body, headers)
 
 
-_DEFAULTS = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+_DEFAULTS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 async def _send(receive: Receive, send: Send, call: Call, reply: Reply) -> None:
     headers = [(b"x-request-id", call.request_id.encode("ascii"))]
     if reply.stream is None:
         headers.append((b"content-length", b"%d" % len(reply.body)))
-    names: set[bytes] = set()
-    for name, value in reply.headers:
-        lower = name.lower().encode("ascii")
-        names.add(lower)
-        headers.append((lower, value.encode("latin-1")))
-    headers += [pair for pair in _DEFAULTS if pair[0] not in names]
+    defaults = [(b"content-type", reply.media_type.encode("ascii")), *_DEFAULTS]
+    if reply.headers:
+        given = [
+            (name.lower().encode("ascii"), text.encode("latin-1")) for name, text in reply.headers
+        ]
+        headers += given
+        names = {name for name, _ in given}
+        defaults = [pair for pair in defaults if pair[0] not in names]
+    headers += defaults
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.stream is None:
         await send({"type": "http.response.body", "body": reply.body})

@@ -162,9 +162,9 @@ class OperationRunner:
                 partenaire = self._security.authenticate_client(
                     session, arguments["corps"], _authorization(call), call.address
                 )
-            call.partenaire = partenaire.consumer_key
-            with self._database.transaction() as session:
-                return self._execute(call, arguments, session, partenaire)
+                call.partenaire = partenaire.consumer_key
+                with self._database.transaction(on=session):
+                    return self._execute(call, arguments, session, partenaire)
         if not operation.secured:
             arguments = self._check(call)
             if not self.needs_database:
@@ -180,8 +180,8 @@ class OperationRunner:
             arguments = self._check(call)
             if not operation.writes:
                 return self._execute(call, arguments, session, partenaire)
-        with self._database.transaction() as session:
-            return self._execute(call, arguments, session, partenaire)
+            with self._database.transaction(on=session):
+                return self._execute(call, arguments, session, partenaire)
 
     def _check(self, call: Call) -> dict[str, Any]:
         arguments = self._check_parameters(call.query, call.path_parameters)

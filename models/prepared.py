@@ -1,0 +1,214 @@
+"""Statements of the paths that most calls take, compiled once and run on the driver's own connection.
+
+SQLAlchemy compiles a statement once too, but for each execution it rebuilds its cache key, its
+parameters, an execution context, a cursor, a result and the result's metadata; psycopg then sends,
+polls and reads in steps of Python. Together that was more than half of the work of a balance. What
+must not differ does not: types are SQLAlchemy's, adaptation is psycopg's, and an error reaches the
+caller as SQLAlchemy's own would, with the pool rid of connections that are dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format
+from sqlalchemy import Connection, Dialect, LargeBinary
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.selectable import SelectBase
+
+Statement = SelectBase | UpdateBase
+Row = tuple[Any, ...]
+
+_LINE = "cynod_line"
+_numbers = itertools.count()
+
+
+class Prepared:
+    """A statement of SQLAlchemy Core, the same for both kinds of database or one for each."""
+
+    def __init__(self, statement: Statement | Mapping[str, Statement]) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def all(self, session: Connection, values: Mapping[str, Any]) -> list[Row]:
+        """Run it and give its rows, none for a statement that returns none. Raises DBAPIError."""
+        compiled = self._compiled.get(session.dialect.name) or self._compile(session.dialect)
+        try:
+            rows = _line(session).run(compiled, compiled.bind(values))
+        except session.dialect.loaded_dbapi.Error as error:
+            raise _translate(session, compiled.sql, error) from error
+        return compiled.load(rows)
+
+    def first(self, session: Connection, values: Mapping[str, Any]) -> Row | None:
+        """Run it and give its first row, or None. Raises DBAPIError."""
+        rows = self.all(session, values)
+        return rows[0] if rows else None
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        statement = self._statement
+        if isinstance(statement, Mapping):
+            statement = statement[dialect.name]
+        compiled = self._compiled[dialect.name] = _Compiled(statement, dialect)
+        return compiled
+
+
+def run_command(session: Connection, sql: str) -> None:
+    """Run SQL without parameters and without an answer. Raises DBAPIError."""
+    try:
+        _line(session).command(sql)
+    except session.dialect.loaded_dbapi.Error as error:
+        raise _translate(session, sql, error) from error
+
+
+class _Compiled:
+    """A statement for one kind of database: SQL text, and how values go in and come out."""
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        # libpq numbers its parameters; psycopg's own placeholders are made into that at each run.
+        spoken: Dialect = dialect
+        if dialect.name == "postgresql":
+            spoken = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+        compiled: Any = statement.compile(dialect=spoken)
+        self.sql = str(compiled)
+        self.name = b"cynod_%d" % next(_numbers)
+        self._names: list[str] = compiled.positiontup
+        self._constants = {
+            name: value for name, value in compiled.params.items() if value is not None
+        }
+        types = [compiled.binds[name].type for name in self._names]
+        self._binders = _processors(
+            [one.dialect_impl(dialect).bind_processor(dialect) for one in types]
+        )
+        self._loaders = _processors(
+            [
+                column.type.dialect_impl(dialect).result_processor(dialect, None)
+                for column in statement.exported_columns
+            ]
+        )
+        binary = [isinstance(one, LargeBinary) for one in types]
+        self.python_formats = [PyFormat.BINARY if one else PyFormat.TEXT for one in binary]
+        self.formats = [Format.BINARY if one else Format.TEXT for one in binary]
+
+    def bind(self, given: Mapping[str, Any]) -> list[Any]:
+        """The values in the order of the SQL text, as the driver takes them."""
+        if self._constants:
+            given = {**self._constants, **given}
+        values = [given[name] for name in self._names]
+        for at, process in self._binders:
+            values[at] = process(values[at])
+        return values
+
+    def load(self, rows: list[Row]) -> list[Row]:
+        """The rows as SQLAlchemy's types give them."""
+        if not self._loaders:
+            return rows
+        loaded = []
+        for row in rows:
+            made = list(row)
+            for at, process in self._loaders:
+                made[at] = process(made[at])
+            loaded.append(tuple(made))
+        return loaded
+
+
+Processor = Callable[[Any], Any]
+
+
+def _processors(found: list[Processor | None]) -> list[tuple[int, Processor]]:
+    return [(at, process) for at, process in enumerate(found) if process is not None]
+
+
+class _Line(Protocol):
+    """A driver's connection, spoken to without anything in between."""
+
+    def run(self, compiled: _Compiled, values: list[Any]) -> list[Row]: ...
+    def command(self, sql: str) -> None: ...
+
+
+def _line(session: Connection) -> _Line:
+    info = session.info  # the pool's, so it lives and dies with the driver's connection
+    line: _Line | None = info.get(_LINE)
+    if line is None:
+        driver: Any = session.connection.driver_connection
+        made = _PostgresqlLine if session.dialect.name == "postgresql" else _SqliteLine
+        line = info[_LINE] = made(driver)
+    return line
+
+
+class _SqliteLine:
+    """The driver keeps compiled statements by their text."""
+
+    def __init__(self, driver: Any) -> None:
+        self._execute = driver.execute
+
+    def run(self, compiled: _Compiled, values: list[Any]) -> list[Row]:
+        rows: list[Row] = self._execute(compiled.sql, values).fetchall()
+        return rows
+
+    def command(self, sql: str) -> None:
+        self._execute(sql)
+
+
+class _PostgresqlLine:
+    """libpq's calls, each a whole round trip for which the thread lets the others run."""
+
+    def __init__(self, driver: psycopg.Connection) -> None:
+        self._pgconn = driver.pgconn
+        self._transformer = Transformer(driver)
+        self._prepared: set[bytes] = set()
+
+    def run(self, compiled: _Compiled, values: list[Any]) -> list[Row]:
+        transformer = self._transformer
+        parameters: Any = transformer.dump_sequence(values, compiled.python_formats)
+        if compiled.name not in self._prepared:
+            _check(self._pgconn.prepare(compiled.name, compiled.sql.encode()))
+            self._prepared.add(compiled.name)
+        result = self._pgconn.exec_prepared(
+            compiled.name, parameters, compiled.formats, Format.BINARY
+        )
+        if result.status != ExecStatus.TUPLES_OK:
+            _check(result)
+            return []
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+    def command(self, sql: str) -> None:
+        _check(self._pgconn.exec_(sql.encode()))
+
+
+def _check(result: Any) -> None:
+    if result.status == ExecStatus.COMMAND_OK:
+        return
+    error = error_from_result(result)
+    # Without a code of the server's, it is the connection that broke.
+    raise error if error.sqlstate else psycopg.OperationalError(str(error))
+
+
+def _translate(session: Connection, sql: str, error: Exception) -> DBAPIError:
+    """The error as SQLAlchemy's Connection would have raised it, a lost connection dropped."""
+    dialect = session.dialect
+    driver: Any = session.connection.driver_connection
+    lost = dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+    if lost:
+        # It fails at once, and SQLAlchemy then drops the connection and those made before it.
+        with contextlib.suppress(DBAPIError):
+            session.exec_driver_sql("SELECT 1")
+    made = DBAPIError.instance(
+        sql,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=dialect,
+    )
+    assert isinstance(made, DBAPIError), "the driver's errors are all of the DB-API"
+    return made
