@@ -109,9 +109,10 @@ class Operation(NamedTuple):
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SHIFTS = range(125, -1, -5)
 
 
 def new_numero_operation() -> str:
     """A sortable unique number: 48 bits of milliseconds, 80 random bits, in 26 letters (ULID)."""
     value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_CROCKFORD[(value >> shift) & 31] for shift in _SHIFTS])

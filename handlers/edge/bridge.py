@@ -167,7 +167,7 @@ def _check_head(scope: Scope, call: Call) -> None:
     if (
         len(call.query) > MAX_QUERY
         or len(headers) > MAX_HEADER_COUNT
-        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS
+        or sum([len(name) + len(value) for name, value in headers]) > MAX_HEADERS
     ):
         raise EdgeRefusal("1002")
     version, host = scope["http_version"], call.headers.get(b"host")

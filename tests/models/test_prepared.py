@@ -1,0 +1,162 @@
+"""Statements run on the driver itself: same rows, same errors and same care for the pool as SQLAlchemy's."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from models.carte import cartes
+from models.client import clients
+from models.db import Database, is_retriable, is_unavailable
+from models.partenaire import jetons, partenaires
+from models.prepared import Prepared
+from tests.world import World, new_number
+
+_ADD = insert(clients).values({"client_id": bindparam("client_id"), "nom": bindparam("nom")})
+ADD = Prepared(_ADD)
+FIND = Prepared(select(clients.c.nom).where(clients.c.client_id == bindparam("le_client")))
+TABLES = [cartes, partenaires, jetons]
+
+
+@pytest.fixture
+def database(shared_database: Database) -> Database:
+    """The shared database: every name is new."""
+    return shared_database
+
+
+def new_client() -> dict[str, str]:
+    """A client that does not exist."""
+    name = f"CLI-{new_number()}"
+    return {"client_id": name, "nom": name}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_rows_are_those_of_sqlalchemy(world: World, table: Any) -> None:
+    carte = world.carte(5_000, fin_validite=date(2027, 2, 28))
+    world.api(carte)
+    statement = select(table)
+    with world.database.reading() as session:
+        expected = [tuple(row) for row in session.execute(statement)]
+        found = Prepared(statement).all(session, {})
+    assert expected
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    assert {tuple(map(type, row)) for row in found} == {tuple(map(type, row)) for row in expected}
+
+
+def test_instant_of_another_zone_is_the_same_instant(world: World) -> None:
+    noon = datetime(2027, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    carte = world.carte(1, date_solde=noon)
+    statement = Prepared(
+        select(cartes.c.date_solde).where(
+            cartes.c.id == bindparam("la_carte"), cartes.c.date_solde == bindparam("quand")
+        )
+    )
+    values = {"la_carte": carte.id, "quand": noon.astimezone(timezone(timedelta(hours=5)))}
+    with world.database.reading() as session:
+        assert statement.first(session, values) == (noon,)
+        with pytest.raises(ValueError, match="aware"):
+            statement.first(session, {**values, "quand": noon.replace(tzinfo=None)})
+
+
+def add_and_raise(database: Database, client: dict[str, str]) -> None:
+    """Add a client in a transaction that gives up."""
+    with database.transaction() as session:
+        ADD.all(session, client)
+        assert FIND.first(session, {"le_client": client["nom"]}) == (client["nom"],)
+        raise RuntimeError
+
+
+def test_transaction_that_is_rolled_back_takes_its_rows_but_not_the_statements(
+    database: Database,
+) -> None:
+    client = new_client()
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            add_and_raise(database, client)
+        with database.reading() as session:
+            assert FIND.all(session, {"le_client": client["nom"]}) == []
+
+
+def test_error_is_that_of_sqlalchemy(database: Database) -> None:
+    client = new_client()
+    with database.transaction() as session:
+        ADD.all(session, client)
+    with pytest.raises(IntegrityError) as ours, database.transaction() as session:
+        ADD.all(session, client)
+    with pytest.raises(IntegrityError) as theirs, database.transaction() as session:
+        session.execute(_ADD, client)
+    assert type(ours.value.orig) is type(theirs.value.orig)
+    assert str(ours.value.orig).split(":")[0] == str(theirs.value.orig).split(":")[0]
+    assert not ours.value.connection_invalidated
+    assert client["nom"] not in str(ours.value).partition("[SQL")[2]
+    with database.reading() as session:
+        assert FIND.all(session, {"le_client": client["nom"]}) == [(client["nom"],)]
+
+
+@pytest.mark.only_on("postgresql")
+def test_text_that_the_database_cannot_hold_is_its_error(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught, database.reading() as session:
+        FIND.first(session, {"le_client": "a\x00b"})
+    assert not is_unavailable(caught.value)
+
+
+@pytest.mark.only_on("postgresql")
+def test_lost_connection_is_dropped_and_so_are_those_made_before_it(database: Database) -> None:
+    own = Database(database.url.render_as_string(hide_password=False), pool_size=3)
+    values = {"le_client": "nobody"}
+    with own.reading() as one, own.reading() as two, own.reading() as three:
+        for session in (one, two, three):
+            FIND.first(session, values)
+        mine = [session.scalar(text("SELECT pg_backend_pid()")) for session in (one, two, three)]
+    with database.reading() as session:
+        for pid in mine:
+            session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with pytest.raises(DBAPIError) as caught, own.reading() as session:
+        FIND.first(session, values)
+    assert (caught.value.connection_invalidated, is_unavailable(caught.value)) == (True, True)
+    assert is_retriable(caught.value)
+    for _ in range(4):
+        with own.transaction() as session:
+            assert FIND.first(session, values) is None
+    own.close()
+
+
+@pytest.mark.only_on("postgresql")
+def test_connection_lost_within_a_transaction_is_retriable(database: Database) -> None:
+    client = new_client()
+    own = Database(database.url.render_as_string(hide_password=False), pool_size=1)
+
+    def lose() -> None:
+        with own.transaction() as session:
+            ADD.all(session, client)
+            pid = session.scalar(text("SELECT pg_backend_pid()"))
+            with database.reading() as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            FIND.first(session, {"le_client": client["nom"]})
+
+    with pytest.raises(DBAPIError) as caught:
+        lose()
+    assert is_retriable(caught.value)
+    with own.transaction() as session:
+        assert FIND.first(session, {"le_client": client["nom"]}) is None
+    own.close()
+
+
+def test_transaction_on_a_connection_lent_for_reading_is_its_own(database: Database) -> None:
+    kept, given_up = new_client(), new_client()
+    with database.reading() as session:
+        session.execute(text("SELECT 1"))
+        with database.transaction(on=session):
+            ADD.all(session, kept)
+        with suppress(RuntimeError), database.transaction(on=session):
+            ADD.all(session, given_up)
+            raise RuntimeError
+        assert FIND.first(session, {"le_client": kept["nom"]}) == (kept["nom"],)
+        assert FIND.first(session, {"le_client": given_up["nom"]}) is None
+    with database.reading() as session:
+        assert FIND.first(session, {"le_client": kept["nom"]}) == (kept["nom"],)
