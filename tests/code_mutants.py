@@ -60,6 +60,11 @@ TESTS = {
     "models/suivi.py": ["models/test_journal", *_MONEY],
     "models/annulation.py": ["models/test_journal", *_MONEY],
     "models/plafond.py": ["models/test_journal", *_MONEY, "operations/test_droits"],
+    "handlers/edge/operation.py": [
+        *("models/test_transaction", "operations/test_authentification", "contract/test_front"),
+        *("operations/test_access_token", "operations/test_mouvements", "operations/test_suivi"),
+        *("operations/test_historique", "contract/test_secrecy", "operations/test_every_operation"),
+    ],
 }
 """The tests of a module, where fewer than MODELS or EDGE know it."""
 

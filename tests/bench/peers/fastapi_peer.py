@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import uvicorn
@@ -173,6 +173,20 @@ def reading() -> Iterator[Any]:
 Reading = Annotated[Any, Depends(reading)]
 
 
+def caller_with(scope: str) -> Callable[..., store.Caller]:
+    """The caller, looked up before anything is said of the request's form."""
+
+    def authenticate(session: Reading, authorization: Authorization = None) -> store.Caller:
+        return store.authenticate(session, authorization, scope)
+
+    return authenticate
+
+
+SoldesLire = Annotated[store.Caller, Depends(caller_with("soldes:lire"))]
+CartesLire = Annotated[store.Caller, Depends(caller_with("cartes:lire"))]
+CartesDebiter = Annotated[store.Caller, Depends(caller_with("cartes:debiter"))]
+
+
 @app.get("/health/ready")
 def ready() -> dict[str, str]:
     """Whether it serves."""
@@ -180,39 +194,29 @@ def ready() -> dict[str, str]:
 
 
 @app.get("/get-solde-carte", response_model=ReponseSolde)
-def get_solde(
-    query: Annotated[CarteQuery, Query()], session: Reading, authorization: Authorization = None
-) -> Any:
+def get_solde(caller: SoldesLire, query: Annotated[CarteQuery, Query()], session: Reading) -> Any:
     """getSoldeCarte."""
-    caller = store.authenticate(session, authorization, "soldes:lire")
     item = store.solde(session, caller, query.numeroCarte, query.walletId, query.clientId)
     return store.answer(store.SOLDE, item)
 
 
 @app.get("/check-card-validity", response_model=ReponseValidite)
-def check(
-    query: Annotated[CarteQuery, Query()], session: Reading, authorization: Authorization = None
-) -> Any:
+def check(caller: CartesLire, query: Annotated[CarteQuery, Query()], session: Reading) -> Any:
     """checkCardValidity."""
-    caller = store.authenticate(session, authorization, "cartes:lire")
     item = store.validite(session, caller, query.numeroCarte, query.walletId, query.clientId)
     return store.answer(store.VALIDE, item)
 
 
 @app.get("/get-liste-cartes", response_model=ReponseListe)
-def liste(
-    query: Annotated[ListeQuery, Query()], session: Reading, authorization: Authorization = None
-) -> Any:
+def liste(caller: CartesLire, query: Annotated[ListeQuery, Query()], session: Reading) -> Any:
     """getListeCartes."""
-    caller = store.authenticate(session, authorization, "cartes:lire")
     return store.page(store.liste(session, caller, query.clientId, query.limite), query.limite)
 
 
 @app.post("/debit-carte", response_model=ReponseMouvement)
-def debit(body: Annotated[Demande, Body()], authorization: Authorization = None) -> Any:
+def debit(caller: CartesDebiter, body: Annotated[Demande, Body()], session: Reading) -> Any:
     """debitCarte."""
-    with database.transaction() as session:
-        caller = store.authenticate(session, authorization, "cartes:debiter")
+    with database.transaction(on=session):
         item = store.debiter(session, caller, body.model_dump())
     return store.answer(store.DEBITE, item)
 
