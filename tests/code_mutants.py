@@ -61,7 +61,8 @@ TESTS = {
     "models/annulation.py": ["models/test_journal", *_MONEY],
     "models/plafond.py": ["models/test_journal", *_MONEY, "operations/test_droits"],
     "handlers/edge/operation.py": [
-        *("models/test_transaction", "operations/test_authentification", "contract/test_front"),
+        *("operations/test_fault_log", "models/test_transaction", "contract/test_front"),
+        "operations/test_authentification",
         *("operations/test_access_token", "operations/test_mouvements", "operations/test_suivi"),
         *("operations/test_historique", "contract/test_secrecy", "operations/test_every_operation"),
     ],

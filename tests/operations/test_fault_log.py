@@ -1,0 +1,100 @@
+"""What the log tells of a fault: one line, by which its call is found, and its cause."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+import handlers.cartes
+from models.errors import SoldeInsuffisant
+from tests.operations.answers import Scene, assert_refused
+
+pytestmark = pytest.mark.only_on(
+    "sqlite"
+)  # what is told is told of an exception, of either database
+
+
+def lines_of(capfd: pytest.CaptureFixture[str], request_id: str) -> list[dict[str, Any]]:
+    """The log's lines of one call, without those of every call and their times."""
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line[:1] == "{"]
+    return [
+        {name: value for name, value in line.items() if name not in ("timestamp", "request_id")}
+        for line in lines
+        if line.get("request_id") == request_id and line["event"] != "requete"
+    ]
+
+
+def ask(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> tuple[str, Any]:
+    """A call that fails by this error, refused by this code; its X-Request-Id and its answer."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(handlers.cartes, "find_carte", fail)
+    answer = scene.call("getSoldeCarte").send(scene.api)
+    assert_refused(answer, code)
+    return answer.headers["X-Request-Id"], answer
+
+
+def test_fault_of_ours_is_told_with_its_trace(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    request_id, _ = ask(scene, monkeypatch, RuntimeError("a fault"), "9999")
+    (line,) = lines_of(capfd, request_id)
+    exception = line.pop("exception")
+    assert line == {"event": "erreur système", "level": "error", "operation": "getSoldeCarte"}
+    assert exception.startswith("Traceback")
+    assert exception.endswith("RuntimeError: a fault")
+
+
+def test_refusal_that_the_operation_does_not_list_is_a_fault_and_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    request_id, _ = ask(scene, monkeypatch, SoldeInsuffisant(), "9999")
+    assert lines_of(capfd, request_id) == [
+        {
+            "event": "refus hors contrat",
+            "level": "error",
+            "operation": "getSoldeCarte",
+            "code": "4001",
+        }
+    ]
+
+
+def test_database_away_is_a_warning_with_the_beginning_of_its_cause(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cause = type("OperationalError", (Exception,), {})("database is locked " + "x" * 400)
+    error = OperationalError("SELECT 1", None, cause)
+    request_id, answer = ask(scene, monkeypatch, error, "5001")
+    assert answer.headers["Retry-After"] == "2"
+    assert lines_of(capfd, request_id) == [
+        {
+            "event": "base indisponible",
+            "level": "warning",
+            "operation": "getSoldeCarte",
+            "cause": f"OperationalError: {error}"[:300],
+        }
+    ]
+
+
+def test_answer_off_contract_is_a_fault_that_names_its_operation(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    real = handlers.cartes.render_solde
+
+    def render(carte: Any) -> Any:
+        answer = real(carte)
+        assert answer.data is not None
+        return type(answer)([{**answer.data[0], "surplus": 1}])
+
+    monkeypatch.setattr(handlers.cartes, "render_solde", render)
+    answer = scene.call("getSoldeCarte").send(scene.api)
+    assert_refused(answer, "9999")
+    (line,) = lines_of(capfd, answer.headers["X-Request-Id"])
+    assert line["exception"].endswith("OffContract: getSoldeCarte: the answer is off contract")
