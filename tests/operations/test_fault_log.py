@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
+from handlers.views import render_solde
 from models.errors import SoldeInsuffisant
 from tests.operations.answers import Scene, assert_refused
 
@@ -86,7 +87,7 @@ def test_database_away_is_a_warning_with_the_beginning_of_its_cause(
 def test_answer_off_contract_is_a_fault_that_names_its_operation(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    real = handlers.cartes.render_solde
+    real = render_solde
 
     def render(carte: Any) -> Any:
         answer = real(carte)
