@@ -246,8 +246,8 @@ def measure(bench: Bench, scene: Scene, operation: str) -> tuple[int, Counter[st
 
 
 @OPERATIONS
-def test_round_trips_do_not_grow(bench: Bench, scene: Scene, operation: str) -> None:
-    round_trips, _ = measure(bench, scene, operation)
+def test_round_trips_do_not_grow(bench: Bench, own_scene: Scene, operation: str) -> None:
+    round_trips, _ = measure(bench, own_scene, operation)
     recorded = RECORDED[operation].round_trips
     assert round_trips == recorded, (
         f"{operation} asks the database {round_trips} times, {recorded} is recorded. Each time costs as "
@@ -257,8 +257,8 @@ def test_round_trips_do_not_grow(bench: Bench, scene: Scene, operation: str) -> 
 
 
 @OPERATIONS
-def test_functions_called_do_not_grow(bench: Bench, scene: Scene, operation: str) -> None:
-    _, functions = measure(bench, scene, operation)
+def test_functions_called_do_not_grow(bench: Bench, own_scene: Scene, operation: str) -> None:
+    _, functions = measure(bench, own_scene, operation)
     recorded = RECORDED[operation].functions
     assert functions.total() <= recorded, (
         f"{operation} calls {functions.total()} functions, at most {recorded} are recorded. Where: "
