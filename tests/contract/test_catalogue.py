@@ -10,7 +10,7 @@ import pytest
 from handlers.edge.contract import load
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from models import errors
-from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, resolve
+from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
 from tests.world import World
 
 SERVED = load(CONTRACT)
@@ -169,3 +169,50 @@ def test_shared_responses_carry_codes_of_the_catalogue() -> None:
     for name, node in DOCUMENT["components"]["responses"].items():
         unknown = set(resolve(node)["x-codes-erreur"]) - CATALOGUE.keys()
         assert not unknown, f"openapi.yaml, components.responses.{name}: unknown codes {unknown}."
+
+
+# ── which codes an operation may list ────────────────────────────────────────────────────────────
+_CARD = {"412", "3001", "3002", "3003"}
+_ONCE = {"4002", "4005"}
+OF_ITS_WORK = {
+    "getSoldeCarte": {"412"},
+    "checkCardValidity": _CARD,
+    "checkCardValidityByMember": _CARD,
+    "getListeCartes": {"412"},
+    "getHistoriqueCarte": {"412"},
+    "creditCarte": _CARD | _ONCE | {"4003", "4011"},
+    "debitCarte": _CARD | _ONCE | {"4001", "4011"},
+    "transfererSolde": _CARD | _ONCE | {"4001", "4003", "4004", "4011"},
+    "getOperation": {"4005", "4006", "4007"},
+    # The card is whatever it has become, what it undoes is counted already, and what it undoes says
+    # which scope is needed.
+    "annulerOperation": _ONCE | {"2003", "4001", "4003", "4006", "4008", "4009", "4010"},
+    "accessToken": {"2101", "2102", "2103"},
+}
+"""The codes of what an operation does; the others follow from what it takes."""
+
+
+def _codes_of_what_it_takes(operation: Json) -> set[str]:
+    codes = {"405", "1002", "1005", "9999"}
+    if "requestBody" in operation:
+        codes |= {"1001", "1006", "1007"}
+    if operation["x-classe-debit"] != "libre":
+        codes |= {"1008"}
+    # The pair of a token's request is its own matter, and has its own code.
+    secured = operation.get("security") and operation["operationId"] != "accessToken"
+    if secured:
+        codes |= {"2001", "2002"}
+    if operation.get("security"):
+        codes |= {"2004"}
+    if any(scopes for way in operation.get("security", []) for scopes in way.values()):
+        codes |= {"2003"}
+    if operation["operationId"] not in ("getCodesErreur", "healthLive"):
+        codes |= {"5001"}
+    return codes
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda one: one["operationId"])
+def test_operation_lists_the_codes_of_what_it_takes_and_does_and_no_other(operation: Json) -> None:
+    name = operation["operationId"]
+    expected = _codes_of_what_it_takes(operation) | OF_ITS_WORK.get(name, set())
+    assert set(operation["x-codes-erreur"]) == expected
