@@ -23,7 +23,7 @@ SETTINGS = tomllib.loads((ROOT / CONFIG).read_text(encoding="utf-8"))
 PLANTED = {
     "wrong-text": ("code_and_text_are_the_contract_s", "getSoldeCarte", "coverage"),
     "refusal-that-moves": ("money_moves_only_as_answered", "debitCarte", "coverage"),
-    "card-of-another": ("no_card_but_the_partner_s_own", "getListeCartes", "examples"),
+    "card-of-another": ("no_card_but_the_partner_s_own", "getListeCartes", "coverage"),
     "undeclared-header": ("headers_are_declared", "healthLive", "examples"),
     "undeclared-code": ("code_and_text_are_the_contract_s", "mesDroits", "examples"),
 }
