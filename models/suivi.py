@@ -56,23 +56,9 @@ _BY_NUMERO = Prepared(_FOUND.where(operations.c.numero_operation == bindparam("n
 
 
 class _Found(NamedTuple):
-    """A row of the above: an Operation, as far as it goes, and the hash of its content."""
+    """A row of the above. Of a closed reference, what an operation has and it has not is None."""
 
-    reference: str
-    numero_operation: str
-    type: str
-    statut: str
-    numero_carte: str
-    montant: int
-    unite: str
-    solde: int
-    date_operation: datetime
-    numero_carte_destination: str | None
-    motif: str | None
-    point_de_service: str | None
-    terminal: str | None
-    annulation_de: str | None
-    annulee_par: str | None
+    operation: Operation
     empreinte: bytes
 
 
@@ -91,29 +77,25 @@ def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
 
     Raises ReferenceDejaUtilisee when its content was another, ReferenceCloturee when it was closed.
     """
-    row = _find_row(session, demandeur)
-    if row is None:
+    found = _find_reference(session, demandeur)
+    if found is None:
         return None
-    if row.type == CLOTURE:
+    if found.operation.type == CLOTURE:
         raise ReferenceCloturee
-    if row.empreinte != demandeur.empreinte:
+    if found.empreinte != demandeur.empreinte:
         raise ReferenceDejaUtilisee
     # The first answer again: what happened to the operation since is not part of it.
-    return _operation(row)._replace(annulee_par=None, replayed=True)
+    return found.operation._replace(annulee_par=None, replayed=True)
 
 
-def _find_row(session: Connection, demandeur: Demandeur) -> _Found | None:
+def _find_reference(session: Connection, demandeur: Demandeur) -> _Found | None:
     values = {"partenaire_id": demandeur.partenaire_id, "reference": demandeur.reference}
     return _find(session, _BY_REFERENCE, values)
 
 
 def _find(session: Connection, statement: Prepared, values: dict[str, Any]) -> _Found | None:
     row = statement.first(session, values)
-    return None if row is None else _Found._make(row)
-
-
-def _operation(row: _Found) -> Operation:
-    return Operation._make((*row[:-1], False))
+    return None if row is None else _Found(Operation._make((*row[:-1], False)), row[-1])
 
 
 def replay_of(session: Connection, demandeur: Demandeur) -> Operation:
@@ -133,28 +115,27 @@ def find_operation(
     """The partner's executed operation of this reference or number.
 
     Raises ParametreInvalide unless one of the two is given, OperationInconnue, ReferenceCloturee, or
-    OperationEnCours when an operation of the
-    reference is being executed. An unknown reference is no promise: a call that is still on its way
-    may execute it, unless the reference is closed.
+    OperationEnCours when an operation of the reference is being executed. An unknown reference is no
+    promise: a call that is still on its way may execute it, unless the reference is closed.
     """
     if (reference is None) == (numero_operation is None):
         raise ParametreInvalide("reference" if reference is None else "numeroOperation")
     values: dict[str, Any] = {"partenaire_id": partenaire.id}
     if reference is not None:
         values["reference"] = reference
-        row = _find(session, _BY_REFERENCE, values)
-        if row is None and is_running(session, partenaire.id, reference):
+        found = _find(session, _BY_REFERENCE, values)
+        if found is None and is_running(session, partenaire.id, reference):
             raise OperationEnCours
         # It may have ended between the two look-ups.
-        row = row or _find(session, _BY_REFERENCE, values)
+        found = found or _find(session, _BY_REFERENCE, values)
     else:
         values["numero_operation"] = numero_operation
-        row = _find(session, _BY_NUMERO, values)
-    if row is None:
+        found = _find(session, _BY_NUMERO, values)
+    if found is None:
         raise OperationInconnue
-    if row.type == CLOTURE:
+    if found.operation.type == CLOTURE:
         raise ReferenceCloturee
-    return _operation(row)
+    return found.operation
 
 
 def close_reference(session: Connection, partenaire: Partenaire, reference: str) -> Cloture:
@@ -163,8 +144,10 @@ def close_reference(session: Connection, partenaire: Partenaire, reference: str)
     claimed = claim(session, demandeur, type_=CLOTURE, statut=CLOTUREE)
     if claimed is not None:
         return Cloture(reference, CLOTUREE, None, claimed.date_operation, replayed=False)
-    row = _find_row(session, demandeur)
-    assert row is not None, "a reference that could not be claimed has a row"
-    if row.type == CLOTURE:
-        return Cloture(reference, CLOTUREE, None, row.date_operation, replayed=True)
-    return Cloture(reference, EXECUTEE, row.numero_operation, row.date_operation, replayed=False)
+    found = _find_reference(session, demandeur)
+    assert found is not None, "a reference that could not be claimed has a row"
+    operation = found.operation
+    if operation.type == CLOTURE:
+        return Cloture(reference, CLOTUREE, None, operation.date_operation, replayed=True)
+    numero, quand = operation.numero_operation, operation.date_operation
+    return Cloture(reference, EXECUTEE, numero, quand, replayed=False)

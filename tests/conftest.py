@@ -18,6 +18,7 @@ from models.db import Database
 from tests import exchanges
 from tests.contract_coverage.recording import Recording
 from tests.live import serving, settings_for
+from tests.needs import REQUIRED
 from tests.postgresql import PostgresqlServer, create_database, find_binaries, running_server
 from tests.world import World
 
@@ -44,7 +45,7 @@ def pytest_report_header() -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Where PostgreSQL must be tested, its absence ends the run at once. Exchanges are kept."""
     missing = _postgresql_is_missing()
-    if missing and os.environ.get("CYNOD_TEST_REQUIRE_POSTGRESQL"):
+    if missing and os.environ.get(REQUIRED):
         raise pytest.UsageError(missing)
     kept = os.environ.get(exchanges.FOLDER)
     # With several processes, the first one keeps what all of them wrote.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 
 from tests import exchanges
 from tests.contract_client import ROOT
+from tests.needs import lack
 from tests.postgresql import PostgresqlServer, find_binaries, running_server
 from tests.proof.books import Books, Row, read_books
 from tests.proof.faults import FAULTS, Fault, servers_on
@@ -60,7 +60,7 @@ def nursery() -> Iterator[Nursery]:
 def breakable() -> Iterator[PostgresqlServer]:
     """A PostgreSQL server that faults may kill; no other test sees it."""
     if find_binaries() is None:
-        pytest.skip("no PostgreSQL: install its server programs")
+        lack("no PostgreSQL: install its server programs")
     with running_server() as server:
         yield server
 
@@ -123,9 +123,7 @@ def _place(fault: Fault, kind: str, request: pytest.FixtureRequest) -> Place:
     try:
         return make()
     except NotPossibleHereError as error:
-        if os.environ.get("CYNOD_TEST_REQUIRE_POSTGRESQL"):
-            raise
-        pytest.skip(str(error))
+        lack(str(error))
 
 
 def _tell(proof: Proof) -> str:
@@ -374,6 +372,27 @@ def test_untouched_books_pass(clean: tuple[list[Exchange], Books]) -> None:
     exchanges, books = clean
     verdict = judge(exchanges, books, prefix="P1-")
     assert verdict.ok, verdict.findings
+
+
+def test_server_that_the_system_has_not_ended_yet_is_started_again(
+    nursery: Nursery, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = SqlitePlace()
+    with staged(place, nursery, servers=2, model=models(place)) as stage:
+        dying = {server.pid for server in stage.servers}
+        for server in stage.servers:
+            server.kill9()
+        poll = nursery.poll
+
+        def poll_too_early(pid: int) -> int | None:
+            if pid in dying:
+                dying.remove(pid)
+                return None
+            return poll(pid)
+
+        monkeypatch.setattr(nursery, "poll", poll_too_early)
+        stage.heal()
+        assert [server.status("/health/ready", timeout=5) for server in stage.servers] == [200, 200]
 
 
 def test_judge_knows_nothing_of_the_application() -> None:

@@ -84,6 +84,12 @@ class Server:
     def is_running(self) -> bool:
         return self.pid != 0 and self._stage.nursery.poll(self.pid) is None
 
+    def describe(self) -> str:
+        """What is known of it, for whoever must find out why it is not ready."""
+        running = "running" if self.is_running else "ended"
+        status = self.status("/health/ready", timeout=5)
+        return f"{self.pid} {running}, ready: {status}, {self.log.read_text()[-500:]}"
+
     def kill9(self) -> None:
         """End it without a word."""
         os.kill(self.pid, signal.SIGKILL)
@@ -246,16 +252,20 @@ class Stage:
             self.keeping = False
 
     def heal(self) -> None:
-        """Bring back whatever is down."""
+        """Bring back whatever is down, or ends while this looks."""
         self.place.heal()
-        for server in self.servers:
-            if not server.is_running:
-                server.start()
         deadline = time.monotonic() + START_S
-        while not all(server.answers("/health/ready", timeout=5) for server in self.servers):
+        while not all(self._is_ready(server) for server in self.servers):
             if time.monotonic() > deadline:
-                raise RuntimeError("a server did not become ready again")
+                raise RuntimeError(f"not ready again: {[s.describe() for s in self.servers]}")
             time.sleep(0.05)
+
+    @staticmethod
+    def _is_ready(server: Server) -> bool:
+        # Asked each time: a server that was killed counts as running until the system has ended it.
+        if not server.is_running:
+            server.start()
+        return server.answers("/health/ready", timeout=5)
 
     def close(self) -> None:
         """End everything and delete the files."""

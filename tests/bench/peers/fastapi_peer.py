@@ -130,6 +130,9 @@ class ReponseMouvement(Model):
 class Jeton(Model):
     """Jeton."""
 
+    success: bool
+    code: int
+    message: str
     access_token: str
     token_type: str
     expires_in: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -70,28 +71,24 @@ def ready() -> dict[str, str]:
     return {"statut": "ok"}
 
 
+def item_of(find: Callable[..., dict[str, Any]], scope: str) -> dict[str, Any]:
+    """What `find` tells of the card that the query names."""
+    with database.reading() as session:
+        caller = store.authenticate(session, authorization(), scope)
+        query = check_query(CARTE)
+        return find(session, caller, *(query[name] for name in CARTE))
+
+
 @app.get("/get-solde-carte")
 def get_solde() -> Any:
     """getSoldeCarte."""
-    with database.reading() as session:
-        caller = store.authenticate(session, authorization(), "soldes:lire")
-        query = check_query(CARTE)
-        item = store.solde(
-            session, caller, query["numeroCarte"], query["walletId"], query["clientId"]
-        )
-    return store.answer(store.SOLDE, item)
+    return store.answer(store.SOLDE, item_of(store.solde, "soldes:lire"))
 
 
 @app.get("/check-card-validity")
 def check() -> Any:
     """checkCardValidity."""
-    with database.reading() as session:
-        caller = store.authenticate(session, authorization(), "cartes:lire")
-        query = check_query(CARTE)
-        item = store.validite(
-            session, caller, query["numeroCarte"], query["walletId"], query["clientId"]
-        )
-    return store.answer(store.VALIDE, item)
+    return store.answer(store.VALIDE, item_of(store.validite, "cartes:lire"))
 
 
 @app.get("/get-liste-cartes")

@@ -24,6 +24,7 @@ from models.partenaire import secrets as secrets_table
 
 PEPPER = os.environ.get("CYNOD_PEPPER", "").encode()
 POOL_SIZE = 10
+HOLDER = ("nom", "prenom", "email", "telephone", "numero_piece", "date_naissance")
 MONEY_FIELDS = ("numeroCarte", "walletId", "clientId", "montant", "reference")
 
 
@@ -141,27 +142,29 @@ def _of_caller(caller: Caller, numero: str, client: str) -> tuple[Any, ...]:
     )
 
 
-def find_carte(session: Connection, caller: Caller, numero: str, wallet: str, client: str) -> Any:
-    """The row of a card. Raises Refused."""
+def _find_carte(session: Connection, caller: Caller, carte: tuple[str, ...], *columns: Any) -> Any:
+    """The columns of the card of this numeroCarte, walletId and clientId. Raises Refused."""
+    numero, wallet, client = carte
     row = session.execute(
-        select(
-            cartes.c.id,
-            cartes.c.numero_carte,
-            cartes.c.compte_id,
-            cartes.c.unite,
-            cartes.c.solde,
-            cartes.c.date_solde,
-            cartes.c.plafonnee,
-        ).where(*_of_caller(caller, numero, client), membres.c.wallet_id == wallet)
+        select(*columns).where(
+            cartes.c.numero_carte == numero,
+            cartes.c.client_id == client,
+            acces.c.client_id == cartes.c.client_id,
+            acces.c.partenaire_id == caller.id,
+            membres.c.client_id == cartes.c.client_id,
+            membres.c.membre_id == cartes.c.membre_id,
+            membres.c.wallet_id == wallet,
+        )
     ).first()
     if row is None:
         raise unknown()
     return row
 
 
-def solde(session: Connection, caller: Caller, numero: str, wallet: str, client: str) -> Any:
-    """The item of getSoldeCarte."""
-    row = find_carte(session, caller, numero, wallet, client)
+def solde(session: Connection, caller: Caller, *carte: str) -> dict[str, Any]:
+    """The item of getSoldeCarte, of a numeroCarte, a walletId and a clientId."""
+    columns = (cartes.c.numero_carte, cartes.c.solde, cartes.c.date_solde, cartes.c.unite)
+    row = _find_carte(session, caller, carte, *columns)
     return {
         "numeroCarte": row.numero_carte,
         "soldeOnline": float(row.solde),
@@ -170,23 +173,11 @@ def solde(session: Connection, caller: Caller, numero: str, wallet: str, client:
     }
 
 
-def validite(session: Connection, caller: Caller, numero: str, wallet: str, client: str) -> Any:
-    """The item of checkCardValidity."""
-    row = session.execute(
-        select(
-            cartes.c.numero_carte,
-            cartes.c.statut,
-            cartes.c.fin_validite,
-            membres.c.nom,
-            membres.c.prenom,
-            membres.c.email,
-            membres.c.telephone,
-            membres.c.numero_piece,
-            membres.c.date_naissance,
-        ).where(*_of_caller(caller, numero, client), membres.c.wallet_id == wallet)
-    ).first()
-    if row is None:
-        raise unknown()
+def validite(session: Connection, caller: Caller, *carte: str) -> dict[str, Any]:
+    """The item of checkCardValidity, of a numeroCarte, a walletId and a clientId."""
+    holder = [membres.c[name] for name in HOLDER]
+    columns = (cartes.c.numero_carte, cartes.c.statut, cartes.c.fin_validite, *holder)
+    row = _find_carte(session, caller, carte, *columns)
     if row.statut != ACTIVE or row.fin_validite < datetime.now(UTC).date():
         raise Refused(400, "3001", "Carte inutilisable")
     return {
@@ -247,7 +238,9 @@ def liste(session: Connection, caller: Caller, client: str, limite: int) -> list
 
 def debiter(session: Connection, caller: Caller, body: dict[str, Any]) -> Any:
     """The item of debitCarte. Raises Refused, to be rolled back."""
-    carte = find_carte(session, caller, body["numeroCarte"], body["walletId"], body["clientId"])
+    named = (body["numeroCarte"], body["walletId"], body["clientId"])
+    columns = (cartes.c.id, cartes.c.compte_id, cartes.c.unite)
+    carte = _find_carte(session, caller, named, *columns)
     content = json.dumps([DEBIT, *(body.get(name) for name in MONEY_FIELDS)])
     empreinte = hashlib.sha256(content.encode()).digest()
     quand, numero = datetime.now(UTC), new_numero_operation()
@@ -360,6 +353,9 @@ def jeton(session: Connection, key: str, secret: str) -> dict[str, Any]:
         )
     )
     return {
+        "success": True,
+        "code": 200,
+        "message": "Jeton délivré",
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": 3600,
