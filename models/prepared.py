@@ -10,14 +10,11 @@ caller as SQLAlchemy's own would, with the pool rid of connections that are dead
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import psycopg
-from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format
 from sqlalchemy import Connection, Dialect, LargeBinary
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
@@ -36,7 +33,7 @@ class Prepared:
 
     def __init__(self, statement: Statement | Mapping[str, Statement]) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str, Compiled] = {}
 
     def all(self, session: Connection, values: Mapping[str, Any]) -> list[Row]:
         """Run it and give its rows, none for a statement that returns none. Raises DBAPIError."""
@@ -52,11 +49,11 @@ class Prepared:
         rows = self.all(session, values)
         return rows[0] if rows else None
 
-    def _compile(self, dialect: Dialect) -> _Compiled:
+    def _compile(self, dialect: Dialect) -> Compiled:
         statement = self._statement
         if isinstance(statement, Mapping):
             statement = statement[dialect.name]
-        compiled = self._compiled[dialect.name] = _Compiled(statement, dialect)
+        compiled = self._compiled[dialect.name] = Compiled(statement, dialect)
         return compiled
 
 
@@ -68,7 +65,7 @@ def run_command(session: Connection, sql: str) -> None:
         raise _translate(session, sql, error) from error
 
 
-class _Compiled:
+class Compiled:
     """A statement for one kind of database: SQL text, and how values go in and come out."""
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
@@ -93,9 +90,7 @@ class _Compiled:
                 for column in statement.exported_columns
             ]
         )
-        binary = [isinstance(one, LargeBinary) for one in types]
-        self.python_formats = [PyFormat.BINARY if one else PyFormat.TEXT for one in binary]
-        self.formats = [Format.BINARY if one else Format.TEXT for one in binary]
+        self.binary = [isinstance(one, LargeBinary) for one in types]
 
     def bind(self, given: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the SQL text, as the driver takes them."""
@@ -129,7 +124,7 @@ def _processors(found: list[Processor | None]) -> list[tuple[int, Processor]]:
 class _Line(Protocol):
     """A driver's connection, spoken to without anything in between."""
 
-    def run(self, compiled: _Compiled, values: list[Any]) -> list[Row]: ...
+    def run(self, compiled: Compiled, values: list[Any]) -> list[Row]: ...
     def command(self, sql: str) -> None: ...
 
 
@@ -137,9 +132,13 @@ def _line(session: Connection) -> _Line:
     info = session.info  # the pool's, so it lives and dies with the driver's connection
     line: _Line | None = info.get(_LINE)
     if line is None:
-        driver: Any = session.connection.driver_connection
-        made = _PostgresqlLine if session.dialect.name == "postgresql" else _SqliteLine
-        line = info[_LINE] = made(driver)
+        # psycopg takes a tenth of a second to import, which SQLite need not wait for.
+        kind: Callable[[Any], _Line] = (
+            importlib.import_module("models.libpq").PostgresqlLine
+            if session.dialect.name == "postgresql"
+            else _SqliteLine
+        )
+        line = info[_LINE] = kind(session.connection.driver_connection)
     return line
 
 
@@ -149,47 +148,12 @@ class _SqliteLine:
     def __init__(self, driver: Any) -> None:
         self._execute = driver.execute
 
-    def run(self, compiled: _Compiled, values: list[Any]) -> list[Row]:
+    def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
         rows: list[Row] = self._execute(compiled.sql, values).fetchall()
         return rows
 
     def command(self, sql: str) -> None:
         self._execute(sql)
-
-
-class _PostgresqlLine:
-    """libpq's calls, each a whole round trip for which the thread lets the others run."""
-
-    def __init__(self, driver: psycopg.Connection) -> None:
-        self._pgconn = driver.pgconn
-        self._transformer = Transformer(driver)
-        self._prepared: set[bytes] = set()
-
-    def run(self, compiled: _Compiled, values: list[Any]) -> list[Row]:
-        transformer = self._transformer
-        parameters: Any = transformer.dump_sequence(values, compiled.python_formats)
-        if compiled.name not in self._prepared:
-            _check(self._pgconn.prepare(compiled.name, compiled.sql.encode()))
-            self._prepared.add(compiled.name)
-        result = self._pgconn.exec_prepared(
-            compiled.name, parameters, compiled.formats, Format.BINARY
-        )
-        if result.status != ExecStatus.TUPLES_OK:
-            _check(result)
-            return []
-        transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
-
-    def command(self, sql: str) -> None:
-        _check(self._pgconn.exec_(sql.encode()))
-
-
-def _check(result: Any) -> None:
-    if result.status == ExecStatus.COMMAND_OK:
-        return
-    error = error_from_result(result)
-    # Without a code of the server's, it is the connection that broke.
-    raise error if error.sqlstate else psycopg.OperationalError(str(error))
 
 
 def _translate(session: Connection, sql: str, error: Exception) -> DBAPIError:
