@@ -84,7 +84,7 @@ proof: $(DEV) ## break servers and databases under load, judge the books (TIME= 
 	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the limits (QUICK=1, ARGS=--help)
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--record --judge) $(ARGS)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--judge) $(ARGS)
 
 lock: $(DEV) ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) --output-file requirements.lock $(ARGS)

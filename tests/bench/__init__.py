@@ -1,1 +1,4 @@
-"""`make bench`: this server beside what a user would pick instead, and beside the limits."""
+"""This server beside others that do the same work, and beside the limits: `make bench`.
+
+May import models and handlers, as a judge; nothing imports it. Peers live in `peers/`.
+"""

@@ -1,74 +1,243 @@
-"""The limit of a debit on PostgreSQL: pgbench with the statements that the server sends for one."""
+"""The limit of a debit on PostgreSQL: pgbench running the statements that the server sends for one.
+
+They are taken from PostgreSQL's own log while the server executes a debit, then made into a script: what
+followed from that debit (its card, its reference, the ids that a statement gave to the next) varies.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+import httpx
+import psycopg
 from sqlalchemy.engine import make_url
 
-from models.base import UNITE
-from models.db import Database
-from models.partenaire import hash_secret, partenaires
-from tests.bench.ground import CLIENT, PEPPER, PER_MEMBRE, Ground
+from models.partenaire import hash_secret
+from tests.bench.ground import CLIENT, PEPPER, PER_MEMBRE, Carte, Ground
 from tests.bench.load import CONNECTIONS, LoadError
+from tests.bench.servers import OURS, serve
 
-SCRIPT = """\
-\\set place random(0, {last})
-\\set salt random(1, 9000000000000000)
-SELECT p.id, p.nom, p.consumer_key, p.compte_id, p.scopes, p.adresses, p.demo, p.plafonne,
- j.scopes, j.expire_le FROM jetons j JOIN partenaires p ON p.id = j.partenaire_id
- WHERE j.empreinte = '\\x{token}' AND p.revoque_le IS NULL;
-BEGIN;
-SELECT c.id AS carte, c.numero_carte, c.compte_id AS compte, c.unite, c.statut, c.fin_validite,
- c.solde, c.date_solde, c.client_id, c.plafonnee FROM cartes c, acces a, membres m
- WHERE c.numero_carte = '70' || lpad((:place)::text, 14, '0') AND c.client_id = '{client}'
- AND a.client_id = c.client_id AND a.partenaire_id = {partenaire} AND m.client_id = c.client_id
- AND m.membre_id = c.membre_id
- AND m.wallet_id = '77' || lpad((:place / {per_membre})::text, 10, '0') \\gset
-INSERT INTO operations (numero_operation, partenaire_id, reference, empreinte, type, statut,
- carte_id, montant, unite, date_operation) VALUES (substr(upper(md5(:salt::text)), 1, 26),
- {partenaire}, 'PGB-' || :salt::text, sha256(:salt::text::bytea), 'DEBIT', 'EXECUTEE', :carte, 1,
- '{unite}', now()) ON CONFLICT DO NOTHING
- RETURNING id AS operation, pg_advisory_xact_lock(:salt) \\gset
-UPDATE cartes SET solde = solde - 1, version = version + 1, date_solde = now() WHERE id = :carte
- AND statut = 'ACTIVE' AND fin_validite >= current_date AND solde >= 1
- RETURNING solde AS reste, version AS numero \\gset
-INSERT INTO ecritures (operation_id, compte_debit, compte_credit, montant, unite, version_debit, solde_debit)
- VALUES (:operation, :compte, {reglement}, 1, '{unite}', :numero, :reste);
-COMMIT;
-"""
+MONTANT = 137
+"""An amount that no id of the sample has."""
+
+TIMES = 12
+"""Debits before the one that is copied: by then psycopg has prepared what it will prepare."""
+
+WAIT_S = 10
 
 
-def run_pgbench(ground: Ground, seconds: float, folder: Path, *, hot: bool = False) -> float:
-    """Debits a second. Raises LoadError."""
+class Statement(NamedTuple):
+    """A statement as PostgreSQL logged it: SQL with $1, $2 …, and their values as text."""
+
+    sql: str
+    values: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A transaction script for a card that `place` names."""
+
+    text: str
+    statements: int
+
+
+_ENTRY = re.compile(r"^\d{4}-\d\d-\d\d [^\[]*\[\d+\] (\w+):  (.*)$")
+_SAID = re.compile(r"^(?:statement|execute [^:]*): (.*)$", re.DOTALL)
+_VALUE = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')")
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d(?::?\d\d)?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def read_log(text: str) -> list[Statement]:
+    """The statements of a part of PostgreSQL's log, in their order."""
+    entries: list[list[str]] = []
+    for line in text.splitlines():
+        found = _ENTRY.match(line)
+        if found:
+            entries.append([found[1], found[2]])
+        elif entries:
+            entries[-1][1] += "\n" + line.removeprefix("\t")
+    made: list[Statement] = []
+    for level, said in entries:
+        statement = _SAID.match(said)
+        if level == "LOG" and statement:
+            made.append(Statement(statement[1].strip(), ()))
+        elif level == "DETAIL" and made and said.lower().startswith("parameters:"):
+            values = {
+                int(one[1]): None if one[2] is None else one[2].replace("''", "'")
+                for one in _VALUE.finditer(said)
+            }
+            numbers = range(1, max(values, default=0) + 1)
+            made[-1] = Statement(made[-1].sql, tuple(values[number] for number in numbers))
+    return made
+
+
+def write_script(
+    statements: Sequence[Statement], known: Mapping[str, str], first: int, last: int
+) -> Script:
+    """A pgbench script of the statements. `known` gives for a value of the sample what stands for it.
+
+    `:sN_name` in it is the column `name` that statement N returned. Raises LoadError when a value
+    comes from a statement that does not return it.
+    """
+    made = [f"\\set place random({first}, {last})", "\\set salt random(1, 9000000000000000)"]
+    asked = set(re.findall(r":s(\d+)_", " ".join(known.values())))
+    for number, (sql, values) in enumerate(statements):
+        body = _PLACEHOLDER.sub(
+            lambda found, values=values: _expression(values[int(found[1]) - 1], known),  # type: ignore[misc]
+            " ".join(sql.rstrip("; \n").split()),
+        )
+        made.append(f"{body} \\gset s{number}_" if str(number) in asked else f"{body};")
+    return Script("\n".join(made) + "\n", len(statements))
+
+
+def _expression(value: str | None, known: Mapping[str, str]) -> str:
+    if value is None:
+        return "NULL"
+    if value in known:
+        return known[value]
+    if _INSTANT.fullmatch(value):
+        return "now()"
+    if _DAY.fullmatch(value):
+        return "current_date"
+    if re.fullmatch(r"-?\d+", value):
+        return f"({value})" if value.startswith("-") else value
+    quoted = value.replace("'", "''")
+    return f"'{quoted}'"
+
+
+def _find(statements: Sequence[Statement], what: str, table: str, column: str) -> str:
+    """The pgbench variable of what the first such statement returns. Raises LoadError."""
+    pattern = re.compile(rf"\b{what}\b.*\b{table}\b", re.IGNORECASE | re.DOTALL)
+    for number, statement in enumerate(statements):
+        if pattern.search(statement.sql) and re.search(rf"\b{column}\b", statement.sql):
+            return f":s{number}_{column}"
+    raise LoadError(
+        f"no {what} … {table} of a debit returns {column}: tests/bench/pgbench.py follows models/journal.py"
+    )
+
+
+def _connect(ground: Ground) -> psycopg.Connection[Any]:
+    url = make_url(ground.url)
+    return psycopg.connect(
+        host=url.host, port=url.port, user=url.username, dbname=url.database, autocommit=True
+    )
+
+
+def _sample(ground: Ground, carte: Carte, url: str) -> tuple[str, str]:
+    """Execute debits through a server; the log of the last one, and its reference."""
+    assert ground.cluster is not None
+    log, reference, start = ground.cluster.log_file, "", 0
+    headers = {"Authorization": f"Bearer {ground.tokens[0]}"}
+    with httpx.Client(trust_env=False, base_url=url, headers=headers) as client:
+        for _ in range(TIMES):
+            reference = f"C-{uuid.uuid4().hex}"
+            start = log.stat().st_size
+            body = {
+                "numeroCarte": carte.numero,
+                "walletId": carte.wallet,
+                "clientId": CLIENT,
+                "montant": MONTANT,
+                "reference": reference,
+            }
+            answer = client.post("/debit-carte", json=body)
+            if answer.status_code != 200:
+                raise LoadError(f"a debit to copy is refused: {json.dumps(answer.json())}")
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        with log.open("rb") as file:
+            file.seek(start)
+            text = file.read().decode("utf-8", "replace")
+        if re.search(r"(?i): COMMIT\b", text):
+            return text, reference
+        if time.monotonic() > deadline:
+            raise LoadError("PostgreSQL's log has no COMMIT of the debit to copy")
+        time.sleep(0.05)
+
+
+def capture(ground: Ground, folder: Path) -> Script:
+    """The statements of one debit of ours, as a script. Raises LoadError."""
+    # Ids of this card and of its account occur nowhere else in a debit.
+    carte = Carte(min(777, ground.size.cartes - 1))
+    name = make_url(ground.url).database
+    with _connect(ground) as admin:
+        admin.execute(f"ALTER DATABASE {name} SET log_statement = 'all'".encode())
+        try:
+            with serve(OURS, ground, 1, folder) as server:
+                text, reference = _sample(ground, carte, server.url)
+        finally:
+            admin.execute(f"ALTER DATABASE {name} RESET log_statement".encode())
+        row = admin.execute(
+            "SELECT o.id, o.numero_operation, encode(o.empreinte, 'hex'), c.id, c.compte_id, c.solde,"
+            " c.version FROM operations o JOIN cartes c ON c.id = o.carte_id WHERE o.reference = %s",
+            (reference,),
+        ).fetchone()
+    assert row is not None
+    statements = read_log(text)
+    operation, numero, empreinte, card, compte, solde, version = map(str, row)
+    token = "\\x" + hash_secret(ground.tokens[0], PEPPER).hex()
+    salted = "md5((:salt)::text)"
+    known = {
+        carte.numero: "('70' || lpad((:place)::text, 14, '0'))",
+        carte.wallet: f"('77' || lpad(((:place)::bigint / {PER_MEMBRE})::text, 10, '0'))",
+        reference: f"('PGB-' || {salted})",
+        numero: f"substr(upper({salted}), 1, 26)",
+        f"\\x{empreinte}": f"sha256({salted}::bytea)",
+        token: f"'{token}'::bytea",
+        operation: _find(statements, "INSERT INTO", "operations", "id"),
+        card: _find(statements, "FROM", "cartes", "id"),
+        compte: _find(statements, "FROM", "cartes", "compte_id"),
+        solde: _find(statements, "UPDATE", "cartes", "solde"),
+        version: _find(statements, "UPDATE", "cartes", "version"),
+    }
+    if len(known) != 11 or {"1", str(MONTANT)} & known.keys():
+        raise LoadError(
+            "two values of the debit to copy are equal: it cannot be told which is which"
+        )
+    # The key of the reference's advisory lock: as good as any number that no other debit has.
+    for statement in statements:
+        known |= {
+            value: "(:salt)::bigint"
+            for value in statement.values
+            if value and re.fullmatch(r"-?\d{15,20}", value) and value not in known
+        }
+    return write_script(statements, known, 0, ground.size.cartes - 1)
+
+
+def find_pgbench() -> str:
+    """The path of pgbench. Raises LoadError."""
     program = shutil.which("pgbench")
     if program is None:
-        raise LoadError("pgbench is not installed (on Debian: the package postgresql).")
+        raise LoadError(
+            "pgbench is not installed; on Debian and Ubuntu: apt-get install postgresql-client"
+        )
+    return program
+
+
+def run_pgbench(
+    script: Script, ground: Ground, seconds: int, folder: Path, *, hot: bool = False
+) -> float:
+    """Debits a second by as many clients as a load has connections. Raises LoadError."""
     url = make_url(ground.url)
-    script = folder / "debit.sql"
-    database = Database(ground.url)
-    with database.reading() as session:
-        wanted = select(partenaires.c.id, partenaires.c.compte_id)
-        partenaire, reglement = session.execute(wanted).one()
-    database.close()
-    text = SCRIPT.format(
-        last=0 if hot else ground.count - 1,
-        token=hash_secret(ground.tokens[0], PEPPER).hex(),
-        client=CLIENT,
-        partenaire=partenaire,
-        reglement=reglement,
-        unite=UNITE,
-        per_membre=PER_MEMBRE,
-    )
-    script.write_text(text, encoding="utf-8")
+    file = folder / "debit.sql"
+    text = script.text
+    if hot:
+        text = re.sub(r"^\\set place .*$", r"\\set place 0", text, count=1, flags=re.MULTILINE)
+    file.write_text(text, encoding="utf-8")
     result = subprocess.run(
         [
-            *(program, "--no-vacuum", "--protocol", "prepared", "--file", str(script)),
-            *("--client", str(CONNECTIONS), "--jobs", "2", "--time", str(max(1, round(seconds)))),
+            *(find_pgbench(), "--no-vacuum", "--protocol", "prepared", "--file", str(file)),
+            *("--client", str(CONNECTIONS), "--jobs", "2", "--time", str(seconds)),
             *("--host", str(url.host), "--port", str(url.port), "--username", str(url.username)),
             str(url.database),
         ],
@@ -77,6 +246,7 @@ def run_pgbench(ground: Ground, seconds: float, folder: Path, *, hot: bool = Fal
         check=False,
     )
     found = re.search(r"tps = ([0-9.]+)", result.stdout)
-    if result.returncode or not found:
+    failed = re.search(r"number of failed transactions: ([1-9]\d*)", result.stdout)
+    if result.returncode or not found or failed:
         raise LoadError(f"pgbench: {result.stdout}{result.stderr}"[-1500:])
     return float(found[1])

@@ -1,37 +1,55 @@
-"""What the measurements say: ratios, targets, JSON, a table, a page, and the record in docs."""
+"""What the measurements say: ratios, targets, tables, and the record in docs."""
 
 from __future__ import annotations
 
-import html
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.bench.load import Round
+from tests.bench.servers import FASTAPI, OURS
 
 Json = dict[str, Any]
 
-TARGETS: tuple[tuple[str, str, str, int | None, float], ...] = (
-    ("balance", "postgresql", "connexion", 1, 3.0),
-    ("balance", "postgresql", "fastapi", 1, 1.3),
-    ("balance", "postgresql", "bare", 1, 0.45),
-    ("balance", "sqlite", "connexion", 1, 3.0),
-    ("balance", "sqlite", "fastapi", 1, 1.3),
-    ("balance", "sqlite", "bare", 1, 0.45),
-    ("debit", "postgresql", "connexion", 1, 2.0),
-    ("debit", "postgresql", "fastapi", 1, 1.2),
-    ("debit", "postgresql", "pgbench", 2, 0.35),
-    ("debit_hot", "postgresql", "fastapi", 1, 1.1),
-    ("refused", "postgresql", "connexion", 1, 3.0),
-    ("refused", "postgresql", "fastapi", 1, 1.3),
-    ("refused", "sqlite", "connexion", 1, 3.0),
-    ("refused", "sqlite", "fastapi", 1, 1.3),
-)
-"""Workload, database, peer, processes, and what ours over the peer must be at least."""
 
-GROWTH, MEMORY = 1.15, 1.1
-"""At most: the cost of a balance at a million cards against a thousand; our peak over FastAPI's."""
+class Target(NamedTuple):
+    """What ours over the peer must be at least."""
+
+    workload: str
+    database: str
+    peer: str
+    processes: int
+    least: float
+
+
+TARGETS = (
+    Target("balance", "postgresql", "connexion", 1, 3.0),
+    Target("balance", "postgresql", "fastapi", 1, 1.3),
+    Target("balance", "postgresql", "bare", 1, 0.45),
+    Target("balance", "sqlite", "connexion", 1, 3.0),
+    Target("balance", "sqlite", "fastapi", 1, 1.3),
+    Target("balance", "sqlite", "bare", 1, 0.45),
+    Target("debit", "postgresql", "connexion", 1, 2.0),
+    Target("debit", "postgresql", "fastapi", 1, 1.2),
+    Target("debit", "postgresql", "pgbench", 2, 0.35),
+    Target("debit_hot", "postgresql", "fastapi", 1, 1.1),
+    Target("refused", "postgresql", "connexion", 1, 3.0),
+    Target("refused", "postgresql", "fastapi", 1, 1.3),
+    Target("refused", "sqlite", "connexion", 1, 3.0),
+    Target("refused", "sqlite", "fastapi", 1, 1.3),
+)
+
+GROWTH = 1.15
+"""At most: the cost of a balance with a million cards over that with a thousand."""
+
+MEMORY = 1.1
+"""At most: the peak of one of our processes over that of one of FastAPI's."""
+
+
+def is_judged(workload: str, database: str, processes: int) -> bool:
+    """Whether a target is about this: it is then measured for longer."""
+    return any(one[:2] == (workload, database) and one.processes == processes for one in TARGETS)
 
 
 def ratio(ours: Sequence[float], peer: Sequence[float]) -> float:
@@ -47,172 +65,265 @@ def spread(ours: Sequence[float], peer: Sequence[float]) -> tuple[float, float]:
 
 @dataclass
 class Series:
-    """The rounds of one server under one workload."""
+    """The rounds of one server under one workload. `fault` says why there are none."""
 
     workload: str
     database: str
     processes: int
     server: str
     rounds: list[Round] = field(default_factory=list)
+    fault: str = ""
 
     @property
-    def rps(self) -> list[float]:
-        """Requests a second, by round."""
-        return [one.rps for one in self.rounds]
+    def good(self) -> list[Round]:
+        """The rounds that are not void."""
+        return [one for one in self.rounds if not one.void]
 
     @property
     def errors(self) -> int:
-        """Wrong answers of all rounds."""
-        return sum(one.errors for one in self.rounds)
+        """Wrong answers of all rounds; a server that was not measured counts as one."""
+        return sum(one.errors for one in self.rounds) + bool(self.fault)
+
+    @property
+    def complaint(self) -> str:
+        """The first thing that was wrong."""
+        return self.fault or next((one.complaint for one in self.rounds if one.complaint), "")
+
+    @property
+    def rps(self) -> float | None:
+        """The median of requests a second, None without a good round."""
+        good = [one.rps for one in self.good]
+        return round(statistics.median(good), 1) if good else None
+
+    @property
+    def cpu(self) -> float | None:
+        """The median of processor seconds for 1,000 requests, None where it was not measured."""
+        known = [one.cpu_s_per_1000 for one in self.good if one.cpu_s_per_1000 is not None]
+        return round(statistics.median(known), 3) if known else None
 
 
 def compare(series: Iterable[Series]) -> list[Json]:
-    """One result for each peer of each workload."""
+    """One result for each peer of each workload. A ratio without a good round is null."""
     found: list[Json] = []
     groups: dict[tuple[str, str, int], dict[str, Series]] = {}
     for one in series:
         groups.setdefault((one.workload, one.database, one.processes), {})[one.server] = one
     for (workload, database, processes), by_server in groups.items():
-        ours = by_server["ours"]
+        ours = by_server[OURS]
         for name, peer in by_server.items():
-            if name == "ours":
+            if name == OURS:
                 continue
-            low, high = spread(ours.rps, peer.rps)
+            measured = ours.good and peer.good
+            value = (
+                ratio([one.rps for one in ours.good], [one.rps for one in peer.good])
+                if measured
+                else None
+            )
+            pairs = [
+                (mine.rps, theirs.rps)
+                for mine, theirs in zip(ours.rounds, peer.rounds, strict=False)
+                if not mine.void and not theirs.void
+            ]
             found.append(
                 {
                     "workload": workload,
                     "database": database,
                     "processes": processes,
                     "peer": name,
-                    "ours_over_peer": round(ratio(ours.rps, peer.rps), 3),
-                    "spread": [round(low, 3), round(high, 3)],
+                    "ours_over_peer": None if value is None else round(value, 3),
+                    "spread": [round(one, 3) for one in spread(*zip(*pairs, strict=True))]
+                    if pairs
+                    else None,
                     "errors": ours.errors + peer.errors,
-                    "ours_rps": round(statistics.median(ours.rps), 1),
-                    "peer_rps": round(statistics.median(peer.rps), 1),
-                    "ours_cpu_s_per_1000": _cpu(ours),
-                    "peer_cpu_s_per_1000": _cpu(peer),
+                    "ours_rps": ours.rps,
+                    "peer_rps": peer.rps,
+                    "rounds": len(peer.good),
                 }
             )
     return found
 
 
-def _cpu(series: Series) -> float:
-    return round(statistics.median(one.cpu_s_per_1000 for one in series.rounds), 3)
+def throughput(series: Iterable[Series]) -> list[Json]:
+    """Requests a second of each server: the median, and each good round."""
+    return [
+        {
+            "workload": one.workload,
+            "database": one.database,
+            "processes": one.processes,
+            "server": one.server,
+            "rps": one.rps,
+            "rounds": [round(each.rps, 1) for each in one.good],
+            "errors": one.errors,
+            "complaint": one.complaint,
+        }
+        for one in series
+    ]
+
+
+def cpu(series: Iterable[Series]) -> list[Json]:
+    """Processor seconds of each server for 1,000 requests, the database's own not among them."""
+    return [
+        {
+            "workload": one.workload,
+            "database": one.database,
+            "processes": one.processes,
+            "server": one.server,
+            "cpu_s_per_1000": one.cpu,
+        }
+        for one in series
+        if one.cpu is not None
+    ]
+
+
+def _verdict(name: str, wanted: str, value: float | None, *, reached: bool) -> Json:
+    return {"target": name, "wanted": wanted, "measured": value, "reached": reached}
 
 
 def judge(body: Json) -> list[Json]:
-    """Each target that this run measured, and whether it was reached."""
+    """Each target of which this run measured something, and whether it was reached."""
     found: list[Json] = []
-    for workload, database, peer, processes, least in TARGETS:
+    for target in TARGETS:
         for result in body["results"]:
             place = (result["workload"], result["database"], result["peer"], result["processes"])
-            if place == (workload, database, peer, processes):
-                name = f"{workload}, {database}, against {peer}"
-                value = result["ours_over_peer"]
-                good = value >= least and not result["errors"]
-                found.append({"target": name, "at": f"≥ {least}", "value": value, "good": good})
+            if place != target[:4]:
+                continue
+            value = result["ours_over_peer"]
+            reached = value is not None and value >= target.least and not result["errors"]
+            name = f"{target.workload}, {target.database}, against {target.peer}"
+            if target.processes > 1:
+                name += f", {target.processes} processes"
+            found.append(_verdict(name, f"≥ {target.least}", value, reached=reached))
     for growth in body.get("growth", []):
-        name = f"cost of a balance at {growth['large']:,} cards, {growth['database']}"
-        value = growth["cost"]
-        good = value <= GROWTH
-        found.append({"target": name, "at": f"≤ {GROWTH}", "value": value, "good": good})
-    memory = body.get("memory", {})
-    for database, peaks in memory.items():
-        if "fastapi" in peaks:
-            value = round(peaks["ours"] / peaks["fastapi"], 3)
+        if growth["workload"] == "balance" and growth["grown"] == "cards":
+            name = f"cost of a balance at {growth['large']:,} cards, {growth['database']}"
+            cost = growth["cost"]
+            reached = cost is not None and cost <= GROWTH and not growth["errors"]
+            found.append(_verdict(name, f"≤ {GROWTH}", cost, reached=reached))
+    peaks = {
+        (one["database"], one["server"]): one["peak_mib"]
+        for one in body.get("memory", [])
+        if one["processes"] == 1
+    }
+    for database in dict.fromkeys(database for database, _ in peaks):
+        if (database, OURS) in peaks and (database, FASTAPI) in peaks:
+            value = round(peaks[database, OURS] / peaks[database, FASTAPI], 3)
             name = f"peak memory of a process against fastapi, {database}"
-            good = value <= MEMORY
-            found.append({"target": name, "at": f"≤ {MEMORY}", "value": value, "good": good})
+            found.append(_verdict(name, f"≤ {MEMORY}", value, reached=value <= MEMORY))
     return found
 
 
 # ── text ─────────────────────────────────────────────────────────────────────────────────────────
-def tables(body: Json) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Title, columns and rows of everything measured."""
+class Shown(NamedTuple):
+    """A table to be read."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+REACHED, MISSED = "✓", "✗ missed"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _spread(pair: Sequence[float] | None) -> str:
+    return f"{pair[0]:.2f}–{pair[1]:.2f}" if pair else "–"
+
+
+def _of_peers(body: Json) -> Shown:
+    costs = {
+        (one["workload"], one["database"], one["processes"], one["server"]): one["cpu_s_per_1000"]
+        for one in body["cpu"]
+    }
+    rows = []
+    for one in body["results"]:
+        place = (one["workload"], one["database"], one["processes"])
+        rows.append(
+            (
+                *(one["workload"], one["database"], str(one["processes"]), one["peer"]),
+                _number(one["ours_over_peer"], ".2f"),
+                _spread(one["spread"]),
+                _number(one["ours_rps"], ",.0f"),
+                _number(one["peer_rps"], ",.0f"),
+                _number(costs.get((*place, OURS)), ".2f"),
+                _number(costs.get((*place, one["peer"])), ".2f"),
+                str(one["errors"]),
+            )
+        )
+    columns = (
+        *("workload", "database", "processes", "peer", "ours / peer", "spread"),
+        *("ours, 1/s", "peer, 1/s", "ours, CPU s/1,000", "peer, CPU s/1,000", "errors"),
+    )
+    return Shown("Throughput: ours over the peer", columns, rows)
+
+
+def tables(body: Json) -> list[Shown]:
+    """Everything measured, what was not left out."""
     made = [
-        (
+        Shown(
             "Targets",
-            ["target", "wanted", "measured", ""],
+            ("target", "wanted", "measured", ""),
             [
-                [
-                    one["target"],
-                    one["at"],
-                    f"{one['value']:.2f}",
-                    "reached" if one["good"] else "MISSED",
-                ]
+                (
+                    *(one["target"], one["wanted"], _number(one["measured"], ".3f")),
+                    REACHED if one["reached"] else MISSED,
+                )
                 for one in body["targets"]
             ],
         ),
-        (
-            "Throughput: ours over the peer",
+        Shown("Faults", ("what was wrong",), [(one,) for one in body["faults"]]),
+        _of_peers(body),
+        Shown(
+            "Latency at a fixed rate, in milliseconds from when each request was due",
+            ("workload", "database", "server", "rate, 1/s", "p50", "p95", "p99", "errors"),
             [
-                *("workload", "database", "processes", "peer", "ratio", "spread"),
-                *("ours/s", "peer/s", "ours CPU s/1,000", "peer CPU s/1,000", "errors"),
-            ],
-            [
-                [
-                    one["workload"],
-                    one["database"],
-                    str(one["processes"]),
-                    one["peer"],
-                    f"{one['ours_over_peer']:.2f}",
-                    f"{one['spread'][0]:.2f}–{one['spread'][1]:.2f}",
-                    f"{one['ours_rps']:,.0f}",
-                    f"{one['peer_rps']:,.0f}",
-                    f"{one['ours_cpu_s_per_1000']:.2f}",
-                    f"{one['peer_cpu_s_per_1000']:.2f}",
+                (
+                    *(one["workload"], one["database"], one["server"], f"{one['rate']:.0f}"),
+                    *(_number(one[share], ".1f") for share in ("p50", "p95", "p99")),
                     str(one["errors"]),
-                ]
-                for one in body["results"]
+                )
+                for one in body["latency"]
+            ],
+        ),
+        Shown(
+            "Memory of the largest process, in MiB, after all workloads",
+            ("database", "processes", "server", "peak resident", "proportional share"),
+            [
+                (
+                    *(one["database"], str(one["processes"]), one["server"]),
+                    *(f"{one['peak_mib']:.0f}", f"{one['pss_mib']:.0f}"),
+                )
+                for one in body["memory"]
+            ],
+        ),
+        Shown(
+            "From start to ready, in seconds",
+            ("database", "server", "median", "least", "most"),
+            [
+                (
+                    *(one["database"], one["server"]),
+                    *(f"{one[name]:.2f}" for name in ("median_s", "least_s", "most_s")),
+                )
+                for one in body["start"]
+            ],
+        ),
+        Shown(
+            "Cost of a call as data grows",
+            ("workload", "database", "what grew", "from", "to", "cost", "spread", "errors"),
+            [
+                (
+                    *(one["workload"], one["database"], one["grown"]),
+                    *(f"{one['small']:,}", f"{one['large']:,}", _number(one["cost"], ".2f")),
+                    _spread(one["spread"]),
+                    str(one["errors"]),
+                )
+                for one in body["growth"]
             ],
         ),
     ]
-    if body.get("latency"):
-        made.append(
-            (
-                "Latency at a fixed rate, milliseconds",
-                ["workload", "database", "server", "rate/s", "p50", "p95", "p99"],
-                [
-                    [
-                        one["workload"],
-                        one["database"],
-                        one["server"],
-                        f"{one['rate']:.0f}",
-                        *(f"{one[share]:.1f}" for share in ("p50", "p95", "p99")),
-                    ]
-                    for one in body["latency"]
-                ],
-            )
-        )
-    if body.get("memory"):
-        made.append(
-            (
-                "Peak memory of a process (MiB) and time from start to ready (s)",
-                ["database", "server", "peak", "start"],
-                [
-                    [database, name, f"{peak:.0f}", f"{body['start'][database][name]:.2f}"]
-                    for database, peaks in body["memory"].items()
-                    for name, peak in peaks.items()
-                ],
-            )
-        )
-    if body.get("growth"):
-        made.append(
-            (
-                "Cost as data grows",
-                ["workload", "database", "cards and operations", "cost of one against the small"],
-                [
-                    [
-                        one["workload"],
-                        one["database"],
-                        f"{one['small']:,} → {one['large']:,}",
-                        f"{one['cost']:.2f}",
-                    ]
-                    for one in body["growth"]
-                ],
-            )
-        )
-    return made
+    return [table for table in made if table.rows]
 
 
 def markdown(body: Json) -> str:
@@ -220,81 +331,17 @@ def markdown(body: Json) -> str:
     parts = [
         "# Performance",
         "",
-        "Written by `make bench`; do not edit. Ratios compare medians of interleaved rounds of one run: the",
+        "Written by `make bench`; do not edit. Ratios compare medians of interleaved rounds of one run; the",
         "absolute figures are of one machine on one day.",
         "",
-        f"{body['date']}, {body['machine']}. {body['how']}",
+        f"{body['date']}, {body['machine']}.",
+        "",
+        "## How it is measured",
+        "",
+        *(f"- {line}" for line in body["how"]),
     ]
-    for title, columns, rows in tables(body):
-        parts += ["", f"## {title}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-        parts += [f"| {' | '.join(row)} |" for row in rows]
+    for table in tables(body):
+        parts += ["", f"## {table.title}", "", f"| {' | '.join(table.columns)} |"]
+        parts.append("|---" * len(table.columns) + "|")
+        parts += [f"| {' | '.join(row)} |" for row in table.rows]
     return "\n".join(parts) + "\n"
-
-
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
-table{border-collapse:collapse;margin:.5rem 0 2rem;font-size:13px}th,td{padding:.25rem .6rem;text-align:left;
-border-bottom:1px solid #dde3ea}th{background:#f3f6f9}.bad{color:#b3261e;font-weight:600}
-figure{margin:0 0 1.5rem;overflow-x:auto}figcaption{font-weight:600}
-.wide{overflow-x:auto}
-"""
-
-
-def page(body: Json) -> str:
-    """One page with plots, that needs nothing else."""
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>CYNOD API: bench</title>",
-        '<meta name=viewport content="width=device-width, initial-scale=1">',
-        f"<style>{STYLE}</style><h1>CYNOD API: bench</h1>",
-        f"<p>{html.escape(body['date'])}, {html.escape(body['machine'])}. {html.escape(body['how'])}</p>",
-    ]
-    places = dict.fromkeys((one["database"], one["processes"]) for one in body["results"])
-    for database, processes in places:
-        parts.append(_plot(body["results"], database, processes))
-    for title, columns, rows in tables(body):
-        head = "".join(f"<th scope=col>{html.escape(column)}" for column in columns)
-        lines = "".join(
-            "<tr>"
-            + "".join(
-                f"<td{' class=bad' if cell == 'MISSED' else ''}>{html.escape(cell)}" for cell in row
-            )
-            for row in rows
-        )
-        parts.append(
-            f"<h2>{html.escape(title)}</h2><div class=wide><table><tr>{head}{lines}</table></div>"
-        )
-    return "\n".join(parts) + "\n"
-
-
-def _plot(results: list[Json], database: str, processes: int) -> str:
-    """Bars of our throughput over each peer's; the line is at one."""
-    mine = [one for one in results if (one["database"], one["processes"]) == (database, processes)]
-    top: float = max([1.2, *(one["spread"][1] for one in mine)])
-    width, left, line = 620, 200, 22
-    height = line * len(mine) + 30
-
-    def x(value: float) -> float:
-        return left + value / top * (width - left - 60)
-
-    bars = []
-    for number, one in enumerate(mine):
-        y = 10 + number * line
-        value, (low, high) = one["ours_over_peer"], one["spread"]
-        colour = "#1b7f5c" if value >= 1 else "#8a93a0"
-        bars.append(
-            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end" font-size="12">'
-            f"{one['workload']} / {one['peer']}</text>"
-            f'<rect x="{left}" y="{y + 2}" width="{x(value) - left:.1f}" height="14" fill="{colour}"/>'
-            f'<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y + 9}" y2="{y + 9}" stroke="#1c2430"/>'
-            f'<text x="{x(high) + 6:.1f}" y="{y + 13}" font-size="12">{value:.2f}</text>'
-        )
-    one_x = x(1)
-    caption = f"{database}, {processes} process{'es' if processes > 1 else ''}: ours over the peer"
-    return (
-        f"<figure><figcaption>{caption}</figcaption>"
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{caption}">{"".join(bars)}'
-        f'<line x1="{one_x:.1f}" x2="{one_x:.1f}" y1="4" y2="{height - 20}" stroke="#b3261e" '
-        f'stroke-dasharray="3 3"/><text x="{one_x:.1f}" y="{height - 6}" font-size="11" '
-        f'text-anchor="middle" fill="#b3261e">as quick</text></svg></figure>'
-    )

@@ -1,4 +1,4 @@
-"""Servers of a run: ours and the peers, each a process tree whose time and memory can be asked."""
+"""Servers of a run: ours and the peers, each a tree of processes whose time and memory can be asked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,30 @@ from tests.bench.ground import PEPPER, Ground
 from tests.process import CYNOD, environment, free_port
 
 OURS = "ours"
-CONNEXION, FASTAPI, FLASK, BARE = "connexion", "fastapi", "flask", "bare"
-PEERS = (CONNEXION, FASTAPI, FLASK, BARE)
+CONNEXION, FASTAPI, FLASK, BARE, PGBENCH = "connexion", "fastapi", "flask", "bare", "pgbench"
+PEERS = (CONNEXION, FASTAPI, FLASK, BARE, PGBENCH)
 TICKS = os.sysconf("SC_CLK_TCK")
-ENOUGH = "lecture=100000000/second,ecriture=100000000/second,jeton=100000000/second"
+
+POOL = 10
+"""Connections of each process: ours has 8 for its operations and 2 in reserve."""
+
+THREADS = 8
+UNLIMITED = "lecture=100000000/second,ecriture=100000000/second,jeton=100000000/second"
 """Limits that count each call, and refuse none."""
+
+PATIENCE_S = 90
+
+
+class ServerError(RuntimeError):
+    """A server did not become ready."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the process that has most, in MiB: the most it ever had, and what is its own share now."""
+
+    peak_mib: float
+    pss_mib: float
 
 
 @dataclass
@@ -54,14 +73,17 @@ class Server:
                 total += int(fields[11]) + int(fields[12])
         return total / TICKS
 
-    def peak_mib(self) -> float:
-        """The largest resident memory that one of its processes ever had."""
-        peaks = [0]
+    def memory(self) -> Memory:
+        """Of its largest process."""
+        return Memory(self._largest("status", "VmHWM"), self._largest("smaps_rollup", "Pss"))
+
+    def _largest(self, file: str, name: str) -> float:
+        found = [0]
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-                peaks += [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-        return max(peaks) / 1024
+                lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+                found += [int(line.split()[1]) for line in lines if line.startswith(f"{name}:")]
+        return round(max(found) / 1024, 1)
 
 
 def _command(name: str, port: int, workers: int) -> list[str]:
@@ -69,27 +91,32 @@ def _command(name: str, port: int, workers: int) -> list[str]:
         return [*CYNOD, "serve", "--workers", str(workers)]
     if name == FLASK:
         return [
-            *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "8"),
-            *("--access-logfile", "-", "--workers", str(workers)),
-            *("--bind", f"127.0.0.1:{port}", "tests.bench.peers.flask_peer:app"),
+            *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
+            *("--threads", str(THREADS), "--keep-alive", "75", "--access-logfile", "-"),
+            *("--workers", str(workers), "--bind", f"127.0.0.1:{port}"),
+            "tests.bench.peers.flask_peer:app",
         ]
     return [sys.executable, "-m", f"tests.bench.peers.{name}_peer"]
 
 
 @contextlib.contextmanager
 def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Server]:
-    """A server on the ground's database; yields when it is ready."""
+    """A server on the ground's database; yields when it is ready. Raises ServerError."""
     port = free_port()
     given = environment(
         folder,
         CYNOD_DATABASE_URL=ground.url,
         CYNOD_PEPPER=PEPPER.decode(),
-        CYNOD_LIMITES=ENOUGH,
+        CYNOD_LIMITES=UNLIMITED,
         CYNOD_LOG_FORMAT="json",
+        CYNOD_POOL_SIZE=str(THREADS),
+        BENCH_POOL=str(POOL),
         PORT=str(port),
         WORKERS=str(workers),
     )
     log = folder / f"{name}-{port}.log"
+    # As `make` leaves it: modules are compiled, so that a start does not compile them again.
+    given.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.monotonic()
     with (
         log.open("wb") as output,
@@ -105,22 +132,28 @@ def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Ser
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_ready(process, url, log)
-            yield Server(name, url, process, time.monotonic() - started)
+            yield Server(name, url, process, round(time.monotonic() - started, 3))
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+            _end(process)
+            log.unlink(missing_ok=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group: uvicorn's parent may be gone before its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE_S
     with httpx.Client(trust_env=False, verify=False) as client:  # noqa: S501 - no TLS is asked for
         while True:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{url} is not served: {log.read_text()[-2000:]}")
+                raise ServerError(f"{url} is not served: {log.read_text()[-2000:]}")
             with contextlib.suppress(httpx.HTTPError):
                 if client.get(f"{url}/health/ready").status_code == 200:
                     return

@@ -1,5 +1,5 @@
 """The same operations on the same database, written as each framework's documentation does it.
 
-Each module is an application; most serve `PORT` with `WORKERS` processes when they are run. All take
-connections, transactions and durability from models.db, so that none is quicker by promising less.
+`store` is what a peer does with the database, for all of them; it takes the tables from models, and
+engine, pool and transactions from nobody: what this project makes quicker, no peer gets for free.
 """

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import flask
 
 from tests.bench.peers import store
 
-database = store.open_database()
 app = flask.Flask(__name__)
+app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
 
-CARTE = {
-    "numeroCarte": re.compile(r"[0-9]{12,19}"),
-    "walletId": re.compile(r"[+]?[0-9]{6,15}"),
-    "clientId": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"),
-}
+NUMERO = re.compile(r"[0-9]{12,19}")
+WALLET = re.compile(r"[+]?[0-9]{6,15}")
+CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+CARTE = {"numeroCarte": NUMERO, "walletId": WALLET, "clientId": CLIENT}
 REFERENCE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-OPTIONAL = {"motif": 140, "pointDeService": 64, "terminal": 64}
+PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,63}")
+CURSEUR = re.compile(r"[A-Za-z0-9_-]{1,64}")
+FIELDS = frozenset((*CARTE, "montant", "reference", "motif", "pointDeService", "terminal"))
+MOTIF = 140
 
 
 @app.errorhandler(store.Refused)
@@ -28,14 +29,20 @@ def refused(error: store.Refused) -> tuple[Any, int]:
     return error.body, error.status
 
 
-def check_query(names: dict[str, re.Pattern[str]], *optional: str) -> dict[str, str]:
-    """The parameters. Raises Refused."""
+def check_query(
+    names: dict[str, re.Pattern[str]], optional: dict[str, re.Pattern[str]] | None = None
+) -> dict[str, str]:
+    """The parameters, each once. Raises Refused."""
     given = flask.request.args
-    for name, pattern in names.items():
-        if len(given.getlist(name)) != 1 or not pattern.fullmatch(given[name]):
+    known = {**names, **(optional or {})}
+    for name, pattern in known.items():
+        values = given.getlist(name)
+        if not values and name not in names:
+            continue
+        if len(values) != 1 or not pattern.fullmatch(values[0]):
             raise store.malformed(name)
     for name in given:
-        if name not in names and name not in optional:
+        if name not in known:
             raise store.malformed(name)
     return given.to_dict()
 
@@ -44,18 +51,21 @@ def check_body() -> dict[str, Any]:
     """The body of a debit. Raises Refused."""
     body = flask.request.get_json(silent=True)
     if not isinstance(body, dict):
-        raise store.Refused(400, "1001", "Corps de la requête illisible", debug=True)
-    for name, pattern in {**CARTE, "reference": REFERENCE}.items():
+        raise store.unreadable()
+    for name, pattern in (*CARTE.items(), ("reference", REFERENCE)):
         if not isinstance(body.get(name), str) or not pattern.fullmatch(body[name]):
             raise store.malformed(name)
     montant = body.get("montant")
     if type(montant) is not int or not 1 <= montant <= 1_000_000_000:
         raise store.malformed("montant")
-    for name, longest in OPTIONAL.items():
-        if name in body and (not isinstance(body[name], str) or len(body[name]) > longest):
+    motif = body.get("motif", "")
+    if not isinstance(motif, str) or len(motif) > MOTIF:
+        raise store.malformed("motif")
+    for name in ("pointDeService", "terminal"):
+        if name in body and not (isinstance(body[name], str) and PLACE.fullmatch(body[name])):
             raise store.malformed(name)
     for name in body:
-        if name not in CARTE and name not in OPTIONAL and name not in ("montant", "reference"):
+        if name not in FIELDS:
             raise store.malformed(name)
     return body
 
@@ -71,53 +81,55 @@ def ready() -> dict[str, str]:
     return {"statut": "ok"}
 
 
-def item_of(find: Callable[..., dict[str, Any]], scope: str) -> dict[str, Any]:
-    """What `find` tells of the card that the query names."""
-    with database.reading() as session:
-        caller = store.authenticate(session, authorization(), scope)
-        query = check_query(CARTE)
-        return find(session, caller, *(query[name] for name in CARTE))
-
-
 @app.get("/get-solde-carte")
-def get_solde() -> Any:
+def get_solde_carte() -> Any:
     """getSoldeCarte."""
-    return store.answer(store.SOLDE, item_of(store.solde, "soldes:lire"))
+    with store.reading() as session:
+        caller = store.authenticate(session, authorization(), "soldes:lire")
+        query = check_query(CARTE)
+        ids = (query["numeroCarte"], query["walletId"], query["clientId"])
+        return store.solde(session, caller, *ids)
 
 
 @app.get("/check-card-validity")
-def check() -> Any:
+def check_card_validity() -> Any:
     """checkCardValidity."""
-    return store.answer(store.VALIDE, item_of(store.validite, "cartes:lire"))
+    with store.reading() as session:
+        caller = store.authenticate(session, authorization(), "cartes:lire")
+        query = check_query(CARTE)
+        ids = (query["numeroCarte"], query["walletId"], query["clientId"])
+        return store.validite(session, caller, *ids)
 
 
 @app.get("/get-liste-cartes")
-def liste() -> Any:
+def get_liste_cartes() -> Any:
     """getListeCartes."""
-    with database.reading() as session:
+    with store.reading() as session:
         caller = store.authenticate(session, authorization(), "cartes:lire")
-        query = check_query({"clientId": CARTE["clientId"]}, "limite")
-        limite = query.get("limite", "50")
-        if not limite.isdecimal() or not 1 <= int(limite) <= 100:
+        optional = {"limite": re.compile(r"[1-9][0-9]{0,2}"), "curseur": CURSEUR}
+        query = check_query({"clientId": CLIENT}, optional)
+        limite = int(query.get("limite", "50"))
+        if limite > 100:
             raise store.malformed("limite")
-        rows = store.liste(session, caller, query["clientId"], int(limite))
-    return store.page(rows, int(limite))
+        return store.liste(session, caller, query["clientId"], limite, query.get("curseur"))
 
 
 @app.post("/debit-carte")
-def debit() -> Any:
-    """debitCarte."""
-    with database.transaction() as session:
+def debit_carte() -> Any:
+    """debitCarte: the caller and the form are checked before the transaction begins."""
+    with store.reading() as session:
         caller = store.authenticate(session, authorization(), "cartes:debiter")
-        item = store.debiter(session, caller, check_body())
-    return store.answer(store.DEBITE, item)
+    body = check_body()
+    with store.transaction() as session:
+        return store.debiter(session, caller, body)
 
 
 @app.post("/access-token")
-def token() -> Any:
+def access_token() -> Any:
     """accessToken."""
     form = flask.request.form
     if form.get("grant_type") != "client_credentials":
         raise store.malformed("grant_type")
-    with database.transaction() as session:
-        return store.jeton(session, form.get("client_id", ""), form.get("client_secret", ""))
+    with store.transaction() as session:
+        body = store.jeton(session, form.get("client_id", ""), form.get("client_secret", ""))
+    return body, {"Cache-Control": "no-store"}
