@@ -164,11 +164,12 @@ class Credentials(NamedTuple):
     expire_le: datetime | None
 
 
-def find_by_token(
-    session: Connection, token: str, *, pepper: bytes, demo_allowed: bool
-) -> Credentials:
-    """Look up a bearer token. Revoked partners and, when not allowed, demo ones are not found."""
-    found = _BY_JETON.first(session, {"empreinte": hash_secret(token, pepper)})
+def find_by_token(session: Connection, empreinte: bytes, *, demo_allowed: bool) -> Credentials:
+    """Look up a bearer token by its `hash_secret`.
+
+    Revoked partners and, when not allowed, demo ones are not found.
+    """
+    found = _BY_JETON.first(session, {"empreinte": empreinte})
     if found is None:
         return Credentials(None, False, None)
     *columns, scopes_du_jeton, expire_le = found

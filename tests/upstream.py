@@ -23,7 +23,7 @@ from handlers.settings import Settings
 from handlers.views import Answer
 from models.db import Database
 from models.errors import Refusal
-from models.partenaire import Partenaire, find_by_secret, find_by_token
+from models.partenaire import Partenaire, find_by_secret, find_by_token, hash_secret
 
 Answered = tuple[dict[str, Any], int, dict[str, str]]
 
@@ -106,7 +106,7 @@ def build_upstream(contract: Contract, settings: Settings, database: Database) -
 
     def token_info(token: str) -> dict[str, Any] | None:
         with database.reading() as session:
-            found = find_by_token(session, token, pepper=settings.pepper, demo_allowed=True)
+            found = find_by_token(session, hash_secret(token, settings.pepper), demo_allowed=True)
         return _told(found.partenaire, valid=found.valid)
 
     def basic_info(key: str, secret: str) -> dict[str, Any] | None:

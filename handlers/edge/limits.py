@@ -34,7 +34,10 @@ def _storage(redis_url: str) -> Storage:
 
 
 class RateLimits:
-    """Counts calls by class and caller. One process counts alone; Redis counts for all of them."""
+    """Counts calls by class and caller. One process counts alone; Redis counts for all of them.
+
+    `waits` says that to count asks another machine.
+    """
 
     def __init__(self, contract: Contract, settings: Settings) -> None:
         unknown = sorted(settings.limites.keys() - contract.rate_classes.keys())
@@ -53,6 +56,7 @@ class RateLimits:
                 if name in settings.limites:
                     raise SettingsError(f"CYNOD_LIMITES: {fault}") from None
                 raise ContractError(f"openapi.yaml, x-classes-debit: {fault}") from None
+        self.waits = bool(settings.redis_url)
         self._limiter = FixedWindowRateLimiter(_storage(settings.redis_url))
         self._log = structlog.get_logger("cynod")
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import ipaddress
 import re
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -24,7 +25,19 @@ from models.errors import (
     JetonExpire,
     Refusal,
 )
-from models.partenaire import Credentials, Partenaire, find_by_secret, find_by_token
+from models.partenaire import (
+    Credentials,
+    Partenaire,
+    find_by_secret,
+    find_by_token,
+    hash_secret,
+)
+
+REMEMBERED_S = 5.0
+"""How long a caller of a good token is remembered, for `Security.recall` alone."""
+
+MAX_REMEMBERED = 10_000
+"""Callers that one process remembers; with one more it forgets them all."""
 
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
 
@@ -39,6 +52,26 @@ class Security:
     def __init__(self, settings: Settings) -> None:
         self._pepper = settings.pepper
         self._demo_allowed = not settings.is_production
+        self._remembered: dict[bytes, tuple[Credentials, float]] = {}
+
+    def recall(
+        self, operation: OperationContract, authorization: bytes | None, address: str
+    ) -> Partenaire | None:
+        """Who sends this bearer token, if it was good for the operation a moment ago.
+
+        It asks no database, so it may say what was true `REMEMBERED_S` seconds ago: enough to tell a
+        caller that a request is malformed, never enough to serve one.
+        """
+        scheme, _, value = (authorization or b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        found, until = self._remembered.get(self._hash(value.strip(b" ")), _NOBODY)
+        if time.monotonic() >= until:
+            return None
+        try:
+            return _entitled(found, operation, address)
+        except Refusal:
+            return None
 
     def authenticate(
         self,
@@ -56,22 +89,25 @@ class Security:
         scheme = scheme.lower()
         value = value.strip(b" ")
         if scheme == b"bearer" and _TOKEN.fullmatch(value):
-            found = find_by_token(
-                session,
-                value.decode("ascii"),
-                pepper=self._pepper,
-                demo_allowed=self._demo_allowed,
-            )
+            empreinte = self._hash(value)
+            found = find_by_token(session, empreinte, demo_allowed=self._demo_allowed)
+            self._remember(empreinte, found)
         elif scheme == b"basic":
             found = self._find_pair(session, *_decode_basic(value))
         else:
             raise AuthentificationInvalide
-        partenaire = _check(found, address, AuthentificationInvalide())
-        if found.expire_le is not None and found.expire_le <= now():
-            raise JetonExpire
-        if not operation.scopes <= partenaire.scopes:
-            raise DroitInsuffisant
-        return partenaire
+        return _entitled(found, operation, address)
+
+    def _hash(self, token: bytes) -> bytes:
+        return hash_secret(token.decode("latin-1"), self._pepper)
+
+    def _remember(self, empreinte: bytes, found: Credentials) -> None:
+        if found.partenaire is None:
+            self._remembered.pop(empreinte, None)
+            return
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[empreinte] = (found, time.monotonic() + REMEMBERED_S)
 
     def authenticate_client(
         self,
@@ -103,6 +139,18 @@ class Security:
         return find_by_secret(
             session, key, secret, pepper=self._pepper, demo_allowed=self._demo_allowed
         )
+
+
+_NOBODY = (Credentials(None, False, None), 0.0)
+
+
+def _entitled(found: Credentials, operation: OperationContract, address: str) -> Partenaire:
+    partenaire = _check(found, address, AuthentificationInvalide())
+    if found.expire_le is not None and found.expire_le <= now():
+        raise JetonExpire
+    if not operation.scopes <= partenaire.scopes:
+        raise DroitInsuffisant
+    return partenaire
 
 
 def _check(found: Credentials, address: str, refusal: Refusal) -> Partenaire:

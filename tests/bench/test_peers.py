@@ -33,7 +33,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module", params=[SQLITE, POSTGRESQL])
-def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
     """All servers, each one process."""
     folder: Path = tmp_path_factory.mktemp("bench")
     with contextlib.ExitStack() as stack:

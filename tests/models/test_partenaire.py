@@ -144,8 +144,10 @@ def test_token_carries_the_partner_and_its_scopes(
         owner = partner_of(session, pair)
         jeton = issue_token(session, owner, scope="soldes:lire", duree_s=60, pepper=PEPPER)
     with database.reading() as session:
-        found = find_by_token(session, jeton.access_token, pepper=PEPPER, demo_allowed=True)
-        unknown = find_by_token(session, jeton.access_token + "x", pepper=PEPPER, demo_allowed=True)
+        found = find_by_token(session, hash_secret(jeton.access_token, PEPPER), demo_allowed=True)
+        unknown = find_by_token(
+            session, hash_secret(jeton.access_token + "x", PEPPER), demo_allowed=True
+        )
     assert found.partenaire == owner._replace(scopes=frozenset({"soldes:lire"}))
     assert found.valid
     assert found.expire_le is not None
@@ -178,7 +180,9 @@ def test_revoked_partner_keeps_no_token_and_no_secret_that_opens(
     with database.transaction() as session:
         assert not revoke(session, pair.consumer_key)
         assert not revoke(session, "inconnu")
-        assert find_by_token(session, token, pepper=PEPPER, demo_allowed=True).partenaire is None
+        assert (
+            find_by_token(session, hash_secret(token, PEPPER), demo_allowed=True).partenaire is None
+        )
         with pytest.raises(AuthentificationInvalide):
             rotate(session, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
     assert find(database, *pair) == (True, False)
@@ -218,5 +222,5 @@ def test_demo_partner_opens_nothing_where_it_is_not_allowed(database: Database) 
     assert find(database, *demo, demo=False) == (True, False)
     with database.reading() as session:
         for allowed in (True, False):
-            found = find_by_token(session, token, pepper=PEPPER, demo_allowed=allowed)
+            found = find_by_token(session, hash_secret(token, PEPPER), demo_allowed=allowed)
             assert (found.partenaire is not None) == allowed

@@ -43,7 +43,7 @@ class Work(NamedTuple):
 
 
 RECORDED = {
-    REFUSED: Work(1, 270),
+    REFUSED: Work(0, 270),
     "getSoldeCarte": Work(2, 285),
     "checkCardValidity": Work(2, 285),
     "getListeCartes": Work(3, 335),
@@ -73,8 +73,12 @@ class RoundTrips:
             if not sql.startswith("--"):  # which a trigger runs
                 self.count += 1
 
+        def watch(driver: Any, _record: Any) -> None:
+            driver.set_trace_callback(note)
+
         database = Database(url)
-        event.listen(database.engine, "connect", lambda driver, _: driver.set_trace_callback(note))
+        for engine in database.engines:
+            event.listen(engine, "connect", watch)
         yield database
         database.close()
 
