@@ -1,0 +1,101 @@
+"""What a server does before a call has a thread: who is remembered, what is counted, what may wait."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import httpx
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from handlers.edge import security
+from models.db import Database
+from models.partenaire import revoke
+from tests.live import serving, settings_for, with_limits
+from tests.operations.answers import Scene, assert_refused
+from tests.world import World
+
+SHORT_S = 0.5
+
+
+def test_revoked_caller_is_remembered_for_malformed_requests_only_and_not_for_long(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "REMEMBERED_S", SHORT_S)
+    balance, api = own_scene.call("getSoldeCarte"), own_scene.api
+    malformed = balance.with_values(numeroCarte="7019")
+    assert balance.send(api).status_code == 200
+    with own_scene.world.database.transaction() as session:
+        assert revoke(session, own_scene.pair.consumer_key)
+    assert_refused(malformed.send(api), "405", parametre="numeroCarte")
+    assert_refused(balance.send(api), "2001")  # and from here on it is forgotten
+    assert_refused(malformed.send(api), "2001")
+
+
+def test_remembered_caller_is_forgotten_after_a_while(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "REMEMBERED_S", SHORT_S)
+    malformed = own_scene.call("getSoldeCarte").with_values(numeroCarte="7019")
+    headers = {"Authorization": f"Bearer {own_scene.world.token(own_scene.pair)}"}
+    assert_refused(
+        malformed.send(own_scene.nobody, headers=headers), "405", parametre="numeroCarte"
+    )
+    with own_scene.world.database.transaction() as session:
+        assert revoke(session, own_scene.pair.consumer_key)
+    time.sleep(SHORT_S)
+    assert_refused(malformed.send(own_scene.nobody, headers=headers), "2001")
+
+
+def test_server_that_remembers_many_callers_forgets_them_all_and_serves_on(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "MAX_REMEMBERED", 1)
+    balance, world = own_scene.call("getSoldeCarte"), own_scene.world
+    for _ in range(3):
+        headers = {"Authorization": f"Bearer {world.token(own_scene.pair)}"}
+        for _ in range(2):
+            assert balance.send(own_scene.nobody, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("malformed", [True, False])
+def test_each_call_is_counted_once_whether_its_caller_is_remembered_or_not(
+    shared_database: Database, world: World, malformed: bool
+) -> None:
+    scene = Scene(world)
+    call = scene.call("getSoldeCarte")
+    if malformed:
+        call = call.with_values(numeroCarte="7019")
+    url = shared_database.url.render_as_string(hide_password=False)
+    with serving(with_limits(settings_for(url), lecture="3/hour")) as base_url:
+        headers = dict(scene.api.headers)
+        with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as api:
+            statuses = [call.send(api).status_code for _ in range(5)]
+    assert statuses == [400 if malformed else 200] * 3 + [429] * 2
+
+
+@pytest.mark.only_on("sqlite")
+def test_look_up_that_would_wait_on_the_event_loop_waits_in_a_thread(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    balance = own_scene.call("getSoldeCarte")
+    expected = balance.send(own_scene.api).json()
+    tried = []
+
+    def is_locked(_database: Database) -> None:
+        tried.append(1)
+        raise OperationalError("SELECT", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(Database, "reading_at_once", is_locked)
+    answer = balance.send(own_scene.api)
+    assert (answer.status_code, answer.json(), tried) == (200, expected, [1])
+
+
+@pytest.mark.only_on("sqlite")
+def test_look_up_without_a_thread_sees_what_was_committed_before_it(own_scene: Scene) -> None:
+    balance, debit = own_scene.call("getSoldeCarte"), own_scene.call("debitCarte")
+    before = balance.send(own_scene.api).json()["data"][0]["soldeOnline"]
+    moved = debit.send(own_scene.api).json()["data"][0]
+    after = balance.send(own_scene.api).json()["data"][0]["soldeOnline"]
+    assert after == moved["soldeOnline"] == before - moved["montant"]
