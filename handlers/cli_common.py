@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import yaml
-from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -61,7 +60,7 @@ def open_database(settings: Settings | None = None, *, migrated: bool = True) ->
         yield database
     except (DBAPIError, PoolTimeoutError) as error:
         raise Refused(describe_error(database, error)) from None
-    except CommandError as error:
+    except migrate.MigrationError as error:
         raise Refused(
             f"the database cannot be migrated by this version: {str(error).removesuffix('.')}."
         ) from None

@@ -26,7 +26,7 @@ def contract() -> None:
 def build(*, check: bool) -> None:
     """Write handlers/wire.py from openapi.yaml."""
     try:
-        checked = load(CONTRACT)
+        checked = load(CONTRACT, again=True)
         wanted = generate_wire(CONTRACT, checked)
     except (ContractError, GeneratorMissing) as error:
         raise click.ClickException(str(error)) from None

@@ -381,6 +381,9 @@ class ReponseCodesErreur(TypedDict):
     data: list[CodeErreurCatalogue]
 
 
+CONTRACT_SHA256 = "ae52c9b5f96971367d8c7e3712ed29098f85d3af57ee8910b115723ed6ddfa7c"
+
+
 # One signature per operation: the contract's arguments, then what the wrapper offers by keyword.
 
 if TYPE_CHECKING:

@@ -54,51 +54,12 @@ class Database:
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
         self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
-        self._hasty: Engine | None = None
-        if self.dialect == "sqlite" and _journal_mode() == "WAL":
-            made = _sqlite_engine(self.url, pool_size, attente_s, wait_s=0)
-            self._hasty = made.execution_options(cynod_lecture=True)
-        self._own = threading.local()
-        self._lent: list[Connection] = []
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for statements that write nothing."""
         with self._reading.connect() as connection:
             yield connection
-
-    @property
-    def engines(self) -> list[Engine]:
-        """The engines whose connections are used, for whoever watches them."""
-        return [self.engine, *([self._hasty] if self._hasty else [])]
-
-    @property
-    def reads_at_once(self) -> bool:
-        """Whether `reading_at_once` can be had: SQLite in WAL mode, where no read waits for a writer."""
-        return self._hasty is not None
-
-    @contextlib.contextmanager
-    def reading_at_once(self) -> Iterator[Connection]:
-        """A connection that this thread keeps, for statements that write nothing and must not wait.
-
-        For the event loop, where a look-up in SQLite's page cache is shorter than the way to a thread
-        and back. What would have to wait raises an error for which `is_unavailable` holds.
-        """
-        assert self._hasty is not None, "asked for only where reads_at_once"
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._hasty.connect()
-            self._lent.append(connection)
-        try:
-            yield connection
-        except DBAPIError:
-            self._own.connection = None
-            self._lent.remove(connection)
-            connection.close()
-            raise
-        finally:
-            if connection.in_transaction():
-                connection.rollback()  # SQLAlchemy's own idea of one, in which nothing was begun
 
     @contextlib.contextmanager
     def transaction(
@@ -165,11 +126,6 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
-        if self._hasty is not None:
-            while self._lent:
-                self._lent.pop().close()
-            self._own = threading.local()
-            self._hasty.dispose()
 
 
 @contextlib.contextmanager
@@ -293,28 +249,18 @@ def _end(connection: Connection) -> None:
     run_command(connection, "COMMIT")
 
 
-def _journal_mode() -> str:
-    return "WAL" if sqlite_module().sqlite_version_info >= WAL_SAFE else "DELETE"
-
-
-def _sqlite_engine(
-    url: URL, pool_size: int, attente_s: int, *, wait_s: int | None = None
-) -> Engine:
-    """`wait_s` bounds the wait for a lock, `attente_s` unless it is given."""
-    journal_mode = _journal_mode()
+def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
+    module = sqlite_module()
+    journal_mode = "WAL" if module.sqlite_version_info >= WAL_SAFE else "DELETE"
     engine = create_engine(
         url,
-        module=sqlite_module(),
+        module=module,
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=attente_s,
         hide_parameters=True,
-        connect_args={
-            "isolation_level": None,
-            "check_same_thread": False,
-            "timeout": attente_s if wait_s is None else wait_s,
-        },
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": attente_s},
     )
 
     @event.listens_for(engine, "connect")

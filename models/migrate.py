@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -18,23 +17,35 @@ from models.errors import ServiceIndisponible
 _LOCK = 0x43594E4F44  # "CYNOD": PostgreSQL's advisory lock of a running migration.
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+class MigrationError(Exception):
+    """A migration cannot be run; the text is Alembic's."""
+
+
+def _alembic(name: str) -> ModuleType:
+    """A module of Alembic: 8 MiB that a server, which only compares revisions, never needs."""
+    return importlib.import_module(f"alembic.{name}")
+
+
+def _config() -> Any:
+    config = _alembic("config").Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
     return config
 
 
 @cache
 def expected_revision() -> str:
-    """The newest revision in the code."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "the code has at least one revision"
-    return head
+    """The newest revision in the code: scripts are named after their revisions, in their order."""
+    return max(file.name.partition("_")[0] for file in (_SCRIPTS / "versions").glob("[0-9]*_*.py"))
 
 
 def current_revision(session: Connection) -> str | None:
     """The database's revision, None when it was never migrated."""
-    return MigrationContext.configure(session).get_current_revision()
+    context = _alembic("runtime.migration").MigrationContext.configure(session)
+    revision: str | None = context.get_current_revision()
+    return revision
 
 
 def check_current(session: Connection) -> None:
@@ -74,7 +85,11 @@ def _run(database: Database, revision: str, *, up: bool) -> bool:
         before = current_revision(session)
         config = _config()
         config.attributes["connection"] = session
-        (command.upgrade if up else command.downgrade)(config, revision)
+        command = _alembic("command")
+        try:
+            (command.upgrade if up else command.downgrade)(config, revision)
+        except _alembic("util").CommandError as error:
+            raise MigrationError(str(error)) from None
         if database.dialect == "sqlite":
             astray = session.execute(text("PRAGMA foreign_key_check")).all()
             assert not astray, "a migration leaves every reference whole"

@@ -9,7 +9,6 @@ Here the body is read first, the operation runs whole in one thread, and its rep
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import io
 import re
@@ -26,7 +25,7 @@ from connexion.operations.abstract import AbstractOperation
 from starlette.types import Receive, Scope, Send
 from werkzeug.routing import Map, MapAdapter, Rule
 
-from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, WouldWait, call_of
+from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
 from handlers.edge.errors import EdgeRefusal, choose_media_type
 from handlers.edge.front import FrontMiddleware
@@ -151,12 +150,6 @@ class FlaskBridge(SpecMiddleware):
             call.body = await _read_body(call, receive, operation.max_body)
         runner = self._runners[operation_id]
         runner.check_early(call)
-        if runner.answers_at_once(call):
-            call.at_once = True
-            with contextlib.suppress(WouldWait):
-                call.reply = self.app.serve(call)
-                return
-            call.at_once = False
         workers = self._workers
         if operation.rate_class == "libre":
             workers = self._probes if runner.needs_database else self._reserved

@@ -13,16 +13,11 @@ class ClientGone(Exception):
     """The client closed the connection before its request was whole: nobody to answer."""
 
 
-class WouldWait(Exception):
-    """A call that was to be served on the event loop needs a thread to wait in."""
-
-
 @dataclass(slots=True)
 class Call:
     """What the front knows of a request. Written by one stage after the other, by one at a time.
 
-    `arguments` are there when the call was counted and its input checked before its turn came;
-    `at_once` says that it is served on the event loop, where it may not wait.
+    `arguments` are there when the call was counted and its input checked before its turn came.
     """
 
     method: str
@@ -38,7 +33,6 @@ class Call:
     path_parameters: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     arguments: dict[str, Any] | None = None
-    at_once: bool = False
     partenaire: str | None = None
     reply: Reply | None = None
 

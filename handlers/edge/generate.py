@@ -6,6 +6,7 @@ that an argument that does not fit the contract is found before the server is st
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,11 @@ from handlers.edge.contract import Contract, ContractError, Json, OperationContr
 HEADER = "# Generated from openapi.yaml by `make contract`; do not edit."
 
 _TYPES = {"string": "str", "integer": "int", "boolean": "bool"}
+
+_CHECKED = """
+
+CONTRACT_SHA256 = "{}"
+"""
 
 _PREAMBLE = """
 
@@ -28,7 +34,13 @@ class GeneratorMissing(Exception):
 
 def generate_wire(path: Path, contract: Contract) -> str:
     """The text of handlers/wire.py for the contract in `path`. Raises GeneratorMissing."""
-    return _generate_types(path) + _generate_signatures(contract)
+    return (
+        _generate_types(path) + _CHECKED.format(_sha256(contract)) + _generate_signatures(contract)
+    )
+
+
+def _sha256(contract: Contract) -> str:
+    return hashlib.sha256(contract.source).hexdigest()
 
 
 def _generator() -> ModuleType:

@@ -18,9 +18,9 @@ import orjson
 import structlog
 from sqlalchemy import Connection
 
-from handlers.edge.call import Call, Reply, WouldWait
+from handlers.edge.call import Call, Reply
 from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
-from handlers.edge.contract import JSON_TYPE, Contract, OperationContract
+from handlers.edge.contract import Contract, OperationContract
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.limits import RateLimits
 from handlers.edge.resolver import Handler
@@ -142,12 +142,6 @@ class OperationRunner:
             for media_type, handler in handlers.items()
         }
         self.needs_database = any("session" in names for names in self._wanted.values())
-        self._looks_up = (
-            database.reads_at_once
-            and operation.secured
-            and not operation.writes
-            and operation.body is None
-        )
         self._constants = {"settings": settings, "contract": contract}
 
     def check_early(self, call: Call) -> None:
@@ -166,21 +160,12 @@ class OperationRunner:
         self._limits.count(operation.rate_class, partenaire.consumer_key)
         call.arguments = self._check(call)
 
-    def answers_at_once(self, call: Call) -> bool:
-        """Whether the call may be tried on the event loop: a look-up that nothing keeps waiting."""
-        return self._looks_up and call.arguments is not None and call.media_type == JSON_TYPE
-
     def __call__(self, call: Call) -> Reply:
-        """Answer the call. Whatever goes wrong becomes a declared refusal.
-
-        Raises nothing but WouldWait, from a call that cannot be answered `at_once`, and was not.
-        """
+        """Answer the call. Never raises: whatever goes wrong becomes a declared refusal."""
         for attempt in range(ATTEMPTS):
             try:
                 return self._run(call)
             except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
-                if call.at_once and is_unavailable(error):
-                    raise WouldWait from None
                 if attempt + 1 == ATTEMPTS or not is_retriable(error):
                     return self._refusals.reply(error, call)
                 # Nothing was committed, so the whole call runs again, after its rival has ended.
@@ -205,8 +190,7 @@ class OperationRunner:
                 return self._execute(call, arguments, None, None)
             with self._database.reading() as session:
                 return self._execute(call, arguments, session, None)
-        database = self._database
-        with database.reading_at_once() if call.at_once else database.reading() as session:
+        with self._database.reading() as session:
             partenaire = self._security.authenticate(
                 session, operation, _authorization(call), call.address
             )
@@ -217,7 +201,7 @@ class OperationRunner:
             arguments = dict(call.arguments)
             if not operation.writes:
                 return self._execute(call, arguments, session, partenaire)
-            with database.transaction(on=session):
+            with self._database.transaction(on=session):
                 return self._execute(call, arguments, session, partenaire)
 
     def _check(self, call: Call) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.ground import CLIENT, Carte, Ground
-from tests.bench.servers import BARE, CONNEXION, FASTAPI, FLASK, PGBENCH, Server
+from tests.bench.servers import BARE, BARE_LOOP, CONNEXION, FASTAPI, FLASK, PGBENCH, Server
 
 CONNECTIONS = 16
 LIMITE = 20
@@ -161,7 +161,9 @@ def _refused(ground: Ground) -> list[Line]:
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("balance", _get("/get-solde-carte"), (*ALL, BARE), answer='"soldeOnline"'),
+        Workload(
+            "balance", _get("/get-solde-carte"), (*ALL, BARE, BARE_LOOP), answer='"soldeOnline"'
+        ),
         Workload("validity", _get("/check-card-validity"), answer='"finValidite"'),
         Workload("list", _list, answer='"curseurSuivant"'),
         Workload(

@@ -18,8 +18,9 @@ from tests.bench.ground import PEPPER, Ground
 from tests.process import CYNOD, environment, free_port
 
 OURS = "ours"
-CONNEXION, FASTAPI, FLASK, BARE, PGBENCH = "connexion", "fastapi", "flask", "bare", "pgbench"
-PEERS = (CONNEXION, FASTAPI, FLASK, BARE, PGBENCH)
+CONNEXION, FASTAPI, FLASK = "connexion", "fastapi", "flask"
+BARE, BARE_LOOP, PGBENCH = "bare", "bare-loop", "pgbench"
+PEERS = (CONNEXION, FASTAPI, FLASK, BARE, BARE_LOOP, PGBENCH)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 POOL = 10
@@ -96,7 +97,8 @@ def _command(name: str, port: int, workers: int) -> list[str]:
             *("--workers", str(workers), "--bind", f"127.0.0.1:{port}"),
             "tests.bench.peers.flask_peer:app",
         ]
-    return [sys.executable, "-m", f"tests.bench.peers.{name}_peer"]
+    module = BARE if name == BARE_LOOP else name
+    return [sys.executable, "-m", f"tests.bench.peers.{module}_peer"]
 
 
 @contextlib.contextmanager
@@ -111,6 +113,7 @@ def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Ser
         CYNOD_LOG_FORMAT="json",
         CYNOD_POOL_SIZE=str(THREADS),
         BENCH_POOL=str(POOL),
+        BENCH_BARE="loop" if name == BARE_LOOP else "threads",
         PORT=str(port),
         WORKERS=str(workers),
     )

@@ -1,13 +1,11 @@
-"""What a server does before a call has a thread: who is remembered, what is counted, what may wait."""
+"""What a server does before a call has a thread: who is remembered, and what is counted."""
 
 from __future__ import annotations
 
-import sqlite3
 import time
 
 import httpx
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from handlers.edge import security
 from models.db import Database
@@ -73,29 +71,3 @@ def test_each_call_is_counted_once_whether_its_caller_is_remembered_or_not(
         with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as api:
             statuses = [call.send(api).status_code for _ in range(5)]
     assert statuses == [400 if malformed else 200] * 3 + [429] * 2
-
-
-@pytest.mark.only_on("sqlite")
-def test_look_up_that_would_wait_on_the_event_loop_waits_in_a_thread(
-    own_scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    balance = own_scene.call("getSoldeCarte")
-    expected = balance.send(own_scene.api).json()
-    tried = []
-
-    def is_locked(_database: Database) -> None:
-        tried.append(1)
-        raise OperationalError("SELECT", {}, sqlite3.OperationalError("database is locked"))
-
-    monkeypatch.setattr(Database, "reading_at_once", is_locked)
-    answer = balance.send(own_scene.api)
-    assert (answer.status_code, answer.json(), tried) == (200, expected, [1])
-
-
-@pytest.mark.only_on("sqlite")
-def test_look_up_without_a_thread_sees_what_was_committed_before_it(own_scene: Scene) -> None:
-    balance, debit = own_scene.call("getSoldeCarte"), own_scene.call("debitCarte")
-    before = balance.send(own_scene.api).json()["data"][0]["soldeOnline"]
-    moved = debit.send(own_scene.api).json()["data"][0]
-    after = balance.send(own_scene.api).json()["data"][0]["soldeOnline"]
-    assert after == moved["soldeOnline"] == before - moved["montant"]

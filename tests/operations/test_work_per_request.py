@@ -36,20 +36,19 @@ REFUSED = "getSoldeCarte, refused"
 
 class Work(NamedTuple):
     """The work of one call: its round trips to the database, BEGIN and COMMIT among them, and the most
-    functions of Python that it may call. Fewer on SQLite where it is served without a thread."""
+    functions of Python that it may call."""
 
     round_trips: int
     functions: int
-    on_sqlite: int | None = None
 
 
 RECORDED = {
     REFUSED: Work(0, 95),
-    "getSoldeCarte": Work(2, 290, 215),
-    "checkCardValidity": Work(2, 290, 215),
-    "getListeCartes": Work(3, 300, 225),
-    "getHistoriqueCarte": Work(3, 310, 235),
-    "getOperation": Work(2, 285, 210),
+    "getSoldeCarte": Work(2, 290),
+    "checkCardValidity": Work(2, 290),
+    "getListeCartes": Work(3, 300),
+    "getHistoriqueCarte": Work(3, 310),
+    "getOperation": Work(2, 285),
     "debitCarte": Work(7, 435),
     "creditCarte": Work(7, 435),
     "transfererSolde": Work(9, 470),
@@ -78,8 +77,7 @@ class RoundTrips:
             driver.set_trace_callback(note)
 
         database = Database(url)
-        for engine in database.engines:
-            event.listen(engine, "connect", watch)
+        event.listen(database.engine, "connect", watch)
         yield database
         database.close()
 
@@ -262,13 +260,9 @@ def test_round_trips_do_not_grow(bench: Bench, own_scene: Scene, operation: str)
 
 
 @OPERATIONS
-def test_functions_called_do_not_grow(
-    bench: Bench, shared_database: Database, own_scene: Scene, operation: str
-) -> None:
+def test_functions_called_do_not_grow(bench: Bench, own_scene: Scene, operation: str) -> None:
     _, functions = measure(bench, own_scene, operation)
     recorded = RECORDED[operation].functions
-    if shared_database.dialect == "sqlite":
-        recorded = RECORDED[operation].on_sqlite or recorded
     assert functions.total() <= recorded, (
         f"{operation} calls {functions.total()} functions, at most {recorded} are recorded. Where: "
         + ", ".join(f"{part} {count}" for part, count in functions.most_common(12))

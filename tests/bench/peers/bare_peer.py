@@ -1,8 +1,8 @@
 """A limit, no peer: an ASGI function with the same SQL on the driver, that checks next to nothing.
 
 It looks the token up with its expiry, then the card of the partner, and writes getSoldeCarte's answer.
-SQLite is asked on the event loop, where a look-up in the page cache is shorter than the way to a
-thread; PostgreSQL from a pool of threads, one connection each (`BENCH_BARE` chooses otherwise).
+The database is asked from a pool of threads, one connection each, or (`BENCH_BARE=loop`) on the event
+loop, which nothing else can use meanwhile: not a probe of its health, not another caller.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.db import sqlite_module
 PEPPER = os.environ.get("CYNOD_PEPPER", "").encode()
 URL = make_url(os.environ["CYNOD_DATABASE_URL"])
 IS_SQLITE = URL.get_backend_name() == "sqlite"
-IN_THREADS = os.environ.get("BENCH_BARE", "loop" if IS_SQLITE else "threads") == "threads"
+IN_THREADS = os.environ.get("BENCH_BARE") != "loop"
 THREADS = int(os.environ.get("BENCH_POOL", "10"))
 MARK = "?" if IS_SQLITE else "%s"
 TOKEN = (
