@@ -118,9 +118,9 @@ threads; {POOL} database connections for each process; commits are flushed to di
 
 ours: `cynod serve` as it ships, with its logs, limits that count and never refuse, and both validations.
 connexion: FlaskApp, strict, answers validated. fastapi: pydantic models in and out. flask: under gunicorn,
-checks by hand, answers not validated. bare: an ASGI function with the same SQL and no checks, which asks the database from threads as the
-others do; bare-loop: the same on the event loop, which a slow database would stop whole. pgbench: the
-statements of our debit, taken from PostgreSQL's log.
+checks by hand, answers not validated. bare: an ASGI function with the same SQL and no checks, which
+asks the database from threads as the others do; bare-loop: the same on the event loop, which a slow
+database would stop whole. pgbench: the statements of our debit, taken from PostgreSQL's log.
 
 CPU is the server's processes' alone, not the database's.
 """
