@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Row, Table, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from models import migrate
 from models.base import SOLDE_MAXIMAL, UNITE, today
 from models.carte import find_carte
-from models.compte import comptes
+from models.compte import REGLEMENT, comptes
 from models.db import Database
 from models.errors import (
     CarteAnnulee,
@@ -23,11 +24,12 @@ from models.errors import (
     SoldeInsuffisant,
     SoldeMaximalDepasse,
 )
-from models.journal import Details, ecritures
+from models.journal import Details, ecritures, find_ouverture
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
 from models.operation import OUVERTURE, Operation, new_numero_operation, operations
 from models.partenaire import Partenaire, find_by_secret
 from models.suivi import find_operation
+from tests.models.conftest import NewDatabase
 from tests.world import PEPPER, Carte, World, new_number
 
 
@@ -361,6 +363,19 @@ def test_openings_share_one_account_of_their_own(bench: Bench) -> None:
     assert len(rows) == len(cards)
     assert len(set(rows)) == 1
     assert rows[0][1:] == (OUVERTURE, UNITE)
+
+
+def test_account_of_openings_is_not_an_older_one(new_database: NewDatabase) -> None:
+    database = new_database()
+    migrate.upgrade(database)
+    with database.transaction() as session:
+        session.execute(insert(comptes).values(type=REGLEMENT, unite=UNITE))
+        made = find_ouverture(session)
+    with database.transaction() as session:
+        assert find_ouverture(session) == made
+    with database.reading() as session:
+        rows = session.execute(select(comptes.c.id, comptes.c.type)).all()
+    assert [(made, OUVERTURE)] == [tuple(row) for row in rows if row.type != REGLEMENT]
 
 
 def test_operation_numbers_are_unique_and_sort_by_time() -> None:

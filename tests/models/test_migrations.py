@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,32 +17,8 @@ from models.db import Database
 from models.errors import ServiceIndisponible
 from models.schema import metadata
 from models.verification import verify
-from tests.postgresql import create_database
+from tests.models.conftest import NewDatabase
 from tests.world import World
-
-NewDatabase = Callable[[], Database]
-
-
-@pytest.fixture
-def new_database(
-    backend: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[NewDatabase]:
-    """Makes databases without any table."""
-    opened: list[Database] = []
-
-    def make() -> Database:
-        name = f"empty_{uuid.uuid4().hex[:12]}"
-        url = (
-            f"sqlite:///{tmp_path / name}.db"
-            if backend == "sqlite"
-            else create_database(request.getfixturevalue("postgresql_url"), name)
-        )
-        opened.append(Database(url))
-        return opened[-1]
-
-    yield make
-    for database in opened:
-        database.close()
 
 
 def _as_dict(rows: list[Any], *, without: str = "") -> dict[str, Any]:
