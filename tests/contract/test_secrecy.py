@@ -56,6 +56,21 @@ def test_logs_of_a_served_day_hold_no_secret(tmp_path: Path) -> None:
         "event", "level", "timestamp",
     }  # fmt: skip
     assert (balance["partenaire"], balance["statut"], balance["code"]) == (DEMO[0], 200, "200")
+    served = [line for line in requests if not str(line["operation"]).startswith("health")]
+    assert [
+        (line["operation"], line["partenaire"], line["statut"], line["code"]) for line in served
+    ] == [
+        ("accessToken", DEMO[0], 200, "200"),
+        ("getSoldeCarte", DEMO[0], 200, "200"),
+        ("getSoldeCarte", DEMO[0], 200, "200"),
+        ("getSoldeCarte", DEMO[0], 400, "405"),
+        (None, None, 404, "1003"),
+        (None, None, 404, "1003"),
+        ("debitCarte", DEMO[0], 200, "200"),
+        ("debitCarte", None, 415, "1007"),
+        ("accessToken", DEMO[0], 200, "200"),
+        ("accessToken", None, 401, "2101"),
+    ]
     unknown = [line["chemin"] for line in requests if line["operation"] is None]
     assert "/cartes/701980******9569" in unknown
 
