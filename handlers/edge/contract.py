@@ -109,7 +109,7 @@ class Contract:
     json: bytes
     document: Json
     version: str
-    digest: str
+    sha256: str
     catalogue: Mapping[str, CatalogueEntry]
     operations: Mapping[str, OperationContract]
     rate_classes: Mapping[str, str]
@@ -160,14 +160,15 @@ def load(path: Path, *, again: bool = False) -> Contract:
 
 def build(document: Json, source: bytes, *, again: bool = False) -> Contract:
     """Derive everything from a parsed contract. Raises ContractError."""
-    if again or hashlib.sha256(source).hexdigest() != CONTRACT_SHA256:
+    sha256 = hashlib.sha256(source).hexdigest()
+    if again or sha256 != CONTRACT_SHA256:
         _check_openapi(document)
     contract = Contract(
         source=source,
         json=orjson.dumps(document),
         document=document,
         version=document["info"]["version"],
-        digest=hashlib.sha256(source).hexdigest()[:12],
+        sha256=sha256,
         catalogue=_catalogue(document),
         operations={},
         rate_classes=_rate_classes(document),

@@ -6,7 +6,6 @@ that an argument that does not fit the contract is found before the server is st
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -34,13 +33,8 @@ class GeneratorMissing(Exception):
 
 def generate_wire(path: Path, contract: Contract) -> str:
     """The text of handlers/wire.py for the contract in `path`. Raises GeneratorMissing."""
-    return (
-        _generate_types(path) + _CHECKED.format(_sha256(contract)) + _generate_signatures(contract)
-    )
-
-
-def _sha256(contract: Contract) -> str:
-    return hashlib.sha256(contract.source).hexdigest()
+    checked = _CHECKED.format(contract.sha256)
+    return _generate_types(path) + checked + _generate_signatures(contract)
 
 
 def _generator() -> ModuleType:

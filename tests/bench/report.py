@@ -75,6 +75,16 @@ class Series:
     fault: str = ""
 
     @property
+    def place(self) -> Json:
+        """What was measured, for a line of the report."""
+        return {
+            "workload": self.workload,
+            "database": self.database,
+            "processes": self.processes,
+            "server": self.server,
+        }
+
+    @property
     def good(self) -> list[Round]:
         """The rounds that are not void."""
         return [one for one in self.rounds if not one.void]
@@ -147,10 +157,7 @@ def throughput(series: Iterable[Series]) -> list[Json]:
     """Requests a second of each server: the median, and each good round."""
     return [
         {
-            "workload": one.workload,
-            "database": one.database,
-            "processes": one.processes,
-            "server": one.server,
+            **one.place,
             "rps": one.rps,
             "rounds": [round(each.rps, 1) for each in one.good],
             "errors": one.errors,
@@ -164,10 +171,7 @@ def cpu(series: Iterable[Series]) -> list[Json]:
     """Processor seconds of each server for 1,000 requests, the database's own not among them."""
     return [
         {
-            "workload": one.workload,
-            "database": one.database,
-            "processes": one.processes,
-            "server": one.server,
+            **one.place,
             "cpu_s_per_1000": one.cpu,
         }
         for one in series

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
+from handlers.edge.routing import CynodRoutingMiddleware
 from handlers.views import render_solde
 from models.errors import SoldeInsuffisant
 from tests.operations.answers import Scene, assert_refused
@@ -51,6 +52,20 @@ def test_fault_of_ours_is_told_with_its_trace(
     assert line == {"event": "erreur système", "level": "error", "operation": "getSoldeCarte"}
     assert exception.startswith("Traceback")
     assert exception.endswith("RuntimeError: a fault")
+
+
+def test_fault_before_an_operation_is_known_is_refused_and_told_all_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("a fault of the routing")
+
+    monkeypatch.setattr(CynodRoutingMiddleware, "__call__", fail)
+    answer = scene.call("getSoldeCarte").send(scene.api)
+    assert_refused(answer, "9999")
+    (line,) = lines_of(capfd, answer.headers["X-Request-Id"])
+    assert line.pop("exception").endswith("RuntimeError: a fault of the routing")
+    assert line == {"event": "erreur système", "level": "error", "operation": None}
 
 
 def test_refusal_that_the_operation_does_not_list_is_a_fault_and_is_told(
