@@ -46,6 +46,10 @@ SETTINGS: Final = {
 }
 
 
+_left_to_end: list[subprocess.Popen[bytes]] = []
+"""Watchers that outlive their servers: Python warns of a process that runs and that nobody knows."""
+
+
 class PostgresqlError(RuntimeError):
     """The server could not be made, started or stopped; the message ends with its log."""
 
@@ -149,8 +153,10 @@ class PostgresqlServer:
         if self._watcher.stdin is not None and not self._watcher.stdin.closed:
             self._watcher.stdin.close()
         # It deletes the directory, however long hundreds of databases take on a slow disk.
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._watcher.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            _left_to_end.append(self._watcher)
 
     def _initialise(self) -> None:
         arguments = [

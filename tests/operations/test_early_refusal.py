@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from ipaddress import ip_network
 
 import httpx
 import pytest
@@ -71,3 +73,19 @@ def test_each_call_is_counted_once_whether_its_caller_is_remembered_or_not(
         with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as api:
             statuses = [call.send(api).status_code for _ in range(5)]
     assert statuses == [400 if malformed else 200] * 3 + [429] * 2
+
+
+def test_tokens_are_counted_by_the_address_of_who_asks(
+    shared_database: Database, world: World
+) -> None:
+    scene = Scene(world)
+    settings = settings_for(shared_database.url.render_as_string(hide_password=False))
+    settings = replace(settings, proxies=(ip_network("127.0.0.1"),))
+    with serving(with_limits(settings, jeton="1/hour")) as base_url:
+        client = world.anonymous(base_url)
+        statuses = [
+            scene.call("accessToken").send(client, headers={"X-Forwarded-For": address}).status_code
+            for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.1")
+        ]
+    assert statuses[:2] == [200, 200]
+    assert 429 in statuses[2:]  # a new hour may start between two calls, never between three

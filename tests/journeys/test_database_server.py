@@ -1,0 +1,37 @@
+"""The PostgreSQL server that the tests run for themselves."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import warnings
+
+import pytest
+
+from tests import postgresql
+from tests.needs import lack
+from tests.postgresql import find_binaries, running_server
+
+
+def test_server_whose_files_are_slow_to_delete_ends_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if find_binaries() is None:
+        lack("no PostgreSQL: install its server programs")
+    kept: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(postgresql, "_left_to_end", kept)
+    with running_server() as server:
+        watcher = server._watcher.pid  # noqa: SLF001 - nobody else knows who deletes the files
+        folder = server.data_directory
+        os.kill(watcher, signal.SIGSTOP)
+        monkeypatch.setattr(postgresql, "TIMEOUT_S", 2)
+    del server
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gc.collect()
+    assert [each.pid for each in kept] == [watcher]
+    os.kill(watcher, signal.SIGCONT)
+    assert kept[0].wait(60) == 0
+    assert not folder.exists()
