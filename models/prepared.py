@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Dialect, LargeBinary
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import SelectBase
@@ -72,7 +71,7 @@ class Compiled:
         # libpq numbers its parameters; psycopg's own placeholders are made into that at each run.
         spoken: Dialect = dialect
         if dialect.name == "postgresql":
-            spoken = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+            spoken = type(dialect)(paramstyle="numeric_dollar")  # type: ignore[call-arg]
         compiled: Any = statement.compile(dialect=spoken)
         self.sql = str(compiled)
         self.name = b"cynod_%d" % next(_numbers)

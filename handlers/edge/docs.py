@@ -1,6 +1,6 @@
 """The pages for people: the contract as it is, and a console (Swagger UI) that shows it.
 
-Everything is read once at start and comes from this server, so that the console works offline and
+Everything comes from this server, whose files are there at start, so that the console works offline and
 under a Content-Security-Policy without exceptions.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 _UI = Path(__file__).resolve().parent.parent / "ui"
@@ -36,12 +37,26 @@ _REVALIDATE = b"no-cache"
 _FOR_EVER = b"public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True, slots=True)
 class Page:
-    """A finished answer to GET: body, and headers without content-length."""
+    """An answer to GET, finished when it is first asked for: body, and headers without content-length.
 
-    body: bytes
-    headers: list[tuple[bytes, bytes]]
+    Who serves payments should not keep two megabytes of a console that nobody opens.
+    """
+
+    def __init__(self, read: Callable[[], bytes], headers: list[tuple[bytes, bytes]]) -> None:
+        self._read = read
+        self._headers = headers
+
+    @cached_property
+    def body(self) -> bytes:
+        """What is served."""
+        return self._read()
+
+    @cached_property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The type, how long a browser may keep it, and its ETag."""
+        etag = f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
+        return [*self._headers, (b"etag", etag.encode())]
 
 
 def pages(contract: bytes, contract_json: bytes) -> dict[str, Page]:
@@ -80,20 +95,20 @@ def _swagger_ui_version() -> str:
 
 
 def _file(path: Path, cache: bytes) -> Page:
-    return _page(path.read_bytes(), _CONTENT_TYPES[path.suffix], cache=cache)
+    path.stat()  # An installation without its files is told at start, not by the first reader.
+    return Page(path.read_bytes, _headers(_CONTENT_TYPES[path.suffix], cache))
 
 
-def _page(
-    body: bytes, content_type: bytes, *more: tuple[bytes, bytes], cache: bytes = _REVALIDATE
-) -> Page:
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode()
-    return Page(
-        body,
-        [
-            (b"content-type", content_type),
-            (b"cache-control", cache),
-            (b"etag", etag),
-            (b"x-content-type-options", b"nosniff"),
-            *more,
-        ],
-    )
+def _page(body: bytes, content_type: bytes, *more: tuple[bytes, bytes]) -> Page:
+    return Page(lambda: body, _headers(content_type, _REVALIDATE, *more))
+
+
+def _headers(
+    content_type: bytes, cache: bytes, *more: tuple[bytes, bytes]
+) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", content_type),
+        (b"cache-control", cache),
+        (b"x-content-type-options", b"nosniff"),
+        *more,
+    ]
