@@ -9,6 +9,7 @@ from handlers.edge.limits import RateLimits
 from handlers.edge.operation import OperationRunner, Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.security import Security
+from handlers.edge.selfcheck import check_oneself
 from handlers.settings import Settings
 from models.db import Database
 
@@ -39,6 +40,7 @@ def create_app(
     refusals = Refusals(contract)
     security = Security(settings)
     limits = RateLimits(contract, settings)
+    conformite = check_oneself(contract, settings)
     runners = {
         operation_id: OperationRunner(
             operation,
@@ -49,6 +51,7 @@ def create_app(
             security=security,
             limits=limits,
             refusals=refusals,
+            conformite=conformite,
         )
         for operation_id, operation in contract.operations.items()
     }
@@ -67,6 +70,7 @@ def create_app(
         front={
             "refusals": refusals,
             "pages": pages(contract.source, contract.json),
+            "served_version": contract.served_version,
             "proxies": settings.proxies,
             "on_shutdown": close,
         },

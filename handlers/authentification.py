@@ -1,17 +1,19 @@
 """Operations of the tag `authentification`."""
 
+from typing import Never
+
 from sqlalchemy import Connection
 
 from handlers.settings import Settings
 from handlers.views import Answer, render_droits, render_jeton
-from handlers.wire import DemandeJeton
+from handlers.wire import DemandeJeton, Droits, JetonBeside
 from models.partenaire import Partenaire, find_secret_expiry, issue_token, list_clients
 from models.plafond import remaining
 
 
 def access_token(
     corps: DemandeJeton, *, session: Connection, partenaire: Partenaire, settings: Settings
-) -> Answer:
+) -> Answer[Never, JetonBeside]:
     jeton = issue_token(
         session,
         partenaire,
@@ -22,7 +24,7 @@ def access_token(
     return render_jeton(jeton)
 
 
-def mes_droits(*, session: Connection, partenaire: Partenaire) -> Answer:
+def mes_droits(*, session: Connection, partenaire: Partenaire) -> Answer[Droits]:
     return render_droits(
         partenaire,
         list_clients(session, partenaire),

@@ -13,6 +13,15 @@ from handlers.views import (
     render_validite,
     render_validite_membre,
 )
+from handlers.wire import (
+    CarteListe,
+    LigneHistorique,
+    ReponseHistoriqueBeside,
+    ReponseListeCartesBeside,
+    SoldeCarte,
+    ValiditeCarte,
+    ValiditeCarteMembre,
+)
 from models.carte import find_carte, find_valid_carte, list_cartes
 from models.historique import list_operations, open_lecture
 from models.partenaire import Partenaire
@@ -25,7 +34,7 @@ def get_solde_carte(
     *,
     session: Connection,
     partenaire: Partenaire,
-) -> Answer:
+) -> Answer[SoldeCarte]:
     carte = find_carte(
         session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
@@ -39,7 +48,7 @@ def check_card_validity(
     *,
     session: Connection,
     partenaire: Partenaire,
-) -> Answer:
+) -> Answer[ValiditeCarte]:
     carte = find_valid_carte(
         session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
@@ -53,7 +62,7 @@ def check_card_validity_by_member(
     *,
     session: Connection,
     partenaire: Partenaire,
-) -> Answer:
+) -> Answer[ValiditeCarteMembre]:
     carte = find_valid_carte(
         session, partenaire, numero_carte=numero_carte, membre_id=membre_id, client_id=client_id
     )
@@ -69,7 +78,7 @@ def get_liste_cartes(
     *,
     session: Connection,
     partenaire: Partenaire,
-) -> Answer:
+) -> Answer[CarteListe, ReponseListeCartesBeside]:
     page = list_cartes(
         session,
         partenaire,
@@ -94,7 +103,7 @@ def get_historique_carte(
     *,
     session: Connection,
     partenaire: Partenaire,
-) -> Answer:
+) -> Answer[LigneHistorique, ReponseHistoriqueBeside]:
     filtre = read_filtre(date_debut, date_fin, type)
     carte = find_carte(
         session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id

@@ -1,8 +1,14 @@
 """Operations of the tag `catalogue`."""
 
 from handlers.edge.contract import Contract
-from handlers.views import Answer, render_catalogue
+from handlers.edge.selfcheck import SelfCheck
+from handlers.views import Answer, render_catalogue, render_conformite
+from handlers.wire import CodeErreurCatalogue, Conformite
 
 
-def get_codes_erreur(*, contract: Contract) -> Answer:
+def get_codes_erreur(*, contract: Contract) -> Answer[CodeErreurCatalogue]:
     return render_catalogue(list(contract.catalogue.values()))
+
+
+def get_conformite(*, conformite: SelfCheck) -> Answer[Conformite]:
+    return render_conformite(conformite)

@@ -1,4 +1,4 @@
-"""`cynod`: serve, migrate, seed, import, partenaire, plafond, journal, contract."""
+"""`cynod`: serve, mock, migrate, seed, import, partenaire, plafond, journal, contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from handlers import cli_import, cli_journal, cli_partenaire, cli_plafond
 from handlers.cli_common import Refused, one_sentence, open_database, read_scopes
-from handlers.settings import read_settings
+from handlers.settings import Settings, read_settings
 from models import migrate as migrations
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, DatabaseNotEmpty, seed_demo
 from models.verification import FAUTES_MAXIMALES, Rapport, verify
@@ -81,14 +81,40 @@ def serve(
     Variables:  CYNOD_ENV, CYNOD_DATABASE_URL, CYNOD_PEPPER, HOST, PORT, CYNOD_PROXIES,
                 CYNOD_LIMITES, CYNOD_REDIS_URL, CYNOD_JETON_DUREE_S, CYNOD_POOL_SIZE,
                 CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL,
-                CYNOD_CONTRACT
+                CYNOD_CONTRACT, CYNOD_OPERATIONS_DESACTIVEES
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
+    settings = _listening(host, port)
+    ctx.exit(_load("handlers.server").serve(settings, workers=workers, demo=demo))
+
+
+def _listening(host: str | None, port: int | None) -> Settings:
     given: dict[str, Any] = {"host": host, "port": port}
-    settings = dataclasses.replace(
+    return dataclasses.replace(
         read_settings(), **{name: value for name, value in given.items() if value is not None}
     )
-    ctx.exit(_load("handlers.server").serve(settings, workers=workers, demo=demo))
+
+
+@cli.command()
+@click.option("--host", help="Address to listen on (default: HOST, else 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: PORT, else 8080)."
+)
+@click.pass_context
+def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
+    """Serve the examples of the contract, without a database and without credentials.
+
+    Requests are checked as the API checks them; any Authorization is taken. `Prefer: code=4001` asks
+    for that refusal, `Prefer: code=503` for one of that HTTP status, `Prefer: example=NAME` for an
+    example of the contract.
+
+    \b
+    Example:    cynod mock --port 8081
+                curl -H 'Authorization: Bearer x' -H 'Prefer: code=4001' ...
+    Variables:  HOST, PORT, CYNOD_CONTRACT, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL
+    Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
+    """
+    ctx.exit(_load("handlers.tools.mock").serve(_listening(host, port)))
 
 
 @cli.command()

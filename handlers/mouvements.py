@@ -9,20 +9,24 @@ from handlers.views import (
     render_mouvement,
     render_operation,
 )
-from handlers.wire import DemandeMouvement, DemandeTransfert
+from handlers.wire import DemandeMouvement, DemandeTransfert, Mouvement, Operation
 from models.mouvement import crediter, debiter, transferer
 from models.partenaire import Partenaire
 
 
-def credit_carte(corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire) -> Answer:
+def credit_carte(
+    corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire
+) -> Answer[Mouvement]:
     return render_mouvement(crediter(session, partenaire, read_demande(corps)))
 
 
-def debit_carte(corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire) -> Answer:
+def debit_carte(
+    corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire
+) -> Answer[Mouvement]:
     return render_mouvement(debiter(session, partenaire, read_demande(corps)))
 
 
 def transferer_solde(
     corps: DemandeTransfert, *, session: Connection, partenaire: Partenaire
-) -> Answer:
+) -> Answer[Operation]:
     return render_operation(transferer(session, partenaire, read_transfert(corps)))

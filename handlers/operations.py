@@ -12,7 +12,15 @@ from handlers.views import (
     render_operation,
     render_rapprochement,
 )
-from handlers.wire import DemandeAnnulation, DemandeCloture, DemandeRapprochement
+from handlers.wire import (
+    Cloture,
+    DemandeAnnulation,
+    DemandeCloture,
+    DemandeRapprochement,
+    LigneRapprochee,
+    Operation,
+    ReponseRapprochementBeside,
+)
 from models.annulation import annuler
 from models.partenaire import Partenaire
 from models.rapprochement import verifier_references as compare_references
@@ -25,7 +33,7 @@ def get_operation(
     *,
     session: Connection,
     partenaire: Partenaire,
-) -> Answer:
+) -> Answer[Operation]:
     operation = find_operation(
         session, partenaire, reference=reference, numero_operation=numero_operation
     )
@@ -34,13 +42,13 @@ def get_operation(
 
 def cloturer_reference(
     corps: DemandeCloture, *, session: Connection, partenaire: Partenaire
-) -> Answer:
+) -> Answer[Cloture]:
     return render_cloture(close_reference(session, partenaire, corps["reference"]))
 
 
 def annuler_operation(
     corps: DemandeAnnulation, *, session: Connection, partenaire: Partenaire, settings: Settings
-) -> Answer:
+) -> Answer[Operation]:
     operation = annuler(
         session,
         partenaire,
@@ -54,5 +62,5 @@ def annuler_operation(
 
 def verifier_references(
     corps: DemandeRapprochement, *, session: Connection, partenaire: Partenaire
-) -> Answer:
+) -> Answer[LigneRapprochee, ReponseRapprochementBeside]:
     return render_rapprochement(compare_references(session, partenaire, *read_lignes(corps)))

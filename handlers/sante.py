@@ -1,15 +1,18 @@
 """Operations of the tag `sante`."""
 
+from typing import Never
+
 from sqlalchemy import Connection
 
 from handlers.views import Answer, render_sante
+from handlers.wire import Sante
 from models.migrate import check_current
 
 
-def health_live() -> Answer:
+def health_live() -> Answer[Never, Sante]:
     return render_sante()
 
 
-def health_ready(*, session: Connection) -> Answer:
+def health_ready(*, session: Connection) -> Answer[Never, Sante]:
     check_current(session)
     return render_sante()

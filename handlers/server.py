@@ -66,14 +66,27 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         contract = load(settings.contract)
         app = create_app(settings, contract=contract)  # refuses whatever is wrong, before listening
         seeded = _prepare_database(settings, contract, demo=demo)
-        listener = _listen(settings)
+        listener = listen(settings)
     except (ContractError, SettingsError, DatabaseUrlError, StartupError) as error:
         click.echo(f"cynod: {error}", err=True)
         return 1
     _announce(settings, listener, demo=demo and not settings.is_production, seeded=seeded)
     teach_protocol(contract)
-    config = Config(
-        app if workers == 1 else "handlers.server:_application",
+    config = server_config(
+        app if workers == 1 else "handlers.server:_application", settings, workers=workers
+    )
+    if workers == 1:
+        Server(config).run(sockets=[listener])
+    else:
+        app.close()
+        _serve_with_workers(config, listener)
+    return 0
+
+
+def server_config(app: Any, settings: Settings, *, workers: int = 1) -> Config:
+    """uvicorn as we need it. `app` is a factory's name for several workers."""
+    return Config(
+        app,
         factory=workers > 1,
         workers=workers,
         http=Protocol,
@@ -89,12 +102,6 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         timeout_graceful_shutdown=settings.arret_s,
         timeout_worker_healthcheck=WORKER_PATIENCE_S,
     )
-    if workers == 1:
-        Server(config).run(sockets=[listener])
-    else:
-        app.close()
-        _serve_with_workers(config, listener)
-    return 0
 
 
 def _serve_with_workers(config: Config, listener: socket.socket) -> None:
@@ -136,7 +143,8 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
         database.close()
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on. Raises StartupError."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -152,13 +160,18 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _announce(settings: Settings, listener: socket.socket, *, demo: bool, seeded: bool) -> None:
+def address_of(listener: socket.socket) -> str:
+    """`http://127.0.0.1:8080`."""
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(settings: Settings, listener: socket.socket, *, demo: bool, seeded: bool) -> None:
+    address = address_of(listener)
     lines = [
-        f"CYNOD API: http://{shown}:{port}",
-        f"Documentation: http://{shown}:{port}/ui",
-        f"Contract: http://{shown}:{port}/openapi.yaml",
+        f"CYNOD API: {address}",
+        f"Documentation: {address}/ui",
+        f"Contract: {address}/openapi.yaml",
     ]
     if demo:
         note = " (seeded now)" if seeded else ""

@@ -36,6 +36,7 @@ class Settings:
     proxies: tuple[Network, ...] = ()
     limites: Mapping[str, str] = field(default_factory=dict)
     redis_url: str = ""
+    desactivees: frozenset[str] = frozenset()
     log_format: str = "auto"
     log_level: str = "info"
 
@@ -71,6 +72,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         proxies=_networks(env, "CYNOD_PROXIES"),
         limites=_pairs(env, "CYNOD_LIMITES"),
         redis_url=env.get("CYNOD_REDIS_URL", ""),
+        desactivees=frozenset(
+            env.get("CYNOD_OPERATIONS_DESACTIVEES", "").replace(",", " ").split()
+        ),
         log_format=log_format,
         log_level=log_level,
     )

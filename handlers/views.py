@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Never, TypedDict, overload
 
 from sqlalchemy import Connection
+from typing_extensions import TypeVar
 
 from handlers import wire
 from models.base import today
@@ -24,18 +26,45 @@ from models.suivi import Cloture
 
 if TYPE_CHECKING:
     from handlers.edge.contract import CatalogueEntry
+    from handlers.edge.selfcheck import SelfCheck
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+_NO_FIELD: Mapping[str, Any] = MappingProxyType({})
+
+
+class NoField(TypedDict):
+    """Nothing beside `data`."""
+
+
+Item = TypeVar("Item")
+Fields = TypeVar("Fields", bound=Mapping[str, Any], default=NoField)
+
+
+class Answer(Generic[Item, Fields]):
     """A success: items of `data` (None for an answer without), fields beside it, a replay or not.
 
     The wrapper adds success, code and message, whose text the contract declares.
     """
 
-    data: Sequence[Mapping[str, Any]] | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    replayed: bool = False
+    __slots__ = ("data", "fields", "replayed")
+
+    @overload
+    def __init__(
+        self: Answer[Item, NoField], data: Sequence[Item], *, replayed: bool = False
+    ) -> None: ...
+
+    @overload
+    def __init__(self: Answer[Never, Fields], data: None, fields: Fields) -> None: ...
+
+    @overload
+    def __init__(self, data: Sequence[Item], fields: Fields) -> None: ...
+
+    def __init__(
+        self, data: Sequence[Any] | None, fields: Any = _NO_FIELD, *, replayed: bool = False
+    ) -> None:
+        self.data = data
+        self.fields = fields
+        self.replayed = replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +87,7 @@ def format_jour(jour: date | None) -> str:
     return f"{jour:%d/%m/%Y}" if jour else ""
 
 
-def render_solde(carte: Carte) -> Answer:
+def render_solde(carte: Carte) -> Answer[wire.SoldeCarte]:
     """ReponseSoldeCarte."""
     item: wire.SoldeCarte = {
         "numeroCarte": carte.numero_carte,
@@ -69,7 +98,7 @@ def render_solde(carte: Carte) -> Answer:
     return Answer([item])
 
 
-def render_validite(carte: CarteDuPorteur) -> Answer:
+def render_validite(carte: CarteDuPorteur) -> Answer[wire.ValiditeCarte]:
     """ReponseValiditeCarte."""
     item: wire.ValiditeCarte = {
         "numeroCarte": carte.numero_carte,
@@ -84,7 +113,7 @@ def render_validite(carte: CarteDuPorteur) -> Answer:
     return Answer([item])
 
 
-def render_validite_membre(carte: CarteDuPorteur) -> Answer:
+def render_validite_membre(carte: CarteDuPorteur) -> Answer[wire.ValiditeCarteMembre]:
     """ReponseValiditeCarteMembre."""
     item: wire.ValiditeCarteMembre = {
         "numeroCarte": carte.numero_carte,
@@ -100,7 +129,7 @@ def render_validite_membre(carte: CarteDuPorteur) -> Answer:
     return Answer([item])
 
 
-def render_liste(page: Page) -> Answer:
+def render_liste(page: Page) -> Answer[wire.CarteListe, wire.ReponseListeCartesBeside]:
     """ReponseListeCartes."""
     return Answer(
         [_render_carte_listee(carte) for carte in page.cartes],
@@ -120,7 +149,7 @@ def _render_carte_listee(carte: CarteListee) -> wire.CarteListe:
     }
 
 
-def render_mouvement(operation: Operation) -> Answer:
+def render_mouvement(operation: Operation) -> Answer[wire.Mouvement]:
     """ReponseMouvement."""
     item: wire.Mouvement = {
         "reference": operation.reference,
@@ -188,7 +217,7 @@ def read_lignes(corps: wire.DemandeRapprochement) -> tuple[date, list[LigneDuPar
     return jour, lignes
 
 
-def render_operation(operation: Operation) -> Answer:
+def render_operation(operation: Operation) -> Answer[wire.Operation]:
     """ReponseOperation."""
     item: wire.Operation = {
         "reference": operation.reference,
@@ -210,7 +239,7 @@ def render_operation(operation: Operation) -> Answer:
     return Answer([item], replayed=operation.replayed)
 
 
-def render_cloture(cloture: Cloture) -> Answer:
+def render_cloture(cloture: Cloture) -> Answer[wire.Cloture]:
     """ReponseCloture."""
     item: wire.Cloture = {
         "reference": cloture.reference,
@@ -237,7 +266,9 @@ def _render_ligne(ligne: Ligne) -> wire.LigneHistorique:
     }
 
 
-def render_historique(page: PageHistorique) -> Answer:
+def render_historique(
+    page: PageHistorique,
+) -> Answer[wire.LigneHistorique, wire.ReponseHistoriqueBeside]:
     """ReponseHistorique."""
     return Answer(
         [_render_ligne(ligne) for ligne in page.lignes], {"curseurSuivant": page.curseur_suivant}
@@ -256,7 +287,9 @@ def render_historique_csv(lecture: Lecture) -> TableAnswer:
     return TableAnswer(tuple(wire.LigneHistorique.__annotations__), read, lecture.position)
 
 
-def render_rapprochement(rapprochement: Rapprochement) -> Answer:
+def render_rapprochement(
+    rapprochement: Rapprochement,
+) -> Answer[wire.LigneRapprochee, wire.ReponseRapprochementBeside]:
     """ReponseRapprochement."""
     items: list[wire.LigneRapprochee] = [
         {
@@ -278,7 +311,7 @@ def render_rapprochement(rapprochement: Rapprochement) -> Answer:
 
 def render_droits(
     partenaire: Partenaire, clients: list[str], fin: datetime | None, restes: list[Reste]
-) -> Answer:
+) -> Answer[wire.Droits]:
     """ReponseDroits."""
     item: wire.Droits = {
         "partenaire": partenaire.nom,
@@ -301,19 +334,20 @@ def render_droits(
     return Answer([item])
 
 
-def render_jeton(jeton: Jeton) -> Answer:
+def render_jeton(jeton: Jeton) -> Answer[Never, wire.JetonBeside]:
     """Jeton."""
     return Answer(
-        fields={
+        None,
+        {
             "access_token": jeton.access_token,
             "token_type": "Bearer",
             "expires_in": jeton.duree_s,
             "scope": " ".join(sorted(jeton.scopes)),
-        }
+        },
     )
 
 
-def render_catalogue(entries: Sequence[CatalogueEntry]) -> Answer:
+def render_catalogue(entries: Sequence[CatalogueEntry]) -> Answer[wire.CodeErreurCatalogue]:
     """ReponseCodesErreur."""
     items: list[wire.CodeErreurCatalogue] = [
         {
@@ -329,7 +363,20 @@ def render_catalogue(entries: Sequence[CatalogueEntry]) -> Answer:
     return Answer(items)
 
 
-def render_sante() -> Answer:
+def render_conformite(conformite: SelfCheck) -> Answer[wire.Conformite]:
+    """ReponseConformite."""
+    item: wire.Conformite = {
+        "version": conformite.version,
+        "empreinte": conformite.sha256,
+        "dernierControle": format_instant(conformite.checked),
+        "operationsFacultatives": [
+            {"operation": name, "activee": offered}
+            for name, offered in conformite.optional_operations
+        ],
+    }
+    return Answer([item])
+
+
+def render_sante() -> Answer[Never, wire.Sante]:
     """Sante."""
-    item: wire.Sante = {"statut": "ok"}
-    return Answer(fields=item)
+    return Answer(None, {"statut": "ok"})

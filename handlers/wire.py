@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Never, NotRequired, Protocol, TypeAlias, TypedDict
 
 NumeroCarte: TypeAlias = str
 
@@ -44,6 +44,9 @@ JourOuVide: TypeAlias = str
 
 
 RequestId: TypeAlias = str
+
+
+VersionServie: TypeAlias = str
 
 
 Vrai: TypeAlias = str
@@ -221,6 +224,18 @@ class TexteBilingue(TypedDict):
     en: str
 
 
+class OperationFacultative(TypedDict):
+    operation: str
+    activee: bool
+
+
+class Conformite(TypedDict):
+    version: str
+    empreinte: str
+    dernierControle: Instant
+    operationsFacultatives: list[OperationFacultative]
+
+
 class Sante(TypedDict):
     statut: str
 
@@ -381,14 +396,41 @@ class ReponseCodesErreur(TypedDict):
     data: list[CodeErreurCatalogue]
 
 
-CONTRACT_SHA256 = "ae52c9b5f96971367d8c7e3712ed29098f85d3af57ee8910b115723ed6ddfa7c"
+class ReponseConformite(TypedDict):
+    success: Succes
+    code: CodeSucces
+    message: Message
+    data: list[Conformite]
 
 
-# One signature per operation: the contract's arguments, then what the wrapper offers by keyword.
+CONTRACT_SHA256 = "ddf8dbff67e2f390d77302d3caeed6319bef3d91c3d43bcf93247636de38a885"
+
+
+class JetonBeside(TypedDict):
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+
+
+class ReponseHistoriqueBeside(TypedDict):
+    curseurSuivant: str | None
+
+
+class ReponseListeCartesBeside(TypedDict):
+    curseurSuivant: str | None
+
+
+class ReponseRapprochementBeside(TypedDict):
+    absentes: int
+
+
+# One signature per operation and media type: the contract's arguments, then what the wrapper offers
+# by keyword, and the success that the contract declares.
 
 if TYPE_CHECKING:
     from handlers import authentification, cartes, catalogue, mouvements, operations, sante
-    from handlers.views import Answer
+    from handlers.views import Answer, TableAnswer
 
     class GetSoldeCarte(Protocol):
         def __call__(
@@ -398,7 +440,7 @@ if TYPE_CHECKING:
             client_id: ClientId,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[SoldeCarte]: ...
 
     _get_solde_carte: GetSoldeCarte = cartes.get_solde_carte
 
@@ -410,7 +452,7 @@ if TYPE_CHECKING:
             client_id: ClientId,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[ValiditeCarte]: ...
 
     _check_card_validity: CheckCardValidity = cartes.check_card_validity
 
@@ -422,7 +464,7 @@ if TYPE_CHECKING:
             client_id: ClientId,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[ValiditeCarteMembre]: ...
 
     _check_card_validity_by_member: CheckCardValidityByMember = cartes.check_card_validity_by_member
 
@@ -436,7 +478,7 @@ if TYPE_CHECKING:
             curseur: Curseur | None,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[CarteListe, ReponseListeCartesBeside]: ...
 
     _get_liste_cartes: GetListeCartes = cartes.get_liste_cartes
 
@@ -453,9 +495,26 @@ if TYPE_CHECKING:
             curseur: Curseur | None,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[LigneHistorique, ReponseHistoriqueBeside]: ...
 
     _get_historique_carte: GetHistoriqueCarte = cartes.get_historique_carte
+
+    class GetHistoriqueCarteCsv(Protocol):
+        def __call__(
+            self,
+            numero_carte: NumeroCarte,
+            wallet_id: WalletId,
+            client_id: ClientId,
+            date_debut: JourDemande | None,
+            date_fin: JourDemande | None,
+            type: TypeOperation | None,
+            limite: int | None,
+            curseur: Curseur | None,
+            *more: Any,
+            **injected: Any,
+        ) -> TableAnswer: ...
+
+    _get_historique_carte_csv: GetHistoriqueCarteCsv = cartes.get_historique_carte_csv
 
     class CreditCarte(Protocol):
         def __call__(
@@ -463,7 +522,7 @@ if TYPE_CHECKING:
             corps: DemandeMouvement,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Mouvement]: ...
 
     _credit_carte: CreditCarte = mouvements.credit_carte
 
@@ -473,7 +532,7 @@ if TYPE_CHECKING:
             corps: DemandeMouvement,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Mouvement]: ...
 
     _debit_carte: DebitCarte = mouvements.debit_carte
 
@@ -483,7 +542,7 @@ if TYPE_CHECKING:
             corps: DemandeTransfert,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Operation]: ...
 
     _transferer_solde: TransfererSolde = mouvements.transferer_solde
 
@@ -494,7 +553,7 @@ if TYPE_CHECKING:
             numero_operation: NumeroOperation | None,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Operation]: ...
 
     _get_operation: GetOperation = operations.get_operation
 
@@ -504,7 +563,7 @@ if TYPE_CHECKING:
             corps: DemandeCloture,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Cloture]: ...
 
     _cloturer_reference: CloturerReference = operations.cloturer_reference
 
@@ -514,7 +573,7 @@ if TYPE_CHECKING:
             corps: DemandeAnnulation,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Operation]: ...
 
     _annuler_operation: AnnulerOperation = operations.annuler_operation
 
@@ -524,7 +583,7 @@ if TYPE_CHECKING:
             corps: DemandeRapprochement,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[LigneRapprochee, ReponseRapprochementBeside]: ...
 
     _verifier_references: VerifierReferences = operations.verifier_references
 
@@ -534,7 +593,7 @@ if TYPE_CHECKING:
             corps: DemandeJeton,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Never, JetonBeside]: ...
 
     _access_token: AccessToken = authentification.access_token
 
@@ -543,7 +602,7 @@ if TYPE_CHECKING:
             self,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Droits]: ...
 
     _mes_droits: MesDroits = authentification.mes_droits
 
@@ -552,16 +611,25 @@ if TYPE_CHECKING:
             self,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[CodeErreurCatalogue]: ...
 
     _get_codes_erreur: GetCodesErreur = catalogue.get_codes_erreur
+
+    class GetConformite(Protocol):
+        def __call__(
+            self,
+            *more: Any,
+            **injected: Any,
+        ) -> Answer[Conformite]: ...
+
+    _get_conformite: GetConformite = catalogue.get_conformite
 
     class HealthLive(Protocol):
         def __call__(
             self,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Never, Sante]: ...
 
     _health_live: HealthLive = sante.health_live
 
@@ -570,6 +638,6 @@ if TYPE_CHECKING:
             self,
             *more: Any,
             **injected: Any,
-        ) -> Answer: ...
+        ) -> Answer[Never, Sante]: ...
 
     _health_ready: HealthReady = sante.health_ready

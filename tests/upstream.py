@@ -19,6 +19,7 @@ from connexion.resolver import Resolution, Resolver
 from handlers.edge.contract import Contract, OperationContract, snake_case
 from handlers.edge.errors import Envelopes
 from handlers.edge.resolver import Handler, HandlerResolver
+from handlers.edge.selfcheck import check_oneself
 from handlers.settings import Settings
 from handlers.views import Answer
 from models.db import Database
@@ -38,6 +39,7 @@ class _Views(Resolver):
         self._database = database
         self._envelopes = Envelopes(contract)
         self._handlers = HandlerResolver(contract).handlers
+        self._conformite = check_oneself(contract, settings)
 
     def resolve(self, operation: Any) -> Resolution:
         """Called by Connexion for each operation."""
@@ -66,6 +68,7 @@ class _Views(Resolver):
                         "partenaire": given.get("token_info", {}).get("partenaire"),
                         "settings": self._settings,
                         "contract": self._contract,
+                        "conformite": self._conformite,
                     }
                     arguments |= {name: offered[name] for name in offered if name in wanted}
                     return self._envelope(operation, handler(**arguments))
@@ -75,7 +78,7 @@ class _Views(Resolver):
 
         return view
 
-    def _envelope(self, operation: OperationContract, answer: Answer) -> Answered:
+    def _envelope(self, operation: OperationContract, answer: Answer[Any, Any]) -> Answered:
         body: dict[str, Any] = {}
         if operation.message is not None:
             source = answer.data[0] if answer.data else answer.fields
@@ -88,7 +91,11 @@ class _Views(Resolver):
 
 
 def _headers() -> dict[str, str]:
-    return {"X-Request-Id": secrets.token_hex(16), "Content-Type": "application/json"}
+    return {
+        "X-Request-Id": secrets.token_hex(16),
+        "X-Contract-Version": "1.2.0+000000000000",  # any: Connexion wants one
+        "Content-Type": "application/json",
+    }
 
 
 def _told(partenaire: Partenaire | None, *, valid: bool) -> dict[str, Any] | None:

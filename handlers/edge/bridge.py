@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 import flask
 from connexion.apps.abstract import AbstractApp
@@ -29,7 +29,6 @@ from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
 from handlers.edge.errors import EdgeRefusal, choose_media_type
 from handlers.edge.front import FrontMiddleware
-from handlers.edge.operation import OperationRunner
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
 from handlers.edge.workers import Workers
@@ -48,7 +47,20 @@ _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
 
-Runners = Mapping[str, OperationRunner]
+
+class Runner(Protocol):
+    """What answers one operation: OperationRunner, or what stands in for it."""
+
+    needs_database: bool
+
+    def check_early(self, call: Call) -> None:
+        """Refuse on the event loop what needs no thread to be refused."""
+
+    def __call__(self, call: Call) -> Reply:
+        """Answer the call. Never raises."""
+
+
+Runners = Mapping[str, Runner]
 
 
 class CynodFlaskApi(FlaskApi):

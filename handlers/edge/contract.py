@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import yaml
 
+from handlers.edge.deprecation import Header, deprecation_headers
 from handlers.edge.links import Linked, link_problems
 from handlers.wire import CONTRACT_SHA256
 
@@ -59,6 +60,8 @@ class Body:
     media_type: str
     schema: Json
     required: bool
+    content: Json
+    """Its media type object: the schema again, and the examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class OperationContract:
     function: str
     method: str
     path: str
+    summary: str
     parameters: tuple[Json, ...]
     body: Body | None
     responses: Mapping[int, Json]
@@ -83,6 +87,9 @@ class OperationContract:
     idempotent_on: str | None
     max_body: int
     writes: bool
+    optional: bool
+    deprecation: tuple[Header, ...]
+    """Headers of each of its answers: none, unless it is deprecated."""
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -113,6 +120,16 @@ class Contract:
     catalogue: Mapping[str, CatalogueEntry]
     operations: Mapping[str, OperationContract]
     rate_classes: Mapping[str, str]
+
+    @property
+    def served_version(self) -> str:
+        """What each answer says of it: the version, and the first digits of the hash."""
+        return f"{self.version}+{self.sha256[:12]}"
+
+    @property
+    def optional_operations(self) -> frozenset[str]:
+        """The operations that a deployment may switch off."""
+        return frozenset(name for name, one in self.operations.items() if one.optional)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -273,6 +290,7 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
         function=snake_case(operation_id),
         method=method,
         path=path,
+        summary=raw["summary"],
         parameters=parameters,
         body=body,
         responses={
@@ -288,6 +306,8 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
         idempotent_on=raw.get("x-idempotence"),
         max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),
         writes=method != "get" and not raw.get("x-lecture-seule", False),
+        optional=raw.get("x-optionnelle", False),
+        deprecation=_deprecation(contract, where, operation_id, raw),
     )
     for problem in _problems(contract, operation):
         raise ContractError(f"{where}: {problem}")
@@ -305,6 +325,43 @@ def _check_tag(contract: Contract, where: str, tags: list[str]) -> None:
         )
 
 
+def _deprecation(
+    contract: Contract, where: str, operation_id: str, raw: Json
+) -> tuple[Header, ...]:
+    declared = raw.get("x-obsolescence")
+    if bool(raw.get("deprecated")) != (declared is not None):
+        raise ContractError(
+            f"{where} must have `deprecated: true` and `x-obsolescence` together: the one tells the "
+            "tools, the other the dates."
+        )
+    if declared is None:
+        return ()
+    successor = declared.get("remplacement")
+    known = {
+        one.get("operationId")
+        for item in contract.document["paths"].values()
+        for one in item.values()
+        if isinstance(one, dict)
+    }
+    if successor is not None and successor not in known - {operation_id}:
+        raise ContractError(
+            f"{where}: x-obsolescence.remplacement names {successor!r}, which is no other operation."
+        )
+    try:
+        headers = deprecation_headers(
+            operation_id, declared.get("depuis"), declared.get("retrait"), successor
+        )
+    except ValueError as error:
+        raise ContractError(f"{where}: x-obsolescence.{error}.") from None
+    answer = contract.resolve(raw["responses"].get("200", {}))
+    absent = [name for name, _ in headers if name not in answer.get("headers", {})]
+    if absent:
+        raise ContractError(
+            f"{where} is deprecated, so its response 200 must declare the headers {', '.join(absent)}."
+        )
+    return headers
+
+
 def _body(contract: Contract, where: str, raw: Json) -> Body | None:
     if "requestBody" not in raw:
         return None
@@ -312,7 +369,7 @@ def _body(contract: Contract, where: str, raw: Json) -> Body | None:
     if len(node["content"]) != 1:
         raise ContractError(f"{where}: requestBody must have exactly one media type.")
     ((media_type, content),) = node["content"].items()
-    return Body(media_type, content["schema"], bool(node.get("required")))
+    return Body(media_type, content["schema"], bool(node.get("required")), content)
 
 
 def _token_path(document: Json) -> str | None:
@@ -375,7 +432,7 @@ def _message_problems(
                 yield f"x-message-succes names {{{name}}}, which its answer does not have."
 
 
-def _inevitable_codes(operation: OperationContract) -> set[str]:
+def inevitable_codes(operation: OperationContract) -> set[str]:
     """What the edge can answer to such an operation, whatever its handler does."""
     codes = {"405", "1002", "1005", "9999"}
     if operation.body is not None:
@@ -388,6 +445,8 @@ def _inevitable_codes(operation: OperationContract) -> set[str]:
         codes |= {"2004", "2101", "5001"}
     if operation.rate_class != "libre":
         codes.add("1008")
+    if operation.optional:
+        codes.add("1009")
     return codes
 
 
@@ -396,7 +455,7 @@ def _code_problems(contract: Contract, operation: OperationContract) -> Iterator
     if unknown:
         yield f"x-codes-erreur lists {', '.join(unknown)}, which x-catalogue-erreurs does not have."
         return
-    absent = sorted(_inevitable_codes(operation) - operation.codes)
+    absent = sorted(inevitable_codes(operation) - operation.codes)
     if absent:
         yield f"x-codes-erreur lacks {', '.join(absent)}, which the server can always answer to it."
     by_status: dict[int, set[str]] = {}
@@ -418,6 +477,8 @@ def _body_problems(contract: Contract, operation: OperationContract) -> Iterator
     body = operation.body
     assert body is not None
     schema = contract.resolve(body.schema)
+    if not body.content.get("examples"):
+        yield "its request body has no examples."
     if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
         yield "its request body must be an object with additionalProperties: false."
     for name, node in schema.get("properties", {}).items():

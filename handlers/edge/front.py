@@ -32,12 +32,14 @@ class FrontMiddleware:
         *,
         refusals: Refusals,
         pages: Mapping[str, Page],
+        served_version: str,
         proxies: tuple[Network, ...],
         on_shutdown: Callable[[], None],
     ) -> None:
         self.app = app
         self._refusals = refusals
         self._pages = pages
+        self._served_version = (b"x-contract-version", served_version.encode("ascii"))
         self._proxies = proxies
         self._on_shutdown = on_shutdown
         self._log = structlog.get_logger("cynod.acces")
@@ -63,7 +65,7 @@ class FrontMiddleware:
         except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
             reply = self._refusals.reply(error, call)
         try:
-            await _send(receive, send, call, reply)
+            await _send(receive, send, call, reply, self._served_version)
         except Exception as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
             self._refusals.reply(error, call)
             raise BrokenStream from None
@@ -145,8 +147,15 @@ def _serve_page(call: Call, page: Page) -> Reply:
 _DEFAULTS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
-async def _send(receive: Receive, send: Send, call: Call, reply: Reply) -> None:
-    headers = [(b"x-request-id", call.request_id.encode("ascii"))]
+async def _send(
+    receive: Receive, send: Send, call: Call, reply: Reply, served_version: tuple[bytes, bytes]
+) -> None:
+    headers = [(b"x-request-id", call.request_id.encode("ascii")), served_version]
+    if call.operation is not None and call.operation.deprecation:
+        headers += [
+            (name.lower().encode("ascii"), text.encode("ascii"))
+            for name, text in call.operation.deprecation
+        ]
     if reply.stream is None:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     defaults = [(b"content-type", reply.media_type.encode("ascii")), *_DEFAULTS]

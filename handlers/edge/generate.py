@@ -10,11 +10,18 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-from handlers.edge.contract import Contract, ContractError, Json, OperationContract, snake_case
+from handlers.edge.contract import (
+    JSON_TYPE,
+    Contract,
+    ContractError,
+    Json,
+    OperationContract,
+    snake_case,
+)
 
 HEADER = "# Generated from openapi.yaml by `make contract`; do not edit."
 
-_TYPES = {"string": "str", "integer": "int", "boolean": "bool"}
+_TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 _CHECKED = """
 
@@ -23,7 +30,8 @@ CONTRACT_SHA256 = "{}"
 
 _PREAMBLE = """
 
-# One signature per operation: the contract's arguments, then what the wrapper offers by keyword.
+# One signature per operation and media type: the contract's arguments, then what the wrapper offers
+# by keyword, and the success that the contract declares.
 """
 
 
@@ -65,7 +73,12 @@ def _generate_types(path: Path) -> str:
             use_closed_typed_dict=False,
             disable_timestamp=True,
             # What the signatures need.
-            additional_imports=["typing.TYPE_CHECKING", "typing.Any", "typing.Protocol"],
+            additional_imports=[
+                "typing.TYPE_CHECKING",
+                "typing.Any",
+                "typing.Never",
+                "typing.Protocol",
+            ],
             custom_file_header=HEADER,
             # The others read the settings of the folder that they run in.
             formatters=[generator.Formatter.BUILTIN],
@@ -79,20 +92,70 @@ def _generate_types(path: Path) -> str:
 def _generate_signatures(contract: Contract) -> str:
     operations = list(contract.operations.values())
     modules = ", ".join(sorted({operation.module for operation in operations}))
-    lines = [_PREAMBLE, "if TYPE_CHECKING:", f"    from handlers import {modules}"]
-    lines.append("    from handlers.views import Answer")
+    lines: list[str] = []
+    for name, schema in sorted(_successes(contract).items()):
+        lines += _beside(name, schema)
+    lines += [_PREAMBLE, "if TYPE_CHECKING:", f"    from handlers import {modules}"]
+    lines.append("    from handlers.views import Answer, TableAnswer")
     for operation in operations:
-        lines += _signature(operation)
+        for media_type in operation.media_types:
+            lines += _signature(contract, operation, media_type)
     return "\n".join(lines) + "\n"
 
 
-def _signature(operation: OperationContract) -> list[str]:
-    name = operation.operation_id[0].upper() + operation.operation_id[1:]
+def _successes(contract: Contract) -> dict[str, Json]:
+    """The schemas of the successes by name."""
+    schemas = [
+        one.responses[200]["content"][JSON_TYPE]["schema"] for one in contract.operations.values()
+    ]
+    return {reference_name(schema): contract.resolve(schema) for schema in schemas}
+
+
+_ENVELOPE = frozenset({"success", "code", "message", "data"})
+"""The fields of a success that the wrapper adds, and its items."""
+
+
+def _beside_names(schema: Json) -> list[str]:
+    properties = schema["properties"]
+    return [name for name in properties if name not in _ENVELOPE] if "success" in properties else []
+
+
+def _beside(name: str, schema: Json) -> list[str]:
+    """What a success has beside its envelope and items, as a TypedDict: a cursor, a count."""
+    names = _beside_names(schema)
+    if not names:
+        return []
+    lines = ["", "", f"class {name}Beside(TypedDict):"]
+    for field in names:
+        kind = _type(schema["properties"][field])
+        always = field in schema.get("required", [])
+        lines.append(f"    {field}: {kind if always else f'NotRequired[{kind}]'}")
+    return lines
+
+
+def answer_type(contract: Contract, operation: OperationContract, media_type: str) -> str:
+    """The type of what the handler must give."""
+    if media_type != JSON_TYPE:
+        return "TableAnswer"
+    reference = operation.responses[200]["content"][JSON_TYPE]["schema"]
+    schema = contract.resolve(reference)
+    name = reference_name(reference)
+    beside = f"{name}Beside" if _beside_names(schema) else name
+    if "data" not in schema["properties"]:
+        return f"Answer[Never, {beside}]"
+    item = reference_name(contract.resolve(schema["properties"]["data"])["items"])
+    return f"Answer[{item}, {beside}]" if beside != name else f"Answer[{item}]"
+
+
+def _signature(contract: Contract, operation: OperationContract, media_type: str) -> list[str]:
+    function = operation.function_for(media_type)
+    name = "".join(part.capitalize() for part in function.split("_"))
     arguments = [
-        f"{snake_case(parameter['name'])}: {_type(parameter)}" for parameter in operation.parameters
+        f"{snake_case(parameter['name'])}: {argument_type(parameter)}"
+        for parameter in operation.parameters
     ]
     if operation.body is not None:
-        arguments.append(f"corps: {_reference(operation.body.schema)}")
+        arguments.append(f"corps: {reference_name(operation.body.schema)}")
     return [
         "",
         f"    class {name}(Protocol):",
@@ -101,19 +164,27 @@ def _signature(operation: OperationContract) -> list[str]:
         *[f"            {argument}," for argument in arguments],
         "            *more: Any,",
         "            **injected: Any,",
-        "        ) -> Answer: ...",
+        f"        ) -> {answer_type(contract, operation, media_type)}: ...",
         "",
-        f"    _{operation.function}: {name} = {operation.module}.{operation.function}",
+        f"    _{function}: {name} = {operation.module}.{function}",
     ]
 
 
-def _type(parameter: Json) -> str:
+def argument_type(parameter: Json) -> str:
+    """The type of the handler's argument for a parameter."""
     schema = parameter["schema"]
-    name = _reference(schema) if "$ref" in schema else _TYPES.get(schema["type"], "Any")
     always = parameter.get("required") or "default" in schema
-    return name if always else f"{name} | None"
+    return _type(schema) if always else f"{_type(schema)} | None"
 
 
-def _reference(schema: Json) -> str:
+def _type(schema: Json) -> str:
+    if "$ref" in schema:
+        return reference_name(schema)
+    name = _TYPES.get(schema["type"], "Any")
+    return f"{name} | None" if schema.get("nullable") else name
+
+
+def reference_name(schema: Json) -> str:
+    """The name of the schema that a `$ref` designates."""
     name: str = schema["$ref"].rpartition("/")[2]
     return name

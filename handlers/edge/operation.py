@@ -30,6 +30,7 @@ from handlers.edge.security import (
     CHALLENGE_INVALID,
     Security,
 )
+from handlers.edge.selfcheck import SelfCheck
 from handlers.settings import Settings
 from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable
@@ -122,8 +123,10 @@ class OperationRunner:
         security: Security,
         limits: RateLimits,
         refusals: Refusals,
+        conformite: SelfCheck,
     ) -> None:
         self.operation = operation
+        self._offered = operation.operation_id not in settings.desactivees
         self._handlers = handlers
         self._database = database
         self._security = security
@@ -142,14 +145,17 @@ class OperationRunner:
             for media_type, handler in handlers.items()
         }
         self.needs_database = any("session" in names for names in self._wanted.values())
-        self._constants = {"settings": settings, "contract": contract}
+        self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
 
     def check_early(self, call: Call) -> None:
         """Refuse on the event loop what needs no thread to be refused, and keep what was found.
 
-        Raises the refusal of a malformed request, or of one too many, whose sender is remembered.
+        Raises the refusal of an operation that this server does not offer, or of a malformed request,
+        or of one too many, whose sender is remembered.
         Nobody is served for being remembered: who calls is looked up again, in the thread.
         """
+        if not self._offered:
+            raise EdgeRefusal("1009")
         operation = self.operation
         if not operation.secured or self._limits.waits or len(call.body) > MAX_EARLY_BODY:
             return
@@ -250,7 +256,7 @@ class OperationRunner:
             200, "200", header, [], media_type=f"{media_type}; charset=utf-8", stream=stream()
         )
 
-    def _envelope(self, answer: Answer, language: str) -> dict[str, Any]:
+    def _envelope(self, answer: Answer[Any, Any], language: str) -> dict[str, Any]:
         template = self.operation.message
         body: dict[str, Any] = {}
         if template is not None:

@@ -39,6 +39,7 @@ class Protocol(HttpToolsProtocol):
     """Answers what is no HTTP with the contract's envelope, when its turn has come."""
 
     malformed = b""
+    served_version = b""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,8 +100,14 @@ class Protocol(HttpToolsProtocol):
             self.transport.write(
                 b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
                 b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
-                b"x-request-id: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-                % (os.urandom(16).hex().encode(), len(self.malformed), self.malformed)
+                b"x-request-id: %s\r\nx-contract-version: %s\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%s"
+                % (
+                    os.urandom(16).hex().encode(),
+                    self.served_version,
+                    len(self.malformed),
+                    self.malformed,
+                )
             )
         self.transport.close()
 
@@ -109,3 +116,4 @@ def teach_protocol(contract: Contract) -> None:
     """Give the protocol the refusal that the contract has for bytes that are no HTTP."""
     _, body = Envelopes(contract).render(EdgeRefusal("1002"), "fr")
     Protocol.malformed = orjson.dumps(body)
+    Protocol.served_version = contract.served_version.encode("ascii")

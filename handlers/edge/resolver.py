@@ -12,7 +12,7 @@ from connexion.resolver import Resolution, Resolver
 
 from handlers.edge.contract import Contract, ContractError, OperationContract, snake_case
 
-INJECTED = ("session", "partenaire", "settings", "contract")
+INJECTED = ("session", "partenaire", "settings", "contract", "conformite")
 """Keyword-only arguments that a handler may ask of the wrapper."""
 
 Handler = Callable[..., Any]

@@ -425,7 +425,7 @@ def test_every_answer_declares_the_headers_that_it_carries() -> None:
         [
             f"{where}: declare the header {header}, required."
             for where, status, response in answers
-            for header in ("X-Request-Id", wanted.get(status))
+            for header in ("X-Request-Id", "X-Contract-Version", wanted.get(status))
             if header and not resolve(response["headers"].get(header, {})).get("required")
         ]
     )

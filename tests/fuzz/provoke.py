@@ -59,6 +59,7 @@ class Scene:
     main: httpx.Client
     obedient: httpx.Client
     limited: httpx.Client
+    partial: httpx.Client
     stage: Stage
     count: int = 0
     bearers: dict[str, str] = field(default_factory=dict)
@@ -217,6 +218,10 @@ def _too_often(scene: Scene, operation: str) -> httpx.Response:
         if answer.status_code == 200:
             answer = scene.send(call, scene.limited)
     return answer
+
+
+def _switched_off(scene: Scene, operation: str) -> httpx.Response:
+    return scene.send(scene.valid(operation), scene.partial)
 
 
 def _expired(scene: Scene, operation: str) -> httpx.Response:
@@ -405,6 +410,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
     "1006": _body(b" ", None),
     "1007": _body(b"{}", "text/plain"),
     "1008": _too_often,
+    "1009": _switched_off,
     "2001": _with(Authorization="Bearer nobody-has-this-token"),
     "2002": _expired,
     "2003": _narrow,
@@ -429,6 +435,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
 }
 """How to get each code from any operation that lists it; the last ones break something."""
 
+OPTIONAL = [name for name, operation in CONTRACT.items() if operation.get("x-optionnelle")]
 LIMITS = "lecture=1/hour,ecriture=1/hour,jeton=2/hour"
 
 
@@ -447,18 +454,21 @@ def provoke_all(
             made.serve(fault="obedient", CYNOD_JETON_DUREE_S="1", CYNOD_ANNULATION_FENETRE_S="1")
         )
         limited = stack.enter_context(made.serve(workers=1, CYNOD_LIMITES=LIMITS))
-        main, fallible, slow = (
-            stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
-            for url in (server.url, obedient.url, limited.url)
+        partial = stack.enter_context(
+            made.serve(workers=1, CYNOD_OPERATIONS_DESACTIVEES=",".join(OPTIONAL))
         )
-        scene = Scene(land, main, fallible, slow, made)
+        main, fallible, slow, part_of_it = (
+            stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
+            for url in (server.url, obedient.url, limited.url, partial.url)
+        )
+        scene = Scene(land, main, fallible, slow, part_of_it, made)
         for code, way in WAYS.items():
             for number, operation in enumerate(DECLARED):
                 name = f"{operation} {code}"
                 if code not in DECLARED[operation] or only not in (None, name):
                     continue
                 _provoke(part, scene, name, way, number, veil, failures)
-        return [obedient.log, limited.log]
+        return [obedient.log, limited.log, partial.log]
 
 
 def _provoke(
@@ -472,7 +482,7 @@ def _provoke(
 ) -> None:
     operation, _, code = name.partition(" ")
     language = ("fr", "en")[number % 2]
-    for client in (scene.main, scene.obedient, scene.limited):
+    for client in (scene.main, scene.obedient, scene.limited, scene.partial):
         client.headers["Accept-Language"] = language
     answer: httpx.Response | None = None
     try:

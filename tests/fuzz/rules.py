@@ -83,7 +83,10 @@ def check_headers(operation_id: str | None, status: int, names: Iterable[str]) -
         node = DOCUMENT["components"]["responses"]["MethodeInterdite"]
     else:
         node = resolve(BY_ID[operation_id]["responses"].get(str(status), {}))
-    declared = {name.lower() for name in node.get("headers", {})} | {"x-request-id"}
+    declared = {name.lower() for name in node.get("headers", {})} | {
+        "x-request-id",
+        "x-contract-version",
+    }
     allowed = declared | ENVELOPE_HEADERS | SECURITY_HEADERS | HOP_HEADERS
     undeclared = sorted({name.lower() for name in names} - allowed)
     assert not undeclared, f"the answer has headers that nothing declares: {', '.join(undeclared)}"
@@ -95,7 +98,7 @@ def check_forms(text: str) -> None:
     for name, value in walk(body):
         if value is None or value == "":
             continue
-        if name in ("dateSolde", "dateOperation", "date"):
+        if name in ("dateSolde", "dateOperation", "date", "dernierControle"):
             _parse(name, value, "%d-%m-%Y %H:%M:%S")
         elif name in ("finValidite", "dateNaissance"):
             _parse(name, value, "%d/%m/%Y")

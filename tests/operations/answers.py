@@ -137,10 +137,26 @@ def call_of(
             }
         },
         "getCodesErreur": {"params": {}},
+        "getConformite": {"params": {}},
         "healthLive": {"params": {}},
         "healthReady": {"params": {}},
     }
-    return Call(method, path, calls[operation_id])
+    return Call(method, path, calls.get(operation_id) or _as_its_examples(operation_id))
+
+
+def _as_its_examples(operation_id: str) -> dict[str, Any]:
+    """What the contract's examples say of an operation that is not above yet."""
+    operation = CONTRACT[operation_id]
+    if "requestBody" in operation:
+        (content,) = resolve(operation["requestBody"])["content"].values()
+        return {"json": resolve(next(iter(content["examples"].values())))["value"]}
+    return {
+        "params": {
+            parameter["name"]: parameter.get("example", resolve(parameter["schema"]).get("example"))
+            for parameter in map(resolve, operation.get("parameters", []))
+            if parameter.get("required")
+        }
+    }
 
 
 class Scene:

@@ -67,6 +67,8 @@ VALUES: st.SearchStrategy[Any] = (
 )
 REMOVED = object()
 
+CHECKED = "dernierControle"
+
 GOOD = ("good", JSON)
 HEADS = [
     *[GOOD] * 12,
@@ -94,6 +96,14 @@ def names_of(operation: str) -> list[str]:
     if "requestBody" in declared:
         return list(body_schema(operation)["properties"])
     return [resolve(parameter)["name"] for parameter in declared.get("parameters", [])]
+
+
+def without_instant(answer: httpx.Response) -> Json:
+    """The body, without the instant of the check that each of the two servers made of itself."""
+    body: Json = answer.json()
+    for line in body.get("data", []) if CHECKED in answer.text else []:
+        del line[CHECKED]
+    return body
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -126,7 +136,8 @@ def test_answers_are_those_of_connexion(standing: Scene, upstream: str, operatio
         told = f"{call.method} {call.path} {headers} {more}: {[a.text for a in answers]}"
         assert answers[0].status_code == answers[1].status_code, told
         if answers[1].headers["content-type"] == JSON:
-            assert answers[0].json() == answers[1].json(), told
+            mine, other = map(without_instant, answers)
+            assert mine == other, told
 
     with httpx.Client(base_url=upstream, verify=TLS, trust_env=False) as theirs:
         compare()

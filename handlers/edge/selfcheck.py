@@ -1,0 +1,74 @@
+"""The server's check of itself, at start: the contract's examples pass the checks that it applies.
+
+What a partner reads in the examples is then what this server takes and gives, whatever was edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from handlers.edge.checks import AnswerCheck, compile_schema
+from handlers.edge.contract import JSON_TYPE, Contract, ContractError, Json, OperationContract
+from handlers.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """The contract that this server serves, when it last passed its check, and which operations it offers."""
+
+    version: str
+    sha256: str
+    checked: datetime
+    optional_operations: tuple[tuple[str, bool], ...]
+
+
+def check_oneself(contract: Contract, settings: Settings) -> SelfCheck:
+    """Check all examples. Raises ContractError naming the example, and SettingsError for an
+    operation that cannot be switched off."""
+    unknown = sorted(settings.desactivees - contract.optional_operations)
+    if unknown:
+        raise SettingsError(
+            f"CYNOD_OPERATIONS_DESACTIVEES names {unknown[0]}; the optional operations are "
+            f"{', '.join(sorted(contract.optional_operations)) or 'none'}."
+        )
+    for operation in contract.operations.values():
+        for fault in example_faults(contract, operation):
+            raise ContractError(f"{operation.where}: {fault}")
+    return SelfCheck(
+        version=contract.version,
+        sha256=contract.sha256,
+        checked=datetime.now(UTC),
+        optional_operations=tuple(
+            (name, name not in settings.desactivees)
+            for name in sorted(contract.optional_operations)
+        ),
+    )
+
+
+def example_faults(contract: Contract, operation: OperationContract) -> Iterator[str]:
+    """What is wrong with the examples of one operation: one sentence each."""
+    for parameter in operation.parameters:
+        schema = contract.resolve(parameter["schema"])
+        example = parameter.get("example", schema.get("example"))
+        if example is None:
+            yield f"parameter {parameter['name']} has no example."
+        elif not compile_schema(contract, schema)(example):
+            yield f"the example of parameter {parameter['name']} does not fit its schema."
+    if operation.body is not None:
+        fits = compile_schema(contract, operation.body.schema)
+        for name, value in _examples(contract, operation.body.content):
+            if not fits(value):
+                yield f"the example {name!r} of its request body does not fit the schema."
+    check = AnswerCheck(contract, operation)
+    for status, response in operation.responses.items():
+        for name, value in _examples(contract, response["content"][JSON_TYPE]):
+            if not check.fits(status, value):
+                yield f"the example {name!r} of response {status} does not fit its schema."
+
+
+def _examples(contract: Contract, media: Json) -> Iterator[tuple[str, Any]]:
+    for name, node in media.get("examples", {}).items():
+        yield name, contract.resolve(node).get("value")

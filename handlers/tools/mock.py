@@ -1,0 +1,183 @@
+"""A server without a database: each operation answers the examples of the contract, or the refusal that is
+asked for, so that a partner develops before having credentials.
+
+The way of a request is the server's own: routes, the HTTP it takes, what it refuses, headers. Only the
+handlers are not called. `Prefer` (RFC 7240) chooses: `code=4001` a code of the catalogue, `code=503` the
+first code of that HTTP status, `example=NAME` an example of the contract.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import click
+import orjson
+
+from handlers.edge.bridge import CynodApp
+from handlers.edge.call import Call, Reply
+from handlers.edge.checks import BodyCheck, ParameterCheck
+from handlers.edge.contract import (
+    JSON_TYPE,
+    LANGUAGES,
+    Contract,
+    ContractError,
+    Json,
+    OperationContract,
+    load,
+)
+from handlers.edge.docs import pages
+from handlers.edge.errors import EdgeRefusal
+from handlers.edge.logs import configure_logs
+from handlers.edge.operation import Refusals
+from handlers.edge.protocol import teach_protocol
+from handlers.edge.resolver import HandlerResolver
+from handlers.edge.selfcheck import check_oneself
+from handlers.server import Server, StartupError, address_of, listen, server_config
+from handlers.settings import Settings, SettingsError
+from models.errors import ParametreInvalide
+
+THREADS = 2
+
+
+def serve(settings: Settings) -> int:
+    """Serve the contract's examples until SIGINT or SIGTERM. The exit code, as of `serve`."""
+    configure_logs(settings)
+    try:
+        contract = load(settings.contract)
+        app = create_mock(settings, contract)
+        listener = listen(settings)
+    except (ContractError, SettingsError, StartupError) as error:
+        click.echo(f"cynod: {error}", err=True)
+        return 1
+    click.echo(
+        "\n".join(
+            [
+                f"CYNOD API, mock: {address_of(listener)}",
+                "Every operation answers the examples of openapi.yaml; nothing is stored.",
+                "Any Authorization is taken; Prefer: code=4001 asks for a refusal.",
+                "Stop with Ctrl-C.",
+            ]
+        )
+    )
+    teach_protocol(contract)
+    Server(server_config(app, settings)).run(sockets=[listener])
+    return 0
+
+
+def create_mock(settings: Settings, contract: Contract) -> CynodApp:
+    """The ASGI application. Raises ContractError or SettingsError."""
+    check_oneself(contract, settings)
+    refusals = Refusals(contract)
+
+    def close() -> None:
+        app.close()
+
+    app = CynodApp(
+        __name__,
+        contract=contract,
+        resolver=HandlerResolver(contract),
+        runners={
+            name: MockRunner(contract, operation, refusals)
+            for name, operation in contract.operations.items()
+        },
+        threads=THREADS,
+        front={
+            "refusals": refusals,
+            "pages": pages(contract.source, contract.json),
+            "served_version": contract.served_version,
+            "proxies": settings.proxies,
+            "on_shutdown": close,
+        },
+    )
+    return app
+
+
+class MockRunner:
+    """Answers one operation from the contract."""
+
+    needs_database = False
+
+    def __init__(
+        self, contract: Contract, operation: OperationContract, refusals: Refusals
+    ) -> None:
+        self.operation = operation
+        self._contract = contract
+        self._refusals = refusals
+        self._check_parameters = ParameterCheck(contract, operation)
+        self._check_body = BodyCheck(contract, operation.body) if operation.body else None
+
+    def check_early(self, call: Call) -> None:
+        """Everything is refused in its turn."""
+
+    def __call__(self, call: Call) -> Reply:
+        """Answer the call. Never raises."""
+        wanted = read_preferences(call.headers.get(b"prefer", b""))
+        try:
+            reply = self._answer(call, wanted)
+        except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
+            reply = self._refusals.reply(error, call)
+        applied = [f"{name}={value}" for name, value in wanted.items()]
+        if applied:
+            reply.headers.append(("Preference-Applied", ", ".join(applied)))
+        return reply
+
+    def _answer(self, call: Call, wanted: dict[str, str]) -> Reply:
+        code = wanted.get("code", "200")
+        if code != "200":
+            raise self._refusal(code)
+        if self.operation.secured and b"authorization" not in call.headers:
+            raise EdgeRefusal("2001")
+        self._check_parameters(call.query, call.path_parameters)
+        if self._check_body is not None:
+            self._check_body(call.body)
+        return self._success(call, wanted.get("example"))
+
+    def _refusal(self, code: str) -> EdgeRefusal:
+        catalogue, codes = self._contract.catalogue, self.operation.codes
+        if code not in codes:
+            of_status = sorted(one for one in codes if str(catalogue[one].statut) == code)
+            if not of_status:
+                # A wrong preference would be ignored (RFC 7240); who tests a refusal wants to know.
+                raise ParametreInvalide("Prefer")
+            code = of_status[0]
+        names = {name for _, name, _, _ in string.Formatter().parse(catalogue[code].message["fr"])}
+        headers = {"Retry-After": "2"} if code == "1008" else {}
+        return EdgeRefusal(code, headers, **{name: self._some_input() for name in names if name})
+
+    def _some_input(self) -> str:
+        """The name of something that a caller sends to the operation."""
+        if self.operation.parameters:
+            return str(self.operation.parameters[0]["name"])
+        if self.operation.body is not None:
+            return str(next(iter(self._contract.resolve(self.operation.body.schema)["properties"])))
+        return "parametre"
+
+    def _success(self, call: Call, example: str | None) -> Reply:
+        examples: Json = self.operation.responses[200]["content"][call.media_type]["examples"]
+        if example is not None and example not in examples:
+            raise ParametreInvalide("Prefer")
+        node = examples[example] if example is not None else next(iter(examples.values()))
+        value: Any = self._contract.resolve(node)["value"]
+        if call.media_type != JSON_TYPE:
+            body = str(value).encode()
+            return Reply(200, "200", body, [], media_type=f"{call.media_type}; charset=utf-8")
+        template = self.operation.message
+        if template is not None and call.language != LANGUAGES[0]:
+            data = value.get("data")
+            value = {
+                **value,
+                "message": template[call.language].format_map(data[0] if data else value),
+            }
+        return Reply(200, "200", orjson.dumps(value), [])
+
+
+def read_preferences(header: bytes) -> dict[str, str]:
+    """`code` and `example` of a Prefer header: `code=412, example="solde"`."""
+    found: dict[str, str] = {}
+    for part in header[:500].decode("latin-1").replace(";", ",").split(","):
+        name, _, value = part.partition("=")
+        name = name.strip().lower()
+        if name in ("code", "example") and name not in found:
+            found[name] = value.strip().strip('"')
+    return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
