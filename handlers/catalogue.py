@@ -1,7 +1,6 @@
 """Operations of the tag `catalogue`."""
 
-from handlers.edge.contract import Contract
-from handlers.edge.selfcheck import SelfCheck
+from handlers.edge.contract import Contract, SelfCheck
 from handlers.views import Answer, render_catalogue, render_conformite
 from handlers.wire import CodeErreurCatalogue, Conformite
 

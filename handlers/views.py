@@ -25,8 +25,7 @@ from models.rapprochement import LigneDuPartenaire, Rapprochement
 from models.suivi import Cloture
 
 if TYPE_CHECKING:
-    from handlers.edge.contract import CatalogueEntry
-    from handlers.edge.selfcheck import SelfCheck
+    from handlers.edge.contract import CatalogueEntry, SelfCheck
 
 
 _NO_FIELD: Mapping[str, Any] = MappingProxyType({})

@@ -180,3 +180,23 @@ class ContractClient(httpx.Client):
             answer_headers=response.headers,
             answer=response.content,
         )
+
+
+def deprecate(
+    document: Json,
+    place: str,
+    *,
+    headers: tuple[str, ...] = ("Deprecation", "Sunset", "Link"),
+    **dates: Any,
+) -> None:
+    """Declare the operation at a place like `paths./get-solde-carte.get` deprecated."""
+    operation: Json = document
+    for key in place.split("."):
+        operation = operation[key]
+    operation["deprecated"] = True
+    operation["x-obsolescence"] = {"depuis": "2026-12-01", "retrait": "2027-12-01", **dates}
+    for name in headers:
+        operation["responses"]["200"]["headers"][name] = {
+            "description": "Voir l'évolution du contrat.",
+            "schema": {"type": "string", "example": "x"},
+        }

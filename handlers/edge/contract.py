@@ -11,6 +11,7 @@ import re
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,16 @@ class Contract:
                 target = target[part.replace("~1", "/").replace("~0", "~")]
             node = target
         return node
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """The contract that this server serves, when it last passed its check, and which operations it offers."""
+
+    version: str
+    sha256: str
+    checked: datetime
+    optional_operations: tuple[tuple[str, bool], ...]
 
 
 def snake_case(name: str) -> str:

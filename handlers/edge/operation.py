@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
-from handlers.edge.contract import Contract, OperationContract
+from handlers.edge.contract import Contract, OperationContract, SelfCheck
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.limits import RateLimits
 from handlers.edge.resolver import Handler
@@ -30,7 +30,6 @@ from handlers.edge.security import (
     CHALLENGE_INVALID,
     Security,
 )
-from handlers.edge.selfcheck import SelfCheck
 from handlers.settings import Settings
 from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable

@@ -6,23 +6,19 @@ What a partner reads in the examples is then what this server takes and gives, w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from handlers.edge.checks import AnswerCheck, compile_schema
-from handlers.edge.contract import JSON_TYPE, Contract, ContractError, Json, OperationContract
+from handlers.edge.contract import (
+    JSON_TYPE,
+    Contract,
+    ContractError,
+    Json,
+    OperationContract,
+    SelfCheck,
+)
 from handlers.settings import Settings, SettingsError
-
-
-@dataclass(frozen=True, slots=True)
-class SelfCheck:
-    """The contract that this server serves, when it last passed its check, and which operations it offers."""
-
-    version: str
-    sha256: str
-    checked: datetime
-    optional_operations: tuple[tuple[str, bool], ...]
 
 
 def check_oneself(contract: Contract, settings: Settings) -> SelfCheck:

@@ -206,7 +206,9 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
         codes |= {"2004"}
     if any(scopes for way in operation.get("security", []) for scopes in way.values()):
         codes |= {"2003"}
-    if operation["operationId"] not in ("getCodesErreur", "healthLive"):
+    if operation.get("x-optionnelle"):
+        codes |= {"1009"}
+    if operation["operationId"] not in ("getCodesErreur", "getConformite", "healthLive"):
         codes |= {"5001"}
     return codes
 

@@ -15,7 +15,7 @@ from handlers.app import create_app
 from handlers.edge.contract import ContractError, build, load
 from handlers.edge.resolver import HandlerResolver
 from handlers.settings import Settings, SettingsError
-from tests.contract_client import CONTRACT, DOCUMENT, Json, read_contract
+from tests.contract_client import CONTRACT, DOCUMENT, Json, deprecate, read_contract
 
 SERVED = load(CONTRACT)
 SOLDE = "paths./get-solde-carte.get"
@@ -76,6 +76,17 @@ def _drop_entry(code: str) -> Edit:
     def edit(document: Json) -> None:
         entries = document["x-catalogue-erreurs"]
         entries[:] = [entry for entry in entries if entry["code"] != code]
+
+    return edit
+
+
+def _deprecate(
+    *, headers: tuple[str, ...] = ("Deprecation", "Sunset", "Link"), **dates: Any
+) -> Edit:
+    """Declare the balance deprecated, with dates that are right unless told."""
+
+    def edit(document: Json) -> None:
+        deprecate(document, SOLDE, headers=headers, **dates)
 
     return edit
 
@@ -229,6 +240,39 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
     ),
     "same code twice": (_catalogue(1, code="405"), "[1]: code 405 is already in the catalogue"),
     "code of every route absent": (_drop_entry("1003"), "x-catalogue-erreurs lacks 1003"),
+    "deprecated without its dates": (
+        _set(SOLDE, "deprecated", True),
+        "paths./get-solde-carte.get must have `deprecated: true` and `x-obsolescence` together",
+    ),
+    "dates of what is not deprecated": (
+        _set(SOLDE, "x-obsolescence", {"depuis": "2026-12-01", "retrait": "2027-12-01"}),
+        "must have `deprecated: true` and `x-obsolescence` together",
+    ),
+    "deprecated on a day that is none": (
+        _deprecate(depuis="2026-02-30"),
+        'x-obsolescence.depuis must be a date such as "2027-01-31"',
+    ),
+    "withdrawn on no day": (_deprecate(retrait=None), "x-obsolescence.retrait must be a date"),
+    "withdrawn before it is deprecated": (
+        _deprecate(retrait="2026-12-01"),
+        "x-obsolescence.retrait must be later than depuis",
+    ),
+    "replaced by no operation": (
+        _deprecate(remplacement="getSolde"),
+        "x-obsolescence.remplacement names 'getSolde', which is no other operation",
+    ),
+    "replaced by itself": (
+        _deprecate(remplacement="getSoldeCarte"),
+        "x-obsolescence.remplacement names 'getSoldeCarte', which is no other operation",
+    ),
+    "deprecated without the headers": (
+        _deprecate(headers=()),
+        "is deprecated, so its response 200 must declare the headers Deprecation, Sunset, Link",
+    ),
+    "no example of a request": (
+        _drop(f"{JSON_BODY}.application/json", "examples"),
+        "its request body has no examples",
+    ),
     "pattern that is no regular expression": (
         _set("components.schemas.WalletId", "pattern", "^([0-9]$"),
         "components.schemas.WalletId",
@@ -312,6 +356,53 @@ def test_wrong_limit_of_a_deployment_stops_the_application(
         create_app(settings, contract=SERVED)
 
 
+def _wrong_example(path: str, name: str, **fields: Any) -> Edit:
+    def edit(document: Json) -> None:
+        _at(document, path)[name]["value"].update(fields)
+
+    return edit
+
+
+WRONG_EXAMPLES: dict[str, tuple[Edit, str]] = {
+    "of a parameter": (
+        _set("components.parameters.NumeroCarte", "example", "7019"),
+        "get-solde-carte.get: the example of parameter numeroCarte does not fit its schema.",
+    ),
+    "of a body": (
+        _wrong_example("components.examples", "DemandeMouvement", montant=0),
+        "credit-carte.post: the example 'complet' of its request body does not fit the schema.",
+    ),
+    "of a success": (
+        _wrong_example("components.examples", "SoldeCarte", surplus=1),
+        "get-solde-carte.get: the example 'solde' of response 200 does not fit its schema.",
+    ),
+    "of a refusal": (
+        _wrong_example("components.examples", "JetonExpire", code=2002),
+        "get-solde-carte.get: the example 'jeton expire' of response 401 does not fit its schema.",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_EXAMPLES)
+def test_example_off_its_schema_stops_the_application(wrong: str, tmp_path: Path) -> None:
+    edit, expected = WRONG_EXAMPLES[wrong]
+    document = copy.deepcopy(DOCUMENT)
+    edit(document)
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(ContractError) as refused:
+        create_app(settings, contract=build(document, b""))
+    assert str(refused.value) == f"openapi.yaml, paths./{expected}"
+
+
+def test_parameter_without_an_example_stops_the_application(tmp_path: Path) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    for place in ("components.parameters.ClientId", "components.schemas.ClientId"):
+        _at(document, place).pop("example", None)
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(ContractError, match="parameter clientId has no example"):
+        create_app(settings, contract=build(document, b""))
+
+
 # ── handlers ──────────────────────────────────────────────────────────────────────────────────────
 
 HANDLERS = {
@@ -331,7 +422,7 @@ HANDLERS = {
             numero_carte, wallet_id, client_id, date_debut, date_fin, type, limite, curseur
         ): ...
         """,
-    "catalogue": "def get_codes_erreur(*, contract): ...",
+    "catalogue": "def get_codes_erreur(*, contract): ...\ndef get_conformite(*, conformite): ...",
     "mouvements": """\
         def credit_carte(corps, *, session, partenaire): ...
         def debit_carte(corps, *, session, partenaire): ...
@@ -429,7 +520,7 @@ WRONG_HANDLERS: dict[str, tuple[dict[str, str | None], str]] = {
         {"catalogue": "def get_codes_erreur(*, contract, horloge): ..."},
         (
             "get_codes_erreur takes (; contract, horloge), but the contract gives () and the wrapper "
-            "offers session, partenaire, settings, contract by keyword."
+            "offers session, partenaire, settings, contract, conformite by keyword."
         ),
     ),
 }
