@@ -15,7 +15,13 @@ from handlers.cli_common import Refused
 from handlers.edge.contract import Contract, ContractError, load
 from handlers.edge.generate import GeneratorMissing, generate_wire
 from handlers.settings import ROOT, read_settings
+from handlers.tools.change import BREAKING, worst
+from handlers.tools.changes import compare
+from handlers.tools.history import HISTORY, HistoryError, find_state, find_version, published
+from handlers.tools.history import publish as freeze
+from handlers.tools.redocly import RedoclyFailed, RedoclyMissing, lint
 from handlers.tools.replay import CONFORM, IDENTICAL, LEFT, WRONG, Credentials, Report, replay
+from handlers.tools.report import FORMATS, as_json, as_markdown, as_text
 from handlers.tools.skeleton import SkeletonError, make_skeleton
 
 CONTRACT = ROOT / "openapi.yaml"
@@ -33,6 +39,10 @@ def contract() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when a file would change.")
 def build(*, check: bool) -> None:
     """Write handlers/wire.py from openapi.yaml."""
+    _build(check=check)
+
+
+def _build(*, check: bool) -> None:
     try:
         checked = load(CONTRACT, again=True)
         wanted = generate_wire(CONTRACT, checked)
@@ -45,6 +55,22 @@ def build(*, check: bool) -> None:
         WIRE.write_text(wanted, encoding="utf-8")
     state = "is up to date" if found == wanted else "written"
     click.echo(f"{_summary(checked)}; handlers/wire.py {state}.")
+
+
+@contract.command("all")
+def all_() -> None:
+    """What `make contract` does: check, write again, lint, and say what changed.
+
+    Without Node.js, what needs it is left out, and it says so.
+    """
+    _build(check=False)
+    try:
+        problems = lint(CONTRACT)
+    except RedoclyMissing as error:
+        click.echo(f"Not linted and not compared with the last published version: {error}")
+        return
+    click.echo(problems or "openapi.yaml follows its ruleset.")
+    _tell_changes(strict=False)
 
 
 @contract.command()
@@ -153,6 +179,110 @@ def _text(report: Report) -> str:
     }
     lines.append(", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".")
     return "\n".join(lines)
+
+
+@contract.command()
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to print the changes.",
+)
+@click.pass_context
+def diff(ctx: click.Context, old: str | None, new: str | None, format_: str) -> None:
+    """Say what changed between two versions of the contract, and whom it breaks.
+
+    OLD and NEW are published versions such as 1.1.0, or files. Without NEW, openapi.yaml; without
+    OLD, the last published version. What is `breaking`, `additive` or `text` is said for what clients
+    send and for what they receive.
+
+    \b
+    Examples:   cynod contract diff
+                cynod contract diff 1.0.0 1.1.0 --format markdown
+    Exit codes: 0 nothing breaks, 1 something breaks or cannot be compared, 2 wrong usage
+    """
+    try:
+        before = _version(old) if old else published()[-1].path
+        after = _version(new) if new else CONTRACT
+        changes = compare(before, after)
+    except (HistoryError, RedoclyMissing, RedoclyFailed) as error:
+        raise Refused(str(error)) from None
+    tell = {"text": as_text, "markdown": as_markdown, "json": as_json}[format_]
+    click.echo(tell(_name(before), _name(after), changes))
+    ctx.exit(1 if worst(changes) == BREAKING else 0)
+
+
+def _version(text: str) -> Path:
+    path = Path(text)
+    return path if path.suffix in (".yaml", ".yml", ".json") else find_version(text)
+
+
+def _name(path: Path) -> str:
+    return path.stem if path.parent == HISTORY else path.name
+
+
+@contract.command()
+def publish() -> None:
+    """Freeze openapi.yaml as its version: tests/contract/history/<version>.yaml.
+
+    Refused when the version is too small for what changed. Drafts the section of CHANGELOG.md when it
+    has none; read it before you commit it.
+
+    \b
+    Example:    cynod contract publish
+    Exit codes: 0 published, 1 refused, 2 wrong usage
+    """
+    try:
+        load(CONTRACT, again=True)
+        target, drafted = freeze()
+    except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
+        raise Refused(str(error)) from None
+    click.echo(f"{target.relative_to(ROOT)} written.")
+    if drafted:
+        click.echo(f"CHANGELOG.md has a draft for {target.stem}: read it, and say it better.")
+
+
+@contract.command()
+def check() -> None:
+    """Check everything about openapi.yaml: OpenAPI, its style, what is generated, what changed.
+
+    \b
+    Exit codes: 0 all is right, 1 something is not, 2 wrong usage
+    """
+    _build(check=True)
+    _lint()
+    _tell_changes(strict=True)
+
+
+def _lint() -> None:
+    try:
+        problems = lint(CONTRACT)
+    except (RedoclyMissing, RedoclyFailed) as error:
+        raise Refused(str(error)) from None
+    if problems:
+        raise Refused(f"openapi.yaml breaks its ruleset, tests/contract/redocly.yaml:\n{problems}")
+    click.echo("openapi.yaml follows its ruleset.")
+
+
+def _tell_changes(*, strict: bool) -> None:
+    """What changed since the last published version, and what that owes."""
+    try:
+        state = find_state()
+    except (HistoryError, RedoclyMissing, RedoclyFailed) as error:
+        if strict:
+            raise Refused(str(error)) from None
+        click.echo(f"Not compared with the last published version: {error}")
+        return
+    if state.changes:
+        click.echo(as_text(state.last.name, f"{state.version} (not published)", state.changes))
+    else:
+        click.echo(f"Nothing changed since {state.last.name}, the last published version.")
+    if state.faults:
+        raise Refused("\n".join(state.faults))
 
 
 def _summary(checked: Contract) -> str:

@@ -1,0 +1,41 @@
+"""What changed between two versions of the contract, and whom it breaks.
+
+Redocly finds the changes. Each is then judged apart for what clients send and for what they receive,
+because one schema may serve both, and because Redocly rates some too low: `judge` has the rules of OpenAPI,
+`own_rules` those of this contract's own words (codes, rights, rates) and of names that clients are made of.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from handlers.edge.contract import Json
+from handlers.tools.change import IMPACTS, Change
+from handlers.tools.judge import Judge
+from handlers.tools.own_rules import own_changes
+from handlers.tools.redocly import find_changes
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read(path: Path) -> Json:
+    """The document of a contract."""
+    document: Json = yaml.load(path.read_bytes(), Loader=_LOADER)  # noqa: S506 - a safe loader
+    return document
+
+
+def compare(old: Path, new: Path) -> list[Change]:
+    """Every change from one contract to another, the gravest first, then by place.
+
+    Raises RedoclyMissing or RedoclyFailed.
+    """
+    before, after = read(old), read(new)
+    judge = Judge(before, after)
+    found = [change for one in find_changes(old, new) for change in judge(one)]
+    found += own_changes(before, after)
+    return sorted(
+        dict.fromkeys(found), key=lambda one: (IMPACTS.index(one.impact), one.where, one.direction)
+    )

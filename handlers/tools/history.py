@@ -1,0 +1,178 @@
+"""The published versions of the contract; what a change owes them: a version, a line in CHANGELOG.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.settings import ROOT
+from handlers.tools.change import ADDITIVE, BREAKING, TEXT, Change, worst
+from handlers.tools.changes import compare, read
+from handlers.tools.report import as_changelog
+
+CONTRACT = ROOT / "openapi.yaml"
+HISTORY = ROOT / "tests" / "contract" / "history"
+CHANGELOG = ROOT / "CHANGELOG.md"
+
+_VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_PARTS = {BREAKING: 0, ADDITIVE: 1, TEXT: 2}
+_NAMES = ("major", "minor", "patch")
+
+Version = tuple[int, int, int]
+
+
+class HistoryError(Exception):
+    """The history cannot be read, or a version not be published. The text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A frozen version."""
+
+    version: Version
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """`1.2.0`."""
+        return ".".join(map(str, self.version))
+
+
+def parse_version(text: str) -> Version:
+    """`1.2.0` -> (1, 2, 0). Raises HistoryError."""
+    found = _VERSION.fullmatch(text)
+    if found is None:
+        raise HistoryError(f"{text!r} is no version: three numbers such as 1.2.0 are.")
+    major, minor, patch = map(int, found.groups())
+    return major, minor, patch
+
+
+def published(history: Path = HISTORY) -> list[Published]:
+    """The frozen versions, the oldest first. Raises HistoryError for a file that is not what it says."""
+    found = []
+    for path in history.glob("*.yaml"):
+        version = read(path)["info"]["version"]
+        if version != path.stem:
+            raise HistoryError(
+                f"{path.name} holds version {version}: a published version is never edited."
+            )
+        found.append(Published(parse_version(version), path))
+    return sorted(found, key=lambda one: one.version)
+
+
+def find_version(name: str, history: Path = HISTORY) -> Path:
+    """The file of a published version. Raises HistoryError."""
+    known = published(history)
+    for one in known:
+        if one.name == name:
+            return one.path
+    raise HistoryError(
+        f"version {name} is not published; {', '.join(one.name for one in known)} are."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The contract beside the last published version: what changed, and what is wrong with that."""
+
+    last: Published
+    version: str
+    changes: list[Change]
+    same_file: bool
+    faults: list[str]
+
+
+def find_state(
+    contract: Path = CONTRACT, history: Path = HISTORY, changelog: Path = CHANGELOG
+) -> State:
+    """Raises HistoryError, RedoclyMissing or RedoclyFailed."""
+    known = published(history)
+    if not known:
+        raise HistoryError(
+            f"{history.name}/ has no published version; `cynod contract publish` makes one."
+        )
+    last = known[-1]
+    version = str(read(contract)["info"]["version"])
+    same_file = contract.read_bytes() == last.path.read_bytes()
+    changes = [] if same_file else compare(last.path, contract)
+    faults = [] if same_file else list(_faults(last, version, changes, changelog))
+    return State(last, version, changes, same_file, faults)
+
+
+def _faults(last: Published, version: str, changes: list[Change], changelog: Path) -> Iterator[str]:
+    now = parse_version(version)
+    impact = worst(changes)
+    if impact is None and now == last.version:
+        return  # comments or layout only
+    if now <= last.version:
+        yield (
+            f"openapi.yaml differs from {last.name}, which is published, and calls itself {version}: "
+            f"its info.version must be {next_version(last.version, impact or TEXT)} or later."
+        )
+    elif impact is not None and now < parse_version(next_version(last.version, impact)):
+        part = _NAMES[_PARTS[impact]]
+        yield (
+            f"a change since {last.name} is {impact}: info.version {version} must be "
+            f"{next_version(last.version, impact)} or later, another {part} version."
+        )
+    if not section(changelog.read_text(encoding="utf-8"), version):
+        yield f"CHANGELOG.md has no line for {version}: write what changed under `## {version}`."
+
+
+def next_version(version: Version, impact: str) -> str:
+    """The smallest version that such a change may have."""
+    part = _PARTS[impact]
+    numbers = [*version[:part], version[part] + 1, *([0] * (2 - part))]
+    return ".".join(map(str, numbers))
+
+
+def section(changelog: str, version: str) -> list[str]:
+    """The lines under `## version` that say something."""
+    lines: list[str] = []
+    inside = False
+    for line in changelog.splitlines():
+        if line.startswith("## "):
+            inside = line[3:].strip() == version
+        elif inside and line.strip():
+            lines.append(line)
+    return lines
+
+
+def publish(
+    contract: Path = CONTRACT, history: Path = HISTORY, changelog: Path = CHANGELOG
+) -> tuple[Path, bool]:
+    """Freeze the contract as its version. The new file, and whether CHANGELOG.md was given a draft.
+
+    Raises HistoryError when it owes something else, RedoclyMissing or RedoclyFailed.
+    """
+    version = str(read(contract)["info"]["version"])
+    target = history / f"{version}.yaml"
+    drafted = False
+    text = changelog.read_text(encoding="utf-8") if changelog.exists() else "# Changelog\n"
+    if published(history):
+        state = find_state(contract, history, changelog)
+        if state.same_file:
+            raise HistoryError(f"version {version} is published already, as it is.")
+        if not section(text, version) and parse_version(version) > state.last.version:
+            draft = as_changelog(version, state.changes)
+            changelog.write_text(_with_section(text, draft), encoding="utf-8")
+            drafted = True
+            state = find_state(contract, history, changelog)
+        if state.faults:
+            raise HistoryError(state.faults[0])
+    elif not section(text, version):
+        changelog.write_text(
+            _with_section(text, f"## {version}\n\n- First version.\n"), encoding="utf-8"
+        )
+        drafted = True
+    history.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(contract.read_bytes())
+    return target, drafted
+
+
+def _with_section(text: str, draft: str) -> str:
+    """The changelog with the section before the first of the others."""
+    head, mark, rest = text.partition("\n## ")
+    return f"{head.rstrip()}\n\n{draft.rstrip()}\n" + (f"\n## {rest}" if mark else "")

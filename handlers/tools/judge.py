@@ -1,0 +1,368 @@
+"""The rules of OpenAPI: what a change that Redocly found does to who sends and to who receives.
+
+What is narrower breaks who sends (a value that was taken is refused), what is wider breaks who receives (a
+client gets what it was never told of); generated clients check both. What can be neither said breaks both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from handlers.edge.contract import Json
+from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
+from handlers.tools.usage import Usage, dotted, split
+
+NARROWER, WIDER, OTHER = "narrower", "wider", "other"
+
+CONSEQUENCES = {
+    (NARROWER, SENT): (BREAKING, "what was taken may now be refused"),
+    (NARROWER, RECEIVED): (ADDITIVE, "clients receive no more than they were told of"),
+    (WIDER, SENT): (ADDITIVE, "more is taken"),
+    (WIDER, RECEIVED): (BREAKING, "clients may receive what they were never told of"),
+    (OTHER, SENT): (BREAKING, "what clients send may no longer fit"),
+    (OTHER, RECEIVED): (BREAKING, "what clients receive may no longer fit"),
+}
+
+_ANNOTATIONS = frozenset({"description", "example", "examples", "title", "summary", "externalDocs"})
+_LOWER_BOUNDS = frozenset({"minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum"})
+_UPPER_BOUNDS = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})
+_RESTRICTIONS = frozenset({"uniqueItems", "exclusiveMaximum"})
+
+_ELSEWHERE = frozenset(
+    {"SpecExtension", "SecurityRequirement", "SecurityRequirementList", "Tag", "TagList"}
+)
+"""What own_rules judges."""
+
+_NAMES_ELSEWHERE = frozenset(
+    {("Info", "version"), ("Operation", "tags"), ("Operation", "security"), ("PathItem", "key")}
+)
+
+
+class Judge:
+    """Judges the changes between two documents."""
+
+    def __init__(self, before: Json, after: Json) -> None:
+        self._after = after
+        self._usage = Usage(before, after)
+
+    def __call__(self, found: Json) -> Iterator[Change]:
+        """The changes that one of Redocly's stands for."""
+        kind = found["typeName"]
+        if kind in _ELSEWHERE or str(found.get("property", "")).startswith("x-"):
+            if kind == "Schema" and found["property"] == "x-code-erreur":
+                yield self._change(
+                    found, BREAKING, RECEIVED, "a refused value is answered with another code"
+                )
+            return
+        judged = list(self._schema(found) if kind == "Schema" else self._node(found, kind))
+        yield from judged
+        graver = found["impact"] == "major" and all(one.impact != BREAKING for one in judged)
+        if graver and not self._is_known_better(found):
+            told = "; ".join(verdict["message"] for verdict in found["verdicts"])
+            yield self._change(found, BREAKING, self._usage.direction(found["path"]), told)
+
+    @staticmethod
+    def _is_known_better(found: Json) -> bool:
+        # Redocly judges a shared schema at the first of its uses.
+        return bool(found["typeName"] == "Schema")
+
+    def _change(self, found: Json, impact: str, direction: str, reason: str) -> Change:
+        return Change(impact, direction, self._where(found), reason)
+
+    @staticmethod
+    def _where(found: Json) -> str:
+        side: Json = found.get("revision") or found["base"]
+        pointer = side["pointer"]
+        name = found.get("property")
+        tokens = split(pointer)
+        if name is not None and tokens[-1:] != [name]:
+            tokens.append(name)
+        return dotted(tokens)
+
+    # ── schemas ───────────────────────────────────────────────────────────────────────────────────
+
+    def _schema(self, found: Json) -> Iterator[Change]:
+        directions = self._usage.directions(found)
+        if found["kind"] != "modified":
+            yield from self._schema_node(found, directions)
+            return
+        name = found["property"]
+        old, new = found["base"].get("value"), found["revision"].get("value")
+        if name in _ANNOTATIONS:
+            yield self._change(found, TEXT, BOTH, f"{name} reads otherwise")
+        elif name == "default":
+            yield from self._default(found, directions, old, new)
+        elif name == "deprecated":
+            yield self._change(found, ADDITIVE, BOTH, f"deprecated: {_told(new)}")
+        elif name == "key":
+            yield from self._other_name(found, str(old), str(new))
+        else:
+            relation = relate(name, old, new)
+            change = _told_change(name, old, new)
+            for direction in directions:
+                impact, consequence = CONSEQUENCES[relation, direction]
+                reason = f"{change}: {consequence}"
+                yield self._change(found, impact, direction, reason)
+
+    def _default(self, found: Json, directions: list[str], old: Any, new: Any) -> Iterator[Change]:
+        for direction in directions:
+            if direction == RECEIVED:
+                yield self._change(found, TEXT, direction, "a default says nothing of an answer")
+            elif old is None:
+                yield self._change(
+                    found,
+                    ADDITIVE,
+                    direction,
+                    f"who sends nothing is now taken to say {_told(new)}",
+                )
+            else:
+                yield self._change(
+                    found,
+                    BREAKING,
+                    direction,
+                    f"default {_told(old)} became {_told(new)}: who sends nothing now says something else",
+                )
+
+    def _other_name(self, found: Json, old: str, new: str) -> Iterator[Change]:
+        schemas = self._after.get("components", {}).get("schemas", {})
+        if old in schemas:  # else own_rules tells that it was renamed
+            impact = BREAKING if schemas[old].get("type") == "object" else TEXT
+            yield Change(
+                impact, BOTH, dotted(split(found["path"])), f"{old} became {new}, of the same form"
+            )
+
+    def _schema_node(self, found: Json, directions: list[str]) -> Iterator[Change]:
+        side = found.get("revision") or found["base"]
+        tokens = split(side["pointer"])
+        added = found["kind"] == "added"
+        if len(tokens) == 3 and tokens[0] == "components":
+            # Of a schema that something uses, its users tell.
+            yield self._change(found, TEXT, BOTH, f"schema {tokens[-1]} {found['kind']}")
+            return
+        if tokens[-2:-1] == ["properties"]:
+            name = tokens[-1]
+            for direction in directions:
+                if added:
+                    reason = (
+                        f"clients may send {name}" if direction == SENT else f"{name} is told too"
+                    )
+                    yield self._change(found, ADDITIVE, direction, reason)
+                else:
+                    told = "is refused from now on" if direction == SENT else "is no longer told"
+                    yield self._change(found, BREAKING, direction, f"{name} {told}")
+            return
+        for direction in directions:
+            yield self._change(found, BREAKING, direction, f"the schema here was {found['kind']}")
+
+    # ── the rest of OpenAPI ───────────────────────────────────────────────────────────────────────
+
+    def _node(self, found: Json, kind: str) -> Iterator[Change]:
+        name = found.get("property")
+        if (kind, name) in _NAMES_ELSEWHERE or name == "key":
+            return
+        if name in _ANNOTATIONS or kind in _TEXTS:
+            yield self._change(
+                found, TEXT, BOTH, f"{_of(kind)}{name or found['kind']}: another text"
+            )
+            return
+        tokens = split(found["path"])
+        if tokens[:1] == ["components"] and len(tokens) == 3 and tokens[1] != "securitySchemes":
+            # A part that is for others to use: they tell whom it reaches.
+            yield self._change(found, TEXT, BOTH, f"{tokens[-1]} {found['kind']}")
+            return
+        rule = _RULES.get((kind, found["kind"], name)) or _RULES.get((kind, found["kind"], None))
+        direction = self._usage.direction(found["path"])
+        if rule is None:
+            impact = {"major": BREAKING, "minor": ADDITIVE}.get(found["impact"], TEXT)
+            told = "; ".join(verdict["message"] for verdict in found["verdicts"])
+            reason = told or f"{kind} {name or ''} {found['kind']}".replace("  ", " ")
+            yield self._change(found, impact, direction, reason)
+            return
+        impact, reason = rule(
+            found.get("base", {}).get("value"), found.get("revision", {}).get("value")
+        )
+        if kind in ("PathItem", "Operation", "Server"):
+            direction = BOTH
+        yield self._change(found, impact, direction, reason)
+
+
+def relate(name: str, old: Any, new: Any) -> str:
+    """Whether a keyword of a schema became narrower, wider or something else; None is its absence."""
+    rule = _RELATIONS.get(name)
+    if rule is not None:
+        return rule(old, new)
+    if name in _RESTRICTIONS:
+        return NARROWER if new else WIDER
+    if name in _LOWER_BOUNDS | _UPPER_BOUNDS:
+        if old is None or new is None:
+            return NARROWER if old is None else WIDER
+        return NARROWER if (new > old) == (name in _LOWER_BOUNDS) else WIDER
+    return OTHER
+
+
+def _relate_sets(old: set[Any], new: set[Any]) -> str:
+    """Of allowed values: fewer are narrower."""
+    if new < old:
+        return NARROWER
+    return WIDER if old < new else OTHER
+
+
+def _relate_type(old: Any, new: Any) -> str:
+    values = {
+        "number": {"number", "integer"},
+        None: {"any", "number", "integer", "string", "boolean"},
+    }
+    return _relate_sets(values.get(old, {old}), values.get(new, {new}))
+
+
+def _relate_enum(old: Any, new: Any) -> str:
+    if old is None or new is None:
+        return NARROWER if old is None else WIDER
+    return _relate_sets({str(value) for value in old}, {str(value) for value in new})
+
+
+def _relate_required(old: Any, new: Any) -> str:
+    # More that must be there is narrower.
+    return _relate_sets(set(new or []), set(old or []))
+
+
+def _relate_presence(old: Any, new: Any) -> str:
+    if old is None or new is None:
+        return NARROWER if old is None else WIDER
+    return OTHER
+
+
+def _relate_nullable(_old: Any, new: Any) -> str:
+    return WIDER if new else NARROWER
+
+
+def _relate_additional(old: Any, new: Any) -> str:
+    if isinstance(old, dict) or isinstance(new, dict):
+        return OTHER
+    return NARROWER if new is False else WIDER
+
+
+def _relate_multiple(old: Any, new: Any) -> str:
+    if old is None or new is None:
+        return _relate_presence(old, new)
+    if new % old == 0:
+        return NARROWER
+    return WIDER if old % new == 0 else OTHER
+
+
+_RELATIONS: dict[str, Callable[[Any, Any], str]] = {
+    "type": _relate_type,
+    "enum": _relate_enum,
+    "required": _relate_required,
+    "pattern": _relate_presence,
+    "nullable": _relate_nullable,
+    "additionalProperties": _relate_additional,
+    "multipleOf": _relate_multiple,
+}
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "(none)"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _told_change(name: str, old: Any, new: Any) -> str:
+    if isinstance(old or [], list) and isinstance(new or [], list):
+        was, now = old or [], new or []
+        more = [value for value in now if value not in was]
+        less = [value for value in was if value not in now]
+        told = [f"{_told(more)} added"] if more else []
+        told += [f"{_told(less)} removed"] if less else []
+        return f"{name}: {', '.join(told)}"
+    return f"{name} {_told(old)} became {_told(new)}"
+
+
+def _of(kind: str) -> str:
+    return f"{kind} " if kind in _TEXTS else ""
+
+
+_TEXTS = frozenset(
+    {
+        "Info",
+        "Contact",
+        "License",
+        "Example",
+        "ExamplesMap",
+        "Link",
+        "LinksMap",
+        "ExternalDocs",
+        "Logo",
+    }
+)
+
+Rule = Callable[[Any, Any], tuple[str, str]]
+
+
+def _always(impact: str, reason: str) -> Rule:
+    return lambda _old, _new: (impact, reason)
+
+
+def _parameter_added(_old: Any, new: Any) -> tuple[str, str]:
+    if isinstance(new, dict) and new.get("required"):
+        return BREAKING, f"{new.get('name')} must be sent"
+    return ADDITIVE, f"{new.get('name') if isinstance(new, dict) else 'a parameter'} may be sent"
+
+
+def _required(_old: Any, new: Any) -> tuple[str, str]:
+    return (BREAKING, "must be sent") if new else (ADDITIVE, "may be left out")
+
+
+def _promised(_old: Any, new: Any) -> tuple[str, str]:
+    return (ADDITIVE, "is always told") if new else (BREAKING, "may be absent")
+
+
+def _renamed(old: Any, new: Any) -> tuple[str, str]:
+    return BREAKING, f"{_told(old)} became {_told(new)}"
+
+
+def _deprecated(_old: Any, new: Any) -> tuple[str, str]:
+    return (ADDITIVE, "deprecated") if new else (TEXT, "no longer deprecated")
+
+
+def _body_added(_old: Any, new: Any) -> tuple[str, str]:
+    if isinstance(new, dict) and not new.get("required"):
+        return ADDITIVE, "a body may be sent"
+    return BREAKING, "a body must be sent"
+
+
+_RULES: dict[tuple[str, str, str | None], Rule] = {
+    ("PathItem", "removed", None): _always(BREAKING, "the path is gone"),
+    ("PathItem", "added", None): _always(ADDITIVE, "a new path"),
+    ("Operation", "removed", None): _always(BREAKING, "the operation is gone"),
+    ("Operation", "added", None): _always(ADDITIVE, "a new operation"),
+    ("Operation", "modified", "operationId"): _renamed,
+    ("Operation", "modified", "deprecated"): _deprecated,
+    ("Parameter", "added", None): _parameter_added,
+    ("Parameter", "removed", None): _always(BREAKING, "the parameter is refused from now on"),
+    ("Parameter", "modified", "name"): _renamed,
+    ("Parameter", "modified", "in"): _renamed,
+    ("Parameter", "modified", "required"): _required,
+    ("Parameter", "modified", "deprecated"): _deprecated,
+    ("Parameter", "modified", None): _renamed,
+    ("RequestBody", "added", None): _body_added,
+    ("RequestBody", "removed", None): _always(BREAKING, "the body is refused from now on"),
+    ("RequestBody", "modified", "required"): _required,
+    ("MediaType", "added", None): _always(ADDITIVE, "another media type"),
+    ("MediaType", "removed", None): _always(BREAKING, "the media type is gone"),
+    ("Response", "added", None): _always(ADDITIVE, "another status may be answered"),
+    ("Response", "removed", None): _always(BREAKING, "the status is gone"),
+    ("Header", "added", None): _always(ADDITIVE, "another header"),
+    ("Header", "removed", None): _always(BREAKING, "the header is gone"),
+    ("Header", "modified", "required"): _promised,
+    ("Server", "added", None): _always(ADDITIVE, "another server"),
+    ("Server", "removed", None): _always(BREAKING, "the server is gone"),
+    ("Server", "modified", "url"): _renamed,
+    ("SecurityScheme", "added", None): _always(ADDITIVE, "another way to authenticate"),
+    ("SecurityScheme", "removed", None): _always(BREAKING, "the way to authenticate is gone"),
+    ("SecurityScheme", "modified", None): _renamed,
+    ("ClientCredentials", "modified", "tokenUrl"): _renamed,
+}

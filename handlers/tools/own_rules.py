@@ -1,0 +1,299 @@
+"""The rules of this contract's own words: codes, rights, rates; and of the names that clients are made of.
+
+No tool knows the extensions, and a name (of a tag, a schema, a path's parameter) is a text to Redocly,
+although generated clients call their classes and arguments by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from handlers.edge.contract import METHODS, Json
+from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
+
+_PARAMETER = re.compile(r"\{([^}]*)\}")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+
+def own_changes(before: Json, after: Json) -> list[Change]:
+    """The changes that only a reader of this contract sees."""
+    return [
+        *_operations(before, after),
+        *_catalogue(before, after),
+        *_rate_classes(before, after),
+        *_scopes(before, after),
+        *_schema_names(before, after),
+        *_tags(before, after),
+        *_shared_codes(before, after),
+    ]
+
+
+# ── operations ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _operations(before: Json, after: Json) -> Iterator[Change]:
+    shapes = {_shape(path): path for path in after.get("paths", {})}
+    for path, item in before.get("paths", {}).items():
+        twin = shapes.get(_shape(path))
+        if twin is None:
+            continue  # Redocly tells that a path is gone.
+        if twin != path:
+            yield Change(
+                BREAKING,
+                SENT,
+                f"paths.{path}",
+                f"the path is {twin} now: its arguments have other names",
+            )
+        for method in METHODS:
+            old, new = item.get(method), after["paths"][twin].get(method)
+            if old is not None and new is not None:
+                yield from _operation(f"paths.{twin}.{method}", old, new, before, after)
+
+
+def _shape(path: str) -> str:
+    return _PARAMETER.sub("{}", path)
+
+
+def _operation(where: str, old: Json, new: Json, before: Json, after: Json) -> Iterator[Change]:
+    if old.get("tags") != new.get("tags"):
+        yield Change(
+            BREAKING,
+            BOTH,
+            f"{where}.tags",
+            f"{_list(old.get('tags'))} became {_list(new.get('tags'))}: generated clients have it in "
+            "another class",
+        )
+    yield from _codes(f"{where}.x-codes-erreur", old, new)
+    yield from _security(f"{where}.security", _needs(old, before), _needs(new, after))
+    for name, rule in _EXTENSIONS.items():
+        if old.get(name) != new.get(name):
+            impact, direction, reason = rule(old.get(name), new.get(name))
+            yield Change(impact, direction, f"{where}.{name}", reason)
+
+
+def _codes(where: str, old: Json, new: Json) -> Iterator[Change]:
+    known, told = set(old.get("x-codes-erreur", [])), set(new.get("x-codes-erreur", []))
+    for code in sorted(told - known):
+        yield Change(ADDITIVE, RECEIVED, where, f"code {code} may be answered too")
+    for code in sorted(known - told):
+        yield Change(
+            BREAKING,
+            RECEIVED,
+            where,
+            f"code {code} is no longer answered: who waits for it waits in vain",
+        )
+
+
+def _shared_codes(before: Json, after: Json) -> Iterator[Change]:
+    """Codes that a shared response carries: its operations tell whom that reaches."""
+    new = after.get("components", {}).get("responses", {})
+    for name, node in before.get("components", {}).get("responses", {}).items():
+        carried = new.get(name, node).get("x-codes-erreur")
+        if carried is not None and node.get("x-codes-erreur") != carried:
+            where = f"components.responses.{name}.x-codes-erreur"
+            yield Change(TEXT, RECEIVED, where, f"carries {_list(carried)}")
+
+
+Need = frozenset[tuple[str, frozenset[str]]]
+_NOBODY: Need = frozenset()
+
+
+def _needs(operation: Json, document: Json) -> list[Need]:
+    needs: list[dict[str, list[str]]] = operation.get("security", document.get("security", []))
+    return [frozenset((name, frozenset(scopes)) for name, scopes in need.items()) for need in needs]
+
+
+def _security(where: str, old: list[Need], new: list[Need]) -> Iterator[Change]:
+    if set(old) == set(new):
+        return
+    # None at all is as good as an empty one: everybody may call.
+    kept = new or [_NOBODY]
+    lost = [need for need in (old or [_NOBODY]) if not any(_admits(one, need) for one in kept)]
+    if lost:
+        told = "; ".join(map(_told, lost))
+        yield Change(BREAKING, SENT, where, f"{told} no longer suffices, {_all(new)} is asked")
+    else:
+        yield Change(ADDITIVE, SENT, where, f"{_all(old)} suffices as before, now {_all(new)} does")
+
+
+def _admits(new: Need, old: Need) -> bool:
+    """Whether who brings `old` brings all that `new` asks."""
+    brought = dict(old)
+    return all(name in brought and scopes <= brought[name] for name, scopes in new)
+
+
+def _told(need: Need) -> str:
+    parts = [f"{name} {_list(sorted(scopes))}" if scopes else name for name, scopes in sorted(need)]
+    return " with ".join(parts) or "no authentication"
+
+
+def _all(needs: list[Need]) -> str:
+    return " or ".join(map(_told, needs)) or "no authentication"
+
+
+def _idempotence(old: Any, new: Any) -> tuple[str, str, str]:
+    if old is None:
+        return ADDITIVE, BOTH, f"may be repeated without harm, by {new}"
+    return BREAKING, BOTH, f"was repeated without harm by {old}, now by {new or 'nothing'}"
+
+
+def _body_size(old: Any, new: Any) -> tuple[str, str, str]:
+    default = 65_536
+    smaller = (new or default) < (old or default)
+    reason = f"a body may have {new or default} bytes, had {old or default}"
+    return (BREAKING if smaller else ADDITIVE), SENT, reason
+
+
+def _optional(_old: Any, new: Any) -> tuple[str, str, str]:
+    if new:
+        return ADDITIVE, RECEIVED, "a server may not offer it, and then answers its own code"
+    return ADDITIVE, RECEIVED, "every server offers it"
+
+
+def _withdrawal(old: Any, new: Any) -> tuple[str, str, str]:
+    if old and new and str(new.get("retrait")) < str(old.get("retrait")):
+        return BREAKING, BOTH, f"withdrawn earlier: {new['retrait']} instead of {old['retrait']}"
+    return ADDITIVE, BOTH, f"to be withdrawn: {new.get('retrait') if new else 'no more'}"
+
+
+def _rate_class(old: Any, new: Any) -> tuple[str, str, str]:
+    if new == "libre":
+        return ADDITIVE, SENT, "no longer counted"
+    return BREAKING, SENT, f"counts as {new}, was {old}: calls may be refused that were taken"
+
+
+def _text(_old: Any, _new: Any) -> tuple[str, str, str]:
+    return TEXT, RECEIVED, "another text"
+
+
+def _reads_only(_old: Any, new: Any) -> tuple[str, str, str]:
+    return TEXT, BOTH, "changes nothing" if new else "changes something"
+
+
+_EXTENSIONS = {
+    "x-idempotence": _idempotence,
+    "x-corps-maximal": _body_size,
+    "x-optionnelle": _optional,
+    "x-obsolescence": _withdrawal,
+    "x-classe-debit": _rate_class,
+    "x-message-succes": _text,
+    "x-lecture-seule": _reads_only,
+}
+
+
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _catalogue(before: Json, after: Json) -> Iterator[Change]:
+    old, new = (
+        {entry["code"]: entry for entry in document.get("x-catalogue-erreurs", [])}
+        for document in (before, after)
+    )
+    for code in sorted(new.keys() - old.keys()):
+        yield Change(ADDITIVE, RECEIVED, f"x-catalogue-erreurs.{code}", f"new code {code}")
+    for code in sorted(old.keys() - new.keys()):
+        yield Change(BREAKING, RECEIVED, f"x-catalogue-erreurs.{code}", f"code {code} is gone")
+    for code in sorted(old.keys() & new.keys()):
+        for field in sorted(old[code].keys() | new[code].keys()):
+            was, now = old[code].get(field), new[code].get(field)
+            if was != now:
+                texts = field in ("message", "conseil")
+                reason = "another text" if texts else f"{field} {was} became {now}"
+                yield Change(
+                    TEXT if texts else BREAKING,
+                    RECEIVED,
+                    f"x-catalogue-erreurs.{code}.{field}",
+                    reason,
+                )
+
+
+def _rate_classes(before: Json, after: Json) -> Iterator[Change]:
+    old, new = before.get("x-classes-debit", {}), after.get("x-classes-debit", {})
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was == now or was is None or now is None:
+            continue  # A class that comes or goes reaches somebody by the operations that name it.
+        lower = _per_second(now) < _per_second(was)
+        reason = f"{was} became {now}: {'calls may be refused that were taken' if lower else 'more calls'}"
+        yield Change(BREAKING if lower else ADDITIVE, SENT, f"x-classes-debit.{name}", reason)
+
+
+def _per_second(rate: str) -> float:
+    count, _, span = str(rate).partition("/")
+    return int(count) / _SECONDS.get(span, 1) if count.isdecimal() else float("inf")
+
+
+def _scopes(before: Json, after: Json) -> Iterator[Change]:
+    old, new = (_scopes_of(document) for document in (before, after))
+    place = "components.securitySchemes.oauth2.flows.clientCredentials.scopes"
+    for name in sorted(new.keys() - old.keys()):
+        yield Change(ADDITIVE, SENT, f"{place}.{name}", "a new right")
+    for name in sorted(old.keys() - new.keys()):
+        yield Change(
+            BREAKING, SENT, f"{place}.{name}", "the right is gone: who asks for it is refused"
+        )
+    for name in sorted(old.keys() & new.keys()):
+        if old[name] != new[name]:
+            yield Change(TEXT, SENT, f"{place}.{name}", "another text")
+
+
+def _scopes_of(document: Json) -> Json:
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    scopes: Json = (
+        schemes.get("oauth2", {}).get("flows", {}).get("clientCredentials", {}).get("scopes", {})
+    )
+    return scopes
+
+
+def _schema_names(before: Json, after: Json) -> Iterator[Change]:
+    old, new = (document.get("components", {}).get("schemas", {}) for document in (before, after))
+    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    for name in sorted(gone):
+        twins = [other for other in sorted(come) if _same(old[name], new[other], name, other)]
+        if twins:
+            reason = f"{name} is {twins[0]} now: generated clients have another class"
+        elif _is_used(before, name):
+            reason = f"{name} is gone: generated clients have its class no more"
+        else:
+            continue
+        yield Change(BREAKING, BOTH, f"components.schemas.{name}", reason)
+
+
+def _same(old: Any, new: Any, name: str, other: str) -> bool:
+    """Whether two schemas differ by their names alone."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(
+            key in ("description", "example") or _same(old[key], new[key], name, other)
+            for key in old
+        )
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(
+            _same(a, b, name, other) for a, b in zip(old, new, strict=True)
+        )
+    if isinstance(old, str) and old.endswith(f"/schemas/{name}"):
+        return bool(new == old.replace(f"/schemas/{name}", f"/schemas/{other}"))
+    return bool(old == new)
+
+
+def _is_used(document: Json, name: str) -> bool:
+    return f"'#/components/schemas/{name}'" in repr(document)
+
+
+def _tags(before: Json, after: Json) -> Iterator[Change]:
+    old, new = (
+        {tag["name"]: tag for tag in document.get("tags", [])} for document in (before, after)
+    )
+    for name in sorted(old.keys() ^ new.keys()):
+        told = "is no more" if name in old else "is new"
+        yield Change(
+            TEXT, BOTH, f"tags.{name}", f"the tag {told}; its operations tell what follows"
+        )
+    for name in sorted(old.keys() & new.keys()):
+        if old[name] != new[name]:
+            yield Change(TEXT, BOTH, f"tags.{name}", "another text")
+
+
+def _list(values: Any) -> str:
+    return "[" + ", ".join(map(str, values or [])) + "]"
