@@ -101,7 +101,8 @@ _NOBODY: Need = frozenset()
 
 
 def _needs(operation: Json, document: Json) -> list[Need]:
-    needs: list[dict[str, list[str]]] = operation.get("security", document.get("security", []))
+    owner = operation if "security" in operation else document
+    needs: list[dict[str, list[str]]] = owner.get("security", [])
     return [frozenset((name, frozenset(scopes)) for name, scopes in need.items()) for need in needs]
 
 
