@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof bench lock clean FORCE
+.PHONY: help run test node contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof bench lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,7 +27,7 @@ help: ## print this list
 run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
 	@exec $(BIN)/cynod serve --demo
 
-test: $(DEV) ## run the tests (ARGS="-k debit" goes to pytest)
+test: $(DEV) node ## run the tests (ARGS="-k debit" goes to pytest)
 	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 
 # The last whole run is judged; a partial one, as `make test ARGS=...`, takes nothing away from it.
@@ -54,11 +54,19 @@ format: $(DEV) ## repair what lint can repair by itself
 types: $(DEV) ## check the types
 	@$(BIN)/mypy
 
-contract: $(DEV) ## write again what is generated from openapi.yaml
-	@$(BIN)/cynod contract build
+contract: $(DEV) node ## check openapi.yaml, write again what is generated from it, say what changed
+	@$(BIN)/cynod contract all
 
-contract-check: $(DEV) ## fail when `make contract` would change a file
-	@$(BIN)/cynod contract build --check
+contract-check: $(DEV) node ## fail when `make contract` has something left to say
+	@$(BIN)/cynod contract check
+
+# Redocly CLI, from the lock file. Where there is no npm, `cynod contract` says what it then cannot do.
+node: build/node/node_modules/.installed
+
+build/node/node_modules/.installed: tests/contract/node/package-lock.json
+	@mkdir -p build/node
+	@cp tests/contract/node/package.json tests/contract/node/package-lock.json tests/contract/node/.npmrc build/node
+	@if command -v npm > /dev/null; then cd build/node && npm ci --ignore-scripts --silent && touch node_modules/.installed; fi
 
 coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
 	@$(BIN)/coverage erase
