@@ -78,7 +78,11 @@ class ServerProcess:
 
 @contextmanager
 def serve(
-    *arguments: str, folder: Path, command: tuple[str, ...] | None = None, **variables: str
+    *arguments: str,
+    folder: Path,
+    command: tuple[str, ...] | None = None,
+    verb: str = "serve",
+    **variables: str,
 ) -> Iterator[ServerProcess]:
     """Run `cynod serve ARGUMENTS` on a free port until the block ends; `command` stands for `cynod`."""
     port = free_port()
@@ -86,7 +90,7 @@ def serve(
     with (
         log_file.open("w") as log,
         subprocess.Popen(
-            [*(command or CYNOD), "serve", *arguments],
+            [*(command or CYNOD), verb, *arguments],
             cwd=folder,
             env=environment(folder, PORT=str(port), **variables),
             stdout=subprocess.PIPE,

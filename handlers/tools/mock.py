@@ -8,6 +8,7 @@ first code of that HTTP status, `example=NAME` an example of the contract.
 
 from __future__ import annotations
 
+import re
 import string
 from typing import Any
 
@@ -93,6 +94,12 @@ def create_mock(settings: Settings, contract: Contract) -> CynodApp:
     return app
 
 
+class MockRefusal(EdgeRefusal):
+    """A refusal with the `moreInfo` of the contract's example."""
+
+    more_info: str | None = None
+
+
 class MockRunner:
     """Answers one operation from the contract."""
 
@@ -133,7 +140,7 @@ class MockRunner:
             self._check_body(call.body)
         return self._success(call, wanted.get("example"))
 
-    def _refusal(self, code: str) -> EdgeRefusal:
+    def _refusal(self, code: str) -> MockRefusal:
         catalogue, codes = self._contract.catalogue, self.operation.codes
         if code not in codes:
             of_status = sorted(one for one in codes if str(catalogue[one].statut) == code)
@@ -141,9 +148,31 @@ class MockRunner:
                 # A wrong preference would be ignored (RFC 7240); who tests a refusal wants to know.
                 raise ParametreInvalide("Prefer")
             code = of_status[0]
-        names = {name for _, name, _, _ in string.Formatter().parse(catalogue[code].message["fr"])}
         headers = {"Retry-After": "2"} if code == "1008" else {}
-        return EdgeRefusal(code, headers, **{name: self._some_input() for name in names if name})
+        example = self._example_of(code)
+        refusal = MockRefusal(code, headers, **self._fields(code, example))
+        refusal.more_info = example.get("moreInfo")
+        return refusal
+
+    def _example_of(self, code: str) -> Json:
+        """The body of an example of the contract that has this code, else nothing."""
+        for node in self._contract.document["components"]["examples"].values():
+            value = node.get("value")
+            if isinstance(value, dict) and value.get("code") == code:
+                return value
+        return {}
+
+    def _fields(self, code: str, example: Json) -> dict[str, str]:
+        """What fills the placeholders of a code's text: what the example has there."""
+        template = self._contract.catalogue[code].message[LANGUAGES[0]]
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name]
+        if names == ["parametre"]:
+            return {"parametre": self._some_input()}
+        pattern = re.escape(template)
+        for name in names:
+            pattern = pattern.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>.+)")
+        found = re.fullmatch(pattern, example.get("message", ""))
+        return found.groupdict() if found else dict.fromkeys(names, "…")
 
     def _some_input(self) -> str:
         """The name of something that a caller sends to the operation."""
@@ -178,6 +207,7 @@ def read_preferences(header: bytes) -> dict[str, str]:
     for part in header[:500].decode("latin-1").replace(";", ",").split(","):
         name, _, value = part.partition("=")
         name = name.strip().lower()
-        if name in ("code", "example") and name not in found:
-            found[name] = value.strip().strip('"')
-    return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
+        value = value.strip().strip('"')
+        if name in ("code", "example") and value.isascii() and value.isprintable() and value:
+            found.setdefault(name, value)
+    return found
