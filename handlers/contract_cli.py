@@ -20,7 +20,16 @@ from handlers.tools.changes import compare
 from handlers.tools.history import HISTORY, HistoryError, find_state, find_version, published
 from handlers.tools.history import publish as freeze
 from handlers.tools.redocly import RedoclyFailed, RedoclyMissing, lint
-from handlers.tools.replay import CONFORM, IDENTICAL, LEFT, WRONG, Credentials, Report, replay
+from handlers.tools.replay import (
+    CONFORM,
+    IDENTICAL,
+    LEFT,
+    WRONG,
+    Credentials,
+    CredentialsRefused,
+    Report,
+    replay,
+)
 from handlers.tools.report import FORMATS, as_json, as_markdown, as_text
 from handlers.tools.skeleton import SkeletonError, make_skeleton
 
@@ -153,7 +162,7 @@ def selfcheck(
     try:
         checked = load(read_settings().contract)
         report = replay(checked, url.rstrip("/"), credentials=credentials, writes=writes)
-    except ContractError as error:
+    except (ContractError, CredentialsRefused) as error:
         raise Refused(str(error)) from None
     except httpx.HTTPError as error:
         raise Refused(f"{url} cannot be asked: {error}.") from None

@@ -8,6 +8,7 @@ code and its text. Nothing that writes is sent unless it is asked for.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 
 from handlers.edge.checks import compile_schema
-from handlers.edge.contract import JSON_TYPE, Contract, OperationContract
+from handlers.edge.contract import JSON_TYPE, Contract, Json, OperationContract
 
 TIMEOUT_S = 30.0
 UNKNOWN_CARD = "000000000000"
@@ -30,6 +31,10 @@ class Credentials:
 
     consumer_key: str
     consumer_secret: str
+
+
+class CredentialsRefused(Exception):
+    """The server gives no token for the pair; the text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,9 @@ def replay(
     writes: bool = False,
     transport: httpx.BaseTransport | None = None,
 ) -> Report:
-    """Ask the server at `url` everything that may be sent. Raises httpx.HTTPError when it is away."""
+    """Ask the server at `url` everything that may be sent. Raises CredentialsRefused, and
+    httpx.HTTPError when it is away.
+    """
     outcomes: list[Outcome] = []
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, transport=transport) as client:
         served = client.get("/conformite")
@@ -152,8 +159,9 @@ def _authorization(
         },
     )
     if answer.status_code != 200:
-        # The operation's own questions say what is wrong with it.
-        return "Bearer -"
+        raise CredentialsRefused(
+            f"the server gives no token for {credentials.consumer_key}: HTTP {answer.status_code}."
+        )
     return f"Bearer {answer.json().get('access_token')}"
 
 
@@ -161,9 +169,7 @@ def _questions(
     contract: Contract, operation: OperationContract, credentials: Credentials | None
 ) -> Iterator[Question]:
     params = {
-        parameter["name"]: parameter.get(
-            "example", contract.resolve(parameter["schema"]).get("example")
-        )
+        parameter["name"]: _example_of(contract, parameter)
         for parameter in operation.parameters
         if parameter.get("required")
     }
@@ -172,7 +178,7 @@ def _questions(
         yield asked
         optional = [one for one in operation.parameters if not one.get("required")]
         for parameter in optional:
-            example = parameter.get("example", contract.resolve(parameter["schema"])["example"])
+            example = _example_of(contract, parameter)
             name = parameter["name"]
             yield replace(asked, case=f"with {name}", params={**params, name: example})
     else:
@@ -188,6 +194,10 @@ def _questions(
             asked = Question(f"the example {name!r} of the body", params, value)
             yield asked
     yield from _wrong(operation, asked)
+
+
+def _example_of(contract: Contract, parameter: Json) -> Any:
+    return parameter.get("example", contract.resolve(parameter["schema"]).get("example"))
 
 
 def _wrong(operation: OperationContract, asked: Question) -> Iterator[Question]:
@@ -218,9 +228,10 @@ def _wrong(operation: OperationContract, asked: Question) -> Iterator[Question]:
             params = {**asked.params, "numeroCarte": UNKNOWN_CARD}
             yield replace(asked, case=case, params=params, code="412")
         elif isinstance(asked.body, dict) and "numeroCarte" in asked.body:
-            yield replace(
-                asked, case=case, body={**asked.body, "numeroCarte": UNKNOWN_CARD}, code="412"
-            )
+            body = {**asked.body, "numeroCarte": UNKNOWN_CARD}
+            if operation.idempotent_on is not None:
+                body[operation.idempotent_on] = f"selfcheck-{secrets.token_hex(8)}"
+            yield replace(asked, case=case, body=body, code="412")
 
 
 def _send(
