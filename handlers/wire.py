@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "ddf8dbff67e2f390d77302d3caeed6319bef3d91c3d43bcf93247636de38a885"
+CONTRACT_SHA256 = "c53b7aec0580d510afc871f4f644c2b04e14432097e62f2f83ac07b989746f68"
 
 
 class JetonBeside(TypedDict):

@@ -52,7 +52,7 @@ def _problems(
         return
     for name in sorted(link.get("parameters", {}).keys() - target.parameters):
         yield f"{target.operation_id} has no parameter {name}."
-    body = link.get("requestBody", {})
+    body = link.get("x-corps", {})
     fields = resolve(target.body)["properties"] if target.body else {}
     for name in sorted(body.keys() - fields.keys()):
         yield f"the body of {target.operation_id} has no field {name}."

@@ -111,7 +111,7 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
         "getListeCartes has no parameter client",
     ),
     "link to no field": (
-        _set(f"{LINKS}.CrediterLaCarte.requestBody", "carte", "x"),
+        _set(f"{LINKS}.CrediterLaCarte.x-corps", "carte", "x"),
         "the body of creditCarte has no field carte",
     ),
     **{
