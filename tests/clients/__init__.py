@@ -1,0 +1,1 @@
+"""Generated clients: made from the contract by several generators, and used against a live server."""
