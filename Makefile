@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test node contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof bench lock clean FORCE
+.PHONY: help run test node contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof clients bench lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ code-mutants: $(DEV) ## change the code of MODULE=models/journal.py one thing at
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
 	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+clients: $(DEV) ## make the clients of the contract in nine packages: build/clients
+	@$(BIN)/python -m tests.clients
 
 bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the limits (QUICK=1, ARGS=--help)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--judge) $(ARGS)

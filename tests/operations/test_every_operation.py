@@ -370,6 +370,7 @@ CORE: dict[str, tuple[Any, str]] = {
     "mesDroits": (handlers.authentification, "remaining"),
     "accessToken": (handlers.authentification, "issue_token"),
     "getCodesErreur": (handlers.catalogue, "render_catalogue"),
+    "getConformite": (handlers.catalogue, "render_conformite"),
     "healthLive": (handlers.sante, "render_sante"),
     "healthReady": (handlers.sante, "check_current"),
 }
