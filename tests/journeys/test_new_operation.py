@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def wrong_turn(copy: Copy, wrong: tuple[str, str], *expected: str) -> None:
     copy.edit("openapi.yaml", (wrong[1], wrong[0]))
 
 
-def served(copy: Copy) -> Iterator[httpx.Client]:
+def served(copy: Copy) -> Generator[httpx.Client, None, None]:
     """The demo partner before a server of the copy."""
     port = free_port()
     environment = copy.environment(
