@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from handlers.edge.bridge import CynodApp
+from collections.abc import Callable
+
+from handlers.edge.bridge import CynodApp, Runners
 from handlers.edge.contract import Contract, load
 from handlers.edge.docs import pages
 from handlers.edge.limits import RateLimits
@@ -56,17 +58,40 @@ def create_app(
         for operation_id, operation in contract.operations.items()
     }
 
+    return assemble(
+        contract,
+        settings,
+        resolver=resolver,
+        refusals=refusals,
+        runners=runners,
+        threads=settings.pool_size,
+        on_close=database.close if own_database else None,
+    )
+
+
+def assemble(
+    contract: Contract,
+    settings: Settings,
+    *,
+    resolver: HandlerResolver,
+    refusals: Refusals,
+    runners: Runners,
+    threads: int,
+    on_close: Callable[[], None] | None = None,
+) -> CynodApp:
+    """The application around what answers each operation; `on_close` is called when it ends."""
+
     def close() -> None:
         app.close()
-        if own_database:
-            database.close()
+        if on_close is not None:
+            on_close()
 
     app = CynodApp(
         __name__,
         contract=contract,
         resolver=resolver,
         runners=runners,
-        threads=settings.pool_size,
+        threads=threads,
         front={
             "refusals": refusals,
             "pages": pages(contract.source, contract.json),

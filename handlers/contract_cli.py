@@ -74,12 +74,10 @@ def all_() -> None:
     """
     _build(check=False)
     try:
-        problems = lint(CONTRACT)
+        _lint()
+        _tell_changes()
     except RedoclyMissing as error:
         click.echo(f"Not linted and not compared with the last published version: {error}")
-        return
-    click.echo(problems or "openapi.yaml follows its ruleset.")
-    _tell_changes(strict=False)
 
 
 @contract.command()
@@ -263,29 +261,30 @@ def check() -> None:
     Exit codes: 0 all is right, 1 something is not, 2 wrong usage
     """
     _build(check=True)
-    _lint()
-    _tell_changes(strict=True)
+    try:
+        _lint()
+        _tell_changes()
+    except RedoclyMissing as error:
+        raise Refused(str(error)) from None
 
 
 def _lint() -> None:
+    """Raises RedoclyMissing, and Refused when the contract breaks its ruleset."""
     try:
         problems = lint(CONTRACT)
-    except (RedoclyMissing, RedoclyFailed) as error:
+    except RedoclyFailed as error:
         raise Refused(str(error)) from None
     if problems:
         raise Refused(f"openapi.yaml breaks its ruleset, tests/contract/redocly.yaml:\n{problems}")
     click.echo("openapi.yaml follows its ruleset.")
 
 
-def _tell_changes(*, strict: bool) -> None:
-    """What changed since the last published version, and what that owes."""
+def _tell_changes() -> None:
+    """What changed since the last published version. Raises RedoclyMissing, and Refused for what it owes."""
     try:
         state = find_state()
-    except (HistoryError, RedoclyMissing, RedoclyFailed) as error:
-        if strict:
-            raise Refused(str(error)) from None
-        click.echo(f"Not compared with the last published version: {error}")
-        return
+    except (HistoryError, RedoclyFailed) as error:
+        raise Refused(str(error)) from None
     if state.changes:
         click.echo(as_text(state.last.name, f"{state.version} (not published)", state.changes))
     else:

@@ -18,6 +18,7 @@ from handlers.edge.contract import (
     OperationContract,
     snake_case,
 )
+from handlers.settings import ROOT
 
 HEADER = "# Generated from openapi.yaml by `make contract`; do not edit."
 
@@ -80,8 +81,10 @@ def _generate_types(path: Path) -> str:
                 "typing.Protocol",
             ],
             custom_file_header=HEADER,
-            # The others read the settings of the folder that they run in.
+            # The others read more settings than the length of lines; that one is the project's, whatever
+            # folder the command is run in.
             formatters=[generator.Formatter.BUILTIN],
+            settings_path=ROOT,
         ),
     )
     if not isinstance(text, str):

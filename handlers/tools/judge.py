@@ -25,9 +25,9 @@ CONSEQUENCES = {
 }
 
 _ANNOTATIONS = frozenset({"description", "example", "examples", "title", "summary", "externalDocs"})
-_LOWER_BOUNDS = frozenset({"minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum"})
+_LOWER_BOUNDS = frozenset({"minimum", "minLength", "minItems", "minProperties"})
 _UPPER_BOUNDS = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})
-_RESTRICTIONS = frozenset({"uniqueItems", "exclusiveMaximum"})
+_RESTRICTIONS = frozenset({"uniqueItems", "exclusiveMaximum", "exclusiveMinimum"})
 
 _ELSEWHERE = frozenset(
     {"SpecExtension", "SecurityRequirement", "SecurityRequirementList", "Tag", "TagList"}

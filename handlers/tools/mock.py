@@ -15,6 +15,7 @@ from typing import Any
 import click
 import orjson
 
+from handlers.app import assemble
 from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
@@ -27,7 +28,6 @@ from handlers.edge.contract import (
     OperationContract,
     load,
 )
-from handlers.edge.docs import pages
 from handlers.edge.errors import EdgeRefusal
 from handlers.edge.logs import configure_logs
 from handlers.edge.operation import Refusals
@@ -70,28 +70,17 @@ def create_mock(settings: Settings, contract: Contract) -> CynodApp:
     """The ASGI application. Raises ContractError or SettingsError."""
     check_oneself(contract, settings)
     refusals = Refusals(contract)
-
-    def close() -> None:
-        app.close()
-
-    app = CynodApp(
-        __name__,
-        contract=contract,
+    return assemble(
+        contract,
+        settings,
         resolver=HandlerResolver(contract),
+        refusals=refusals,
         runners={
             name: MockRunner(contract, operation, refusals)
             for name, operation in contract.operations.items()
         },
         threads=THREADS,
-        front={
-            "refusals": refusals,
-            "pages": pages(contract.source, contract.json),
-            "served_version": contract.served_version,
-            "proxies": settings.proxies,
-            "on_shutdown": close,
-        },
     )
-    return app
 
 
 class MockRefusal(EdgeRefusal):

@@ -376,6 +376,7 @@ CASES: dict[str, Case] = {
     "amount: maximum rises": shared("Montant", "maximum", 2_000_000_000, wider=True),
     "amount: minimum falls": shared("Montant", "minimum", 0, wider=True),
     "amount: minimum rises": shared("Montant", "minimum", 100, wider=False),
+    "amount: minimum excluded": shared("Montant", "exclusiveMinimum", True, wider=False),
     "amount: multiple": shared("Montant", "multipleOf", 5, wider=False),
     "amount: number": shared("Montant", "type", "number", wider=True),
     "amount: nullable": shared("Montant", "nullable", True, wider=True),

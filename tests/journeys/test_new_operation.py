@@ -294,3 +294,17 @@ def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_writte
     assert all(
         told.startswith(f"handlers/views.py:{line}") for told in done.stdout.splitlines()[:-1]
     )
+
+
+def test_contract_is_made_without_node_and_says_what_is_left_out(copy: Copy) -> None:
+    (copy.folder / "handlers" / "wire.py").write_text("CONTRACT_SHA256 = ''\n", encoding="utf-8")
+    done = copy.run(*CYNOD, "contract", "all", PATH="/nowhere")
+    assert done.returncode == 0, done.stderr
+    written, left_out = done.stdout.splitlines()
+    assert written.endswith("handlers/wire.py written.")
+    assert left_out.startswith(
+        "Not linted and not compared with the last published version: Node.js"
+    )
+    assert (copy.folder / "handlers" / "wire.py").read_bytes() == (
+        ROOT / "handlers" / "wire.py"
+    ).read_bytes()
