@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universa
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test node contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof clients bench lock clean FORCE
+.PHONY: help run test node docs-node contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof clients bench docs lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,7 +27,7 @@ help: ## print this list
 run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
 	@exec $(BIN)/cynod serve --demo
 
-test: $(DEV) node ## run the tests (ARGS="-k debit" goes to pytest)
+test: $(DEV) node docs-node ## run the tests (ARGS="-k debit" goes to pytest)
 	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 
 # The last whole run is judged; a partial one, as `make test ARGS=...`, takes nothing away from it.
@@ -68,6 +68,14 @@ build/node/node_modules/.installed: tests/contract/node/package-lock.json
 	@cp tests/contract/node/package.json tests/contract/node/package-lock.json tests/contract/node/.npmrc build/node
 	@if command -v npm > /dev/null; then cd build/node && npm ci --ignore-scripts --silent && touch node_modules/.installed; fi
 
+# What runs the Postman collection and the TypeScript of the documentation.
+docs-node: build/docs-node/node_modules/.installed
+
+build/docs-node/node_modules/.installed: tests/docs/node/package-lock.json
+	@mkdir -p build/docs-node
+	@cp tests/docs/node/package.json tests/docs/node/package-lock.json tests/docs/node/.npmrc build/docs-node
+	@if command -v npm > /dev/null; then cd build/docs-node && npm ci --ignore-scripts --silent && touch node_modules/.installed; fi
+
 coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest --timeout 360 $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
@@ -96,6 +104,9 @@ clients: $(DEV) ## make the clients of the contract in nine packages: build/clie
 
 bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the limits (QUICK=1, ARGS=--help)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--judge) $(ARGS)
+
+docs: $(VENV)/.project ## write the documentation as a folder of files into build/docs
+	@$(BIN)/python -m handlers.tools.static_docs build/docs
 
 lock: $(DEV) ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) --output-file requirements.lock $(ARGS)

@@ -94,7 +94,7 @@ def assemble(
         threads=threads,
         front={
             "refusals": refusals,
-            "pages": pages(contract.source, contract.json),
+            "pages": pages(contract),
             "served_version": contract.served_version,
             "proxies": settings.proxies,
             "on_shutdown": close,

@@ -170,7 +170,8 @@ def _announce(settings: Settings, listener: socket.socket, *, demo: bool, seeded
     address = address_of(listener)
     lines = [
         f"CYNOD API: {address}",
-        f"Documentation: {address}/ui",
+        f"Documentation: {address}/",
+        f"Console: {address}/ui",
         f"Contract: {address}/openapi.yaml",
     ]
     if demo:

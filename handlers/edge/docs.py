@@ -1,22 +1,27 @@
-"""The pages for people: the contract as it is, and a console (Swagger UI) that shows it.
+"""The pages for people: the partner's page, the contract as it is, its Postman collection, and a console
+(Swagger UI) that shows it.
 
-Everything comes from this server, whose files are there at start, so that the console works offline and
-under a Content-Security-Policy without exceptions.
+Everything comes from this server, whose files are there at start, so that the pages work offline and
+under a Content-Security-Policy without exceptions. Their links are relative: they work under any prefix,
+and `make docs` writes the same pages for a server of files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-import json
+import importlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from handlers.edge.contract import Contract
+from handlers.settings import ROOT
+
 _UI = Path(__file__).resolve().parent.parent / "ui"
 _VENDORED = _UI / "swagger-ui"
 
-_OWN_FILES = ("icon.svg", "init.js", "style.css")
+_OWN_FILES = ("icon.svg", "init.js", "page.css", "page.js", "style.css")
 _VENDORED_FILES = ("swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css")
 
 _CONTENT_TYPES = {
@@ -26,12 +31,18 @@ _CONTENT_TYPES = {
     ".txt": b"text/plain; charset=utf-8",
 }
 
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
 # Swagger UI styles its elements through the DOM, which needs no 'unsafe-inline'; its icons are
 # `data:` images.
-_CONTENT_SECURITY_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+CONSOLE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
+# A browser ignores it, with a warning, where the page itself declares its policy.
+_NO_FRAMES = "; frame-ancestors 'none'"
 
 _REVALIDATE = b"no-cache"
 _FOR_EVER = b"public, max-age=31536000, immutable"
@@ -47,6 +58,11 @@ class Page:
         self._read = read
         self._headers = headers
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether asking for it costs nothing more."""
+        return "body" in self.__dict__
+
     @cached_property
     def body(self) -> bytes:
         """What is served."""
@@ -59,33 +75,66 @@ class Page:
         return [*self._headers, (b"etag", etag.encode())]
 
 
-def pages(contract: bytes, contract_json: bytes) -> dict[str, Page]:
-    """Every page by its path: the contract (YAML as it is, and JSON), the console, its files."""
-    version = _swagger_ui_version()
-    # A new release has new addresses, so a browser may keep those of this one for ever.
-    vendored_path = f"/ui/swagger-ui-{version}"
-    title = str(json.loads(contract_json)["info"]["title"])
-    console = (
-        (_UI / "index.html")
-        .read_text(encoding="utf-8")
-        .replace("@SWAGGER_UI@", vendored_path)
-        .replace("@TITLE@", html.escape(title))
-    )
+def pages(contract: Contract, changelog: Path = ROOT / "CHANGELOG.md") -> dict[str, Page]:
+    """Every page by its path: the partner's, the contract (YAML as it is, and JSON), its collection, the
+    console, their files.
+    """
     result = {
-        "/openapi.yaml": _page(contract, b"application/yaml"),
-        "/openapi.json": _page(contract_json, b"application/json"),
-        "/ui": _page(
-            console.encode(),
-            b"text/html; charset=utf-8",
-            (b"content-security-policy", _CONTENT_SECURITY_POLICY),
-            (b"referrer-policy", b"no-referrer"),
-        ),
+        "/": _html_page(lambda: partner_page(contract, changelog), PAGE_POLICY),
+        "/openapi.yaml": _page(lambda: contract.source, b"application/yaml"),
+        "/openapi.json": _page(lambda: contract.json, b"application/json"),
+        "/collection.postman.json": _page(lambda: collection(contract), b"application/json"),
+        "/ui": _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY),
     }
-    for name in _OWN_FILES:
-        result[f"/ui/{name}"] = _file(_UI / name, _REVALIDATE)
-    for name in _VENDORED_FILES:
-        result[f"{vendored_path}/{name}"] = _file(_VENDORED / name, _FOR_EVER)
+    for path, file in console_files().items():
+        file.stat()  # An installation without its files is told at start, not by the first reader.
+        cache = _FOR_EVER if file.parent == _VENDORED else _REVALIDATE
+        result[f"/ui/{path}"] = _page(file.read_bytes, _CONTENT_TYPES[file.suffix], cache)
     return result
+
+
+def console_files() -> dict[str, Path]:
+    """What the pages load, by its place below `ui/`."""
+    # A new release has new addresses, so a browser may keep those of this one for ever.
+    vendored = f"swagger-ui-{_swagger_ui_version()}"
+    return {name: _UI / name for name in _OWN_FILES} | {
+        f"{vendored}/{name}": _VENDORED / name for name in _VENDORED_FILES
+    }
+
+
+def partner_page(contract: Contract, changelog: Path, *, static: bool = False) -> bytes:
+    """The partner's page. A `static` one declares its policy itself."""
+    text = changelog.read_text(encoding="utf-8") if changelog.exists() else None
+    page = importlib.import_module("handlers.edge.page")
+    made: bytes = page.render(contract, text, static_policy=PAGE_POLICY if static else None)
+    return made
+
+
+def collection(contract: Contract) -> bytes:
+    """The Postman collection."""
+    made: bytes = importlib.import_module("handlers.edge.collection").render(contract)
+    return made
+
+
+def console_page(contract: Contract, *, root: str, here: str, static: bool = False) -> bytes:
+    """The console's page: `root` leads to the folder of the contract, `here` to that of its own files.
+
+    A `static` one declares its policy itself, and calls nothing: no API is where it lies.
+    """
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{CONSOLE_POLICY}">'
+    values = {
+        "@SWAGGER_UI@": f"{here}swagger-ui-{_swagger_ui_version()}",
+        "@HERE@": here,
+        "@ROOT@": f"{root}index.html" if static else root,
+        "@CONTRACT@": f"{root.removeprefix('./')}openapi",
+        "@TITLE@": html.escape(str(contract.document["info"]["title"])),
+        "@POLICY@": policy if static else "",
+        "@CALLS@": "non" if static else "oui",
+    }
+    text = (_UI / "index.html").read_text(encoding="utf-8")
+    for mark, value in values.items():
+        text = text.replace(mark, value)
+    return text.encode()
 
 
 def _swagger_ui_version() -> str:
@@ -94,21 +143,28 @@ def _swagger_ui_version() -> str:
     return name_and_version.split(" ")[1]
 
 
-def _file(path: Path, cache: bytes) -> Page:
-    path.stat()  # An installation without its files is told at start, not by the first reader.
-    return Page(path.read_bytes, _headers(_CONTENT_TYPES[path.suffix], cache))
+def _html_page(read: Callable[[], bytes], policy: str) -> Page:
+    return _page(
+        read,
+        b"text/html; charset=utf-8",
+        _REVALIDATE,
+        (b"content-security-policy", (policy + _NO_FRAMES).encode()),
+        (b"referrer-policy", b"no-referrer"),
+    )
 
 
-def _page(body: bytes, content_type: bytes, *more: tuple[bytes, bytes]) -> Page:
-    return Page(lambda: body, _headers(content_type, _REVALIDATE, *more))
-
-
-def _headers(
-    content_type: bytes, cache: bytes, *more: tuple[bytes, bytes]
-) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"content-type", content_type),
-        (b"cache-control", cache),
-        (b"x-content-type-options", b"nosniff"),
-        *more,
-    ]
+def _page(
+    read: Callable[[], bytes],
+    content_type: bytes,
+    cache: bytes = _REVALIDATE,
+    *more: tuple[bytes, bytes],
+) -> Page:
+    return Page(
+        read,
+        [
+            (b"content-type", content_type),
+            (b"cache-control", cache),
+            (b"x-content-type-options", b"nosniff"),
+            *more,
+        ],
+    )

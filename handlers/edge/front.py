@@ -54,6 +54,9 @@ class FrontMiddleware:
         try:
             page = self._pages.get(call.path)
             if page is not None:
+                if not page.is_finished:
+                    # Calls go on being served while the page is made, which takes some tenths of a second.
+                    await asyncio.to_thread(lambda: page.body)
                 reply = _serve_page(call, page)
             else:
                 await self.app(scope, receive, send)

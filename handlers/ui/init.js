@@ -27,16 +27,19 @@ function ourDefaults() {
   };
 }
 
+const { contrat, essai } = document.getElementById("console").dataset;
+
 SwaggerUIBundle({
-  url: "/openapi.yaml",
+  url: contrat,
   dom_id: "#console",
   deepLinking: true,
-  tryItOutEnabled: true,
+  tryItOutEnabled: essai === "oui",
   persistAuthorization: false,
   displayRequestDuration: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
-  supportedSubmitMethods: ["get", "post"],
+  // A static copy lies where no API answers.
+  supportedSubmitMethods: essai === "oui" ? ["get", "post"] : [],
   // Neither a badge nor the contract goes to an outside validator.
   validatorUrl: "none",
   requestInterceptor: withoutBrowserCredentials,

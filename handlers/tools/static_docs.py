@@ -1,0 +1,44 @@
+"""`make docs`: the pages that a server shows, as a folder for any server of files, under any prefix."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from handlers.edge.contract import Contract, ContractError, load
+from handlers.edge.docs import collection, console_files, console_page, partner_page
+from handlers.settings import ROOT, read_settings
+
+
+def write(contract: Contract, folder: Path, changelog: Path = ROOT / "CHANGELOG.md") -> None:
+    """Write the pages into `folder`. A release of Swagger UI that it had is taken away; nothing else is."""
+    for old in folder.glob("ui/swagger-ui-*"):
+        shutil.rmtree(old)
+    for name, content in {
+        "index.html": partner_page(contract, changelog, static=True),
+        "openapi.yaml": contract.source,
+        "openapi.json": contract.json,
+        "collection.postman.json": collection(contract),
+        "ui/index.html": console_page(contract, root="../", here="", static=True),
+        **{f"ui/{name}": file.read_bytes() for name, file in console_files().items()},
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def main() -> int:
+    """Write into the folder that the command line names. The exit code."""
+    folder = Path(sys.argv[1])
+    try:
+        write(load(read_settings().contract), folder)
+    except ContractError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{folder}/index.html\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
