@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -19,9 +20,17 @@ pytestmark = pytest.mark.only_on(
 )  # what is told is told of an exception, of either database
 
 
-def lines_of(capfd: pytest.CaptureFixture[str], request_id: str) -> list[dict[str, Any]]:
+def log_of(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """The process's stderr from now on. pytest's own capture, read while the server still writes the
+    line of the call that it has just answered, now and then loses what stood before it."""
+    log = io.StringIO()
+    monkeypatch.setattr("sys.stderr", log)
+    return log
+
+
+def lines_of(log: io.StringIO, request_id: str) -> list[dict[str, Any]]:
     """The log's lines of one call, without those of every call and their times."""
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line[:1] == "{"]
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if line[:1] == "{"]
     return [
         {name: value for name, value in line.items() if name not in ("timestamp", "request_id")}
         for line in lines
@@ -44,10 +53,11 @@ def ask(
 
 
 def test_fault_of_ours_is_told_with_its_trace(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log = log_of(monkeypatch)
     request_id, _ = ask(scene, monkeypatch, RuntimeError("a fault"), "9999")
-    (line,) = lines_of(capfd, request_id)
+    (line,) = lines_of(log, request_id)
     exception = line.pop("exception")
     assert line == {"event": "erreur système", "level": "error", "operation": "getSoldeCarte"}
     assert exception.startswith("Traceback")
@@ -55,24 +65,27 @@ def test_fault_of_ours_is_told_with_its_trace(
 
 
 def test_fault_before_an_operation_is_known_is_refused_and_told_all_the_same(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log = log_of(monkeypatch)
+
     async def fail(*_: Any) -> None:
         raise RuntimeError("a fault of the routing")
 
     monkeypatch.setattr(CynodRoutingMiddleware, "__call__", fail)
     answer = scene.call("getSoldeCarte").send(scene.api)
     assert_refused(answer, "9999")
-    (line,) = lines_of(capfd, answer.headers["X-Request-Id"])
+    (line,) = lines_of(log, answer.headers["X-Request-Id"])
     assert line.pop("exception").endswith("RuntimeError: a fault of the routing")
     assert line == {"event": "erreur système", "level": "error", "operation": None}
 
 
 def test_refusal_that_the_operation_does_not_list_is_a_fault_and_is_told(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log = log_of(monkeypatch)
     request_id, _ = ask(scene, monkeypatch, SoldeInsuffisant(), "9999")
-    assert lines_of(capfd, request_id) == [
+    assert lines_of(log, request_id) == [
         {
             "event": "refus hors contrat",
             "level": "error",
@@ -83,13 +96,14 @@ def test_refusal_that_the_operation_does_not_list_is_a_fault_and_is_told(
 
 
 def test_database_away_is_a_warning_with_the_beginning_of_its_cause(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log = log_of(monkeypatch)
     cause = type("OperationalError", (Exception,), {})("database is locked " + "x" * 400)
     error = OperationalError("SELECT 1", None, cause)
     request_id, answer = ask(scene, monkeypatch, error, "5001")
     assert answer.headers["Retry-After"] == "2"
-    assert lines_of(capfd, request_id) == [
+    assert lines_of(log, request_id) == [
         {
             "event": "base indisponible",
             "level": "warning",
@@ -100,8 +114,9 @@ def test_database_away_is_a_warning_with_the_beginning_of_its_cause(
 
 
 def test_answer_off_contract_is_a_fault_that_names_its_operation(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log = log_of(monkeypatch)
     real = render_solde
 
     def render(carte: Any) -> Any:
@@ -111,5 +126,5 @@ def test_answer_off_contract_is_a_fault_that_names_its_operation(
     monkeypatch.setattr(handlers.cartes, "render_solde", render)
     answer = scene.call("getSoldeCarte").send(scene.api)
     assert_refused(answer, "9999")
-    (line,) = lines_of(capfd, answer.headers["X-Request-Id"])
+    (line,) = lines_of(log, answer.headers["X-Request-Id"])
     assert line["exception"].endswith("OffContract: getSoldeCarte: the answer is off contract")
