@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from handlers.edge.bridge import CynodApp, Runners
+from handlers.edge.clients import packages
 from handlers.edge.contract import Contract, load
 from handlers.edge.docs import pages
 from handlers.edge.limits import RateLimits
@@ -94,7 +95,7 @@ def assemble(
         threads=threads,
         front={
             "refusals": refusals,
-            "pages": pages(contract),
+            "pages": pages(contract, packages(settings.clients, contract)),
             "served_version": contract.served_version,
             "proxies": settings.proxies,
             "on_shutdown": close,

@@ -81,7 +81,7 @@ def serve(
     Variables:  CYNOD_ENV, CYNOD_DATABASE_URL, CYNOD_PEPPER, HOST, PORT, CYNOD_PROXIES,
                 CYNOD_LIMITES, CYNOD_REDIS_URL, CYNOD_JETON_DUREE_S, CYNOD_POOL_SIZE,
                 CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL,
-                CYNOD_CONTRACT, CYNOD_OPERATIONS_DESACTIVEES
+                CYNOD_CONTRACT, CYNOD_CLIENTS, CYNOD_OPERATIONS_DESACTIVEES
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     settings = _listening(host, port)

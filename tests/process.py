@@ -21,13 +21,14 @@ CYNOD = (sys.executable, "-c", "import sys; from handlers.cli import main; sys.e
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """The environment of a process that lives in `folder`, with a database of its own there."""
+    """The environment of a process that lives in `folder`: its database is there, and what it offers."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CYNOD_")}
     return {
         **kept,
         "PYTHONPATH": str(ROOT),
         "HOST": "127.0.0.1",
         "CYNOD_DATABASE_URL": f"sqlite:///{folder / 'cynod.db'}",
+        "CYNOD_CLIENTS": str(folder / "clients"),
         **variables,
     }
 

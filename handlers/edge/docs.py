@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from handlers.edge.clients import Package
 from handlers.edge.contract import Contract
 from handlers.settings import ROOT
 
@@ -69,23 +70,31 @@ class Page:
         return self._read()
 
     @cached_property
+    def etag(self) -> str:
+        """Its entity tag, without quotes."""
+        return hashlib.sha256(self.body).hexdigest()[:32]
+
+    @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The type, how long a browser may keep it, and its ETag."""
-        etag = f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
-        return [*self._headers, (b"etag", etag.encode())]
+        return [*self._headers, (b"etag", f'"{self.etag}"'.encode())]
 
 
-def pages(contract: Contract, changelog: Path = ROOT / "CHANGELOG.md") -> dict[str, Page]:
-    """Every page by its path: the partner's, the contract (YAML as it is, and JSON), its collection, the
-    console, their files.
+def pages(
+    contract: Contract, clients: list[Package], changelog: Path = ROOT / "CHANGELOG.md"
+) -> dict[str, Page]:
+    """Every page by its path: the partner's, the contract (YAML as it is, and JSON), its collection, its
+    clients, the console, their files.
     """
     result = {
-        "/": _html_page(lambda: partner_page(contract, changelog), PAGE_POLICY),
+        "/": _html_page(lambda: partner_page(contract, clients, changelog), PAGE_POLICY),
         "/openapi.yaml": _page(lambda: contract.source, b"application/yaml"),
         "/openapi.json": _page(lambda: contract.json, b"application/json"),
         "/collection.postman.json": _page(lambda: collection(contract), b"application/json"),
         "/ui": _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY),
     }
+    for client in clients:
+        result[f"/clients/{client.file.name}"] = _page(client.file.read_bytes, b"application/zip")
     for path, file in console_files().items():
         file.stat()  # An installation without its files is told at start, not by the first reader.
         cache = _FOR_EVER if file.parent == _VENDORED else _REVALIDATE
@@ -102,11 +111,14 @@ def console_files() -> dict[str, Path]:
     }
 
 
-def partner_page(contract: Contract, changelog: Path, *, static: bool = False) -> bytes:
+def partner_page(
+    contract: Contract, clients: list[Package], changelog: Path, *, static: bool = False
+) -> bytes:
     """The partner's page. A `static` one declares its policy itself."""
     text = changelog.read_text(encoding="utf-8") if changelog.exists() else None
     page = importlib.import_module("handlers.edge.page")
-    made: bytes = page.render(contract, text, static_policy=PAGE_POLICY if static else None)
+    policy = PAGE_POLICY if static else None
+    made: bytes = page.render(contract, clients, text, static_policy=policy)
     return made
 
 

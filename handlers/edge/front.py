@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from werkzeug.http import parse_etags
 
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
 from handlers.edge.docs import Page
@@ -141,8 +142,9 @@ def _serve_page(call: Call, page: Page) -> Reply:
     if call.method not in ("GET", "HEAD"):
         raise EdgeRefusal("1004", headers={"Allow": "GET, HEAD"})
     headers = [(name.decode(), value.decode()) for name, value in page.headers]
-    etag = next((value for name, value in headers if name == "etag"), None)
-    if etag is not None and call.headers.get(b"if-none-match", b"").decode("latin-1") == etag:
+    # A proxy that compresses makes of our ETag a weak one, which is then what it asks us about.
+    known = parse_etags(call.headers.get(b"if-none-match", b"").decode("latin-1"))
+    if known.contains_weak(page.etag):
         return Reply(304, "304", b"", headers)
     return Reply(200, "200", page.body, headers)
 

@@ -23,6 +23,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Literal, Name, String
 from pygments.token import _TokenType as TokenType
 
+from handlers.edge.clients import Package
 from handlers.edge.contract import JSON_TYPE, CatalogueEntry, Contract, Json, OperationContract
 from handlers.edge.snippets import (
     EXAMPLE_ADDRESS,
@@ -170,7 +171,13 @@ class Group:
     operations: list[OperationView] = field(default_factory=list)
 
 
-def render(contract: Contract, changelog: str | None, *, static_policy: str | None = None) -> bytes:
+def render(
+    contract: Contract,
+    clients: list[Package],
+    changelog: str | None,
+    *,
+    static_policy: str | None = None,
+) -> bytes:
     """The page in HTML, UTF-8. `static_policy` is the policy of a copy that no server of ours serves."""
     environment = Environment(
         loader=FileSystemLoader(_UI),
@@ -205,6 +212,7 @@ def render(contract: Contract, changelog: str | None, *, static_policy: str | No
             ],
             openapi=contract.document["openapi"],
             example_address=EXAMPLE_ADDRESS,
+            clients=clients,
             changes=changes,
             static_policy=static_policy,
         )

@@ -6,21 +6,31 @@ import shutil
 import sys
 from pathlib import Path
 
+from handlers.edge.clients import Package, packages
 from handlers.edge.contract import Contract, ContractError, load
 from handlers.edge.docs import collection, console_files, console_page, partner_page
-from handlers.settings import ROOT, read_settings
+from handlers.settings import ROOT, SettingsError, read_settings
 
 
-def write(contract: Contract, folder: Path, changelog: Path = ROOT / "CHANGELOG.md") -> None:
-    """Write the pages into `folder`. A release of Swagger UI that it had is taken away; nothing else is."""
+def write(
+    contract: Contract,
+    clients: list[Package],
+    folder: Path,
+    changelog: Path = ROOT / "CHANGELOG.md",
+) -> None:
+    """Write the pages into `folder`. A release of Swagger UI and clients that it had are taken away;
+    nothing else is."""
     for old in folder.glob("ui/swagger-ui-*"):
         shutil.rmtree(old)
+    for package in folder.glob("clients/cynod-*.zip"):
+        package.unlink()
     for name, content in {
-        "index.html": partner_page(contract, changelog, static=True),
+        "index.html": partner_page(contract, clients, changelog, static=True),
         "openapi.yaml": contract.source,
         "openapi.json": contract.json,
         "collection.postman.json": collection(contract),
         "ui/index.html": console_page(contract, root="../", here="", static=True),
+        **{f"clients/{one.file.name}": one.file.read_bytes() for one in clients},
         **{f"ui/{name}": file.read_bytes() for name, file in console_files().items()},
     }.items():
         path = folder / name
@@ -32,8 +42,10 @@ def main() -> int:
     """Write into the folder that the command line names. The exit code."""
     folder = Path(sys.argv[1])
     try:
-        write(load(read_settings().contract), folder)
-    except ContractError as error:
+        settings = read_settings()
+        contract = load(settings.contract)
+        write(contract, packages(settings.clients, contract), folder)
+    except (ContractError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"{folder}/index.html\n")

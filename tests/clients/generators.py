@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.clients.packages import add_own_files, pack
 from tests.contract_client import CONTRACT, ROOT
 
 HERE = Path(__file__).parent
@@ -93,7 +94,8 @@ GENERATORS = {
 
 
 def make(name: str) -> Path:
-    """The folder of a client, made when it is not there for this contract. Raises ClientError."""
+    """The folder of a client, made when it is not there for this contract, and packed into a file beside
+    it. Raises ClientError."""
     generator = GENERATORS[name]
     folder = CLIENTS / name
     stamp = folder / ".made"
@@ -105,6 +107,9 @@ def make(name: str) -> Path:
         folder.mkdir(parents=True)
         said = _generate(generator, folder)
         (folder / "generation.log").write_text(said, encoding="utf-8")
+        if _template(name).exists():
+            add_own_files(_template(name), folder)
+        pack(folder)
         stamp.write_text(_identity(generator))
     return folder
 
@@ -206,8 +211,16 @@ def _pins() -> str:
     return made.hexdigest()
 
 
+def _template(name: str) -> Path:
+    """What a client has beside what is generated, where that is no package by itself."""
+    return HERE / name.replace("-", "_") / "package"
+
+
 def _identity(generator: Generator) -> str:
-    own = hashlib.sha256(repr(generator).encode() + Path(__file__).read_bytes())
+    own = hashlib.sha256(repr(generator).encode())
+    template = sorted(_template(generator.name).rglob("*"))
+    for path in (Path(__file__), HERE / "packages.py", *template):
+        own.update(path.read_bytes())
     return f"{_pins()} {hashlib.sha256(CONTRACT.read_bytes()).hexdigest()} {own.hexdigest()}"
 
 

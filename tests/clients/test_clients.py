@@ -11,6 +11,7 @@ import re
 import shutil
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -20,10 +21,13 @@ from typing import Any
 
 import pytest
 
+from handlers.edge.clients import TITLES, packages
+from handlers.edge.contract import load
 from models.db import Database, sqlite_module
 from tests.clients import generators
 from tests.clients.generators import GENERATORS, GUZZLE, HERE, NODE, PYTHON, class_path, make, run
-from tests.contract_client import DOCUMENT, Json
+from tests.clients.packages import LEFT_OUT, pack
+from tests.contract_client import CONTRACT, DOCUMENT, Json
 from tests.live import serving, settings_for
 from tests.needs import lack
 from tests.world import World, new_number
@@ -83,6 +87,39 @@ def test_names_are_those_of_the_contract(name: str) -> None:
     ] == []
     numbered = set(re.findall(r"\b(?:class|interface|type|struct) (\w+[A-Za-z][0-9])\b", text))
     assert numbered - TOOLS_OWN - PARAMETERS == set()
+
+
+def test_packages_are_offered_by_a_server_of_this_contract(tmp_path: Path) -> None:
+    contract = load(CONTRACT)
+    files = [make(name).parent / f"cynod-{name}-{contract.version}.zip" for name in TITLES]
+    offered = packages(generators.CLIENTS, contract)
+    assert [one.file for one in offered] == files
+    assert TITLES.keys() == GENERATORS.keys()
+    assert packages(tmp_path, contract) == []
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_package_is_the_client_whole_and_the_same_each_time(name: str, tmp_path: Path) -> None:
+    folder = make(name)
+    with zipfile.ZipFile(file_of(folder)) as package:
+        inside = {one.filename.partition("/")[2]: package.read(one) for one in package.infolist()}
+    assert inside["README.md"]
+    assert not {path for path in inside if path.startswith(".") or path in LEFT_OUT}
+    for path, content in inside.items():
+        assert (folder / path).read_bytes() == content
+    sources = {str(path.relative_to(folder)) for path in folder.glob(GENERATORS[name].sources)}
+    assert sources <= inside.keys()
+    copy = tmp_path / name
+    for path, content in inside.items():
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy / path).write_bytes(content)
+        (copy / path).chmod((folder / path).stat().st_mode)
+    assert pack(copy).read_bytes() == file_of(folder).read_bytes()
+
+
+def file_of(folder: Path) -> Path:
+    """The file beside a client's folder."""
+    return folder.parent / f"cynod-{folder.name}-{DOCUMENT['info']['version']}.zip"
 
 
 TOOLS_OWN = {"Options2"}
@@ -236,7 +273,6 @@ def typescript(story_of: str) -> Callable[[Path, dict[str, str]], str]:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(folder, place, ignore=shutil.ignore_patterns("generation.log", ".made"))
         shutil.copy(HERE / story_of / "story.ts", place)
-        (place / "package.json").write_text('{"type": "module"}\n', encoding="utf-8")
         options = {
             "rootDir": ".",
             "outDir": "js",

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from handlers.edge.clients import packages
 from handlers.edge.contract import load
 from handlers.tools.static_docs import write
 from tests.contract_client import CONTRACT, DOCUMENT, OPERATIONS
@@ -82,10 +83,13 @@ def _file_server(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def copy(tmp_path_factory: pytest.TempPathFactory, clients: Path) -> Iterator[str]:
     """The address of a static copy, under a prefix."""
     root = tmp_path_factory.mktemp("static")
-    write(load(CONTRACT), root / "un" / "prefixe")
+    contract, folder = load(CONTRACT), root / "un" / "prefixe"
+    (folder / "clients").mkdir(parents=True)
+    (folder / "clients" / "cynod-java-0.9.0.zip").write_bytes(b"of an older contract")
+    write(contract, packages(clients, contract), folder)
     with _file_server(root) as address:
         yield f"{address}/un/prefixe/"
 
@@ -116,11 +120,27 @@ def test_static_copy_is_the_same_page_under_its_own_policy(
     browser.run("localStorage.clear()")
 
 
-@pytest.mark.parametrize("name", ["openapi.yaml", "openapi.json", "collection.postman.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("openapi.yaml", "openapi.json", "collection.postman.json"),
+        *(
+            f"clients/cynod-{name}-{DOCUMENT['info']['version']}.zip"
+            for name in ("java", "python-httpx")
+        ),
+    ],
+)
 def test_static_copy_has_the_same_files(demo: str, copy: str, name: str) -> None:
     served = httpx.get(f"{demo}/{name}", trust_env=False)
     assert served.status_code == 200
     assert httpx.get(f"{copy}{name}", trust_env=False).content == served.content
+
+
+def test_static_copy_has_no_clients_of_another_contract(copy: str) -> None:
+    version = DOCUMENT["info"]["version"]
+    for name in ("java-0.9.0", f"php-{version}", f"go-{version}"):
+        answer = httpx.get(f"{copy}clients/cynod-{name}.zip", trust_env=False)
+        assert answer.status_code == 404
 
 
 def test_static_console_shows_the_contract_and_calls_nothing(browser: Browser, copy: str) -> None:

@@ -23,6 +23,7 @@ from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROO
 
 pytestmark = pytest.mark.xdist_group("docs-page")
 
+VERSION = DOCUMENT["info"]["version"]
 CHANGELOG = ROOT / "CHANGELOG.md"
 BY_ID = {raw["operationId"]: (method, path, raw) for (method, path), raw in OPERATIONS.items()}
 
@@ -101,8 +102,13 @@ def test_page_and_collection_are_cached_by_their_etag(demo: str) -> None:
         for path in ("/", "/collection.postman.json", "/ui/page.css", "/ui/page.js"):
             got = client.get(path)
             assert got.headers["cache-control"] == "no-cache"
-            again = client.get(path, headers={"If-None-Match": got.headers["etag"]})
-            assert (again.status_code, again.content) == (304, b"")
+            etag = got.headers["etag"]
+            for known in (etag, f"W/{etag}", f'"another", {etag}', f'W/"another",W/{etag}', "*"):
+                again = client.get(path, headers={"If-None-Match": known})
+                assert (again.status_code, again.content) == (304, b"")
+            for unknown in ('"another"', etag.strip('"')[:-1], "", ",", '"', "W/", etag[:-1]):
+                again = client.get(path, headers={"If-None-Match": unknown})
+                assert (again.status_code, again.content) == (200, got.content)
             head = client.head(path)
             assert (head.status_code, head.content) == (200, b"")
             assert head.headers["content-length"] == str(len(got.content))
@@ -122,9 +128,29 @@ def test_every_link_leads_somewhere_once(page: Reader, demo: str) -> None:
     inner = {link[1:] for link in page.links if link.startswith("#")}
     assert inner <= set(page.ids)
     others = {link for link in page.links if link[0] != "#" and not link.startswith("mailto:")}
-    assert others == {"ui", "openapi.yaml", "openapi.json", "collection.postman.json"}
+    files = {"openapi.yaml", "openapi.json", "collection.postman.json"}
+    ready = {f"clients/cynod-{name}-{VERSION}.zip" for name in ("java", "python-httpx")}
+    assert others == {"ui"} | files | ready
     for link in others:
         assert httpx.get(f"{demo}/{link}", trust_env=False).status_code == 200
+
+
+def test_clients_of_this_contract_are_offered_and_no_others(
+    page: Reader, demo: str, clients: Path
+) -> None:
+    """One that was made from another contract, or that was cut short, is neither named nor served."""
+    named = [link for link in page.links if link.startswith("clients/")]
+    right = [f"cynod-{name}-{VERSION}.zip" for name in ("python-httpx", "java")]
+    assert named == [f"clients/{name}" for name in right]
+    for name in right:
+        answer = httpx.get(f"{demo}/clients/{name}", trust_env=False)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/zip"
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.content == (clients / name).read_bytes()
+    for name in ("php", "go"):
+        answer = httpx.get(f"{demo}/clients/cynod-{name}-{VERSION}.zip", trust_env=False)
+        assert (answer.status_code, answer.json()["code"]) == (404, "1003")
 
 
 def test_description_of_the_api_is_whole(page: Reader) -> None:
@@ -218,7 +244,7 @@ def test_html_in_the_contract_and_in_the_changelog_is_text(tmp_path: Path) -> No
     document["x-catalogue-erreurs"][0]["conseil"]["fr"] = attack
     changelog = tmp_path / "CHANGELOG.md"
     changelog.write_text(f"# Changes\n\n## {attack}\n\n{attack}\n")
-    made = partner_page(build(document, b"", again=False), changelog).decode()
+    made = partner_page(build(document, b"", again=False), [], changelog).decode()
     reader = Reader(made)
     assert reader.inline == []
     assert made.count("<script") == 1
@@ -239,7 +265,7 @@ def test_deprecated_operation_says_until_when_and_what_instead() -> None:
     for name in ("Deprecation", "Sunset", "Link"):
         header = {"description": name, "schema": {"type": "string"}}
         raw["responses"]["200"]["headers"][name] = header
-    made = Reader(partner_page(build(document, b""), CHANGELOG).decode())
+    made = Reader(partner_page(build(document, b""), [], CHANGELOG).decode())
     sentence = (
         "Opération obsolète depuis le 31 janvier 2027 ; elle sera retirée le 1er août 2027. "
         "Utilisez checkCardValidityByMember à sa place."
@@ -257,7 +283,7 @@ def test_schema_that_holds_itself_and_a_path_parameter_are_shown() -> None:
     moved = paths["/cartes/{numeroCarte}/solde"] = paths.pop("/get-solde-carte")
     moved["get"]["parameters"][0] = {**parameters["NumeroCarte"], "in": "path"}
     document["x-classes-debit"]["lecture"] = "10 per 2 minutes"
-    made = Reader(partner_page(build(document, b""), CHANGELOG).decode())
+    made = Reader(partner_page(build(document, b""), [], CHANGELOG).decode())
     text = made.articles["getSoldeCarte"]
     assert "data[].suivante.suivante.suivante.soldeOnline" in text
     assert "numeroCarte requis texte, dans le chemin Numéro de la carte du client." in text
@@ -278,9 +304,10 @@ def _tag(operation_id: str) -> str:
     return tag
 
 
-def test_server_without_a_changelog_has_a_page(tmp_path: Path) -> None:
-    made = partner_page(load(CONTRACT), tmp_path / "absent.md").decode()
+def test_server_without_a_changelog_or_clients_has_a_page(tmp_path: Path) -> None:
+    made = partner_page(load(CONTRACT), [], tmp_path / "absent.md").decode()
     assert "Journal des changements" not in made
+    assert "Clients générés" not in made
     assert "Codes d’erreur" in made
 
 
@@ -289,7 +316,7 @@ def test_page_costs_nothing_before_it_is_asked_for() -> None:
     code = (
         "import sys, handlers.app, handlers.edge.contract as c, handlers.settings as s\n"
         "from handlers.edge.docs import pages\n"
-        "made = pages(c.load(s.ROOT / 'openapi.yaml'))\n"
+        "made = pages(c.load(s.ROOT / 'openapi.yaml'), [])\n"
         "lazy = {'handlers.edge.page', 'handlers.edge.collection', 'markdown_it'}\n"
         "before = lazy & set(sys.modules)\n"
         "made['/'].body\n"
