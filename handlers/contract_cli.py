@@ -250,7 +250,7 @@ def publish() -> None:
         raise Refused(str(error)) from None
     click.echo(f"{target.relative_to(ROOT)} written.")
     if drafted:
-        click.echo(f"CHANGELOG.md has a draft for {target.stem}: read it, and say it better.")
+        click.echo(f"CHANGELOG.md has a draft for {target.stem}: say it for partners, in French.")
 
 
 @contract.command()

@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "c53b7aec0580d510afc871f4f644c2b04e14432097e62f2f83ac07b989746f68"
+CONTRACT_SHA256 = "616289261f7bcec81a47304129d306f37a9a3d03448ec39e14e5ae8754af03fe"
 
 
 class JetonBeside(TypedDict):

@@ -220,7 +220,7 @@ def test_changelog_is_there_under_a_french_heading(page: Reader) -> None:
     _, _, changes = page.text.rpartition("Journal des changements")
     for version in re.findall(r"^## (.*)$", CHANGELOG.read_text(), re.M):
         assert version in changes
-    assert "Every change of openapi.yaml leaves a line here." in changes
+    assert "Chaque changement d'openapi.yaml y laisse une ligne." in changes
 
 
 def test_commands_of_the_generators_are_those_that_the_clients_are_tested_with() -> None:
