@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients.packages import add_own_files, pack
-from tests.contract_client import CONTRACT, ROOT
+from tests.contract_client import CONTRACT, DOCUMENT, ROOT
 
 HERE = Path(__file__).parent
 TOOLS = ROOT / "build" / "clients-tools"
@@ -36,6 +36,10 @@ DEBIAN_JARS = (
 )
 DEBIAN = Path("/usr/share/java")
 GUZZLE = Path("/usr/share/php/GuzzleHttp/autoload.php")
+
+VERSION = DOCUMENT["info"]["version"]
+HOST = "api.cynod.example"
+SITE = f"https://{HOST}"
 
 HARMLESS = {
     "Failed to get the schema name: null": "openapi-generator says it of every contract",
@@ -59,36 +63,89 @@ class Generator:
     sources: str
 
 
+def _openapi_generator(language: str, sources: str, *options: str, **names: str) -> Generator:
+    """A client of openapi-generator, whose package has the names of its own field, and ours."""
+    properties = ",".join(f"{name}={value}" for name, value in names.items())
+    place = ("--git-host", HOST, "--git-user-id", "clients", "--git-repo-id", language)
+    arguments = ("-g", language, *place, *options, "--additional-properties", properties)
+    name = "python-pydantic" if language == "python" else language
+    return Generator(name, "openapi-generator", arguments, sources)
+
+
 GENERATORS = {
     one.name: one
     for one in (
         Generator("python-httpx", "openapi-python-client", (), "**/*.py"),
-        Generator(
-            "python-pydantic",
-            "openapi-generator",
-            ("-g", "python", "--additional-properties", "packageName=cynod_client"),
+        _openapi_generator(
+            "python",
             "cynod_client/**/*.py",
+            packageName="cynod_client",
+            projectName="cynod-client",
+            packageVersion=VERSION,
+            packageUrl=SITE,
         ),
         Generator("typescript-fetch", "openapi-typescript", (), "*.ts"),
         Generator("typescript-hey", "openapi-ts", (), "*.gen.ts"),
-        Generator(
+        _openapi_generator(
             "java",
-            "openapi-generator",
-            (
-                *("-g", "java", "--library", "native", "--additional-properties"),
-                "openApiNullable=false,useJakartaEe=true,hideGenerationTimestamp=true",
-            ),
             "src/main/java/**/*.java",
+            *("--library", "native"),
+            openApiNullable="false",
+            useJakartaEe="true",
+            hideGenerationTimestamp="true",
+            groupId="cynod",
+            artifactId="cynod-client",
+            artifactVersion=VERSION,
+            artifactDescription="API CYNOD",
+            artifactUrl=SITE,
+            scmUrl=SITE,
+            scmConnection=SITE,
+            scmDeveloperConnection=SITE,
+            developerName="CYNOD",
+            developerEmail=DOCUMENT["info"]["contact"]["email"],
+            developerOrganization="CYNOD",
+            developerOrganizationUrl=SITE,
+            licenseName="Proprietary",
+            licenseUrl=SITE,
+            invokerPackage="cynod.client",
+            apiPackage="cynod.client.api",
+            modelPackage="cynod.client.model",
         ),
-        Generator("php", "openapi-generator", ("-g", "php"), "lib/**/*.php"),
-        Generator(
+        _openapi_generator(
+            "php",
+            "lib/**/*.php",
+            composerPackageName="cynod/client",
+            artifactVersion=VERSION,
+            artifactUrl=SITE,
+            developerOrganization="CYNOD",
+            developerOrganizationUrl=SITE,
+            licenseName="proprietary",
+            invokerPackage="Cynod\\Client",
+        ),
+        _openapi_generator(
             "go",
-            "openapi-generator",
-            ("-g", "go", "--additional-properties", "packageName=cynod"),
             "*.go",
+            packageName="cynod",
+            packageVersion=VERSION,
         ),
-        Generator("kotlin", "openapi-generator", ("-g", "kotlin"), "src/main/kotlin/**/*.kt"),
-        Generator("dart", "openapi-generator", ("-g", "dart"), "lib/**/*.dart"),
+        _openapi_generator(
+            "kotlin",
+            "src/main/kotlin/**/*.kt",
+            groupId="cynod",
+            artifactId="cynod-client",
+            artifactVersion=VERSION,
+            packageName="cynod.client",
+        ),
+        _openapi_generator(
+            "dart",
+            "lib/**/*.dart",
+            pubName="cynod_client",
+            pubLibrary="cynod_client.api",
+            pubVersion=VERSION,
+            pubDescription="API CYNOD",
+            pubHomepage=SITE,
+            pubAuthor="CYNOD",
+        ),
     )
 }
 

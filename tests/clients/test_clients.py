@@ -107,6 +107,11 @@ def test_package_is_the_client_whole_and_the_same_each_time(name: str, tmp_path:
     assert not {path for path in inside if path.startswith(".") or path in LEFT_OUT}
     for path, content in inside.items():
         assert (folder / path).read_bytes() == content
+    # No name of a package, and no licence, that its generator made up.
+    text = b"\n".join(content for content in inside.values())
+    assert (
+        re.findall(rb"GIT_\w+_ID|YOUR_GIT\w*|(?i:unlicense)|OpenAPI-Generator Contrib", text) == []
+    )
     sources = {str(path.relative_to(folder)) for path in folder.glob(GENERATORS[name].sources)}
     assert sources <= inside.keys()
     copy = tmp_path / name

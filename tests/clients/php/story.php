@@ -2,17 +2,17 @@
 // The whole story with openapi-generator's client for PHP, as its README says to use it.
 declare(strict_types=1);
 
-use OpenAPI\Client\Api\AuthentificationApi;
-use OpenAPI\Client\Api\CartesApi;
-use OpenAPI\Client\Api\MouvementsApi;
-use OpenAPI\Client\ApiException;
-use OpenAPI\Client\Configuration;
-use OpenAPI\Client\Model\DemandeMouvement;
-use OpenAPI\Client\Model\Refus;
+use Cynod\Client\Api\AuthentificationApi;
+use Cynod\Client\Api\CartesApi;
+use Cynod\Client\Api\MouvementsApi;
+use Cynod\Client\ApiException;
+use Cynod\Client\Configuration;
+use Cynod\Client\Model\DemandeMouvement;
+use Cynod\Client\Model\Refus;
 
 require getenv('GUZZLE');
 spl_autoload_register(static function (string $class): void {
-    $prefix = 'OpenAPI\\Client\\';
+    $prefix = 'Cynod\\Client\\';
     if (str_starts_with($class, $prefix)) {
         require getenv('LIB') . '/' . str_replace('\\', '/', substr($class, strlen($prefix))) . '.php';
     }
