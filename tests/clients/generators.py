@@ -125,6 +125,7 @@ GENERATORS = {
         _openapi_generator(
             "go",
             "*.go",
+            enumClassPrefix="true",
             packageName="cynod",
             packageVersion=VERSION,
         ),

@@ -34,6 +34,9 @@ from tests.world import World, new_number
 
 pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.timeout(600)]
 
+GO_LIBRARIES = Path("/usr/share/gocode")
+GO_OAUTH2 = "golang-golang-x-oauth2-dev"
+
 EXAMPLES = DOCUMENT["components"]["examples"]
 NEW_CODE = "4999"
 
@@ -41,6 +44,7 @@ NEW_CODE = "4999"
 @pytest.fixture(scope="module", autouse=True)
 def _tools() -> None:
     needed = {
+        "go": "golang-go",
         "java": "default-jre-headless",
         "javac": "default-jdk-headless",
         "npm": "npm",
@@ -48,6 +52,7 @@ def _tools() -> None:
     }
     absent = [package for tool, package in needed.items() if shutil.which(tool) is None]
     absent += [] if GUZZLE.exists() else ["php-guzzlehttp-guzzle"]
+    absent += [] if (GO_LIBRARIES / "src/golang.org/x/oauth2").exists() else [GO_OAUTH2]
     absent += (
         []
         if all((generators.DEBIAN / name).exists() for name in generators.DEBIAN_JARS)
@@ -347,3 +352,20 @@ def test_client_plays_the_whole_story(
     assert seen == expected
     assert numbers[1] == numbers[2] != numbers[0]
     assert re.fullmatch(r"[0-9A-Z]{26}", numbers[1])
+
+
+def test_go_client_compiles(tmp_path: Path) -> None:
+    """Against the libraries of Debian: no module is fetched."""
+    module = tmp_path / "src" / "api.cynod.example" / "clients" / "go"
+    shutil.copytree(make("go"), module, ignore=shutil.ignore_patterns("test"))
+    assert run(["go", "vet", "."], cwd=module, **go_environment(tmp_path)) == ""
+
+
+def go_environment(place: Path) -> dict[str, str]:
+    """The variables of a build from `place` and Debian's libraries; what was built is kept."""
+    return {
+        "GO111MODULE": "off",
+        "GOPATH": f"{place}{os.pathsep}{GO_LIBRARIES}",
+        "GOCACHE": str(generators.TOOLS / "go"),
+        "CGO_ENABLED": "0",
+    }
