@@ -17,6 +17,7 @@ from handlers.tools.change import IMPACTS, Change
 from handlers.tools.judge import Judge
 from handlers.tools.own_rules import own_changes
 from handlers.tools.redocly import find_changes
+from handlers.tools.unnamed import unnamed_changes
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -36,6 +37,7 @@ def compare(old: Path, new: Path) -> list[Change]:
     judge = Judge(before, after)
     found = [change for one in find_changes(old, new) for change in judge(one)]
     found += own_changes(before, after)
+    found += unnamed_changes(before, after, found)
     return sorted(
         dict.fromkeys(found), key=lambda one: (IMPACTS.index(one.impact), one.where, one.direction)
     )

@@ -13,9 +13,13 @@ from handlers.edge.contract import Json
 from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
 from handlers.tools.usage import Usage, dotted, split
 
-NARROWER, WIDER, OTHER = "narrower", "wider", "other"
+NARROWER, WIDER, OTHER, SAME = "narrower", "wider", "other", "same"
+
+_AS_BEFORE = (TEXT, "it means what it meant")
 
 CONSEQUENCES = {
+    (SAME, SENT): _AS_BEFORE,
+    (SAME, RECEIVED): _AS_BEFORE,
     (NARROWER, SENT): (BREAKING, "what was taken may now be refused"),
     (NARROWER, RECEIVED): (ADDITIVE, "clients receive no more than they were told of"),
     (WIDER, SENT): (ADDITIVE, "more is taken"),
@@ -28,6 +32,12 @@ _ANNOTATIONS = frozenset({"description", "example", "examples", "title", "summar
 _LOWER_BOUNDS = frozenset({"minimum", "minLength", "minItems", "minProperties"})
 _UPPER_BOUNDS = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})
 _RESTRICTIONS = frozenset({"uniqueItems", "exclusiveMaximum", "exclusiveMinimum"})
+_FLAGS = _RESTRICTIONS | {"nullable", "readOnly", "writeOnly", "deprecated"}
+"""Left out, they are false."""
+
+_COMBINATIONS = frozenset({"AllOf", "AnyOf", "OneOf"})
+_ALTERNATIVES = frozenset({"anyOf", "oneOf"})
+_ONE_WAY = {"readOnly": SENT, "writeOnly": RECEIVED}
 
 _ELSEWHERE = frozenset(
     {"SpecExtension", "SecurityRequirement", "SecurityRequirementList", "Tag", "TagList"}
@@ -49,13 +59,15 @@ class Judge:
     def __call__(self, found: Json) -> Iterator[Change]:
         """The changes that one of Redocly's stands for."""
         kind = found["typeName"]
-        if kind in _ELSEWHERE or str(found.get("property", "")).startswith("x-"):
+        at_root = found["path"].startswith("#/servers")
+        if kind in _ELSEWHERE or at_root or str(found.get("property", "")).startswith("x-"):
             if kind == "Schema" and found["property"] == "x-code-erreur":
                 yield self._change(
                     found, BREAKING, RECEIVED, "a refused value is answered with another code"
                 )
             return
-        judged = list(self._schema(found) if kind == "Schema" else self._node(found, kind))
+        is_schema = kind == "Schema" or kind in _COMBINATIONS
+        judged = list(self._schema(found) if is_schema else self._node(found, kind))
         yield from judged
         graver = found["impact"] == "major" and all(one.impact != BREAKING for one in judged)
         if graver and not self._is_known_better(found):
@@ -65,7 +77,8 @@ class Judge:
     @staticmethod
     def _is_known_better(found: Json) -> bool:
         # Redocly judges a shared schema at the first of its uses.
-        return bool(found["typeName"] == "Schema")
+        kind = found["typeName"]
+        return kind == "Schema" or kind in _COMBINATIONS
 
     def _change(self, found: Json, impact: str, direction: str, reason: str) -> Change:
         return Change(impact, direction, self._where(found), reason)
@@ -94,9 +107,12 @@ class Judge:
         elif name == "default":
             yield from self._default(found, directions, old, new)
         elif name == "deprecated":
-            yield self._change(found, ADDITIVE, BOTH, f"deprecated: {_told(new)}")
+            impact, reason = _deprecated(old, new)
+            yield self._change(found, impact, BOTH, reason)
         elif name == "key":
             yield from self._other_name(found, str(old), str(new))
+        elif name in _ONE_WAY and bool(old) != bool(new):
+            yield from self._one_way(found, directions)
         else:
             relation = relate(name, old, new)
             change = _told_change(name, old, new)
@@ -104,6 +120,18 @@ class Judge:
                 impact, consequence = CONSEQUENCES[relation, direction]
                 reason = f"{change}: {consequence}"
                 yield self._change(found, impact, direction, reason)
+
+    def _one_way(self, found: Json, directions: list[str]) -> Iterator[Change]:
+        """`readOnly` says that clients do not send it, `writeOnly` that they do not receive it."""
+        name = found["property"]
+        concerned = _ONE_WAY[name]
+        for direction in directions:
+            if direction != concerned:
+                yield self._change(found, TEXT, direction, f"{name} says nothing of this side")
+            elif found["revision"].get("value"):
+                yield self._change(found, BREAKING, direction, f"{name}: it is left out here now")
+            else:
+                yield self._change(found, ADDITIVE, direction, f"no more {name}: it is here too")
 
     def _default(self, found: Json, directions: list[str], old: Any, new: Any) -> Iterator[Change]:
         for direction in directions:
@@ -152,8 +180,11 @@ class Judge:
                     told = "is refused from now on" if direction == SENT else "is no longer told"
                     yield self._change(found, BREAKING, direction, f"{name} {told}")
             return
+        relation = _relate_part(tokens, found["typeName"], added=added)
         for direction in directions:
-            yield self._change(found, BREAKING, direction, f"the schema here was {found['kind']}")
+            impact, consequence = CONSEQUENCES[relation, direction]
+            reason = f"the schema here was {found['kind']}: {consequence}"
+            yield self._change(found, impact, direction, reason)
 
     # ── the rest of OpenAPI ───────────────────────────────────────────────────────────────────────
 
@@ -176,7 +207,7 @@ class Judge:
         if rule is None:
             impact = {"major": BREAKING, "minor": ADDITIVE}.get(found["impact"], TEXT)
             told = "; ".join(verdict["message"] for verdict in found["verdicts"])
-            reason = told or f"{kind} {name or ''} {found['kind']}".replace("  ", " ")
+            reason = told or " ".join(filter(None, (_WORDS.get(kind, kind), name, found["kind"])))
             yield self._change(found, impact, direction, reason)
             return
         impact, reason = rule(
@@ -189,6 +220,8 @@ class Judge:
 
 def relate(name: str, old: Any, new: Any) -> str:
     """Whether a keyword of a schema became narrower, wider or something else; None is its absence."""
+    if name in _FLAGS and bool(old) == bool(new):
+        return SAME
     rule = _RELATIONS.get(name)
     if rule is not None:
         return rule(old, new)
@@ -201,8 +234,22 @@ def relate(name: str, old: Any, new: Any) -> str:
     return OTHER
 
 
+def _relate_part(tokens: list[str], kind: str, *, added: bool) -> str:
+    """What a schema does that comes into another or leaves it: one more alternative is wider, whatever
+    else must hold too is narrower."""
+    if kind in _COMBINATIONS:
+        return NARROWER if added else WIDER
+    if tokens[-2:-1] and tokens[-2] in _ALTERNATIVES:
+        return WIDER if added else NARROWER
+    if tokens[-2:-1] == ["allOf"] or tokens[-1] in ("items", "not"):
+        return NARROWER if added else WIDER
+    return OTHER
+
+
 def _relate_sets(old: set[Any], new: set[Any]) -> str:
     """Of allowed values: fewer are narrower."""
+    if new == old:
+        return SAME
     if new < old:
         return NARROWER
     return WIDER if old < new else OTHER
@@ -238,6 +285,9 @@ def _relate_nullable(_old: Any, new: Any) -> str:
 
 
 def _relate_additional(old: Any, new: Any) -> str:
+    old, new = (True if value in (None, {}) else value for value in (old, new))
+    if old == new:
+        return SAME
     if isinstance(old, dict) or isinstance(new, dict):
         return OTHER
     return NARROWER if new is False else WIDER
@@ -271,19 +321,29 @@ def _told(value: Any) -> str:
 
 
 def _told_change(name: str, old: Any, new: Any) -> str:
-    if isinstance(old or [], list) and isinstance(new or [], list):
+    if isinstance(old, list) or isinstance(new, list):
         was, now = old or [], new or []
         more = [value for value in now if value not in was]
         less = [value for value in was if value not in now]
         told = [f"{_told(more)} added"] if more else []
         told += [f"{_told(less)} removed"] if less else []
-        return f"{name}: {', '.join(told)}"
+        return f"{name}: {', '.join(told) or 'another order'}"
     return f"{name} {_told(old)} became {_told(new)}"
 
 
 def _of(kind: str) -> str:
     return f"{kind} " if kind in _TEXTS else ""
 
+
+_WORDS = {
+    "CallbacksMap": "calls back",
+    "HeadersMap": "headers",
+    "MediaTypesMap": "media types",
+    "ParameterList": "parameters",
+    "SchemaProperties": "fields",
+    "ServerList": "servers",
+}
+"""What Redocly names for itself."""
 
 _TEXTS = frozenset(
     {
@@ -312,11 +372,15 @@ def _parameter_added(_old: Any, new: Any) -> tuple[str, str]:
     return ADDITIVE, f"{new.get('name') if isinstance(new, dict) else 'a parameter'} may be sent"
 
 
-def _required(_old: Any, new: Any) -> tuple[str, str]:
+def _required(old: Any, new: Any) -> tuple[str, str]:
+    if bool(old) == bool(new):
+        return _AS_BEFORE
     return (BREAKING, "must be sent") if new else (ADDITIVE, "may be left out")
 
 
-def _promised(_old: Any, new: Any) -> tuple[str, str]:
+def _promised(old: Any, new: Any) -> tuple[str, str]:
+    if bool(old) == bool(new):
+        return _AS_BEFORE
     return (ADDITIVE, "is always told") if new else (BREAKING, "may be absent")
 
 
@@ -324,7 +388,9 @@ def _renamed(old: Any, new: Any) -> tuple[str, str]:
     return BREAKING, f"{_told(old)} became {_told(new)}"
 
 
-def _deprecated(_old: Any, new: Any) -> tuple[str, str]:
+def _deprecated(old: Any, new: Any) -> tuple[str, str]:
+    if bool(old) == bool(new):
+        return _AS_BEFORE
     return (ADDITIVE, "deprecated") if new else (TEXT, "no longer deprecated")
 
 
@@ -353,6 +419,7 @@ _RULES: dict[tuple[str, str, str | None], Rule] = {
     ("RequestBody", "modified", "required"): _required,
     ("MediaType", "added", None): _always(ADDITIVE, "another media type"),
     ("MediaType", "removed", None): _always(BREAKING, "the media type is gone"),
+    ("Responses", "removed", None): _always(BREAKING, "every status is gone"),
     ("Response", "added", None): _always(ADDITIVE, "another status may be answered"),
     ("Response", "removed", None): _always(BREAKING, "the status is gone"),
     ("Header", "added", None): _always(ADDITIVE, "another header"),

@@ -25,6 +25,7 @@ def own_changes(before: Json, after: Json) -> list[Change]:
         *_rate_classes(before, after),
         *_scopes(before, after),
         *_schema_names(before, after),
+        *_servers(before, after),
         *_tags(before, after),
         *_shared_codes(before, after),
     ]
@@ -65,12 +66,45 @@ def _operation(where: str, old: Json, new: Json, before: Json, after: Json) -> I
             f"{_list(old.get('tags'))} became {_list(new.get('tags'))}: generated clients have it in "
             "another class",
         )
+    yield from _order_of_parameters(where, old, new, before, after)
     yield from _codes(f"{where}.x-codes-erreur", old, new)
     yield from _security(f"{where}.security", _needs(old, before), _needs(new, after))
     for name, rule in _EXTENSIONS.items():
         if old.get(name) != new.get(name):
             impact, direction, reason = rule(old.get(name), new.get(name))
             yield Change(impact, direction, f"{where}.{name}", reason)
+
+
+def _order_of_parameters(
+    where: str, old: Json, new: Json, before: Json, after: Json
+) -> Iterator[Change]:
+    """Clients that take their arguments one after the other: first those that must be sent."""
+    for required in (True, False):
+        known = _parameters(old, before, required=required)
+        told = _parameters(new, after, required=required)
+        kept = [name for name in known if name in told]
+        if told[: len(kept)] != kept:
+            yield Change(
+                BREAKING,
+                SENT,
+                f"{where}.parameters",
+                f"the order was {_list(kept)} and is {_list(told)}: generated clients take their "
+                "arguments in that order",
+            )
+
+
+def _parameters(operation: Json, document: Json, *, required: bool) -> list[str]:
+    nodes = [_resolved(node, document) for node in operation.get("parameters", [])]
+    return [f"{node.get('name')}" for node in nodes if bool(node.get("required")) == required]
+
+
+def _resolved(node: Json, document: Json) -> Json:
+    while "$ref" in node:
+        found: Any = document
+        for token in node["$ref"].removeprefix("#/").split("/"):
+            found = found.get(token, {})
+        node = found
+    return node
 
 
 def _codes(where: str, old: Json, new: Json) -> Iterator[Change]:
@@ -189,7 +223,7 @@ _EXTENSIONS = {
 
 def _catalogue(before: Json, after: Json) -> Iterator[Change]:
     old, new = (
-        {entry["code"]: entry for entry in document.get("x-catalogue-erreurs", [])}
+        {entry.get("code"): entry for entry in document.get("x-catalogue-erreurs", [])}
         for document in (before, after)
     )
     for code in sorted(new.keys() - old.keys()):
@@ -282,9 +316,28 @@ def _is_used(document: Json, name: str) -> bool:
     return f"'#/components/schemas/{name}'" in repr(document)
 
 
+def _servers(before: Json, after: Json) -> Iterator[Change]:
+    old, new = (
+        {
+            server.get("url"): (str(at), server)
+            for at, server in enumerate(document.get("servers", []))
+        }
+        for document in (before, after)
+    )
+    places = {at: url for url, (at, _) in new.items() if url not in old}
+    for url, (at, server) in old.items():
+        if url not in new:
+            told = f"{url} became {places.pop(at)}" if at in places else f"the server {url} is gone"
+            yield Change(BREAKING, BOTH, f"servers.{at}.url", told)
+        elif server != new[url][1]:
+            yield Change(TEXT, BOTH, f"servers.{new[url][0]}", "another text")
+    for at, url in places.items():
+        yield Change(ADDITIVE, BOTH, f"servers.{at}.url", f"another server, {url}")
+
+
 def _tags(before: Json, after: Json) -> Iterator[Change]:
     old, new = (
-        {tag["name"]: tag for tag in document.get("tags", [])} for document in (before, after)
+        {tag.get("name"): tag for tag in document.get("tags", [])} for document in (before, after)
     )
     for name in sorted(old.keys() ^ new.keys()):
         told = "is no more" if name in old else "is new"

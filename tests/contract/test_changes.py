@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -577,6 +578,96 @@ CASES: dict[str, Case] = {
     "description of a tag": Case(
         lambda d: d["tags"][0].update(description="Autre."), TEXTS, TEXTS, "tags.cartes"
     ),
+    # what generated clients take one after the other
+    "parameters in another order": Case(
+        lambda d: _at(d, f"{GET}.parameters").reverse(), B_SENT, B_SENT, f"{GET}.parameters"
+    ),
+    "optional parameter before another": Case(
+        lambda d: _at(d, f"{LIST}.parameters").insert(0, OPTIONAL),
+        A_SENT | B_SENT,
+        B_SENT,
+        f"{LIST}.parameters",
+    ),
+    # the same in other words
+    "additional fields allowed in silence": Case(
+        drop(f"{S}.SoldeCarte.additionalProperties"),
+        TEXTS,
+        TEXTS,
+        f"{S}.SoldeCarte.additionalProperties",
+    ),
+    "parameter said to be optional": Case(
+        put("components.parameters.WalletId.deprecated", False),
+        TEXTS,
+        TEXTS,
+        "components.parameters.WalletId.deprecated",
+    ),
+    "text to send said not to be null": Case(
+        put(f"{ASKED}.terminal.nullable", False), TEXTS, TEXTS, f"{ASKED}.terminal.nullable"
+    ),
+    "list of fields in another order": Case(
+        lambda d: _at(d, f"{S}.SoldeCarte.required").reverse(),
+        TEXTS,
+        TEXTS,
+        f"{S}.SoldeCarte.required",
+    ),
+    "description of a server": Case(drop("servers.0.description"), TEXTS, TEXTS, "servers.0"),
+    # combinations
+    "what is sent has alternatives": Case(
+        put(f"{S}.DemandeMouvement.oneOf", [{"type": "object"}]),
+        B_SENT,
+        A_SENT,
+        f"{S}.DemandeMouvement.oneOf",
+    ),
+    "what is told fulfils more": Case(
+        put(f"{S}.SoldeCarte.allOf", [{"type": "object"}]),
+        A_RECEIVED,
+        B_RECEIVED,
+        f"{S}.SoldeCarte.allOf",
+    ),
+    "field only told": Case(
+        put(f"{ASKED}.terminal.readOnly", True), B_SENT, A_SENT, f"{ASKED}.terminal.readOnly"
+    ),
+    "field only sent, where it is told": Case(
+        put(f"{S}.CarteListe.properties.porteur.writeOnly", True),
+        B_RECEIVED,
+        A_RECEIVED,
+        f"{S}.CarteListe.properties.porteur.writeOnly",
+    ),
+    "smallest value, zero, gone": Case(
+        drop(f"{S}.SoldeOnline.minimum"), B_RECEIVED, A_RECEIVED, f"{S}.SoldeOnline.minimum"
+    ),
+    "no status at all": Case(drop(f"{GET}.responses"), B_RECEIVED, A_RECEIVED, f"{GET}.responses"),
+    # what no rule names
+    "value of an example": Case(
+        put("components.examples.SoldeCarte.value.data.0.soldeOnline", 1),
+        TEXTS,
+        TEXTS,
+        "components.examples.SoldeCarte.value",
+    ),
+    "extension that nobody knows": Case(
+        put(f"{GET}.x-inconnue", 1), TEXTS, TEXTS, f"{GET}.x-inconnue"
+    ),
+    "extension of a schema": Case(
+        put(f"{S}.SoldeCarte.x-inconnue", 1), TEXTS, TEXTS, f"{S}.SoldeCarte.x-inconnue"
+    ),
+    "codes of a shared response gone": Case(
+        drop("components.responses.RequeteRefusee.x-codes-erreur"),
+        TEXTS,
+        TEXTS,
+        "components.responses.RequeteRefusee.x-codes-erreur",
+    ),
+    "debugMessage of a code, which was null": Case(
+        lambda d: d["x-catalogue-erreurs"][0].pop("debugMessage"),
+        TEXTS,
+        TEXTS,
+        "x-catalogue-erreurs",
+    ),
+    "order of the catalogue": Case(
+        lambda d: d["x-catalogue-erreurs"].reverse(), TEXTS, TEXTS, "x-catalogue-erreurs"
+    ),
+    "rate class that nobody has": Case(
+        put("x-classes-debit.nouvelle", "1/second"), TEXTS, TEXTS, "x-classes-debit.nouvelle"
+    ),
 }
 
 
@@ -612,7 +703,36 @@ def test_change_is_judged_for_both_sides(name: str, base: Path, tmp_path: Path) 
     assert verdicts(forwards) == case.forwards, forwards
     assert verdicts(backwards) == case.backwards, backwards
     assert case.where in [one.where for one in forwards], forwards
-    assert all(one.reason for one in forwards)
+    for one in (*forwards, *backwards):
+        assert re.fullmatch(r"\S(?:(?!: :|None|  ).)*\S", one.reason), one
+
+
+ALTERNATIVES = [{"type": "object", "required": ["success"]}, {"type": "object"}]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "shorter_sent", "shorter_received"),
+    [
+        ("oneOf", B_SENT, A_RECEIVED),
+        ("anyOf", B_SENT, A_RECEIVED),
+        ("allOf", A_SENT, B_RECEIVED),
+    ],
+)
+def test_part_of_a_combination_is_judged_for_both_sides(
+    keyword: str, shorter_sent: Verdicts, shorter_received: Verdicts, tmp_path: Path
+) -> None:
+    """One alternative less is narrower; one thing less that must hold too is wider."""
+    longer, shorter = tmp_path / "longer.yaml", tmp_path / "shorter.yaml"
+    for schema, expected in (("DemandeMouvement", shorter_sent), ("SoldeCarte", shorter_received)):
+        for path, parts in ((longer, ALTERNATIVES), (shorter, ALTERNATIVES[:1])):
+            document = copy.deepcopy(BASE)
+            document["components"]["schemas"][schema][keyword] = parts
+            path.write_text(json.dumps(document), encoding="utf-8")
+        opposite = {
+            (BREAKING if impact == ADDITIVE else ADDITIVE, side) for impact, side in expected
+        }
+        assert verdicts(compare(longer, shorter)) == expected
+        assert verdicts(compare(shorter, longer)) == opposite
 
 
 def test_there_are_enough_cases() -> None:
