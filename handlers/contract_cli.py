@@ -12,7 +12,13 @@ import click
 import httpx
 
 from handlers.cli_common import Refused
-from handlers.edge.contract import Contract, ContractError, load
+from handlers.edge.contract import (
+    Contract,
+    ContractError,
+    check_openapi,
+    load,
+    read_document,
+)
 from handlers.edge.generate import GeneratorMissing, generate_wire
 from handlers.settings import ROOT, read_settings
 from handlers.tools.change import BREAKING, worst
@@ -215,8 +221,10 @@ def diff(ctx: click.Context, old: str | None, new: str | None, format_: str) -> 
     try:
         before = _version(old) if old else published()[-1].path
         after = _version(new) if new else CONTRACT
+        for path in (before, after):
+            check_openapi(read_document(path)[0], path.name)
         changes = compare(before, after)
-    except (HistoryError, RedoclyMissing, RedoclyFailed) as error:
+    except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
         raise Refused(str(error)) from None
     tell = {"text": as_text, "markdown": as_markdown, "json": as_json}[format_]
     click.echo(tell(_name(before), _name(after), changes))

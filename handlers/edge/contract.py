@@ -169,6 +169,12 @@ def load(path: Path, *, again: bool = False) -> Contract:
     Whether it is OpenAPI was checked when handlers/wire.py was made from it, and is checked here when
     it has changed since, or `again`.
     """
+    document, source = read_document(path)
+    return build(document, source, again=again)
+
+
+def read_document(path: Path) -> tuple[Json, bytes]:
+    """What a file says, and its bytes, unchecked. Raises ContractError when it is no mapping in YAML."""
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -183,14 +189,14 @@ def load(path: Path, *, again: bool = False) -> Contract:
         ) from None
     if not isinstance(document, dict):
         raise ContractError(f"{path.name} is not an OpenAPI document.")
-    return build(document, source, again=again)
+    return document, source
 
 
 def build(document: Json, source: bytes, *, again: bool = False) -> Contract:
     """Derive everything from a parsed contract. Raises ContractError."""
     sha256 = hashlib.sha256(source).hexdigest()
     if again or sha256 != CONTRACT_SHA256:
-        _check_openapi(document)
+        check_openapi(document)
     contract = Contract(
         source=source,
         json=orjson.dumps(document),
@@ -213,15 +219,14 @@ def build(document: Json, source: bytes, *, again: bool = False) -> Contract:
     return contract
 
 
-def _check_openapi(document: Json) -> None:
+def check_openapi(document: Json, name: str = "openapi.yaml") -> None:
+    """Raises ContractError, with the validator's reason, unless it is OpenAPI 3.0."""
     # 15 MiB with what it imports, which a server of the contract that was built never needs.
     validator = importlib.import_module("openapi_spec_validator").OpenAPIV30SpecValidator
     try:
         validator(document).validate()
     except Exception as error:  # noqa: BLE001 - the validator raises many kinds for one fault: the file
-        raise ContractError(
-            f"openapi.yaml is not valid OpenAPI 3.0: {_first_line(error)}."
-        ) from None
+        raise ContractError(f"{name} is not valid OpenAPI 3.0: {_first_line(error)}.") from None
 
 
 def _linked(operation: OperationContract) -> Linked:

@@ -113,3 +113,22 @@ def test_what_needs_node_says_so_where_it_is_missing(tmp_path: Path) -> None:
     )
     checked = run_cynod("contract", "check", folder=tmp_path, PATH="/nowhere")
     assert (checked.returncode, "Node.js is not installed here" in checked.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a: [", "other.yaml is not YAML at line 2: did not find expected node content."),
+        ("- 1", "other.yaml is not an OpenAPI document."),
+        ("openapi: 3.0.3", "other.yaml is not valid OpenAPI 3.0: "),
+    ],
+)
+def test_file_that_is_no_contract_is_refused_in_a_sentence(
+    content: str, told: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(content, encoding="utf-8")
+    for pair in ((str(other), "1.1.0"), ("1.1.0", str(other))):
+        code, said, refused = diff(tmp_path, *pair)
+        assert (code, said, refused.count("\n")) == (1, "", 1)
+        assert refused.startswith(f"cynod: {told}")
