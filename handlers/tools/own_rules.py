@@ -12,6 +12,7 @@ from typing import Any
 
 from handlers.edge.contract import METHODS, Json
 from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
+from handlers.tools.usage import resolve
 
 _PARAMETER = re.compile(r"\{([^}]*)\}")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
@@ -94,17 +95,11 @@ def _order_of_parameters(
 
 
 def _parameters(operation: Json, document: Json, *, required: bool) -> list[str]:
-    nodes = [_resolved(node, document) for node in operation.get("parameters", [])]
+    nodes = [
+        resolve(document, node["$ref"]) or {} if "$ref" in node else node
+        for node in operation.get("parameters", [])
+    ]
     return [f"{node.get('name')}" for node in nodes if bool(node.get("required")) == required]
-
-
-def _resolved(node: Json, document: Json) -> Json:
-    while "$ref" in node:
-        found: Any = document
-        for token in node["$ref"].removeprefix("#/").split("/"):
-            found = found.get(token, {})
-        node = found
-    return node
 
 
 def _codes(where: str, old: Json, new: Json) -> Iterator[Change]:

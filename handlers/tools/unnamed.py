@@ -10,7 +10,7 @@ from typing import Any
 
 from handlers.edge.contract import Json
 from handlers.tools.change import BOTH, TEXT, Change
-from handlers.tools.usage import dotted
+from handlers.tools.usage import dotted, resolve
 
 _VERSION = ("info", "version")
 _WHOLE = frozenset({"value", "example", "x-corps"})
@@ -52,10 +52,7 @@ def _is_renamed(before: Json, after: Json, place: tuple[str, ...]) -> bool:
     """Whether a reference changed because what it names has another name, which is told once."""
     if place[-1] != "$ref":
         return False
-    node: Any = before
+    reference: Any = before
     for key in place:
-        node = node.get(key) if isinstance(node, dict) else None
-    named: Any = after
-    for key in str(node).removeprefix("#/").split("/"):
-        named = named.get(key) if isinstance(named, dict) else None
-    return node is not None and named is None
+        reference = reference.get(key) if isinstance(reference, dict) else None
+    return isinstance(reference, str) and resolve(after, reference) is None

@@ -64,7 +64,7 @@ class Usage:
         for token in tokens:
             while isinstance(node, dict) and "$ref" in node:
                 owner = _component(node["$ref"])
-                node = _resolve(self._before, node["$ref"])
+                node = resolve(self._before, node["$ref"])
             if isinstance(node, list):
                 node = node[int(token)] if int(token) < len(node) else None
             else:
@@ -77,7 +77,8 @@ def _component(pointer: str) -> str | None:
     return tokens[2] if tokens[:2] == ["components", "schemas"] and len(tokens) > 2 else None
 
 
-def _resolve(document: Json, reference: str) -> Any:
+def resolve(document: Json, reference: str) -> Any:
+    """What a reference such as `#/components/schemas/Refus` names, None when there is none such."""
     node: Any = document
     for token in split(reference):
         node = node.get(token) if isinstance(node, dict) else None
@@ -109,7 +110,7 @@ def _reached(document: Json, root: Any) -> set[str]:
                     seen.add(reference)
                     name = _component(reference)
                     names |= {name} if name else set()
-                    waiting.append(_resolve(document, reference))
+                    waiting.append(resolve(document, reference))
                 continue
             waiting.extend(
                 value for key, value in node.items() if key not in ("example", "examples", "links")
