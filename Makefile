@@ -9,9 +9,13 @@ BIN := $(VENV)/bin
 DEV := $(VENV)/.project $(VENV)/.dev
 # Modules are compiled here: left to the first import, they are compiled at every start where
 # PYTHONDONTWRITEBYTECODE is set, as it is in many containers, and more than double its time.
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -qq --compile
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -qq --no-deps --compile
+# A lock file says all that is installed: pip resolves nothing and builds nothing, so it never asks an
+# index for what is newest, and a release of tomorrow changes nothing. `pip check` then tells a hole.
+LOCKED := $(INSTALL) --only-binary :all: --require-hashes --requirement
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
+	--python-version 3.11 --generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 # A target half made must not look finished, and two pips must not write one environment.
@@ -144,15 +148,15 @@ $(VENV)/.interpreter: FORCE
 $(VENV)/.runtime: $(VENV)/.interpreter requirements.lock
 	@echo "Installing requirements.lock into $(VENV) (once, about a minute)"
 	@identity=$$(cat $<) && "$(PYTHON)" -m venv --clear $(VENV) && echo "$$identity" > $<
-	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(LOCKED) requirements.lock && $(PIP) check > /dev/null
 	@touch $@
 
 # The project itself: its modules stay where they are, only the command and the metadata are made.
 $(VENV)/.project: $(VENV)/.runtime pyproject.toml
-	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Installing requirements-dev.lock into $(VENV) (once, about a minute)"
-	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@$(LOCKED) requirements-dev.lock && $(PIP) check > /dev/null
 	@touch $@
