@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "616289261f7bcec81a47304129d306f37a9a3d03448ec39e14e5ae8754af03fe"
+CONTRACT_SHA256 = "3641e05b213c725521f73457de4323014bec48603e591e5de1da99f2e13093be"
 
 
 class JetonBeside(TypedDict):
