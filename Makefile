@@ -7,13 +7,26 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.project $(VENV)/.dev
-# Modules are compiled here: left to the first import, they are compiled at every start where
-# PYTHONDONTWRITEBYTECODE is set, as it is in many containers, and more than double its time.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install -qq --no-deps --compile
 # A lock file says all that is installed: pip resolves nothing and builds nothing, so it never asks an
-# index for what is newest, and a release of tomorrow changes nothing. `pip check` then tells a hole.
-LOCKED := $(INSTALL) --only-binary :all: --require-hashes --requirement
+# index for what is newest, and a release of tomorrow changes nothing. `pip check` tells a hole in it.
+# Modules are compiled at once, on every core: left to the first import, they are compiled at every start
+# where PYTHONDONTWRITEBYTECODE is set, as it is in many containers, and more than double its time.
+define LOCKED
+@echo "Installing $(1) into $(VENV): once, 1 to 3 minutes by the machine and its network"
+@{ $(PIP) install --no-deps --only-binary :all: --require-hashes --progress-bar off --no-compile \
+       --requirement $(1) 2>&1; echo "exit $$?"; } | awk "$$PROGRESS" total=$$(grep -c '==' $(1))
+@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null 2>&1 || true
+@$(PIP) check > $(VENV)/.check || { cat $(VENV)/.check; exit 1; }
+endef
+# What pip says becomes a count that moves; when it fails, all that it said is shown.
+define PROGRESS
+/^exit / { if ($$2 != 0) printf "%s", said; else print "  installed"; exit $$2 }
+{ said = said $$0 "\n" }
+/^(Collecting|Ignoring|Requirement already)/ { if (++n % 10 == 0) { print "  " n " of " total " packages"; fflush() } }
+/^Installing collected/ { print "  all read, writing them"; fflush() }
+endef
+export PROGRESS
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock"
 
@@ -146,17 +159,15 @@ $(VENV)/.interpreter: FORCE
 
 # From nothing each time, so that a package dropped from the lock file is gone from here too.
 $(VENV)/.runtime: $(VENV)/.interpreter requirements.lock
-	@echo "Installing requirements.lock into $(VENV) (once, about a minute)"
 	@identity=$$(cat $<) && "$(PYTHON)" -m venv --clear $(VENV) && echo "$$identity" > $<
-	@$(LOCKED) requirements.lock && $(PIP) check > /dev/null
+	$(call LOCKED,requirements.lock)
 	@touch $@
 
 # The project itself: its modules stay where they are, only the command and the metadata are made.
 $(VENV)/.project: $(VENV)/.runtime pyproject.toml
-	@$(INSTALL) --no-build-isolation --editable .
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	@echo "Installing requirements-dev.lock into $(VENV) (once, about a minute)"
-	@$(LOCKED) requirements-dev.lock && $(PIP) check > /dev/null
+	$(call LOCKED,requirements-dev.lock)
 	@touch $@

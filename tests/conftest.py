@@ -18,8 +18,10 @@ from models.db import Database
 from tests import exchanges
 from tests.contract_coverage.recording import Recording
 from tests.live import serving, settings_for
+from tests.machine import find_binaries, how_to_get
+from tests.machine import missing as missing_tools
 from tests.needs import REQUIRED
-from tests.postgresql import PostgresqlServer, create_database, find_binaries, running_server
+from tests.postgresql import PostgresqlServer, create_database, running_server
 from tests.world import World
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -27,10 +29,17 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 configure_logs(Settings(environment="test", log_format="json"))
 
 
+# A server to use instead of one of the tests' own; `none` leaves PostgreSQL out.
+GIVEN = os.environ.get("CYNOD_TEST_DATABASE_URL")
+LEFT_OUT = "none"
+
+
 def _postgresql_is_missing() -> str | None:
-    if os.environ.get("CYNOD_TEST_DATABASE_URL") or find_binaries() is not None:
+    if GIVEN == LEFT_OUT:
+        return "CYNOD_TEST_DATABASE_URL is none"
+    if GIVEN or find_binaries() is not None:
         return None
-    return "no PostgreSQL: set CYNOD_TEST_DATABASE_URL or install its binaries"
+    return f"{how_to_get('postgresql')}; or set CYNOD_TEST_DATABASE_URL"
 
 
 def pytest_report_header() -> str:
@@ -38,8 +47,20 @@ def pytest_report_header() -> str:
     missing = _postgresql_is_missing()
     if missing:
         return f"postgresql: NOT TESTED, {missing}"
-    given = os.environ.get("CYNOD_TEST_DATABASE_URL")
-    return f"postgresql: {'the server of CYNOD_TEST_DATABASE_URL' if given else find_binaries()}"
+    return f"postgresql: {'the server of CYNOD_TEST_DATABASE_URL' if GIVEN else find_binaries()}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what this machine lacks, what was therefore left out, and how to get it."""
+    lacking = {name: how_to_get(name) for name in missing_tools()}
+    if GIVEN:
+        lacking.pop("postgresql", None)
+    if GIVEN == LEFT_OUT:
+        lacking["postgresql"] = "no postgresql: CYNOD_TEST_DATABASE_URL is none"
+    if lacking:
+        terminalreporter.section("left out on this machine")
+        for sentence in lacking.values():
+            terminalreporter.line(sentence)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,9 +100,8 @@ def postgresql() -> Iterator[PostgresqlServer]:
 @pytest.fixture(scope="session")
 def postgresql_url(request: pytest.FixtureRequest) -> str:
     """The server on which the tests create their databases."""
-    given = os.environ.get("CYNOD_TEST_DATABASE_URL")
-    if given:
-        return given
+    if GIVEN:
+        return GIVEN
     server: PostgresqlServer = request.getfixturevalue("postgresql")
     return server.url
 

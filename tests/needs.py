@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.machine import TOOLS, how_to_get
+
 REQUIRED = "CYNOD_TEST_REQUIRE_POSTGRESQL"
 """Set where everything must be tested, as in CI: skipped, a test would prove nothing there."""
 
@@ -16,3 +18,10 @@ def lack(what: str) -> NoReturn:
     if os.environ.get(REQUIRED):
         pytest.fail(what)
     pytest.skip(what)
+
+
+def need(*names: str) -> None:
+    """Leave out the test that asks, unless the machine has these tools of `tests.machine.TOOLS`."""
+    for name in names:
+        if not TOOLS[name].is_here():
+            lack(how_to_get(name))

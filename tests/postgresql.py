@@ -24,11 +24,12 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from tests.machine import find_binaries, how_to_get
+
 StopMode = Literal["smart", "fast", "immediate"]
 
 TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.01
-PROGRAMS: Final = ("initdb", "pg_ctl", "postgres")
 STOP_SIGNALS: Final[dict[StopMode, signal.Signals]] = {
     "smart": signal.SIGTERM,
     "fast": signal.SIGINT,
@@ -212,41 +213,12 @@ class PostgresqlServer:
                 self._watcher.stdin.write(b"%d\n" % pid)
 
 
-def find_binaries() -> Path | None:
-    """Return the folder of PostgreSQL's server programs, or None when it is not installed.
-
-    PATH comes first, then what `pg_config` says, then the usual places, newest version first.
-    """
-    initdb = shutil.which("initdb")
-    if initdb is not None:
-        # A link in PATH may stand alone; the folder that it points to has all the programs.
-        for folder in (Path(initdb).resolve().parent, Path(initdb).parent):
-            if _has_programs(folder):
-                return folder
-    pg_config = shutil.which("pg_config")
-    if pg_config is not None:
-        answer = subprocess.run(
-            [pg_config, "--bindir"], capture_output=True, text=True, check=False
-        )
-        folder = Path(answer.stdout.strip())
-        if answer.returncode == 0 and _has_programs(folder):
-            return folder
-    # Debian and Ubuntu keep one folder per version; Homebrew does so on either kind of Mac.
-    folders = [
-        *Path("/usr/lib/postgresql").glob("*/bin"),
-        *Path("/opt/homebrew/opt").glob("postgresql@*/bin"),
-        *Path("/usr/local/opt").glob("postgresql@*/bin"),
-    ]
-    return next(filter(_has_programs, sorted(folders, key=_version_of, reverse=True)), None)
-
-
 @contextlib.contextmanager
 def running_server() -> Iterator[PostgresqlServer]:
     """Run a server of its own for the block: the handle with which tests inject faults."""
     binaries = find_binaries()
     if binaries is None:
-        message = "PostgreSQL is not installed (on Debian and Ubuntu: the package postgresql)."
-        raise PostgresqlError(message)
+        raise PostgresqlError(how_to_get("postgresql"))
     server = PostgresqlServer(binaries)
     try:
         server.start()
@@ -273,16 +245,6 @@ def create_database(server_url: str, name: str, *, template: str = "template1") 
             )
         )
     return url.set(database=name).render_as_string(hide_password=False)
-
-
-def _has_programs(folder: Path) -> bool:
-    return all(os.access(folder / program, os.X_OK) for program in PROGRAMS)
-
-
-def _version_of(folder: Path) -> tuple[int, ...]:
-    """Read 15 from .../15/bin and 17 from .../postgresql@17/bin."""
-    text = folder.parent.name.rpartition("@")[2]
-    return tuple(int(part) for part in text.split(".") if part.isdecimal())
 
 
 def _find_account() -> tuple[int, int] | None:

@@ -28,7 +28,8 @@ from tests.bench.report import Json
 from tests.bench.run import SMALL, Bench, Plan
 from tests.bench.servers import BARE, CONNEXION, FASTAPI, PEERS, PGBENCH, POOL, THREADS, ServerError
 from tests.contract_client import ROOT
-from tests.postgresql import PostgresqlError, find_binaries
+from tests.machine import find_binaries, how_to_get
+from tests.postgresql import PostgresqlError
 
 LARGE = 1_000_000
 QUICK_WORKLOADS = ("balance", "debit", "refused")
@@ -132,9 +133,7 @@ def _missing_tool(plan: Plan) -> str | None:
         find_wrk()
         if POSTGRESQL in plan.databases:
             if find_binaries() is None:
-                return (
-                    "PostgreSQL is not installed; on Debian and Ubuntu: apt-get install postgresql"
-                )
+                return how_to_get("postgresql")
             if PGBENCH in plan.peers:
                 find_pgbench()
     except LoadError as error:

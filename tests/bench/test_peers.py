@@ -13,8 +13,8 @@ from tests.bench.ground import POSTGRESQL, SQLITE, Ground, Size, ground
 from tests.bench.load import WORKLOADS
 from tests.bench.same import find_difference
 from tests.bench.servers import OURS, PEERS, PGBENCH, Server, serve
-from tests.needs import lack
-from tests.postgresql import find_binaries, running_server
+from tests.needs import need
+from tests.postgresql import running_server
 
 PAIRS = [
     (workload, peer)
@@ -41,8 +41,7 @@ def scene(
     with contextlib.ExitStack() as stack:
         cluster = None
         if request.param == POSTGRESQL:
-            if find_binaries() is None:
-                lack("no PostgreSQL: install its server programs")
+            need("postgresql")
             cluster = stack.enter_context(running_server())
         land = stack.enter_context(ground(request.param, Size(50), folder, cluster))
         names = [OURS, *(name for name in PEERS if name != PGBENCH)]

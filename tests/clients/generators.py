@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.clients.packages import add_own_files, pack
 from tests.contract_client import CONTRACT, DOCUMENT, ROOT
+from tests.machine import JARS
 
 HERE = Path(__file__).parent
 TOOLS = ROOT / "build" / "clients-tools"
@@ -27,15 +28,6 @@ CLIENTS = ROOT / "build" / "clients"
 PYTHON = TOOLS / "python" / "bin" / "python"
 NODE = TOOLS / "node"
 
-DEBIAN_JARS = (
-    "httpmime.jar",
-    "httpclient.jar",
-    "httpcore.jar",
-    "commons-logging.jar",
-    "jakarta-annotation-api.jar",
-)
-DEBIAN = Path("/usr/share/java")
-GUZZLE = Path("/usr/share/php/GuzzleHttp/autoload.php")
 
 VERSION = DOCUMENT["info"]["version"]
 HOST = "api.cynod.example"
@@ -205,7 +197,7 @@ def generator_jar() -> Path:
 
 def class_path() -> str:
     """What the Java client is compiled against."""
-    return os.pathsep.join(map(str, (generator_jar(), *(DEBIAN / name for name in DEBIAN_JARS))))
+    return os.pathsep.join(map(str, (generator_jar(), *JARS)))
 
 
 def _generate(generator: Generator, folder: Path) -> str:

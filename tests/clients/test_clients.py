@@ -25,17 +25,15 @@ from handlers.edge.clients import TITLES, packages
 from handlers.edge.contract import load
 from models.db import Database, sqlite_module
 from tests.clients import generators
-from tests.clients.generators import GENERATORS, GUZZLE, HERE, NODE, PYTHON, class_path, make, run
+from tests.clients.generators import GENERATORS, HERE, NODE, PYTHON, class_path, make, run
 from tests.clients.packages import LEFT_OUT, pack
 from tests.contract_client import CONTRACT, DOCUMENT, Json
 from tests.live import serving, settings_for
-from tests.needs import lack
+from tests.machine import GO_LIBRARIES, GUZZLE
+from tests.needs import need
 from tests.world import World, new_number
 
 pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.timeout(600)]
-
-GO_LIBRARIES = Path("/usr/share/gocode")
-GO_OAUTH2 = "golang-golang-x-oauth2-dev"
 
 EXAMPLES = DOCUMENT["components"]["examples"]
 NEW_CODE = "4999"
@@ -43,23 +41,7 @@ NEW_CODE = "4999"
 
 @pytest.fixture(scope="module", autouse=True)
 def _tools() -> None:
-    needed = {
-        "go": "golang-go",
-        "java": "default-jre-headless",
-        "javac": "default-jdk-headless",
-        "npm": "npm",
-        "php": "php-cli",
-    }
-    absent = [package for tool, package in needed.items() if shutil.which(tool) is None]
-    absent += [] if GUZZLE.exists() else ["php-guzzlehttp-guzzle"]
-    absent += [] if (GO_LIBRARIES / "src/golang.org/x/oauth2").exists() else [GO_OAUTH2]
-    absent += (
-        []
-        if all((generators.DEBIAN / name).exists() for name in generators.DEBIAN_JARS)
-        else ["libhttpmime-java", "libjakarta-annotation-api-java"]
-    )
-    if absent:
-        lack(f"generated clients cannot be tried without {', '.join(absent)}")
+    need("node", "java", "php", "go")
 
 
 # ── names and warnings ────────────────────────────────────────────────────────────────────────────

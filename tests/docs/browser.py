@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.contract_client import ROOT
-from tests.needs import lack
+from tests.needs import need
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 WAIT_S = 10.0
@@ -39,9 +39,9 @@ T = TypeVar("T")
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser with a profile of its own, for as long as the block lasts."""
+    need("chromium")
     program, driver_program = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver_program is None:
-        lack("no browser: install chromium and chromium-driver")
+    assert program is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ChromeOptions()
         options.binary_location = program

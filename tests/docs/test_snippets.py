@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import pytest
 
 from handlers.edge.snippets import EXAMPLE_ADDRESS
 from tests.contract_client import OPERATIONS, ROOT
-from tests.needs import lack
+from tests.needs import lack, need
 from tests.process import serve
 
 pytestmark = pytest.mark.xdist_group("docs-snippets")
@@ -77,12 +76,6 @@ def _snippets(page: str, language: str, server: str) -> tuple[str, list[str]]:
     return preparation.replace(EXAMPLE_ADDRESS, server), [calls[name] for name in CALLED]
 
 
-def _need(*programs: str) -> None:
-    for program in programs:
-        if shutil.which(program) is None:
-            lack(f"no {program}: install it")
-
-
 def _run(folder: Path, *command: str) -> str:
     environment = {
         "PATH": os.environ["PATH"],
@@ -106,7 +99,7 @@ def _run(folder: Path, *command: str) -> str:
 
 
 def _curl(folder: Path, preparation: str, calls: list[str]) -> str:
-    _need("bash", "curl", "sed")
+    need("curl")
     text = "\n\necho; echo ----\n".join(["set -euo pipefail\n" + preparation, *calls])
     (folder / "appels.sh").write_text(text)
     return _run(folder, "bash", "appels.sh")
@@ -118,7 +111,7 @@ def _python(folder: Path, preparation: str, calls: list[str]) -> str:
 
 
 def _typescript(folder: Path, preparation: str, calls: list[str]) -> str:
-    _need("node")
+    need("node")
     if not (NODE / "node_modules" / ".bin" / "tsc").exists():
         lack("no TypeScript: make docs-node, which needs npm")
     blocks = "\n".join(f"console.log('----');\n{{\n{call}\n}}" for call in calls)
@@ -135,7 +128,7 @@ def _typescript(folder: Path, preparation: str, calls: list[str]) -> str:
 
 
 def _java(folder: Path, preparation: str, calls: list[str]) -> str:
-    _need("java", "javac")
+    need("java")
     declared, _, begun = preparation.partition("// Dans le programme :\n")
     blocks = "\n".join(f'System.out.println("----");\n{{\n{call}\n}}' for call in calls)
     header = "class Appels { public static void main(String[] arguments) throws Exception {"
@@ -155,7 +148,7 @@ def _java(folder: Path, preparation: str, calls: list[str]) -> str:
 
 
 def _php(folder: Path, preparation: str, calls: list[str]) -> str:
-    _need("php")
+    need("php")
     text = '\n\necho "----\\n";\n'.join([f"<?php\n{preparation}", *calls])
     (folder / "appels.php").write_text(text)
     return _run(folder, "php", "appels.php")

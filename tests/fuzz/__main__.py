@@ -23,7 +23,7 @@ from tests.fuzz.remote import RemoteRefused, check_address, fuzz_remote
 from tests.fuzz.replay import replay
 from tests.fuzz.run import Plan, fuzz
 from tests.fuzz.stage import POSTGRESQL, SQLITE
-from tests.postgresql import find_binaries
+from tests.machine import find_binaries, how_to_get
 
 OUT = ROOT / "build" / "fuzz"
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(2**32)
     kinds = [given.on] if given.on else [POSTGRESQL, SQLITE]
     if not given.url and POSTGRESQL in kinds and find_binaries() is None:
-        say("PostgreSQL is not installed (on Debian and Ubuntu: the package postgresql).")
+        say(how_to_get("postgresql"))
         return 2
     report.clear(given.out)
     recorded = None if given.url else prepare_record()

@@ -11,15 +11,14 @@ import warnings
 import pytest
 
 from tests import postgresql
-from tests.needs import lack
-from tests.postgresql import find_binaries, running_server
+from tests.needs import need
+from tests.postgresql import running_server
 
 
 def test_server_whose_files_are_slow_to_delete_ends_without_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if find_binaries() is None:
-        lack("no PostgreSQL: install its server programs")
+    need("postgresql")
     kept: list[subprocess.Popen[bytes]] = []
     monkeypatch.setattr(postgresql, "_left_to_end", kept)
     with running_server() as server:

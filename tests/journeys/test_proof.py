@@ -13,8 +13,8 @@ import pytest
 
 from tests import exchanges
 from tests.contract_client import ROOT
-from tests.needs import lack
-from tests.postgresql import PostgresqlServer, find_binaries, running_server
+from tests.needs import lack, need
+from tests.postgresql import PostgresqlServer, running_server
 from tests.proof.books import Books, Row, read_books
 from tests.proof.faults import FAULTS, Fault, servers_on
 from tests.proof.judge import DOUBLED, LOST, WRONG, judge
@@ -59,8 +59,7 @@ def nursery() -> Iterator[Nursery]:
 @pytest.fixture(scope="module")
 def breakable() -> Iterator[PostgresqlServer]:
     """A PostgreSQL server that faults may kill; no other test sees it."""
-    if find_binaries() is None:
-        lack("no PostgreSQL: install its server programs")
+    need("postgresql")
     with running_server() as server:
         yield server
 

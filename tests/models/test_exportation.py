@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +24,7 @@ from models.mouvement import CarteDesignee, Demande, crediter, debiter, transfer
 from models.operation import operations
 from models.partenaire import Partenaire, find_by_secret, partenaires
 from models.suivi import close_reference
-from tests.needs import lack
+from tests.needs import need
 from tests.world import PEPPER, Carte, World
 
 SPECIALS = (
@@ -44,14 +43,12 @@ Hledger = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="session")
 def hledger(tmp_path_factory: pytest.TempPathFactory) -> Hledger:
     """Run hledger on a file."""
-    program = shutil.which("hledger")
-    if program is None:
-        lack("no hledger: install it (on Debian and Ubuntu: the package hledger)")
+    need("hledger")
     home = tmp_path_factory.mktemp("hledger")
 
     def run(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, "-f", file, *arguments],
+            ["hledger", "-f", file, *arguments],
             # Neither a configuration nor a locale of the machine: the file is ASCII.
             env={"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C"},
             capture_output=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import redis
 
 from handlers.settings import Settings, SettingsError
 from tests.live import serving, settings_for, with_limits
+from tests.needs import need
 from tests.operations.answers import Scene, assert_refused
 from tests.process import free_port
 from tests.world import World
@@ -25,10 +25,9 @@ pytestmark = pytest.mark.only_on("sqlite")  # no counter is in the database
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of the tests' own; its URL."""
-    program = shutil.which("redis-server")
-    assert program is not None, "redis-server is not installed (Debian and Ubuntu: redis-server)"
+    need("redis")
     port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     folder = tmp_path_factory.mktemp("redis")
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
         _wait_ready(port)

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
-from tests.postgresql import PostgresqlServer, find_binaries
+from tests.machine import find_binaries
+from tests.postgresql import PostgresqlServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
