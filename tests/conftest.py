@@ -21,10 +21,14 @@ from tests.live import serving, settings_for
 from tests.machine import find_binaries, how_to_get
 from tests.machine import missing as missing_tools
 from tests.needs import REQUIRED
+from tests.patience import TEST_S
 from tests.postgresql import PostgresqlServer, create_database, running_server
 from tests.world import World
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
+
+LONG = ("bench", "clients", "contract", "docs", "journeys", "oauth", "proxy")
+"""Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
 configure_logs(Settings(environment="test", log_format="json"))
 
@@ -87,6 +91,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes, the tests of a file share one, which makes their fixtures once."""
     for item in items:
+        if item.path.parent.name in LONG and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_S))
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 

@@ -16,6 +16,7 @@ import yaml
 from openapi_schema_validator import OAS30Validator
 
 from tests import exchanges
+from tests.patience import CALL_S
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = ROOT / "openapi.yaml"
@@ -151,7 +152,7 @@ class ContractClient(httpx.Client):
     def __init__(self, **options: Any) -> None:
         super().__init__(
             trust_env=False,
-            timeout=30,
+            timeout=CALL_S,
             event_hooks={"response": [self._check]},
             **options,
         )

@@ -17,6 +17,7 @@ from handlers.edge.contract import load
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings
 from models.db import Database
+from tests.patience import CALL_S
 from tests.world import PEPPER
 
 
@@ -52,7 +53,7 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + CALL_S
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.005)

@@ -28,7 +28,7 @@ from tests.machine import find_binaries, how_to_get
 
 StopMode = Literal["smart", "fast", "immediate"]
 
-TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 120.0
 POLL_S: Final = 0.01
 STOP_SIGNALS: Final[dict[StopMode, signal.Signals]] = {
     "smart": signal.SIGTERM,
@@ -348,6 +348,7 @@ def _start_watcher(directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         # -P: the folder of this file must not stand in front of the libraries.
         [sys.executable, "-P", __file__, str(directory)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from tests.contract_client import ROOT
+from tests.patience import CALL_S, PROGRAM_S
 
 CYNOD = (sys.executable, "-c", "import sys; from handlers.cli import main; sys.exit(main())")
 
@@ -34,7 +35,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 def run_cynod(
-    *arguments: str, folder: Path, timeout: float = 60, **variables: str
+    *arguments: str, folder: Path, timeout: float = PROGRAM_S, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of cynod to its end."""
     return subprocess.run(
@@ -69,7 +70,7 @@ class ServerProcess:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(CALL_S)
 
     @property
     def log(self) -> str:
@@ -107,7 +108,7 @@ def serve(
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(20)
+                    process.wait(CALL_S)
                 except subprocess.TimeoutExpired:
                     process.kill()
 
@@ -119,9 +120,9 @@ def _processor_time(pid: int) -> float:
 
 
 def _wait_ready(process: subprocess.Popen[str], url: str, log_file: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + CALL_S
     # One client for all: each would read the certificates again, and take that time from the server.
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=CALL_S) as client:
         while True:
             assert process.poll() is None, f"cynod serve ended: {log_file.read_text()}"
             assert time.monotonic() < deadline, "cynod serve did not become ready"

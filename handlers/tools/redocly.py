@@ -14,7 +14,7 @@ from handlers.settings import ROOT
 
 CONFIG = ROOT / "tests" / "contract" / "redocly.yaml"
 PROGRAM = ROOT / "build" / "node" / "node_modules" / "@redocly" / "cli" / "bin" / "cli.js"
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 
 _QUIET = {
     "REDOCLY_TELEMETRY": "off",

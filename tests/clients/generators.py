@@ -21,6 +21,7 @@ from pathlib import Path
 from tests.clients.packages import add_own_files, pack
 from tests.contract_client import CONTRACT, DOCUMENT, ROOT
 from tests.machine import JARS
+from tests.patience import PROGRAM_S
 
 HERE = Path(__file__).parent
 TOOLS = ROOT / "build" / "clients-tools"
@@ -179,7 +180,7 @@ def run(command: list[str], *, cwd: Path, **environment: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=PROGRAM_S,
         check=False,
     )
     if done.returncode != 0:

@@ -33,7 +33,7 @@ from tests.machine import GO_LIBRARIES, GUZZLE
 from tests.needs import need
 from tests.world import World, new_number
 
-pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.only_on("sqlite")
 
 EXAMPLES = DOCUMENT["components"]["examples"]
 NEW_CODE = "4999"

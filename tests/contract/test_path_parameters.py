@@ -13,6 +13,7 @@ import pytest
 
 from tests.contract_client import CATALOGUE, DOCUMENT
 from tests.live import serving, settings_for
+from tests.patience import CALL_S
 from tests.world import TLS, World
 
 pytestmark = pytest.mark.only_on("sqlite")  # routing is the same on both
@@ -37,7 +38,7 @@ def client(world: World, tmp_path: Path) -> Iterator[httpx.Client]:
     # Not the tests' own client, which holds answers to the contract as it is.
     with (
         serving(replace(settings_for(database), contract=file)) as url,
-        httpx.Client(base_url=url, verify=TLS, trust_env=False) as made,
+        httpx.Client(base_url=url, verify=TLS, trust_env=False, timeout=CALL_S) as made,
     ):
         yield made
 

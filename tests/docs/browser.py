@@ -17,9 +17,10 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.contract_client import ROOT
 from tests.needs import need
+from tests.patience import CALL_S
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
-WAIT_S = 10.0
+WAIT_S = float(CALL_S)
 
 _ARGUMENTS = (
     "--headless=new",

@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract_client import DOCUMENT, OPERATIONS, ROOT, Json, resolve
 from tests.needs import lack
+from tests.patience import CALL_S, PROGRAM_S
 
 pytestmark = pytest.mark.xdist_group("docs-collection")
 
@@ -21,7 +22,7 @@ SUMMARIES = {raw["operationId"]: raw["summary"] for raw in OPERATIONS.values()}
 
 @pytest.fixture(scope="module")
 def collection(demo: str) -> Json:
-    answer = httpx.get(f"{demo}/collection.postman.json", trust_env=False)
+    answer = httpx.get(f"{demo}/collection.postman.json", trust_env=False, timeout=CALL_S)
     assert answer.headers["content-type"] == "application/json"
     made: Json = answer.json()
     return made
@@ -75,7 +76,9 @@ def test_whole_collection_passes_twice_against_a_live_server(demo: str, tmp_path
     if not NEWMAN.exists():
         lack("no newman: make docs-node, which needs npm")
     file = tmp_path / "collection.json"
-    file.write_bytes(httpx.get(f"{demo}/collection.postman.json", trust_env=False).content)
+    file.write_bytes(
+        httpx.get(f"{demo}/collection.postman.json", trust_env=False, timeout=CALL_S).content
+    )
     report = tmp_path / "report.json"
     given = {"baseUrl": demo, "consumerKey": "demo-partenaire", "consumerSecret": "demo-secret"}
     done = subprocess.run(
@@ -90,7 +93,7 @@ def test_whole_collection_passes_twice_against_a_live_server(demo: str, tmp_path
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROGRAM_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -117,7 +120,9 @@ def test_wrong_credentials_fail_the_run(demo: str, tmp_path: Path) -> None:
     if not NEWMAN.exists():
         lack("no newman: make docs-node, which needs npm")
     file = tmp_path / "collection.json"
-    file.write_bytes(httpx.get(f"{demo}/collection.postman.json", trust_env=False).content)
+    file.write_bytes(
+        httpx.get(f"{demo}/collection.postman.json", trust_env=False, timeout=CALL_S).content
+    )
     given = {"baseUrl": demo, "consumerKey": "demo-partenaire", "consumerSecret": "wrong"}
     done = subprocess.run(
         [
@@ -130,7 +135,7 @@ def test_wrong_credentials_fail_the_run(demo: str, tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROGRAM_S,
         check=False,
     )
     assert done.returncode == 1

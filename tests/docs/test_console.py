@@ -23,6 +23,7 @@ from handlers.edge.contract import load
 from handlers.tools.static_docs import write
 from tests.contract_client import CONTRACT, DOCUMENT, OPERATIONS
 from tests.docs.browser import Browser
+from tests.patience import CALL_S
 
 pytestmark = pytest.mark.xdist_group("docs-console")
 
@@ -97,8 +98,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory, clients: Path) -> Iterator[st
 def test_static_copy_is_the_same_page_under_its_own_policy(
     browser: Browser, demo: str, copy: str
 ) -> None:
-    served = httpx.get(demo, trust_env=False).text
-    copied = httpx.get(copy, trust_env=False).text
+    served = httpx.get(demo, trust_env=False, timeout=CALL_S).text
+    copied = httpx.get(copy, trust_env=False, timeout=CALL_S).text
     policies = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', copied)
     assert len(policies) == 1
     assert policies[0].startswith("default-src &#39;none&#39;; script-src &#39;self&#39;; ")
@@ -131,15 +132,15 @@ def test_static_copy_is_the_same_page_under_its_own_policy(
     ],
 )
 def test_static_copy_has_the_same_files(demo: str, copy: str, name: str) -> None:
-    served = httpx.get(f"{demo}/{name}", trust_env=False)
+    served = httpx.get(f"{demo}/{name}", trust_env=False, timeout=CALL_S)
     assert served.status_code == 200
-    assert httpx.get(f"{copy}{name}", trust_env=False).content == served.content
+    assert httpx.get(f"{copy}{name}", trust_env=False, timeout=CALL_S).content == served.content
 
 
 def test_static_copy_has_no_clients_of_another_contract(copy: str) -> None:
     version = DOCUMENT["info"]["version"]
     for name in ("java-0.9.0", f"php-{version}", f"go-{version}"):
-        answer = httpx.get(f"{copy}clients/cynod-{name}.zip", trust_env=False)
+        answer = httpx.get(f"{copy}clients/cynod-{name}.zip", trust_env=False, timeout=CALL_S)
         assert answer.status_code == 404
 
 

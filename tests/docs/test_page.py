@@ -20,6 +20,7 @@ from handlers.edge.contract import build, load
 from handlers.edge.docs import PAGE_POLICY, partner_page
 from handlers.edge.snippets import GENERATORS
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
+from tests.patience import CALL_S
 
 pytestmark = pytest.mark.xdist_group("docs-page")
 
@@ -83,11 +84,11 @@ def _words(markdown: str) -> str:
 
 @pytest.fixture(scope="module")
 def page(demo: str) -> Reader:
-    return Reader(httpx.get(demo, trust_env=False).text)
+    return Reader(httpx.get(demo, trust_env=False, timeout=CALL_S).text)
 
 
 def test_page_is_html_in_french_under_a_strict_policy(demo: str) -> None:
-    answer = httpx.get(demo, trust_env=False)
+    answer = httpx.get(demo, trust_env=False, timeout=CALL_S)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = f"{PAGE_POLICY}; frame-ancestors 'none'"
@@ -98,7 +99,7 @@ def test_page_is_html_in_french_under_a_strict_policy(demo: str) -> None:
 
 
 def test_page_and_collection_are_cached_by_their_etag(demo: str) -> None:
-    with httpx.Client(base_url=demo, trust_env=False) as client:
+    with httpx.Client(base_url=demo, trust_env=False, timeout=CALL_S) as client:
         for path in ("/", "/collection.postman.json", "/ui/page.css", "/ui/page.js"):
             got = client.get(path)
             assert got.headers["cache-control"] == "no-cache"
@@ -132,7 +133,7 @@ def test_every_link_leads_somewhere_once(page: Reader, demo: str) -> None:
     ready = {f"clients/cynod-{name}-{VERSION}.zip" for name in ("java", "python-httpx")}
     assert others == {"ui"} | files | ready
     for link in others:
-        assert httpx.get(f"{demo}/{link}", trust_env=False).status_code == 200
+        assert httpx.get(f"{demo}/{link}", trust_env=False, timeout=CALL_S).status_code == 200
 
 
 def test_clients_of_this_contract_are_offered_and_no_others(
@@ -143,13 +144,15 @@ def test_clients_of_this_contract_are_offered_and_no_others(
     right = [f"cynod-{name}-{VERSION}.zip" for name in ("python-httpx", "java")]
     assert named == [f"clients/{name}" for name in right]
     for name in right:
-        answer = httpx.get(f"{demo}/clients/{name}", trust_env=False)
+        answer = httpx.get(f"{demo}/clients/{name}", trust_env=False, timeout=CALL_S)
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/zip"
         assert answer.headers["cache-control"] == "no-cache"
         assert answer.content == (clients / name).read_bytes()
     for name in ("php", "go"):
-        answer = httpx.get(f"{demo}/clients/cynod-{name}-{VERSION}.zip", trust_env=False)
+        answer = httpx.get(
+            f"{demo}/clients/cynod-{name}-{VERSION}.zip", trust_env=False, timeout=CALL_S
+        )
         assert (answer.status_code, answer.json()["code"]) == (404, "1003")
 
 

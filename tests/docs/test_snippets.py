@@ -20,6 +20,7 @@ import pytest
 from handlers.edge.snippets import EXAMPLE_ADDRESS
 from tests.contract_client import OPERATIONS, ROOT
 from tests.needs import lack, need
+from tests.patience import CALL_S, PROGRAM_S
 from tests.process import serve
 
 pytestmark = pytest.mark.xdist_group("docs-snippets")
@@ -90,7 +91,7 @@ def _run(folder: Path, *command: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROGRAM_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -165,7 +166,7 @@ PROGRAMS: dict[str, Callable[[Path, str, list[str]], str]] = {
 
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_snippets_of_the_page_run_as_pasted(server: str, tmp_path: Path, language: str) -> None:
-    page = httpx.get(server, trust_env=False).text
+    page = httpx.get(server, trust_env=False, timeout=CALL_S).text
     preparation, calls = _snippets(page, language, server)
     folder = tmp_path / language
     folder.mkdir()
@@ -179,6 +180,6 @@ def test_snippets_of_the_page_run_as_pasted(server: str, tmp_path: Path, languag
 
 
 def test_every_language_of_the_page_is_run(demo: str) -> None:
-    page = httpx.get(demo, trust_env=False).text
+    page = httpx.get(demo, trust_env=False, timeout=CALL_S).text
     shown = re.findall(r'<input type="radio" name="preparation" id="[^"]*" value="(\w+)"', page)
     assert shown == list(PROGRAMS)

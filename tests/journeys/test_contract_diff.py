@@ -11,6 +11,7 @@ from handlers.tools.history import HISTORY
 from handlers.tools.redocly import PROGRAM
 from tests.contract_client import CONTRACT
 from tests.needs import lack
+from tests.patience import PROGRAM_S
 from tests.process import run_cynod
 
 FIELD = '        unite: {$ref: "#/components/schemas/Unite"}\n'
@@ -34,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 def diff(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
     """Exit code and both streams."""
-    done = run_cynod("contract", "diff", *arguments, folder=folder, timeout=60, **variables)
+    done = run_cynod("contract", "diff", *arguments, folder=folder, timeout=PROGRAM_S, **variables)
     return done.returncode, done.stdout, done.stderr
 
 

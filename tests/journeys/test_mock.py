@@ -14,6 +14,7 @@ import yaml
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, Json, check_exchange, resolve
 from tests.operations.answers import ALL, NEEDED, PLACES, Call, refusal
 from tests.operations.answers import CONTRACT as BY_ID
+from tests.patience import CALL_S
 from tests.process import ServerProcess, serve
 
 ANYBODY = {"Authorization": "Bearer anything"}
@@ -164,7 +165,7 @@ def test_mock_serves_another_contract(tmp_path: Path) -> None:
     path.write_text(json.dumps(document), encoding="utf-8")
     with (
         serve(folder=tmp_path, verb="mock", CYNOD_CONTRACT=str(path)) as other,
-        httpx.Client(base_url=other.url, trust_env=False) as api,
+        httpx.Client(base_url=other.url, trust_env=False, timeout=CALL_S) as api,
     ):
         answer = example_call("getSoldeCarte").send(api, headers=ANYBODY)
         assert answer.json()["data"][0]["plafond"] == 5

@@ -22,6 +22,7 @@ from handlers.tools.redocly import PROGRAM
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import ROOT
 from tests.needs import lack
+from tests.patience import CALL_S, PROGRAM_S
 from tests.process import CYNOD, free_port
 
 SUPERFLUOUS = "def autre(): ...\n\n\n"
@@ -66,7 +67,7 @@ class Copy:
             env=self.environment(**more),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PROGRAM_S,
             check=False,
         )
 
@@ -125,7 +126,7 @@ def served(copy: Copy) -> Generator[httpx.Client, None, None]:
             auth = httpx.BasicAuth(CONSUMER_KEY, CONSUMER_SECRET)
             transport = httpx.HTTPTransport(retries=20)
             with httpx.Client(
-                base_url=f"http://127.0.0.1:{port}", auth=auth, transport=transport, timeout=30
+                base_url=f"http://127.0.0.1:{port}", auth=auth, transport=transport, timeout=CALL_S
             ) as client:
                 yield client
         finally:

@@ -16,6 +16,7 @@ from handlers.tools.replay import replay
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import CONTRACT, Json
 from tests.operations.answers import ALL, NEEDED
+from tests.patience import PROGRAM_S
 from tests.process import ServerProcess, free_port, run_cynod, serve
 
 DEMO = {"CYNOD_CONSUMER_KEY": CONSUMER_KEY, "CYNOD_CONSUMER_SECRET": CONSUMER_SECRET}
@@ -39,7 +40,7 @@ def selfcheck(url: str, folder: Path, *arguments: str, **variables: str) -> tupl
         "json",
         *arguments,
         folder=folder,
-        timeout=60,
+        timeout=PROGRAM_S,
         **variables,
     )
     assert done.stdout, done.stderr

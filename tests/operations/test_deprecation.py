@@ -13,6 +13,7 @@ from models.db import Database
 from tests.contract_client import deprecate, read_contract
 from tests.live import serving, settings_for
 from tests.operations.answers import Scene
+from tests.patience import CALL_S
 from tests.world import TLS
 
 EXPECTED = {
@@ -43,7 +44,9 @@ def url(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> 
 def api(url: str, scene: Scene) -> Iterator[httpx.Client]:
     """The scene's partner before that server."""
     headers = {"Authorization": scene.api.headers["Authorization"]}
-    with httpx.Client(base_url=url, headers=headers, verify=TLS, trust_env=False) as client:
+    with httpx.Client(
+        base_url=url, headers=headers, verify=TLS, trust_env=False, timeout=CALL_S
+    ) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ from handlers.settings import Settings, SettingsError
 from tests.live import serving, settings_for, with_limits
 from tests.needs import need
 from tests.operations.answers import Scene, assert_refused
+from tests.patience import CALL_S
 from tests.process import free_port
 from tests.world import World
 
@@ -36,7 +37,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _wait_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + CALL_S
     with redis.Redis(port=port) as client:
         while True:
             try:

@@ -25,6 +25,7 @@ from models.db import Database
 from tests.contract_client import Json, resolve
 from tests.live import settings_for
 from tests.operations.answers import ALL, CONTRACT, Scene, body_schema
+from tests.patience import CALL_S
 from tests.upstream import build_upstream
 from tests.world import TLS
 
@@ -139,5 +140,5 @@ def test_answers_are_those_of_connexion(standing: Scene, upstream: str, operatio
             mine, other = map(without_instant, answers)
             assert mine == other, told
 
-    with httpx.Client(base_url=upstream, verify=TLS, trust_env=False) as theirs:
+    with httpx.Client(base_url=upstream, verify=TLS, trust_env=False, timeout=CALL_S) as theirs:
         compare()
