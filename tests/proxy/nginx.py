@@ -14,12 +14,21 @@ from pathlib import Path
 
 import httpx
 
-from tests.contract_client import ROOT, check_exchange
+from tests.contract_client import CATALOGUE, ROOT, check_exchange
 from tests.needs import lack
 from tests.process import free_port
 
 FILE = ROOT / "docs" / "nginx.conf"
 HOST = "api.example"
+
+QUICK = {
+    "client_header_timeout 10s": "client_header_timeout 600ms",
+    "client_body_timeout 10s": "client_body_timeout 300ms",
+    "proxy_connect_timeout 2s": "proxy_connect_timeout 300ms",
+    "proxy_read_timeout 30s": "proxy_read_timeout 300ms",
+    "limit_conn adresses 512": "limit_conn adresses 3",
+}
+"""The waits of the file, and the connections of an address, made small enough to be tried."""
 
 
 def has_ipv6() -> bool:
@@ -102,6 +111,46 @@ def from_server(answer: httpx.Response) -> httpx.Response:
     check_exchange(request.method, request.url.path, answer.status_code, headers, answer.read())
     assert "X-Contract-Version" in headers
     return answer
+
+
+def assert_own_refusal(
+    answer: httpx.Response,
+    code: str,
+    *,
+    language: str = "fr",
+    retry: bool = False,
+    place: tuple[str, str] = ("POST", "/credit-carte"),
+) -> None:
+    """Assert that nginx itself refused as the contract would, with all headers that it can know."""
+    entry = CATALOGUE[code]
+    message = entry["message"][language]
+    assert answer.status_code == entry["statut"]
+    assert answer.json() == {
+        "success": False,
+        "code": code,
+        "message": message,
+        "debugMessage": message,
+        "moreInfo": entry["conseil"][language] if code == "5001" else None,
+    }
+    headers = answer.headers
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert headers["Server"] == "nginx"
+    assert headers.get("Retry-After") == ("2" if retry else None)
+    # What else the contract asks of an answer. The version served is only the server's to tell.
+    known = [pair for pair in headers.multi_items() if pair[0] != "server"]
+    version: tuple[str, str] = ("x-contract-version", "0.0.0+000000000000")
+
+    check_exchange(*place, answer.status_code, httpx.Headers([*known, version]), answer.content)
+
+
+def begun_debit(authorization: str) -> bytes:
+    """The head of a debit, and the first byte of its body."""
+    head = f"POST /debit-carte HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    head += f"Authorization: {authorization}\r\nContent-Length: 60000\r\n\r\n"
+    return head.encode() + b"{"
 
 
 @contextmanager
