@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from uvicorn.config import Config
 from handlers.app import create_app
 from handlers.edge.contract import load
 from handlers.edge.protocol import Protocol, teach_protocol
+from handlers.server import listen
 from handlers.settings import Settings
 from models.db import Database
 from tests.patience import CALL_S
@@ -28,13 +28,11 @@ def settings_for(url: str) -> Settings:
 
 @contextmanager
 def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
-    """Serve on a free port; yields the base URL; ends in order."""
+    """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
     contract = load(settings.contract)
     teach_protocol(contract)
     app = create_app(settings, contract=contract, database=database)
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(512)
+    listener = listen(replace(settings, port=0))
     # handlers.server.Server takes the process's signals, which a thread cannot.
     server = uvicorn.Server(
         Config(

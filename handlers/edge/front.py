@@ -12,12 +12,12 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from werkzeug.http import parse_etags
 
+from handlers.edge.address import client_address
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
 from handlers.edge.docs import Page
 from handlers.edge.errors import EdgeRefusal, choose_language
 from handlers.edge.logs import scrub
 from handlers.edge.operation import Refusals
-from handlers.edge.security import client_address
 from handlers.settings import Network
 
 _NOT_PRINTABLE = re.compile(r"[^ -~]")

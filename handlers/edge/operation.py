@@ -18,6 +18,7 @@ import orjson
 import structlog
 from sqlalchemy import Connection
 
+from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
 from handlers.edge.contract import Contract, OperationContract, SelfCheck
@@ -180,7 +181,7 @@ class OperationRunner:
     def _run(self, call: Call) -> Reply:
         operation = self.operation
         if operation.issues_tokens:
-            self._limits.count(operation.rate_class, call.address)
+            self._limits.count(operation.rate_class, rate_key(call.address))
             arguments = self._check(call)
             with self._database.reading() as session:
                 partenaire = self._security.authenticate_client(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
 
+from handlers.edge.address import is_within
 from handlers.edge.contract import OperationContract
 from handlers.edge.errors import EdgeRefusal
-from handlers.settings import Network, Settings
+from handlers.settings import Settings
 from models.base import now
 from models.errors import (
     AdresseRefusee,
@@ -156,20 +155,11 @@ def _entitled(found: Credentials, operation: OperationContract, address: str) ->
 def _check(found: Credentials, address: str, refusal: Refusal) -> Partenaire:
     if found.partenaire is None:
         raise refusal
-    if found.partenaire.adresses and not _is_allowed(address, found.partenaire.adresses):
+    if found.partenaire.adresses and not is_within(address, found.partenaire.adresses):
         raise AdresseRefusee
     if not found.valid:
         raise refusal
     return found.partenaire
-
-
-@lru_cache(maxsize=1024)
-def _is_allowed(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in ipaddress.ip_network(network) for network in networks)
 
 
 def _decode_basic(value: bytes) -> tuple[str, str]:
@@ -183,30 +173,3 @@ def _decode_basic(value: bytes) -> tuple[str, str]:
     if not separator or "\x00" in key or len(key) > 128:
         raise AuthentificationInvalide
     return key, secret
-
-
-def client_address(peer: str, forwarded_for: list[bytes], proxies: tuple[Network, ...]) -> str:
-    """The caller's address: the right-most hop that is not one of our proxies.
-
-    Only what our own proxies wrote is believed; without configured proxies X-Forwarded-For is
-    ignored altogether.
-    """
-    if not proxies or not forwarded_for:
-        return peer
-    hops = [hop.strip() for hop in b",".join(forwarded_for).decode("latin-1").split(",")]
-    address = peer
-    for hop in [*hops, None][::-1]:
-        if not _is_proxy(address, proxies):
-            return address
-        if hop is None:
-            continue
-        address = hop
-    return address
-
-
-def _is_proxy(address: str, proxies: tuple[Network, ...]) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in network for network in proxies)

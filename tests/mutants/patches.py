@@ -328,7 +328,7 @@ def rights() -> Iterator[Mutant]:
 
 def _forget(name: str, what: str) -> None:
     original = security.Security.authenticate
-    now, is_allowed = security.__dict__["now"], security.__dict__["_is_allowed"]
+    now, is_within = security.__dict__["now"], security.__dict__["is_within"]
 
     def authenticate(self: Any, session: Any, operation: Any, *rest: Any) -> Any:
         _authenticating.name = operation.operation_id
@@ -346,12 +346,12 @@ def _forget(name: str, what: str) -> None:
         real: datetime = now()
         return datetime(2000, 1, 1, tzinfo=UTC) if mine("expiry") else real
 
-    def other_allowed(*args: Any) -> bool:
-        return mine("address") or bool(is_allowed(*args))
+    def other_within(*args: Any) -> bool:
+        return mine("address") or bool(is_within(*args))
 
     setattr(security.Security, "authenticate", authenticate)  # noqa: B010
     setattr(security, "now", other_now)  # noqa: B010
-    setattr(security, "_is_allowed", other_allowed)  # noqa: B010
+    setattr(security, "is_within", other_within)  # noqa: B010
 
 
 # ── handlers ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,125 @@
+"""docs/nginx.conf before servers that are away, frozen, or die."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.operations.answers import PLACES
+from tests.process import free_port
+from tests.proxy.nginx import QUICK, assert_own_refusal, begun_debit, nginx
+
+
+class Upstream:
+    """A server of the tests' own. It counts connections and requests, and answers what it is told to."""
+
+    def __init__(self, answer: bytes | None) -> None:
+        self.answer = answer
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def run(self) -> None:
+        """Serve one connection at a time, until the listener is closed."""
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                connection.settimeout(5)
+                while self._serve(connection):
+                    pass
+
+    def _serve(self, connection: socket.socket) -> bool:
+        try:
+            received = connection.recv(65_536)
+        except OSError:
+            return False
+        if not received:
+            return False
+        self.requests.append(received)
+        if self.answer is None:
+            return False
+        connection.sendall(self.answer)
+        return True
+
+
+@contextmanager
+def upstream(answer: bytes | None) -> Iterator[Upstream]:
+    """Run one; an answer of None closes the connection after the request."""
+    made = Upstream(answer)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        yield made
+    finally:
+        # Closing alone does not wake who waits in accept.
+        made.listener.shutdown(socket.SHUT_RDWR)
+        made.listener.close()
+        thread.join(10)
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_server_that_is_away_is_unavailable(folder: Path, language: str) -> None:
+    with nginx(folder, f"127.0.0.1:{free_port()}") as proxy:
+        with proxy.client(**{"Accept-Language": language}) as client:
+            for method, path in {*PLACES.values(), ("TRACE", "/"), ("GET", "/ui/init.js")}:
+                answer = client.request(method, path)
+                assert_own_refusal(answer, "5001", language=language, retry=True)
+        assert '"POST /credit-carte" 503' in proxy.access_log
+        assert " 502 " in proxy.access_log
+
+
+def test_frozen_server_is_unavailable_in_bounded_time(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as frozen:
+        address = f"127.0.0.1:{frozen.getsockname()[1]}"
+        with nginx(folder, address, changes=QUICK) as proxy, proxy.client() as client:
+            started = time.monotonic()
+            assert_own_refusal(client.post("/debit-carte", json={}), "5001", retry=True)
+            assert time.monotonic() - started < 5
+
+
+def test_payment_that_was_sent_is_never_sent_again(folder: Path) -> None:
+    with upstream(None) as one, upstream(None) as other:
+        with nginx(folder, one.address, other.address) as proxy, proxy.client() as client:
+            assert_own_refusal(client.post("/debit-carte", json={"n": 1}), "5001", retry=True)
+        assert len(one.requests) + len(other.requests) == 1
+
+
+def test_server_that_is_away_is_not_felt_beside_another(folder: Path) -> None:
+    with upstream(OK) as present:
+        away = f"127.0.0.1:{free_port()}"
+        with nginx(folder, away, present.address) as proxy, proxy.client() as client:
+            answers = [client.post("/debit-carte", json={}) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 6
+        assert len(present.requests) == 6
+
+
+def test_connections_to_the_server_are_kept(folder: Path) -> None:
+    with upstream(OK) as server:
+        one_process = {"worker_processes auto;": "worker_processes 1;"}
+        with nginx(folder, server.address, changes=one_process) as proxy:
+            for _ in range(3):
+                with proxy.client() as client:
+                    assert client.get("/health/live").status_code == 200
+        assert (len(server.requests), server.connections) == (3, 1)
+
+
+def test_silence_in_a_body_ends_the_connection_before_the_server_knows_of_it(folder: Path) -> None:
+    with upstream(OK) as server, nginx(folder, server.address, changes=QUICK) as proxy:
+        with proxy.connect() as connection:
+            connection.sendall(begun_debit("Bearer x"))
+            assert connection.recv(100) == b""
+        assert server.connections == 0
