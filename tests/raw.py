@@ -145,12 +145,18 @@ class Reader:
     def makefile(self, *_args: Any, **_options: Any) -> Any:
         return self._stream
 
-    def answer(self) -> Answer:
+    def head(self) -> bytes:
+        """The next head, be it of an answer or of `100 Continue`."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = self._stream.readline()
             assert line, f"the connection was closed after {head[:200]!r}"
             head += line
+        return head
+
+    def answer(self) -> Answer:
+        """The next answer, which has a length."""
+        head = self.head()
         length = re.search(rb"(?i)content-length: (\d+)", head)
         assert length is not None, head
         return Answer(head + self._stream.read(int(length[1])), "GET")

@@ -192,7 +192,7 @@ def _check_head(scope: Scope, call: Call) -> None:
     if host is not None and not _HOST.fullmatch(host):
         raise EdgeRefusal("1002")
     # RFC 9112, 6.1: a coding that is not understood; any beside chunked is one.
-    if call.headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+    if call.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         raise EdgeRefusal("1002")
 
 
@@ -214,7 +214,7 @@ def _check_http(call: Call, operation: OperationContract) -> None:
         raise EdgeRefusal("1007")
     if b"content-encoding" in call.repeated or headers.get(
         b"content-encoding", b"identity"
-    ).strip().lower() not in (b"identity", b""):
+    ).lower() not in (b"identity", b""):
         raise EdgeRefusal("1007")
 
 
@@ -233,7 +233,7 @@ def _is_media_type(content_type: bytes, expected: str) -> bool:
 async def _read_body(call: Call, receive: Receive, limit: int) -> bytes:
     """The whole body, refused as soon as it is larger than `limit`, before it is parsed."""
     declared = call.headers.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > 9 or int(declared) > limit:
+    if len(declared.lstrip(b"0")) > 9 or int(declared) > limit:
         raise EdgeRefusal("1006")
     message = await receive()
     if message["type"] == "http.disconnect":

@@ -161,7 +161,8 @@ async def _send(
             (name.lower().encode("ascii"), text.encode("ascii"))
             for name, text in call.operation.deprecation
         ]
-    if reply.stream is None:
+    # RFC 9110, 8.6: the length of a 304 would be that of the answer which it spares.
+    if reply.stream is None and reply.status != 304:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     defaults = [(b"content-type", reply.media_type.encode("ascii")), *_DEFAULTS]
     if reply.headers:
