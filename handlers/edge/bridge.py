@@ -27,7 +27,7 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
-from handlers.edge.errors import EdgeRefusal, choose_media_type
+from handlers.edge.errors import MAX_PREFERENCES, EdgeRefusal, choose_media_type
 from handlers.edge.front import FrontMiddleware
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
@@ -180,6 +180,7 @@ def _check_head(scope: Scope, call: Call) -> None:
     if (
         len(call.query) > MAX_QUERY
         or len(headers) > MAX_HEADER_COUNT
+        or len(call.headers.get(b"accept", b"")) > MAX_PREFERENCES
         or sum([len(name) + len(value) for name, value in headers]) > MAX_HEADERS
     ):
         raise EdgeRefusal("1002")

@@ -23,6 +23,9 @@ from handlers.settings import Network
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
+# RFC 9110, 5.3: the lists that are read here; on several lines they are one.
+_LISTS = frozenset((b"accept", b"accept-language", b"if-none-match"))
+
 
 class FrontMiddleware:
     """Wraps everything. Whatever is raised below leaves as a declared refusal of the catalogue."""
@@ -85,7 +88,7 @@ class FrontMiddleware:
             if name in headers:
                 repeated.add(name)
             headers[name] = (
-                headers[name] + b"," + value if name == b"accept" and name in headers else value
+                headers[name] + b"," + value if name in headers and name in _LISTS else value
             )
         request_id = headers.get(b"x-request-id", b"")
         if b"x-request-id" in repeated or not _REQUEST_ID.fullmatch(request_id):

@@ -168,6 +168,8 @@ def test_language_of_a_refusal_is_the_caller_s(world: World) -> None:
     french, english = "Ressource inconnue", "Unknown resource"
     for given, text in (
         ("", french), ("fr", french), ("en", english), ("EN-gb", english), ("de, en;q=0.1", english),
+        (", ".join(["de"] * 200) + ", en", english), ("de;a=\", en\"", french), ("en;q=inf", english),
+        ("de\r\nAccept-Language: en", english),
         ("en;q=0", french), ("en;q=0.5, fr;q=0.6", french), ("*", french), ("\x7e;q=;;,", french),
     ):  # fmt: skip
         head = f"GET /absent HTTP/1.1\r\nHost: x\r\nAccept-Language: {given}\r\n\r\n"
