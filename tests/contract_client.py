@@ -36,7 +36,7 @@ OPERATIONS = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-PAGES = ("/", "/ui", "/openapi.yaml", "/openapi.json", "/collection.postman.json")
+PAGES = ("/", "/index.html", "/ui", "/openapi.yaml", "/openapi.json", "/collection.postman.json")
 
 
 def resolve(node: Any) -> Any:
