@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "3641e05b213c725521f73457de4323014bec48603e591e5de1da99f2e13093be"
+CONTRACT_SHA256 = "4a1eacc65b8d26d24166afcda2f34a3da74417f152ee315bcf61f918b8ed9bb2"
 
 
 class JetonBeside(TypedDict):

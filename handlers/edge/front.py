@@ -177,7 +177,7 @@ async def _send(
         defaults = [pair for pair in defaults if pair[0] not in names]
     headers += defaults
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    if reply.stream is None:
+    if reply.stream is None or call.method == "HEAD":
         await send({"type": "http.response.body", "body": reply.body})
         return
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
