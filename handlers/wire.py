@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "4a1eacc65b8d26d24166afcda2f34a3da74417f152ee315bcf61f918b8ed9bb2"
+CONTRACT_SHA256 = "e6667534b77bb3e8e42314a02c7b67ae1e1371488782ffeabf9696e79298bac8"
 
 
 class JetonBeside(TypedDict):
