@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "3641e05b213c725521f73457de4323014bec48603e591e5de1da99f2e13093be"
+CONTRACT_SHA256 = "e6667534b77bb3e8e42314a02c7b67ae1e1371488782ffeabf9696e79298bac8"
 
 
 class JetonBeside(TypedDict):

@@ -37,7 +37,7 @@ OPERATIONS = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-PAGES = ("/", "/ui", "/openapi.yaml", "/openapi.json", "/collection.postman.json")
+PAGES = ("/", "/index.html", "/ui", "/openapi.yaml", "/openapi.json", "/collection.postman.json")
 
 
 def resolve(node: Any) -> Any:
@@ -76,7 +76,8 @@ def check_exchange(
     """Raise ContractViolation unless the answer is one that the contract declares for the request."""
     if path in PAGES or path.startswith("/ui/"):
         return
-    operation = OPERATIONS.get((method, path))
+    # RFC 9110, 9.3.2: HEAD answers what GET does, without the body.
+    operation = OPERATIONS.get(("GET" if method == "HEAD" else method, path))
     if operation is None:
         known = [m for m, p in OPERATIONS if p == path]
         responses = DOCUMENT["components"]["responses"]
@@ -92,13 +93,13 @@ def check_exchange(
     if declared is None:
         raise ContractViolation(f"{name} answered HTTP {status}, which it does not declare")
     _check_headers(name, status, declared, headers)
+    media_type = headers.get("content-type", "").split(";")[0]
+    if media_type not in declared["content"]:
+        raise ContractViolation(f"{name} {status} is {media_type}, not {list(declared['content'])}")
     if method == "HEAD":
         if body:
             raise ContractViolation("HEAD has a body")
         return
-    media_type = headers.get("content-type", "").split(";")[0]
-    if media_type not in declared["content"]:
-        raise ContractViolation(f"{name} {status} is {media_type}, not {list(declared['content'])}")
     value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
     _check_body(name, status, declared["content"][media_type]["schema"], value)
     if status != 200:

@@ -27,7 +27,7 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.contract import Contract, OperationContract
-from handlers.edge.errors import EdgeRefusal, choose_media_type
+from handlers.edge.errors import MAX_PREFERENCES, EdgeRefusal, choose_media_type
 from handlers.edge.front import FrontMiddleware
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
@@ -180,6 +180,7 @@ def _check_head(scope: Scope, call: Call) -> None:
     if (
         len(call.query) > MAX_QUERY
         or len(headers) > MAX_HEADER_COUNT
+        or len(call.headers.get(b"accept", b"")) > MAX_PREFERENCES
         or sum([len(name) + len(value) for name, value in headers]) > MAX_HEADERS
     ):
         raise EdgeRefusal("1002")
@@ -192,7 +193,7 @@ def _check_head(scope: Scope, call: Call) -> None:
     if host is not None and not _HOST.fullmatch(host):
         raise EdgeRefusal("1002")
     # RFC 9112, 6.1: a coding that is not understood; any beside chunked is one.
-    if call.headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+    if call.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         raise EdgeRefusal("1002")
 
 
@@ -214,7 +215,7 @@ def _check_http(call: Call, operation: OperationContract) -> None:
         raise EdgeRefusal("1007")
     if b"content-encoding" in call.repeated or headers.get(
         b"content-encoding", b"identity"
-    ).strip().lower() not in (b"identity", b""):
+    ).lower() not in (b"identity", b""):
         raise EdgeRefusal("1007")
 
 
@@ -233,7 +234,7 @@ def _is_media_type(content_type: bytes, expected: str) -> bool:
 async def _read_body(call: Call, receive: Receive, limit: int) -> bytes:
     """The whole body, refused as soon as it is larger than `limit`, before it is parsed."""
     declared = call.headers.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > 9 or int(declared) > limit:
+    if len(declared.lstrip(b"0")) > 9 or int(declared) > limit:
         raise EdgeRefusal("1006")
     message = await receive()
     if message["type"] == "http.disconnect":

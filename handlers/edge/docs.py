@@ -86,12 +86,19 @@ def pages(
     """Every page by its path: the partner's, the contract (YAML as it is, and JSON), its collection, its
     clients, the console, their files.
     """
+    first = _html_page(lambda: partner_page(contract, clients, changelog), PAGE_POLICY)
+    console = _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY)
+    # A redirect would be built from a Host that a proxy may have changed: here is a page of its own.
+    inside = _html_page(lambda: console_page(contract, root="../", here="./"), CONSOLE_POLICY)
     result = {
-        "/": _html_page(lambda: partner_page(contract, clients, changelog), PAGE_POLICY),
+        "/": first,
+        "/index.html": first,
         "/openapi.yaml": _page(lambda: contract.source, b"application/yaml"),
         "/openapi.json": _page(lambda: contract.json, b"application/json"),
         "/collection.postman.json": _page(lambda: collection(contract), b"application/json"),
-        "/ui": _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY),
+        "/ui": console,
+        "/ui/": inside,
+        "/ui/index.html": inside,
     }
     for client in clients:
         result[f"/clients/{client.file.name}"] = _page(client.file.read_bytes, b"application/zip")

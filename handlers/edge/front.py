@@ -23,6 +23,9 @@ from handlers.settings import Network
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
+# RFC 9110, 5.3: the lists that are read here; on several lines they are one.
+_LISTS = frozenset((b"accept", b"accept-language", b"if-none-match"))
+
 
 class FrontMiddleware:
     """Wraps everything. Whatever is raised below leaves as a declared refusal of the catalogue."""
@@ -85,7 +88,7 @@ class FrontMiddleware:
             if name in headers:
                 repeated.add(name)
             headers[name] = (
-                headers[name] + b"," + value if name == b"accept" and name in headers else value
+                headers[name] + b"," + value if name in headers and name in _LISTS else value
             )
         request_id = headers.get(b"x-request-id", b"")
         if b"x-request-id" in repeated or not _REQUEST_ID.fullmatch(request_id):
@@ -161,7 +164,8 @@ async def _send(
             (name.lower().encode("ascii"), text.encode("ascii"))
             for name, text in call.operation.deprecation
         ]
-    if reply.stream is None:
+    # RFC 9110, 8.6: the length of a 304 would be that of the answer which it spares.
+    if reply.stream is None and reply.status != 304:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     defaults = [(b"content-type", reply.media_type.encode("ascii")), *_DEFAULTS]
     if reply.headers:
@@ -173,7 +177,7 @@ async def _send(
         defaults = [pair for pair in defaults if pair[0] not in names]
     headers += defaults
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    if reply.stream is None:
+    if reply.stream is None or call.method == "HEAD":
         await send({"type": "http.response.body", "body": reply.body})
         return
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})

@@ -10,6 +10,7 @@ import csv
 import inspect
 import io
 import random
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -270,10 +271,21 @@ class OperationRunner:
         return body
 
 
+# A spreadsheet runs what begins so, in its full width too; white space before it may be dropped on the way.
+_FORMULA = re.compile(r"\s*[=+@\-\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
+
+
 def csv_lines(rows: list[list[Any]]) -> bytes:
-    """Rows as CSV lines (RFC 4180) in UTF-8; None is empty."""
+    """Rows as CSV lines (RFC 4180) in UTF-8; None is empty.
+
+    A text that a spreadsheet would run has an apostrophe before it, for texts are other people's; numbers
+    stay what they are (OWASP, CSV injection).
+    """
     written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerows(rows)
+    csv.writer(written, lineterminator="\r\n").writerows(
+        [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in row]
+        for row in rows
+    )
     return written.getvalue().encode()
 
 

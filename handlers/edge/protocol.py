@@ -3,17 +3,21 @@
 Upstream, as it comes: takes the body of a request that offers an upgrade (Java's client offers
 HTTP/2 on each) for the next request; adds the trailers of a chunked body to the headers; answers
 bytes that are no HTTP at once, in the place of the answers that are still due; takes in a head
-without an end; sends `100 Continue` to HTTP/1.0.
+without an end; sends `100 Continue` to HTTP/1.0, and chunks; keeps the white space behind a value;
+takes for a body what a caller sends who was refused before he sent his; loses the answer to a request
+that has not ended, where its connection ends.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import Any
 
 import httptools
 import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from handlers.edge.contract import Contract
@@ -22,10 +26,29 @@ from handlers.edge.errors import EdgeRefusal, Envelopes
 MAX_HEAD = 65_536
 """Bytes of a head that has not ended, its first packet left out."""
 
+MAX_IGNORED = 16_777_216
+"""Bytes that may still come of a request that was answered before it had ended, for the next one's sake."""
+
+MAX_LINGERED = 1_048_576
+"""Bytes that may still come on a connection that we ended."""
+
+LINGER_S = 2.0
+"""How long a connection that we ended takes in what its client still sends (RFC 9112, 9.6): closed on
+unread bytes it would be reset, and the client could lose its answer."""
+
 # RFC 9110, 7.8: a server may ignore an Upgrade. The parser does not, so it never sees one; the name
 # keeps its length. In a body it could only stand where the contract's media types allow no such text.
 _UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee](?=[ \t]*:)")
 _IGNORED = b"\nx-offer"
+
+# RFC 9110, 5.5: a tab is white space as a space is. Of the fields that the parser reads by itself, these
+# two are not understood with one behind their value. That changes no body either.
+_TAB = re.compile(
+    rb"\n(?:[Tt][Rr][Aa][Nn][Ss][Ff][Ee][Rr]-[Ee][Nn][Cc][Oo][Dd][Ii][Nn][Gg]|[Cc][Oo][Nn][Nn][Ee][Cc][Tt][Ii][Oo][Nn]):[^\r\n]*\t[^\r\n]*"
+)
+
+# RFC 9110, 4.2.3: an absolute target without a path is that of the path `/`.
+_NO_PATH = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)((?:[?#].*)?)")
 
 
 class _Nobody(list[tuple[bytes, bytes]]):
@@ -46,16 +69,21 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self._requests = 0
         self._head_bytes = 0
+        self._ignored_bytes = 0
         self._served: RequestResponseCycle | None = None
+        self._is_unsized = False
+        self._is_broken = False
+        self._is_ended = False
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. What it cannot read is answered 400 and ends the connection."""
         self._unset_keepalive_if_required()
-        if self.transport.is_closing():
+        if self._is_broken or self._is_ended or self.transport.is_closing():
+            self._ignore(data)
             return
         before = (self._in_head, self._requests)
         try:
-            self.parser.feed_data(_UPGRADE.sub(_IGNORED, data))
+            self.parser.feed_data(_readable(data))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             # An upgrade is left only when its name came in two packets, or of the method CONNECT.
             self.send_400_response("")
@@ -66,9 +94,18 @@ class Protocol(HttpToolsProtocol):
                 self.send_400_response("")
         else:
             self._head_bytes = 0
+        if before == (False, self._requests) and self.cycle.response_complete:
+            self._ignore(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head. RFC 9110, 5.5: white space around a value is no part of it."""
+        super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Its head has ended; what follows as fields are trailers, which nobody reads."""
+        absolute = _NO_PATH.fullmatch(self.url)
+        if absolute is not None:
+            self.url = absolute[1] + b"/" + absolute[2]
         super().on_headers_complete()
         self._in_head = False
         self._requests += 1
@@ -80,14 +117,66 @@ class Protocol(HttpToolsProtocol):
         """The request has ended."""
         super().on_message_complete()
         self._in_head = True
+        self._ignored_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """An answer is sent: end the connection where that answer was its last."""
+        if self._is_ended:
+            self.server_state.total_requests += 1
+            self._end()
+        else:
+            super().on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Upstream forgets which of several requests it is serving."""
         self._served = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, partial(self._serve, cycle, app))
+
+    async def _serve(
+        self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, _send: Send
+    ) -> None:
+        await app(scope, receive, partial(self._send, cycle))
+
+    async def _send(self, cycle: RequestResponseCycle, message: Message) -> None:
+        """Pass on what the application answers, framed so that its caller can tell where it ends."""
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            if cycle.more_body and cycle.waiting_for_100_continue:
+                # RFC 9110, 10.1.1: whether the body still comes nobody knows. What comes is not read.
+                headers.append((b"connection", b"close"))
+            self._is_unsized = cycle.scope["http_version"] == "1.0" and not any(
+                name == b"content-length" for name, _ in headers
+            )
+            if self._is_unsized:
+                cycle.chunked_encoding = False  # RFC 9112, 6.3: the body ends with the connection
+        else:
+            if self._is_unsized:
+                cycle.expected_content_length = len(message["body"])
+            is_last = not message.get("more_body")
+            if is_last and not cycle.keep_alive and (cycle.more_body or self._is_broken):
+                cycle.keep_alive = self._is_ended = True  # else upstream closes before it is read
+        await cycle.send(message)  # type: ignore[arg-type]  # two names of the same dictionaries
+
+    def _ignore(self, data: bytes) -> None:
+        """Count what came for nothing; too much of it ends the connection, and still more closes it."""
+        self._ignored_bytes += len(data)
+        if self._is_ended and self._ignored_bytes > MAX_LINGERED:
+            self.transport.close()
+        elif self._ignored_bytes > MAX_IGNORED:
+            self._end()
+
+    def _end(self) -> None:
+        """Say that nothing follows, and take in for a while what the client still sends."""
+        self._is_ended = True
+        self._ignored_bytes = 0
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
 
     def send_400_response(self, _msg: str) -> None:
         """Refuse what cannot be read, unless answers are due before it: they end the connection."""
+        self._is_broken = True
         broken = None if self._in_head else self.cycle
         if self.pipeline and self.pipeline[0][0] is broken:
             self.pipeline.popleft()
@@ -109,7 +198,17 @@ class Protocol(HttpToolsProtocol):
                     self.malformed,
                 )
             )
-        self.transport.close()
+        if broken is not None:
+            broken.disconnected = True
+            broken.message_event.set()
+        self._end()
+
+
+def _readable(data: bytes) -> bytes:
+    """The same bytes, in words that the parser understands as RFC 9110 means them."""
+    if b"\t" in data:
+        data = _TAB.sub(lambda found: found[0].replace(b"\t", b" "), data)
+    return _UPGRADE.sub(_IGNORED, data)
 
 
 def teach_protocol(contract: Contract) -> None:

@@ -20,7 +20,7 @@ class CynodRoutingMiddleware(RoutingMiddleware):
 
     Upstream walks two Starlette routers with their regular expressions for each request. A path
     without parameters is one dictionary look-up; the others still take upstream's way. Upstream's
-    `Allow` lists one method only; here it lists all that the contract has for the path.
+    `Allow` lists one method only; here it lists all that the contract has for the path, and HEAD with GET.
     """
 
     def __init__(self, app: ASGIApp, *, contract: Contract) -> None:
@@ -29,11 +29,13 @@ class CynodRoutingMiddleware(RoutingMiddleware):
         self._plain: dict[str, dict[str, str]] = {}
         self._templated: dict[str, set[str]] = {}
         for operation in contract.operations.values():
-            method = operation.method.upper()
+            # RFC 9110, 9.3.2: HEAD is GET without the body, which uvicorn leaves out.
+            methods = ("GET", "HEAD") if operation.method == "get" else (operation.method.upper(),)
             if "{" in operation.path:
-                self._templated.setdefault(operation.path, set()).add(method)
+                self._templated.setdefault(operation.path, set()).update(methods)
             else:
-                self._plain.setdefault(operation.path, {})[method] = operation.operation_id
+                by_method = dict.fromkeys(methods, operation.operation_id)
+                self._plain.setdefault(operation.path, {}).update(by_method)
 
     def add_api(
         self,

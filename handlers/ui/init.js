@@ -29,6 +29,37 @@ function ourDefaults() {
 
 const { contrat, essai } = document.getElementById("console").dataset;
 
+// Where the contract lies: behind a proxy that serves the API below a prefix, everything is below it. The
+// contract does not know it, and its addresses of this server begin with a slash.
+const prefix = new URL(".", new URL(contrat, location)).pathname.replace(/\/$/, "");
+
+function below(address) {
+  return /^\/(?!\/)/.test(address) ? (prefix + address).replace(/(.)\/$/, "$1") : address;
+}
+
+function underPrefix(contract) {
+  const servers = (contract.servers ?? []).map((server) => ({ ...server, url: below(server.url) }));
+  const securitySchemes = structuredClone(contract.components?.securitySchemes ?? {});
+  for (const scheme of Object.values(securitySchemes)) {
+    for (const flow of Object.values(scheme.flows ?? {})) {
+      flow.tokenUrl = below(flow.tokenUrl);
+    }
+  }
+  return { ...contract, servers, components: { ...contract.components, securitySchemes } };
+}
+
+function whereverItIsServed() {
+  return {
+    statePlugins: {
+      spec: {
+        wrapActions: {
+          updateJsonSpec: (update) => (contract) => update(prefix ? underPrefix(contract) : contract),
+        },
+      },
+    },
+  };
+}
+
 SwaggerUIBundle({
   url: contrat,
   dom_id: "#console",
@@ -43,5 +74,5 @@ SwaggerUIBundle({
   // Neither a badge nor the contract goes to an outside validator.
   validatorUrl: "none",
   requestInterceptor: withoutBrowserCredentials,
-  plugins: [ourDefaults],
+  plugins: [ourDefaults, whereverItIsServed],
 });

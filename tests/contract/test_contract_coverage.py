@@ -49,7 +49,7 @@ def everything(contract: Contract, database: str = "sqlite") -> list[Json]:
     """Made-up exchanges that show every answer, header and media type that a contract declares."""
     made: dict[tuple[str, str], list[Json]] = {}
     places = {op.name: (op.method, op.path) for op in contract.operations.values()}
-    places |= {"(unknown path)": ("GET", "/x"), "(other method)": ("HEAD", SOLDE)}
+    places |= {"(unknown path)": ("GET", "/x"), "(other method)": ("PUT", SOLDE)}
     for cell in contract.cells():
         if cell.kind == ANSWER:
             method, path = places[cell.operation]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -120,3 +122,17 @@ def test_contract_is_served_byte_for_byte_and_cached_by_its_etag(world: World) -
     again = api.get("/openapi.yaml", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert api.head("/openapi.yaml").headers["content-length"] == str(len(answer.content))
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/ui", "/ui/", "/ui/index.html"])
+def test_links_of_a_page_are_relative_and_lead_somewhere_from_each_of_its_addresses(
+    world: World, path: str
+) -> None:
+    api = world.anonymous()
+    page = api.get(path)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    links = set(re.findall(r'(?:href|src|data-contrat)="(?!mailto:)([^"#]+)["#]', page.text))
+    assert len(links) >= 5
+    for link in links:
+        assert not link.startswith(("/", "http")), link
+        assert api.get(urljoin(path, link)).status_code == 200, link

@@ -80,4 +80,11 @@ def test_encoded_slash_separates_nothing(client: httpx.Client) -> None:
 def test_other_method_of_a_template_is_told_those_that_there_are(client: httpx.Client) -> None:
     answer = client.put("/operations/a")
     assert told(answer) == (405, "1004")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_head_of_a_template_is_its_get_without_the_body(client: httpx.Client) -> None:
+    path = f"/operations/{'0' * 26}"
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]

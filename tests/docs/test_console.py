@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,21 @@ DESK, PHONE, SMALL_PHONE = 1280, 390, 360
 
 @pytest.mark.parametrize("width", [DESK, PHONE])
 def test_console_tries_an_operation_for_real(browser: Browser, demo: str, width: int) -> None:
-    browser.show(f"{demo}/ui", width=width)
+    _try_an_operation(browser, f"{demo}/ui", width)
+
+
+def test_console_with_a_slash_behind_a_prefix_calls_what_is_below_it(
+    browser: Browser, demo: str
+) -> None:
+    with _prefix_proxy(demo, "/un/prefixe") as address:
+        _try_an_operation(browser, f"{address}/un/prefixe/ui/", DESK)
+        assert browser.one(".servers option").text.startswith("/un/prefixe")
+        browser.click(browser.with_text(".bandeau a", "Documentation"))
+        assert browser.one("code.adresse").text == f"{address}/un/prefixe"
+
+
+def _try_an_operation(browser: Browser, console: str, width: int) -> None:
+    browser.show(console, width=width)
     browser.click(browser.one("button.authorize"))
     form = browser.one(".auth-container")
     form.find_element("css selector", "#client_id_clientCredentials").send_keys("demo-partenaire")
@@ -72,7 +86,46 @@ def _file_server(folder: Path) -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    handler = functools.partial(Quiet, directory=str(folder))
+    with _in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as address:
+        yield address
+
+
+@contextmanager
+def _prefix_proxy(upstream: str, prefix: str) -> Iterator[str]:
+    """What a proxy does that serves the API below a prefix, and nothing beside it."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Ask for what is behind the prefix."""
+            below = self.path.startswith(prefix + "/")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept = ("Accept", "Authorization", "Content-Type")
+            answer = httpx.request(
+                self.command,
+                upstream + (self.path.removeprefix(prefix) if below else "/nowhere"),
+                content=body or None,
+                headers={name: self.headers[name] for name in kept if name in self.headers},
+                trust_env=False,
+            )
+            self.send_response(answer.status_code)
+            for name in ("Content-Type", "Content-Security-Policy"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_POST = do_GET  # noqa: N815 - the name that the standard library calls
+
+        def log_message(self, *arguments: Any) -> None:
+            """Say nothing."""
+
+    with _in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Proxy)) as address:
+        yield address
+
+
+@contextmanager
+def _in_a_thread(server: ThreadingHTTPServer) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

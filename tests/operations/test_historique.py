@@ -18,6 +18,7 @@ from sqlalchemy import insert, select, update
 
 import models.historique
 import models.journal
+from handlers.edge.operation import csv_lines
 from models.carte import ANNULEE, OPPOSITION, cartes
 from models.db import Database
 from models.journal import ecritures
@@ -359,6 +360,39 @@ def test_csv_is_the_json_line_by_line(scene: Scene, history: dict[str, str]) -> 
     assert table(answer) == [COLUMNS, *map(as_cells, told)]
     assert answer.content.count(b"\r\n") == answer.content.count(b"\n") == len(told) + 1
     assert not answer.content.startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize(
+    "motif",
+    [
+        *("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1:A9)", '=HYPERLINK("http://x","y")'),
+        *(" =1+1", "\u00a0@A1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20A1"),
+    ],
+)
+def test_text_that_a_spreadsheet_would_run_is_one_of_csv_and_itself_in_json(
+    scene: Scene, motif: str
+) -> None:
+    """OWASP, CSV injection: every text of a caller may be a formula."""
+    reference = f"-{new_reference()}"
+    ask(scene.api, "debitCarte", scene.carte.mouvement(1, reference, motif=motif))
+    told = lines(scene.api, scene.carte)[0]
+    assert (told["reference"], told["motif"]) == (reference, motif)
+    neutral = {**told, "reference": f"'{reference}", "motif": f"'{motif}"}
+    assert table(read_csv(scene.api, scene.carte))[1] == as_cells(neutral)
+
+
+@pytest.mark.parametrize("motif", ["a=b", "'=1", "1-2", "50 %", "\u2013 1", "Été"])
+def test_text_that_no_spreadsheet_would_run_is_left_alone(scene: Scene, motif: str) -> None:
+    ask(scene.api, "debitCarte", scene.carte.mouvement(1, new_reference(), motif=motif))
+    told = lines(scene.api, scene.carte)[0]
+    assert told["motif"] == motif
+    assert table(read_csv(scene.api, scene.carte))[1] == as_cells(told)
+
+
+def test_number_of_csv_is_never_a_text_and_no_control_sign_begins_one() -> None:
+    rows: list[list[Any]] = [[-5, -5.5, 0, None, ""], ["\t=1", "\r1", "\n1", " \t-1", "5"]]
+    told = list(csv.reader(io.StringIO(csv_lines(rows).decode(), newline="")))
+    assert told == [["-5", "-5.5", "0", "", ""], ["'\t=1", "'\r1", "'\n1", "' \t-1", "5"]]
 
 
 def test_csv_of_a_page_is_the_page(scene: Scene, history: dict[str, str]) -> None:
