@@ -55,6 +55,9 @@ Vrai: TypeAlias = str
 NonStocke: TypeAlias = str
 
 
+SansCache: TypeAlias = str
+
+
 class SoldeCarte(TypedDict):
     numeroCarte: NumeroCarte
     soldeOnline: SoldeOnline
@@ -403,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "3641e05b213c725521f73457de4323014bec48603e591e5de1da99f2e13093be"
+CONTRACT_SHA256 = "44a399f60df1cd539d6d5827f0fd456314daa47cf147b0dea4226aabe120ca69"
 
 
 class JetonBeside(TypedDict):
