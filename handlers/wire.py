@@ -406,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "44a399f60df1cd539d6d5827f0fd456314daa47cf147b0dea4226aabe120ca69"
+CONTRACT_SHA256 = "09100b209c8ba41b11b82ceca95660a4609f0ac05b886072e9e213bcf9bd2206"
 
 
 class JetonBeside(TypedDict):

@@ -459,7 +459,8 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
         codes.add("2003")
     if operation.issues_tokens:
         codes |= {"2004", "2101", "5001"}
-    if operation.rate_class != "libre":
+    # Failed authentications are counted whatever the class.
+    if operation.rate_class != "libre" or operation.secured:
         codes.add("1008")
     if operation.optional:
         codes.add("1009")

@@ -22,13 +22,13 @@ from handlers.edge.call import Call, Reply
 from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
 from handlers.edge.contract import Contract, OperationContract, SelfCheck
 from handlers.edge.errors import EdgeRefusal, Envelopes
-from handlers.edge.limits import RateLimits
+from handlers.edge.limits import RateLimits, place_of
 from handlers.edge.resolver import Handler
-from handlers.edge.security import REPEATED, Security, challenge
+from handlers.edge.security import REPEATED, Security, challenge, presented
 from handlers.settings import Settings
 from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable
-from models.errors import Refusal, ServiceIndisponible
+from models.errors import AuthentificationInvalide, ClientInvalide, Refusal, ServiceIndisponible
 from models.partenaire import Partenaire
 
 ATTEMPTS = 3
@@ -167,15 +167,32 @@ class OperationRunner:
                 return self._run(call)
             except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
                 if attempt + 1 == ATTEMPTS or not is_retriable(error):
-                    return self._refusals.reply(error, call)
+                    return self._refusals.reply(self._slowed(error, call), call)
                 # Nothing was committed, so the whole call runs again, after its rival has ended.
                 time.sleep(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311
         raise AssertionError("the last attempt returns")
 
+    def _slowed(self, error: Exception, call: Call) -> Exception:
+        """The error, or what is answered in its place to who has failed to authenticate too often.
+
+        Nothing of the database is held any more: the count may be on another machine.
+        """
+        if not isinstance(error, AuthentificationInvalide | ClientInvalide):
+            return error
+        form = self._check(call)["corps"] if self.operation.issues_tokens else {}
+        name = presented(_authorization(call), form)
+        if name is None:
+            return error
+        try:
+            self._limits.count_failure(name, call.address)
+        except EdgeRefusal as too_often:
+            return too_often
+        return error
+
     def _run(self, call: Call) -> Reply:
         operation = self.operation
         if operation.issues_tokens:
-            self._limits.count(operation.rate_class, call.address)
+            self._limits.count(operation.rate_class, place_of(call.address))
             arguments = self._check(call)
             with self._database.reading() as session:
                 partenaire = self._security.authenticate_client(

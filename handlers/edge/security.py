@@ -197,6 +197,20 @@ def _is_allowed(address: str, networks: tuple[str, ...]) -> bool:
     return any(ip in ipaddress.ip_network(network) for network in networks)
 
 
+def presented(authorization: bytes | None, form: Mapping[str, str]) -> bytes | None:
+    """What a caller who was not let in presented: a consumer-key, or a token. None when it was nothing.
+
+    It is the same however the pair was written, and for the pair of a token request wherever it was.
+    """
+    scheme, value = _split(authorization)
+    if scheme == b"basic":
+        pairs = read_basic(value)
+        return pairs[-1].key.encode() if pairs else value
+    if form.get("client_id") or form.get("client_secret"):
+        return form.get("client_id", "").encode()
+    return authorization
+
+
 def _split(authorization: bytes | None) -> tuple[bytes, bytes]:
     """Scheme, in small letters, and what follows it."""
     scheme, _, value = (authorization or b"").strip(b" \t").partition(b" ")
