@@ -55,6 +55,9 @@ Vrai: TypeAlias = str
 NonStocke: TypeAlias = str
 
 
+SansCache: TypeAlias = str
+
+
 class SoldeCarte(TypedDict):
     numeroCarte: NumeroCarte
     soldeOnline: SoldeOnline
@@ -403,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "e6667534b77bb3e8e42314a02c7b67ae1e1371488782ffeabf9696e79298bac8"
+CONTRACT_SHA256 = "abc1ed0758ba5e273328cf486fa1d9dac0fd276cc57b4e1f4de35dd995045381"
 
 
 class JetonBeside(TypedDict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets as random_secrets
+import string
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -148,7 +149,12 @@ _BY_KEY = Prepared(
         ),
         isouter=True,
     )
-    .where(partenaires.c.consumer_key == bindparam("consumer_key"))
+    .where(
+        or_(
+            partenaires.c.consumer_key == bindparam("consumer_key"),
+            partenaires.c.consumer_key == bindparam("decoded_key"),
+        )
+    )
 )
 
 
@@ -156,7 +162,7 @@ class Credentials(NamedTuple):
     """What the database knows of presented credentials, before anything is decided.
 
     `valid` says whether they open something; `expire_le` is a token's end. `partenaire` is known
-    even when the secret is wrong, so that the address can be checked before the secret.
+    even when the secret is wrong: who is refused may be told to the log, never to the caller.
     """
 
     partenaire: Partenaire | None
@@ -179,20 +185,53 @@ def find_by_token(session: Connection, empreinte: bytes, *, demo_allowed: bool) 
     return Credentials(_partenaire(row, frozenset(scopes_du_jeton.split())), True, expire_le)
 
 
+class _Secret(NamedTuple):
+    """A partner and one of its secrets, None when it has none that is still good."""
+
+    partenaire: _Row
+    empreinte: bytes | None
+    revoque_le: datetime | None
+
+
+_NO_SECRET = bytes(32)
+_STRANGER = _Secret(_Row(0, "", "", 0, "", "", 0, 0), None, now())
+"""What an unknown key is compared with, so that it takes the time of a known one."""
+
+
 def find_by_secret(
-    session: Connection, consumer_key: str, secret: str, *, pepper: bytes, demo_allowed: bool
+    session: Connection,
+    consumer_key: str,
+    secret: str,
+    *,
+    pepper: bytes,
+    demo_allowed: bool,
+    decoded: tuple[str, str] | None = None,
 ) -> Credentials:
-    """Look up a consumer-key and compare its secret in constant time, known key or not."""
-    given = hash_secret(secret, pepper)
-    rows = _BY_KEY.all(session, {"consumer_key": consumer_key, "maintenant": now()})
-    stored = [empreinte for *_, empreinte, _ in rows if empreinte is not None] or [bytes(32)]
-    matches = [hmac.compare_digest(given, empreinte) for empreinte in stored]
+    """Look up a consumer-key and compare its secret in constant time, known key or not.
+
+    `decoded` is a second reading of what the caller sent, which is looked up in the same query and
+    compared all the same: nobody can tell which of the two opened, or failed.
+    """
+    pairs = [(consumer_key, secret)] if decoded is None else [(consumer_key, secret), decoded]
+    given = [(key, hash_secret(text, pepper)) for key, text in pairs]
+    keys = {"consumer_key": consumer_key, "decoded_key": pairs[-1][0]}
+    rows = [
+        _Secret(_Row._make(columns), empreinte, revoque_le)
+        for *columns, empreinte, revoque_le in _BY_KEY.all(session, {**keys, "maintenant": now()})
+    ]
+    opened = [row for row in rows or [_STRANGER] if _opens(row, given, demo_allowed=demo_allowed)]
     if not rows:
         return Credentials(None, False, None)
-    *columns, _, revoque_le = rows[0]
-    row = _Row._make(columns)
-    valid = any(matches) and revoque_le is None and (demo_allowed or not row.demo)
-    return Credentials(_partenaire(row), valid, None)
+    return Credentials(_partenaire((opened or rows)[0].partenaire), bool(opened), None)
+
+
+def _opens(row: _Secret, given: list[tuple[str, bytes]], *, demo_allowed: bool) -> bool:
+    stored = row.empreinte or _NO_SECRET
+    same = [
+        hmac.compare_digest(mine, stored) and key == row.partenaire.consumer_key
+        for key, mine in given
+    ]
+    return any(same) and row.revoque_le is None and (demo_allowed or not row.partenaire.demo)
 
 
 def _partenaire(row: _Row, among: frozenset[str] | None = None) -> Partenaire:
@@ -230,11 +269,13 @@ def issue_token(
     """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
 
     Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
-    is not the partner's.
+    is not the partner's, or when `scope` names none.
     """
-    scopes = partenaire.scopes if scope is None else frozenset(scope.split(" "))
-    if not scopes <= partenaire.scopes:
-        raise PorteeInvalide
+    scopes = partenaire.scopes
+    if scope is not None:
+        scopes = frozenset(scope.split(" ")) - {""}
+        if not scopes or not scopes <= partenaire.scopes:
+            raise PorteeInvalide
     token = random_secrets.token_urlsafe(32)
     emis_le = now()
     _FORGET.all(session, {"proprietaire": partenaire.id, "avant": emis_le - timedelta(days=1)})
@@ -249,6 +290,14 @@ def issue_token(
         },
     )
     return Jeton(token, duree_s, scopes)
+
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def _random_text(length: int) -> str:
+    """Random letters and digits: no client encodes any of them on their way. 43 hold 256 bits."""
+    return "".join(random_secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def check_client(session: Connection, client_id: str) -> bool:
@@ -270,8 +319,8 @@ def create(
 ) -> NouveauPartenaire:
     """Create a partner with its settlement account, one secret, and access to existing clients."""
     pair = NouveauPartenaire(
-        consumer_key or random_secrets.token_urlsafe(18).replace("-", "x").replace("_", "y"),
-        consumer_secret or random_secrets.token_urlsafe(32),
+        consumer_key or _random_text(24),
+        consumer_secret or _random_text(43),
     )
     compte_id = session.execute(
         insert(comptes).values(type=REGLEMENT, unite=UNITE).returning(comptes.c.id)
@@ -332,7 +381,7 @@ def rotate(
     session.execute(
         update(secrets).where(alive, secrets.c.id == newest).values(expire_le=ends + delai)
     )
-    secret = random_secrets.token_urlsafe(32)
+    secret = _random_text(43)
     _add_secret(session, partenaire_id, secret, pepper)
     return NouveauPartenaire(consumer_key, secret)
 

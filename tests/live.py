@@ -20,10 +20,15 @@ from models.db import Database
 from tests.patience import CALL_S
 from tests.world import PEPPER
 
+PATIENT = {"echec": "off", "echec-adresse": "off"}
+
 
 def settings_for(url: str) -> Settings:
-    """The settings of a test server: as shipped, with the tests' pepper."""
-    return Settings(environment="test", database_url=url, pepper=PEPPER, log_format="json")
+    """The settings of a test server: as shipped, with the tests' pepper, and patient with failures,
+    since all tests call from one address."""
+    return with_limits(
+        Settings(environment="test", database_url=url, pepper=PEPPER, log_format="json")
+    )
 
 
 @contextmanager
@@ -62,5 +67,5 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
 
 
 def with_limits(settings: Settings, **limites: str) -> Settings:
-    """The same settings with other rate limits."""
-    return replace(settings, limites=limites)
+    """The same settings with other rate limits; failures to authenticate have none unless told."""
+    return replace(settings, limites={**PATIENT, **limites})

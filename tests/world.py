@@ -160,8 +160,9 @@ class World:
         scopes: Iterable[str] = ALL_SCOPES,
         adresses: Iterable[str] = (),
         demo: bool = False,
+        pair: tuple[str, str] | None = None,
     ) -> NouveauPartenaire:
-        """A new partner of these clients."""
+        """A new partner of these clients, of a pair that is drawn unless told."""
         with self.database.transaction() as session:
             return create(
                 session,
@@ -171,6 +172,8 @@ class World:
                 adresses=list(adresses),
                 pepper=PEPPER,
                 demo=demo,
+                consumer_key=pair[0] if pair else None,
+                consumer_secret=pair[1] if pair else None,
             )
 
     def anonymous(self, url: str | None = None) -> ContractClient:

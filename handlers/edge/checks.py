@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -225,11 +225,15 @@ class BodyCheck:
     def __init__(self, contract: Contract, body: Body) -> None:
         schema = contract.resolve(body.schema)
         self.media_type = body.media_type.encode("ascii")
-        self._parse = _parse_form if body.media_type != "application/json" else _parse_json
         self._fits = compile_schema(contract, body.schema)
         self._fields = {
             name: compile_schema(contract, node) for name, node in schema["properties"].items()
         }
+        ignores_others = schema.get("additionalProperties") is not False
+        self._parse = _parse_json
+        if body.media_type != "application/json":
+            known = frozenset(self._fields) if ignores_others else None
+            self._parse = partial(_parse_form, known=known)
         self._required = frozenset(schema.get("required", []))
         self._codes = {
             name: node["x-code-erreur"]
@@ -298,15 +302,21 @@ def _parse_json(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _parse_form(raw: bytes) -> dict[str, Any]:
-    """An URL-encoded form. A repeated or undecodable field is that field's refusal."""
+def _parse_form(raw: bytes, *, known: frozenset[str] | None) -> dict[str, Any]:
+    """An URL-encoded form. A repeated or undecodable field is that field's refusal.
+
+    A field without a value is as if it were not there, and so is one that is not `known` when those
+    are told (RFC 6749, 3.2): repeated or not, nothing is read of it.
+    """
     try:
         pairs, faulty = _parse_pairs(raw)
     except EdgeRefusal:
         raise EdgeRefusal("1001") from None
-    for name in faulty:
+    for name in faulty if known is None else faulty & known:
         raise ParametreInvalide(plain_name(name))
-    return dict(pairs)
+    return {
+        name: value for name, value in pairs.items() if value and (known is None or name in known)
+    }
 
 
 class AnswerCheck:

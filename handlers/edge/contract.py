@@ -459,7 +459,8 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
         codes.add("2003")
     if operation.issues_tokens:
         codes |= {"2004", "2101", "5001"}
-    if operation.rate_class != "libre":
+    # Failed authentications are counted whatever the class.
+    if operation.rate_class != "libre" or operation.secured:
         codes.add("1008")
     if operation.optional:
         codes.add("1009")
@@ -495,8 +496,10 @@ def _body_problems(contract: Contract, operation: OperationContract) -> Iterator
     schema = contract.resolve(body.schema)
     if not body.content.get("examples"):
         yield "its request body has no examples."
-    if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
-        yield "its request body must be an object with additionalProperties: false."
+    # RFC 6749, 3.2: who issues tokens ignores the parameters that it does not know.
+    grows = operation.issues_tokens
+    if schema.get("type") != "object" or schema.get("additionalProperties") is not grows:
+        yield f"its request body must be an object with additionalProperties: {str(grows).lower()}."
     for name, node in schema.get("properties", {}).items():
         code = node.get("x-code-erreur")
         if code is not None and code not in operation.codes:

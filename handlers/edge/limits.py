@@ -1,7 +1,12 @@
-"""Rate limits by class, as the contract declares them, counted in memory or in Redis."""
+"""Rate limits by class, as the contract declares them, counted in memory or in Redis.
+
+Two classes count no calls of an operation but failed authentications: `echec` by what was presented (a
+consumer-key, or a token), `echec-adresse` by where it came from.
+"""
 
 from __future__ import annotations
 
+import hmac
 import math
 import time
 
@@ -11,11 +16,18 @@ from limits.errors import ConfigurationError, StorageError
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
+from handlers.edge.address import rate_key
 from handlers.edge.contract import Contract, ContractError
 from handlers.edge.errors import EdgeRefusal
 from handlers.settings import Settings, SettingsError
 
 OFF = "off"
+
+FAILURES, FAILURES_OF_ADDRESS = "echec", "echec-adresse"
+
+BUCKETS = 4_096
+"""Counters of a class of failures. What a stranger sends chooses one and makes none, so that names made up
+by the million take no memory; two that share one share their count, which hurts nobody who succeeds."""
 
 
 def _storage(redis_url: str) -> Storage:
@@ -57,8 +69,30 @@ class RateLimits:
                     raise SettingsError(f"CYNOD_LIMITES: {fault}") from None
                 raise ContractError(f"openapi.yaml, x-classes-debit: {fault}") from None
         self.waits = bool(settings.redis_url)
+        self._pepper = settings.pepper
         self._limiter = FixedWindowRateLimiter(_storage(settings.redis_url))
         self._log = structlog.get_logger("cynod")
+
+    def count_failure(self, presented: bytes, address: str) -> None:
+        """Count a failed authentication. Raises the refusal 1008 with Retry-After when one was too many.
+
+        It is asked after the failure and answers in its place: who succeeds is never hurt, and a known
+        key is not told apart from an unknown one.
+        """
+        places = {FAILURES: presented, FAILURES_OF_ADDRESS: rate_key(address).encode()}
+        refusals = []
+        for rate_class, name in places.items():
+            try:
+                self.count(rate_class, self._bucket(name))
+            except EdgeRefusal as refusal:
+                refusals.append(refusal)
+        if refusals:
+            raise max(refusals, key=lambda refusal: int(refusal.headers["Retry-After"]))
+
+    def _bucket(self, name: bytes) -> str:
+        # Under the pepper, nobody can choose names that share a counter, and Redis holds no name.
+        digest = hmac.digest(self._pepper, name, "sha256")
+        return str(int.from_bytes(digest[:4], "big") % BUCKETS)
 
     def count(self, rate_class: str, caller: str) -> None:
         """Count one call. Raises the refusal 1008 with Retry-After when the caller has had enough."""

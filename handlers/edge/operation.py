@@ -26,16 +26,11 @@ from handlers.edge.contract import Contract, OperationContract, SelfCheck
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.limits import RateLimits
 from handlers.edge.resolver import Handler
-from handlers.edge.security import (
-    CHALLENGE,
-    CHALLENGE_CLIENT,
-    CHALLENGE_INVALID,
-    Security,
-)
+from handlers.edge.security import REPEATED, Security, challenge, presented
 from handlers.settings import Settings
 from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable
-from models.errors import Refusal, ServiceIndisponible
+from models.errors import AuthentificationInvalide, ClientInvalide, Refusal, ServiceIndisponible
 from models.partenaire import Partenaire
 
 ATTEMPTS = 3
@@ -48,6 +43,9 @@ MAX_EARLY_BODY = 65_536
 
 RETRY_AFTER_S = 2
 """Seconds that a 503 asks to wait: long enough for a restart of the database to be under way."""
+
+NOT_KEPT = ("Pragma", "no-cache")
+"""For caches of HTTP/1.0, beside the Cache-Control that each answer has (RFC 6749, 5.1)."""
 
 
 class OffContract(Exception):
@@ -76,9 +74,13 @@ class Refusals:
         issues_tokens = operation is not None and operation.issues_tokens
         status, body = self._envelopes.render(refusal, call.language, oauth=issues_tokens)
         headers = list(getattr(refusal, "headers", {}).items())
-        if status == 401:
-            headers.append(("WWW-Authenticate", _challenge(refusal.code, call)))
-        elif status == 503:
+        scopes = operation.scopes if operation is not None else frozenset()
+        asked = challenge(refusal.code, scopes, _authorization(call))
+        if asked is not None:
+            headers.append(("WWW-Authenticate", asked))
+        if issues_tokens:
+            headers.append(NOT_KEPT)
+        if status == 503:
             headers.append(("Retry-After", str(RETRY_AFTER_S)))
         return Reply(status, refusal.code, orjson.dumps(body), headers)
 
@@ -101,13 +103,6 @@ class Refusals:
             exc_info=(type(error), error, error.__traceback__),
         )
         return EdgeRefusal("9999")
-
-
-def _challenge(code: str, call: Call) -> str:
-    if code == "2101":
-        return CHALLENGE_CLIENT
-    bearer = call.headers.get(b"authorization", b"")[:7].lower() == b"bearer "
-    return CHALLENGE_INVALID if bearer else CHALLENGE
 
 
 class OperationRunner:
@@ -174,10 +169,27 @@ class OperationRunner:
                 return self._run(call)
             except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
                 if attempt + 1 == ATTEMPTS or not is_retriable(error):
-                    return self._refusals.reply(error, call)
+                    return self._refusals.reply(self._slowed(error, call), call)
                 # Nothing was committed, so the whole call runs again, after its rival has ended.
                 time.sleep(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311
         raise AssertionError("the last attempt returns")
+
+    def _slowed(self, error: Exception, call: Call) -> Exception:
+        """The error, or what is answered in its place to who has failed to authenticate too often.
+
+        Nothing of the database is held any more: the count may be on another machine.
+        """
+        if not isinstance(error, AuthentificationInvalide | ClientInvalide):
+            return error
+        form = self._check(call)["corps"] if self.operation.issues_tokens else {}
+        name = presented(_authorization(call), form)
+        if name is None:
+            return error
+        try:
+            self._limits.count_failure(name, call.address)
+        except EdgeRefusal as too_often:
+            return too_often
+        return error
 
     def _run(self, call: Call) -> Reply:
         operation = self.operation
@@ -234,6 +246,8 @@ class OperationRunner:
         if not self._check_answer.fits(200, body):
             raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
         headers = [("Idempotent-Replayed", "true")] if answer.replayed else []
+        if self.operation.issues_tokens:
+            headers.append(NOT_KEPT)
         return Reply(200, "200", orjson.dumps(body), headers)
 
     def _table(self, answer: TableAnswer, media_type: str) -> Reply:
@@ -290,7 +304,7 @@ def csv_lines(rows: list[list[Any]]) -> bytes:
 
 
 def _authorization(call: Call) -> bytes | None:
-    """The Authorization header; a repeated one is as good as a wrong one."""
+    """The Authorization header, None when it is absent or empty."""
     if b"authorization" in call.repeated:
-        return b""
-    return call.headers.get(b"authorization")
+        return REPEATED
+    return call.headers.get(b"authorization") or None

@@ -7,7 +7,8 @@ import binascii
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
 
 from sqlalchemy import Connection
 
@@ -40,9 +41,41 @@ MAX_REMEMBERED = 10_000
 
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
 
-CHALLENGE = 'Bearer realm="cynod", Basic realm="cynod", charset="UTF-8"'
-CHALLENGE_INVALID = 'Bearer realm="cynod", error="invalid_token"'
-CHALLENGE_CLIENT = 'Basic realm="cynod", charset="UTF-8"'
+REPEATED = b""
+"""What stands for an Authorization header that was sent twice: it is good for nothing."""
+
+MAX_KEY = 128
+"""Characters of the longest consumer-key that is looked up."""
+
+_BASIC = 'Basic realm="cynod", charset="UTF-8"'
+_BEARER = 'Bearer realm="cynod"'
+
+
+class Pair(NamedTuple):
+    """A consumer-key and a consumer-secret, as somebody sent them."""
+
+    key: str
+    secret: str
+
+
+def challenge(code: str, scopes: frozenset[str], authorization: bytes | None) -> str | None:
+    """The WWW-Authenticate of a refusal, None for one that has none.
+
+    RFC 6750, 3: a token that was sent is told what is wrong with it, and who sent none is told no
+    error. RFC 6749, 5.2: the token's operation asks for the scheme that it takes.
+    """
+    if code == "2101":
+        return _BASIC
+    if code == "2003":
+        return f'{_BEARER}, error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
+    if code not in ("2001", "2002"):
+        return None
+    scheme, value = _split(authorization)
+    return (
+        f'{_BEARER}, error="invalid_token"'
+        if scheme == b"bearer" and value
+        else f"{_BEARER}, {_BASIC}"
+    )
 
 
 class Security:
@@ -61,10 +94,10 @@ class Security:
         It asks no database, so it may say what was true `REMEMBERED_S` seconds ago: enough to tell a
         caller that a request is malformed, never enough to serve one.
         """
-        scheme, _, value = (authorization or b"").partition(b" ")
-        if scheme.lower() != b"bearer":
+        scheme, value = _split(authorization)
+        if scheme != b"bearer":
             return None
-        found, until = self._remembered.get(self._hash(value.strip(b" ")), _NOBODY)
+        found, until = self._remembered.get(self._hash(value), _NOBODY)
         if time.monotonic() >= until:
             return None
         try:
@@ -82,17 +115,16 @@ class Security:
         """The caller, entitled to the operation.
 
         Raises AuthentificationInvalide, JetonExpire, AdresseRefusee, DroitInsuffisant. The address
-        is checked before the secret, so that a stolen pair tells nothing from elsewhere.
+        is checked after the secret: from elsewhere, a wrong secret of a known key is told what that
+        of an unknown key is told.
         """
-        scheme, _, value = (authorization or b"").partition(b" ")
-        scheme = scheme.lower()
-        value = value.strip(b" ")
+        scheme, value = _split(authorization)
         if scheme == b"bearer" and _TOKEN.fullmatch(value):
             empreinte = self._hash(value)
             found = find_by_token(session, empreinte, demo_allowed=self._demo_allowed)
             self._remember(empreinte, found)
         elif scheme == b"basic":
-            found = self._find_pair(session, *_decode_basic(value))
+            found = self._find_pair(session, read_basic(value))
         else:
             raise AuthentificationInvalide
         return _entitled(found, operation, address)
@@ -119,57 +151,100 @@ class Security:
 
         Raises ClientInvalide, AdresseRefusee, or EdgeRefusal when both ways are used.
         """
-        in_form = "client_id" in form or "client_secret" in form
-        if authorization is not None:
-            if in_form:
-                raise EdgeRefusal("405", parametre="client_id")
-            scheme, _, value = authorization.partition(b" ")
-            if scheme.lower() != b"basic":
-                raise ClientInvalide
-            try:
-                pair = _decode_basic(value.strip(b" "))
-            except AuthentificationInvalide:
-                raise ClientInvalide from None
-        else:
-            pair = (form.get("client_id", ""), form.get("client_secret", ""))
-        return _check(self._find_pair(session, *pair), address, ClientInvalide())
+        found = self._find_pair(session, _client_pairs(form, authorization))
+        return _check(found, address, ClientInvalide())
 
-    def _find_pair(self, session: Connection, key: str, secret: str) -> Credentials:
+    def _find_pair(self, session: Connection, pairs: tuple[Pair, ...]) -> Credentials:
+        if not pairs:
+            return _NOTHING
         return find_by_secret(
-            session, key, secret, pepper=self._pepper, demo_allowed=self._demo_allowed
+            session,
+            *pairs[0],
+            decoded=pairs[1] if len(pairs) > 1 else None,
+            pepper=self._pepper,
+            demo_allowed=self._demo_allowed,
         )
 
 
-_NOBODY = (Credentials(None, False, None), 0.0)
+_NOTHING = Credentials(None, False, None)
+_NOBODY = (_NOTHING, 0.0)
 
 
 def _entitled(found: Credentials, operation: OperationContract, address: str) -> Partenaire:
-    partenaire = _check(found, address, AuthentificationInvalide())
     if found.expire_le is not None and found.expire_le <= now():
         raise JetonExpire
+    partenaire = _check(found, address, AuthentificationInvalide())
     if not operation.scopes <= partenaire.scopes:
         raise DroitInsuffisant
     return partenaire
 
 
 def _check(found: Credentials, address: str, refusal: Refusal) -> Partenaire:
-    if found.partenaire is None:
+    if found.partenaire is None or not found.valid:
         raise refusal
     if found.partenaire.adresses and not is_within(address, found.partenaire.adresses):
         raise AdresseRefusee
-    if not found.valid:
-        raise refusal
     return found.partenaire
 
 
-def _decode_basic(value: bytes) -> tuple[str, str]:
+def presented(authorization: bytes | None, form: Mapping[str, str]) -> bytes | None:
+    """What a caller who was not let in presented: a consumer-key, or a token. None when it was nothing.
+
+    It is the same however the pair was written, and for the pair of a token request wherever it was.
+    """
+    scheme, value = _split(authorization)
+    if scheme == b"basic":
+        pairs = read_basic(value)
+        return pairs[-1].key.encode() if pairs else value
+    if form.get("client_id") or form.get("client_secret"):
+        return form.get("client_id", "").encode()
+    return authorization
+
+
+def _split(authorization: bytes | None) -> tuple[bytes, bytes]:
+    """Scheme, in small letters, and what follows it."""
+    scheme, _, value = (authorization or b"").strip(b" \t").partition(b" ")
+    return scheme.lower(), value.strip(b" \t")
+
+
+def _client_pairs(form: Mapping[str, str], authorization: bytes | None) -> tuple[Pair, ...]:
+    """The pair of a token request, in each of its readings.
+
+    Only Basic is a way to authenticate there: beside it, the form may repeat who calls, and no more
+    (RFC 6749, 2.3). What else a client puts into Authorization, say a token that it had, is not one.
+    """
+    in_form = Pair(form.get("client_id", ""), form.get("client_secret", ""))
+    scheme, value = _split(authorization)
+    if authorization == REPEATED:
+        return ()
+    if scheme != b"basic":
+        return (in_form,)
+    pairs = read_basic(value)
+    if in_form.secret or in_form.key not in ("", *(pair.key for pair in pairs)):
+        raise EdgeRefusal("405", parametre="client_id")
+    return pairs
+
+
+def read_basic(value: bytes) -> tuple[Pair, ...]:
+    """The pair of Basic credentials: as it is, and decoded when that makes another one; none when bad.
+
+    OAuth clients encode both halves as forms do (RFC 6749, 2.3.1), others do not (RFC 7617), and a
+    secret may hold a percent or a plus: only the database can say which reading is meant.
+    """
     try:
-        key, separator, secret = (
-            base64.b64decode(value, validate=True).decode("utf-8").partition(":")
-        )
+        text = base64.b64decode(value, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
-        raise AuthentificationInvalide from None
+        return ()
+    key, separator, secret = text.partition(":")
+    if not separator:
+        return ()
+    readings = [Pair(key, secret)]
+    if "%" in text or "+" in text:
+        # An encoding that is none changes nothing, or leaves text that no key has.
+        readings.append(Pair(unquote_plus(key), unquote_plus(secret)))
+    return tuple(dict.fromkeys(pair for pair in readings if _may_exist(pair.key)))
+
+
+def _may_exist(key: str) -> bool:
     # PostgreSQL text cannot hold NUL, and no key has one.
-    if not separator or "\x00" in key or len(key) > 128:
-        raise AuthentificationInvalide
-    return key, secret
+    return len(key) <= MAX_KEY and "\x00" not in key

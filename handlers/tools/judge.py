@@ -11,6 +11,7 @@ from typing import Any
 
 from handlers.edge.contract import Json
 from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
+from handlers.tools.patterns import UnknownPattern, compare
 from handlers.tools.usage import Usage, dotted, split
 
 NARROWER, WIDER, OTHER, SAME = "narrower", "wider", "other", "same"
@@ -280,6 +281,18 @@ def _relate_presence(old: Any, new: Any) -> str:
     return OTHER
 
 
+def _relate_pattern(old: Any, new: Any) -> str:
+    if old is None or new is None:
+        return _relate_presence(old, new)
+    try:
+        old_takes_all, new_takes_all = compare(old, new)
+    except UnknownPattern:
+        return OTHER
+    if new_takes_all:
+        return SAME if old_takes_all else WIDER
+    return NARROWER if old_takes_all else OTHER
+
+
 def _relate_nullable(_old: Any, new: Any) -> str:
     return WIDER if new else NARROWER
 
@@ -305,7 +318,7 @@ _RELATIONS: dict[str, Callable[[Any, Any], str]] = {
     "type": _relate_type,
     "enum": _relate_enum,
     "required": _relate_required,
-    "pattern": _relate_presence,
+    "pattern": _relate_pattern,
     "nullable": _relate_nullable,
     "additionalProperties": _relate_additional,
     "multipleOf": _relate_multiple,

@@ -196,7 +196,7 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
     codes = {"405", "1002", "1005", "9999"}
     if "requestBody" in operation:
         codes |= {"1001", "1006", "1007"}
-    if operation["x-classe-debit"] != "libre":
+    if operation["x-classe-debit"] != "libre" or operation.get("security"):
         codes |= {"1008"}
     # The pair of a token's request is its own matter, and has its own code.
     secured = operation.get("security") and operation["operationId"] != "accessToken"

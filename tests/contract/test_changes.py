@@ -348,6 +348,21 @@ CASES: dict[str, Case] = {
     "pattern to send changes": Case(
         put(f"{ASKED}.terminal.pattern", "^[0-9]+$"), B_SENT, B_SENT, f"{ASKED}.terminal.pattern"
     ),
+    "pattern to send takes more": Case(
+        put(f"{ASKED}.terminal.pattern", "^([A-Za-z0-9][A-Za-z0-9 ._/-]{0,99})?$"),
+        A_SENT,
+        B_SENT,
+        f"{ASKED}.terminal.pattern",
+    ),
+    "pattern to send written otherwise": Case(
+        put(f"{ASKED}.terminal.pattern", "^[0-9a-zA-Z](?:[ ._/A-Za-z-]|[0-9]){0,63}$"),
+        TEXTS,
+        TEXTS,
+        f"{ASKED}.terminal.pattern",
+    ),
+    "pattern to send that is not read": Case(
+        put(f"{ASKED}.terminal.pattern", "^(?=.).*$"), B_SENT, B_SENT, f"{ASKED}.terminal.pattern"
+    ),
     "pattern to send gone": Case(
         drop(f"{ASKED}.terminal.pattern"), A_SENT, B_SENT, f"{ASKED}.terminal.pattern"
     ),

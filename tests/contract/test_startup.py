@@ -189,6 +189,10 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
         "requestBody must have exactly one media type",
     ),
     "open request body": (_set(MOVE, "additionalProperties", True), "additionalProperties: false"),
+    "closed form of a token's request": (
+        _set("components.schemas.DemandeJeton", "additionalProperties", False),
+        "its request body must be an object with additionalProperties: true",
+    ),
     "code of a field not listed": (
         _set(f"{MOVE}.properties.motif", "x-code-erreur", "2103"),
         "field motif answers code 2103, which x-codes-erreur does not list",

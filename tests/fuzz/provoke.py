@@ -25,7 +25,7 @@ from tests.fuzz import land as lands
 from tests.fuzz import report, rules
 from tests.fuzz.land import SOLDE_MAXIMAL, Carte, Land
 from tests.fuzz.report import DECLARED, Part, Veil
-from tests.fuzz.stage import POSTGRESQL, Stage
+from tests.fuzz.stage import PATIENT, POSTGRESQL, Stage
 from tests.process import ServerProcess
 
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
@@ -436,7 +436,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
 """How to get each code from any operation that lists it; the last ones break something."""
 
 OPTIONAL = [name for name, operation in CONTRACT.items() if operation.get("x-optionnelle")]
-LIMITS = "lecture=1/hour,ecriture=1/hour,jeton=2/hour"
+LIMITS = f"lecture=1/hour,ecriture=1/hour,jeton=2/hour,{PATIENT}"
 
 
 def provoke_all(

@@ -20,6 +20,8 @@ from tests.process import ServerProcess, environment, serve
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 KINDS = (POSTGRESQL, SQLITE)
 WORKERS = 2
+PATIENT = "echec=off,echec-adresse=off"
+"""Limits of servers that are asked from one address for nothing but refusals."""
 
 SCOPES = list(
     DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
@@ -73,6 +75,7 @@ class Stage:
             "CYNOD_DATABASE_URL": self.database_url,
             "CYNOD_LOG_FORMAT": "json",
             "CYNOD_PEPPER": "fuzz",
+            "CYNOD_LIMITES": PATIENT,
             **variables,
         }
         command = (sys.executable, "-m", "tests.fuzz.planted", fault) if fault else None

@@ -94,10 +94,13 @@ def test_bad_credentials_are_refused(scene: Scene, operation: str) -> None:
     ):
         answer = send(scene, operation, authorization)
         assert_refused(answer, "2001")
-        challenge = answer.headers["WWW-Authenticate"]
+        # RFC 6750, 3.1: who sent no token is told no error.
         sent_a_token = (authorization or "").startswith("Bearer ")
-        assert ('error="invalid_token"' in challenge) == sent_a_token
-        assert challenge.startswith('Bearer realm="cynod"')
+        assert answer.headers["WWW-Authenticate"] == (
+            'Bearer realm="cynod", error="invalid_token"'
+            if sent_a_token
+            else 'Bearer realm="cynod", Basic realm="cynod", charset="UTF-8"'
+        )
 
 
 def test_repeated_authorization_is_refused(scene: Scene) -> None:
@@ -113,6 +116,11 @@ def without(operation: str) -> list[str]:
     return [scope for scope in ALL_SCOPES if scope != SCOPES[operation]]
 
 
+def insufficient(operation: str) -> str:
+    """The challenge of a 403: what the operation needs (RFC 6750, 3 and 3.1)."""
+    return f'Bearer realm="cynod", error="insufficient_scope", scope="{SCOPES[operation]}"'
+
+
 @METHODS
 @pytest.mark.parametrize("operation", SECURED)
 def test_partner_without_the_scope_is_refused(
@@ -120,7 +128,9 @@ def test_partner_without_the_scope_is_refused(
 ) -> None:
     clients = [scene.carte.membre.client_id]
     without_it = scene.world.partenaire(clients, scopes=without(operation))
-    assert_refused(send(scene, operation, authorize(scene.world, without_it)), "2003")
+    answer = send(scene, operation, authorize(scene.world, without_it))
+    assert_refused(answer, "2003")
+    assert answer.headers["WWW-Authenticate"] == insufficient(operation)
     assert scene.world.journal(scene.carte) == [("OUVERTURE", 10_000)]
     only = scene.world.partenaire(clients, scopes=[SCOPES[operation] or ""])
     assert send(scene, operation, authorize(scene.world, only)).status_code == 200
@@ -129,7 +139,9 @@ def test_partner_without_the_scope_is_refused(
 @pytest.mark.parametrize("operation", SECURED)
 def test_token_without_the_scope_is_refused(scene: Scene, operation: str) -> None:
     reduced = scene.world.token(scene.pair, scope=" ".join(without(operation)))
-    assert_refused(send(scene, operation, f"Bearer {reduced}"), "2003")
+    answer = send(scene, operation, f"Bearer {reduced}")
+    assert_refused(answer, "2003")
+    assert answer.headers["WWW-Authenticate"] == insufficient(operation)
     only = scene.world.token(scene.pair, scope=SCOPES[operation] or "")
     assert send(scene, operation, f"Bearer {only}").status_code == 200
 
@@ -159,6 +171,18 @@ def _change(scene: Scene, **columns: object) -> None:
         )
 
 
+def _end_tokens(scene: Scene) -> None:
+    with scene.world.database.transaction() as session:
+        owned = select(partenaires.c.id).where(
+            partenaires.c.consumer_key == scene.pair.consumer_key
+        )
+        session.execute(
+            update(jetons)
+            .where(jetons.c.partenaire_id.in_(owned))
+            .values(expire_le=now() - timedelta(milliseconds=1))
+        )
+
+
 @METHODS
 @pytest.mark.parametrize("operation", SECURED)
 def test_call_from_another_address_is_refused(
@@ -171,13 +195,31 @@ def test_call_from_another_address_is_refused(
     assert send(own_scene, operation, authorization).status_code == 200
 
 
-def test_stolen_pair_tells_nothing_from_another_address(own_scene: Scene) -> None:
+def test_wrong_secret_from_another_address_tells_not_that_the_key_exists(own_scene: Scene) -> None:
     _change(own_scene, adresses=" ".join(ELSEWHERE))
-    wrong = _basic_of(f"{own_scene.pair.consumer_key}:faux")
-    right = _basic(own_scene.world, own_scene.pair)
-    answers = [send(own_scene, "getSoldeCarte", each) for each in (wrong, right)]
-    assert_refused(answers[0], "2004")
-    assert answers[0].content == answers[1].content
+    for authorization in (
+        _basic_of(f"{own_scene.pair.consumer_key}:faux"),
+        _basic_of("inconnu:faux"),
+        "Bearer inconnu",
+    ):
+        assert_refused(send(own_scene, "getSoldeCarte", authorization), "2001")
+
+
+def test_expired_token_from_another_address_is_told_to_be_expired(own_scene: Scene) -> None:
+    """It is good for nothing any more, wherever it comes from."""
+    token = _bearer(own_scene.world, own_scene.pair)
+    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    assert_refused(send(own_scene, "getSoldeCarte", token), "2004")
+    _end_tokens(own_scene)
+    assert_refused(send(own_scene, "getSoldeCarte", token), "2002")
+
+
+def test_good_credentials_from_another_address_have_no_challenge(own_scene: Scene) -> None:
+    """No other credentials would open (RFC 9110, 15.5.4)."""
+    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    answer = send(own_scene, "getSoldeCarte", _basic(own_scene.world, own_scene.pair))
+    assert_refused(answer, "2004")
+    assert "WWW-Authenticate" not in answer.headers
 
 
 def test_forwarded_address_is_not_believed(own_scene: Scene) -> None:
@@ -197,15 +239,7 @@ def test_forwarded_address_is_not_believed(own_scene: Scene) -> None:
 @pytest.mark.parametrize("operation", SECURED)
 def test_expired_token_is_refused_as_expired(own_scene: Scene, operation: str) -> None:
     token = _bearer(own_scene.world, own_scene.pair)
-    with own_scene.world.database.transaction() as session:
-        owned = select(partenaires.c.id).where(
-            partenaires.c.consumer_key == own_scene.pair.consumer_key
-        )
-        session.execute(
-            update(jetons)
-            .where(jetons.c.partenaire_id.in_(owned))
-            .values(expire_le=now() - timedelta(milliseconds=1))
-        )
+    _end_tokens(own_scene)
     answer = send(own_scene, operation, token)
     assert_refused(answer, "2002")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="cynod", error="invalid_token"'

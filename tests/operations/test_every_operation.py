@@ -139,7 +139,7 @@ def test_missing_field_is_refused(scene: Scene, operation: str, name: str) -> No
     assert_refused(answer, "405", parametre=name)
 
 
-@pytest.mark.parametrize("operation", WITH_BODY)
+@pytest.mark.parametrize("operation", WITH_JSON)
 def test_undeclared_field_is_refused(scene: Scene, operation: str) -> None:
     answer = scene.call(operation).with_values(surplus="1").send(scene.caller(operation))
     assert_refused(answer, "405", parametre="surplus")
@@ -192,7 +192,7 @@ def test_amount_that_is_no_amount_is_refused(
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
-@pytest.mark.parametrize("value", ["", "é", "x" * 500, "a\n"])
+@pytest.mark.parametrize("value", ["é", "x" * 500, "a\n"])
 def test_malformed_field_of_the_form_is_refused(scene: Scene, name: str, value: str) -> None:
     answer = scene.call("accessToken").with_values(**{name: value}).send(scene.nobody)
     assert_refused(answer, "405", parametre=name)

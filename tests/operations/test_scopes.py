@@ -29,3 +29,8 @@ def test_scopes_of_the_operation_suffice(scene: Scene, operation: str, needed: l
 def test_each_scope_of_the_operation_is_needed(scene: Scene, operation: str, absent: str) -> None:
     answer = ask(scene, operation, [scope for scope in ALL_SCOPES if scope != absent])
     assert_refused(answer, "2003")
+    # Those that suffice, not only those that lack (RFC 6750, 3).
+    suffice = " ".join(sorted(NEEDED[operation] or []))
+    assert answer.headers["WWW-Authenticate"] == (
+        f'Bearer realm="cynod", error="insufficient_scope", scope="{suffice}"'
+    )

@@ -75,6 +75,28 @@ def test_call_is_counted_by_all_processes_together(world: World, redis_server: s
         assert ask(other, second).status_code == 200
 
 
+def test_failed_authentication_is_counted_by_all_processes_together(
+    world: World, redis_server: str
+) -> None:
+    scene = Scene(world)
+    settings = with_limits(settings_of(world, redis_server), echec="1/hour")
+    form = {"grant_type": "client_credentials", "client_id": scene.pair.consumer_key}
+    with ExitStack() as stack:
+        urls = [stack.enter_context(serving(settings)) for _ in range(2)]
+        answers = [
+            world.anonymous(url).post("/access-token", data={**form, "client_secret": "faux"})
+            for url in urls
+        ]
+        assert_refused(answers[0], "2101")
+        assert_refused(answers[1], "1008")
+        good = {**form, "client_secret": scene.pair.consumer_secret}
+        assert world.anonymous(urls[1]).post("/access-token", data=good).status_code == 200
+    with redis.Redis.from_url(redis_server) as store:
+        names = b" ".join(store.scan_iter())
+    assert b"echec" in names
+    assert scene.pair.consumer_key.encode() not in names
+
+
 def test_calls_go_on_when_the_counter_is_away_and_the_log_says_so(
     world: World, capfd: pytest.CaptureFixture[str]
 ) -> None:
