@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets as random_secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -26,6 +27,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -50,6 +52,9 @@ partenaires = Table(
     Column("adresses", String(1000), nullable=False, server_default="", doc="CIDR, by a space"),
     Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
     Column("plafonne", BigId, nullable=False, server_default="0", doc="1: the partner has limits"),
+    Column(
+        "generation", BigId, nullable=False, server_default="0", doc="times its tokens were ended"
+    ),
     Column("cree_le", Instant, nullable=False),
     Column("revoque_le", Instant),
     CheckConstraint("plafonne IN (0, 1)", name="plafonne_booleen"),
@@ -87,7 +92,10 @@ jetons = Table(
 
 
 class Partenaire(NamedTuple):
-    """The caller of an operation: who, with which scopes, from which addresses."""
+    """The caller of an operation: who, with which scopes, from which addresses.
+
+    `generation` says how often all of its tokens had been ended when the call was authenticated.
+    """
 
     id: int
     nom: str
@@ -95,7 +103,7 @@ class Partenaire(NamedTuple):
     compte_id: int
     scopes: frozenset[str]
     adresses: tuple[str, ...]
-    plafonne: bool = False
+    generation: int = 0
 
 
 class NouveauPartenaire(NamedTuple):
@@ -126,7 +134,7 @@ class _Row(NamedTuple):
     scopes: str
     adresses: str
     demo: int
-    plafonne: int
+    generation: int
 
 
 _PARTENAIRE = [partenaires.c[name] for name in _Row._fields]
@@ -150,6 +158,60 @@ _BY_KEY = Prepared(
     )
     .where(partenaires.c.consumer_key == bindparam("consumer_key"))
 )
+
+
+class DroitsRetires(AuthentificationInvalide):
+    """The partner was revoked, or all of its tokens were ended, after the call was authenticated.
+
+    A caller who is authenticated again, and still may, may go on: its secret may be as good as before.
+    """
+
+
+@lru_cache(maxsize=1024)
+def partenaire_lock(partenaire_id: int) -> int:
+    """The key of PostgreSQL's advisory lock that a partner's operations share, see `hold`."""
+    digest = hashlib.sha256(f"partenaire {partenaire_id}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def hold(session: Connection, consumer_key: str) -> int | None:
+    """Wait until nothing of the partner is under way, and let nothing begin until the transaction ends.
+
+    Gives the partner's id, or None when there is none of that key. What waits meanwhile must read
+    `ENTITLED` when it goes on. On SQLite the transaction itself is alone.
+    """
+    id_ = session.scalar(select(partenaires.c.id).where(partenaires.c.consumer_key == consumer_key))
+    if id_ is None:
+        return None
+    if session.dialect.name == "postgresql":
+        # The row's own lock would not do: an operation takes it FOR KEY SHARE, for its foreign key,
+        # and PostgreSQL lets any number of these pass by one who waits, who then waits for seconds.
+        # The queue of an advisory lock lets nobody pass.
+        session.execute(select(func.pg_advisory_xact_lock(partenaire_lock(id_))))
+    return session.scalar(select(partenaires.c.id).where(partenaires.c.id == id_).with_for_update())
+
+
+_STILL = (
+    partenaires.c.id == bindparam("le_partenaire"),
+    partenaires.c.revoque_le.is_(None),
+    partenaires.c.generation == bindparam("la_generation"),
+)
+
+ENTITLED = select(partenaires.c.plafonne).where(*_STILL).scalar_subquery().label("plafonne")
+"""Whether the partner has limits (0, 1), or NULL when what it authenticated with opens nothing more.
+
+It stands in the first statement after the one that took the partner's shared lock. That one had its
+snapshot before it waited for the lock, and would tell what was so before.
+"""
+
+_ENTITLED = Prepared(select(partenaires.c.plafonne).where(*_STILL))
+
+
+def check_entitled(session: Connection, partenaire_id: int, generation: int) -> None:
+    """Raises DroitsRetires when what the partner authenticated with opens nothing more."""
+    values = {"le_partenaire": partenaire_id, "la_generation": generation}
+    if _ENTITLED.first(session, values) is None:
+        raise DroitsRetires
 
 
 class Credentials(NamedTuple):
@@ -204,7 +266,7 @@ def _partenaire(row: _Row, among: frozenset[str] | None = None) -> Partenaire:
         row.compte_id,
         scopes if among is None else scopes & among,
         tuple(row.adresses.split()),
-        bool(row.plafonne),
+        row.generation,
     )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection, text
 
 import models.journal
+import models.mouvement
 import models.plafond
 from models.base import SOLDE_MAXIMAL
 from models.plafond import remove_plafond, set_plafond
@@ -25,8 +28,10 @@ from tests.operations.steps import (
     copies,
     credit,
     debit,
+    holding,
     item,
     new_reference,
+    noticing_waits,
     reverse,
     transfer,
 )
@@ -54,14 +59,28 @@ def limit(
 ) -> None:
     """Give the scene's card or its partner a limit."""
     with scene.world.database.transaction() as session:
-        assert set_plafond(
-            session,
-            type_=type_,
-            periode=periode,
-            montant_maximal=montant,
-            nombre_maximal=nombre,
-            **whose(scene, subject),
-        )
+        put(session, scene, subject, periode, type_=type_, montant=montant, nombre=nombre)
+
+
+def put(
+    session: Connection,
+    scene: Scene,
+    subject: str,
+    periode: str,
+    *,
+    type_: str,
+    montant: int | None = None,
+    nombre: int | None = None,
+) -> None:
+    """Give the scene's card or its partner a limit, in a transaction that may go on."""
+    assert set_plafond(
+        session,
+        type_=type_,
+        periode=periode,
+        montant_maximal=montant,
+        nombre_maximal=nombre,
+        **whose(scene, subject),
+    )
 
 
 def whose(scene: Scene, subject: str) -> dict[str, str]:
@@ -393,3 +412,108 @@ def test_limits_of_both_under_transfers_across_each_other_never_deadlock(world: 
         assert {answer.status_code for answer in all_at_once(calls)} == {200}
     assert (world.solde(scene.carte), world.solde(scene.autre)) == (50_000, 50_000)
     world.check_books(scene.carte, scene.autre)
+
+
+def counted(scene: Scene, subject: str) -> tuple[int, int]:
+    """What the only limit of the scene's card, or of its partner, has counted."""
+    column = "carte_id" if subject == "CARTE" else "partenaire_id"
+    owner, name, value = {
+        "CARTE": ("cartes", "numero_carte", scene.carte.numero),
+        "PARTENAIRE": ("partenaires", "consumer_key", scene.pair.consumer_key),
+    }[subject]
+    with scene.world.database.reading() as session:
+        montant, nombre = session.execute(
+            text(
+                "SELECT n.montant, n.nombre FROM consommations n JOIN plafonds l ON l.id = n.plafond_id"
+                f" JOIN {owner} s ON s.id = l.{column} WHERE s.{name} = :value"
+            ),
+            {"value": value},
+        ).one()
+    return montant, nombre
+
+
+@SUBJECTS
+@pytest.mark.parametrize("type_", ["CREDIT", "DEBIT", "TRANSFERT"])
+@pytest.mark.parametrize("before", ["no limit", "a higher limit", "a removed limit"])
+def test_limit_that_is_being_set_judges_whoever_waits_for_it(
+    scene: Scene, subject: str, type_: str, before: str
+) -> None:
+    # The scene's own credit of the other card counts for the partner.
+    past = 1_000 if (subject, type_) == ("PARTENAIRE", "CREDIT") else 0
+    if before != "no limit":
+        limit(scene, subject, "JOUR", type_=type_, montant=100_000)
+    database = scene.world.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            if before == "a removed limit":
+                assert remove_plafond(session, type_=type_, periode="JOUR", **whose(scene, subject))
+            put(session, scene, subject, "JOUR", type_=type_, montant=past + 10)
+            with noticing_waits(database) as wait:
+                running = pool.submit(send, scene, type_, 5_000)
+                wait(1)
+            assert not running.done()
+        assert_limited(running.result(20), subject, "JOUR", type_=type_, montant=10)
+    assert counted(scene, subject) == (past, past // 1_000)
+
+
+@SUBJECTS
+def test_limit_that_is_being_removed_limits_nobody_who_waits_for_it(
+    scene: Scene, subject: str
+) -> None:
+    limit(scene, subject, "JOUR", montant=10)
+    database = scene.world.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            assert remove_plafond(session, type_="DEBIT", periode="JOUR", **whose(scene, subject))
+            with noticing_waits(database) as wait:
+                running = pool.submit(send, scene, "DEBIT", 5_000)
+                wait(1)
+        item(running.result(20))
+
+
+@SUBJECTS
+def test_limit_waits_for_the_operation_under_way_and_counts_it(scene: Scene, subject: str) -> None:
+    database = scene.world.database
+    with ThreadPoolExecutor(2) as pool, holding(models.mouvement, "Operation") as held:
+        running = pool.submit(send, scene, "DEBIT", 5_000)
+        held.wait()
+        with noticing_waits(database) as wait:
+            setting = pool.submit(limit, scene, subject, "JOUR", montant=10)
+            wait(1)
+        assert not setting.done()
+        held.release()
+        item(running.result(20))
+        setting.result(20)
+    assert counted(scene, subject) == (5_000, 1)
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", montant=0)
+
+
+@SUBJECTS
+def test_limit_set_while_thirty_two_callers_spend_is_passed_by_none(
+    world: World, second_url: str, subject: str
+) -> None:
+    for _ in range(3):
+        scene = Scene(world, solde=50_000)
+        cartes = owned(world, scene, subject)
+        urls = (world.url, second_url)
+        calls = [
+            partial(
+                debit,
+                copies(scene, 1, urls[number % 2])[0],
+                cartes[number % len(cartes)],
+                1_000,
+                new_reference(),
+            )
+            for number in range(32)
+        ]
+
+        def set_limit(scene: Scene = scene) -> httpx.Response:
+            limit(scene, subject, "JOUR", montant=12_000)
+            return httpx.Response(204)
+
+        *answers, _ = all_at_once([*calls, set_limit])
+        done = [answer for answer in answers if answer.status_code == 200]
+        assert {answer.json()["code"] for answer in answers} <= {200, "4011"}
+        assert len(done) >= 12
+        assert counted(scene, subject) == (1_000 * len(done), len(done))
+        assert 50_000 * len(cartes) - sum(map(world.solde, cartes)) == 1_000 * len(done)
