@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "3641e05b213c725521f73457de4323014bec48603e591e5de1da99f2e13093be"
+CONTRACT_SHA256 = "b40ec5b75532c502b6bdac38d60be462b7263f67c367d231e73c6d2fdff29467"
 
 
 class JetonBeside(TypedDict):
