@@ -38,7 +38,7 @@ from sqlalchemy import (
 from models.base import UNITE, BigId, Instant, metadata, now
 from models.client import clients
 from models.compte import REGLEMENT, comptes
-from models.errors import AuthentificationInvalide, PorteeInvalide
+from models.errors import AuthentificationInvalide, ClientInvalide, PorteeInvalide
 from models.prepared import Prepared
 
 partenaires = Table(
@@ -270,14 +270,30 @@ def _partenaire(row: _Row, among: frozenset[str] | None = None) -> Partenaire:
     )
 
 
-_FORGET = Prepared(
-    delete(jetons).where(
-        jetons.c.partenaire_id == bindparam("proprietaire"),
-        jetons.c.expire_le < bindparam("avant"),
-    )
+_TOO_OLD = delete(jetons).where(
+    jetons.c.partenaire_id == bindparam("le_partenaire"),
+    jetons.c.expire_le < bindparam("avant"),
 )
+_FORGET = Prepared(
+    {
+        # It shares the partner's lock, as an operation does: whoever ends the partner's tokens waits
+        # for this one, or this one is issued after, and then not at all.
+        "postgresql": select(func.pg_advisory_xact_lock_shared(bindparam("verrou"))).add_cte(
+            _TOO_OLD.cte("oublies")
+        ),
+        "sqlite": _TOO_OLD,
+    }
+)
+_ISSUED = ("empreinte", "scopes", "emis_le", "expire_le")
 _ISSUE = Prepared(
-    insert(jetons).values({column.name: bindparam(column.name) for column in jetons.c})
+    insert(jetons)
+    .from_select(
+        ["partenaire_id", *_ISSUED],
+        select(
+            partenaires.c.id, *(bindparam(name, type_=jetons.c[name].type) for name in _ISSUED)
+        ).where(*_STILL),
+    )
+    .returning(jetons.c.partenaire_id)
 )
 
 
@@ -292,24 +308,27 @@ def issue_token(
     """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
 
     Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
-    is not the partner's.
+    is not the partner's, ClientInvalide when the partner was revoked, or its tokens were ended, since
+    it was authenticated.
     """
     scopes = partenaire.scopes if scope is None else frozenset(scope.split(" "))
     if not scopes <= partenaire.scopes:
         raise PorteeInvalide
     token = random_secrets.token_urlsafe(32)
     emis_le = now()
-    _FORGET.all(session, {"proprietaire": partenaire.id, "avant": emis_le - timedelta(days=1)})
-    _ISSUE.all(
-        session,
-        {
-            "empreinte": hash_secret(token, pepper),
-            "partenaire_id": partenaire.id,
-            "scopes": " ".join(sorted(scopes)),
-            "emis_le": emis_le,
-            "expire_le": emis_le + timedelta(seconds=duree_s),
-        },
-    )
+    values = {
+        "verrou": partenaire_lock(partenaire.id),
+        "le_partenaire": partenaire.id,
+        "la_generation": partenaire.generation,
+        "avant": emis_le - timedelta(days=1),
+        "empreinte": hash_secret(token, pepper),
+        "scopes": " ".join(sorted(scopes)),
+        "emis_le": emis_le,
+        "expire_le": emis_le + timedelta(seconds=duree_s),
+    }
+    _FORGET.all(session, values)
+    if _ISSUE.first(session, values) is None:
+        raise ClientInvalide
     return Jeton(token, duree_s, scopes)
 
 
@@ -400,17 +419,64 @@ def rotate(
 
 
 def revoke(session: Connection, consumer_key: str) -> bool:
-    """Revoke a partner and delete its tokens. False when there is none of that key, or it was."""
-    row = session.execute(
-        update(partenaires)
-        .where(partenaires.c.consumer_key == consumer_key, partenaires.c.revoque_le.is_(None))
-        .values(revoque_le=now())
-        .returning(partenaires.c.id)
-    ).first()
-    if row is None:
+    """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
+
+    Waits for what the partner has under way; once committed, nothing of the partner commits.
+    """
+    partenaire_id = _hold_active(session, consumer_key)
+    if partenaire_id is None:
         return False
-    session.execute(delete(jetons).where(jetons.c.partenaire_id == row[0]))
+    session.execute(
+        update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
+    )
+    session.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
     return True
+
+
+def _hold_active(session: Connection, consumer_key: str) -> int | None:
+    partenaire_id = hold(session, consumer_key)
+    active = exists().where(partenaires.c.id == partenaire_id, partenaires.c.revoque_le.is_(None))
+    return partenaire_id if session.scalar(select(active)) else None
+
+
+def revoke_jetons(session: Connection, consumer_key: str) -> int | None:
+    """End every token of a partner: how many lived, None when no active partner has that key.
+
+    Waits for what the partner has under way. Once committed, no token that was issued or asked for
+    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
+    """
+    partenaire_id = _hold_active(session, consumer_key)
+    if partenaire_id is None:
+        return None
+    session.execute(
+        update(partenaires)
+        .where(partenaires.c.id == partenaire_id)
+        .values(generation=partenaires.c.generation + 1)
+    )
+    ended = session.scalars(
+        delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
+    )
+    moment = now()
+    return sum(expire_le > moment for expire_le in ended.all())
+
+
+class JetonListe(NamedTuple):
+    """A living token as the operator sees it: nothing of the token itself."""
+
+    emis_le: datetime
+    expire_le: datetime
+    scopes: list[str]
+
+
+def list_jetons(session: Connection, consumer_key: str) -> list[JetonListe]:
+    """The living tokens of a partner, the one that ends first comes first."""
+    rows = session.execute(
+        select(jetons.c.emis_le, jetons.c.expire_le, jetons.c.scopes)
+        .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
+        .where(partenaires.c.consumer_key == consumer_key, jetons.c.expire_le > now())
+        .order_by(jetons.c.expire_le, jetons.c.emis_le)
+    )
+    return [JetonListe(row.emis_le, row.expire_le, row.scopes.split()) for row in rows]
 
 
 class PartenaireListe(NamedTuple):
