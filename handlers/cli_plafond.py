@@ -36,7 +36,7 @@ def group() -> None:
     OPERATION, a JOUR, or a MOIS (calendar days and months, UTC, the time of Dakar). It bounds the
     montant, the nombre of operations, or both. An operation must fit every limit of its card and
     of its partner; the card that a transfert receives on does not count it. What an annulation
-    undoes stays counted.
+    undoes is no longer counted, in the day and the month in which it was.
     """
 
 
@@ -88,8 +88,8 @@ def set_(
     """Give a card or a partner a limit, in place of its limit of that type and period.
 
     Name one card or one partner, and give --montant, --nombre or both: what is not given is not
-    limited. It holds from the next operation on; what was moved in this day or month before
-    counts.
+    limited. Whatever is executed after the command has ended fits it; what was moved in this day
+    or month before counts, unless it was reversed.
 
     \b
     Examples:   cynod plafond set --carte 7019800100009569 --type DEBIT --periode JOUR

@@ -406,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "abc1ed0758ba5e273328cf486fa1d9dac0fd276cc57b4e1f4de35dd995045381"
+CONTRACT_SHA256 = "8420596b2bedd93332a8d560d2c2e7cfaa79ad8f4134a0c2f345226b12c7f932"
 
 
 class JetonBeside(TypedDict):

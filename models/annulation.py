@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, select
 
+from models import plafond
 from models.base import now
 from models.carte import cartes
 from models.errors import (
@@ -22,6 +23,7 @@ from models.errors import (
 from models.journal import Claim, Demandeur, Details, claim, give_back, post, take_back
 from models.operation import ANNULATION, CLOTURE, CREDIT, DEBIT, EXECUTEE, Operation, operations
 from models.partenaire import Partenaire
+from models.plafond import Comptee
 from models.prepared import Prepared
 from models.suivi import find_replay, replay_of
 
@@ -39,12 +41,13 @@ class CarteOrigine(NamedTuple):
 
 
 class Origine(NamedTuple):
-    """The operation to reverse. `montant` in francs."""
+    """The operation to reverse. `montant` in francs, `jour` the day on which limits counted it."""
 
     id: int
     numero_operation: str
     type: str
     montant: int
+    jour: date
     carte: CarteOrigine
 
 
@@ -83,14 +86,14 @@ def annuler(
 ) -> Operation:
     """Move the whole amount back, whatever has become of the card; the original stays as it is.
 
+    Limits count the original no more, in the day and the month in which they counted it.
+
     Raises OperationInconnue, ReferenceCloturee, OperationNonAnnulable, DroitInsuffisant,
     DelaiAnnulationDepasse, OperationDejaAnnulee, SoldeInsuffisant (it would overdraw),
-    SoldeMaximalDepasse, ReferenceDejaUtilisee.
+    SoldeMaximalDepasse, ReferenceDejaUtilisee, DroitsRetires.
     """
     content = json.dumps((ANNULATION, reference_origine, motif)).encode("ascii")
-    demandeur = Demandeur(
-        partenaire.id, partenaire.compte_id, reference, hashlib.sha256(content).digest()
-    )
+    demandeur = Demandeur.of(partenaire, reference, hashlib.sha256(content).digest())
     replay = find_replay(session, demandeur)
     if replay is not None:
         return replay
@@ -140,25 +143,31 @@ def _find_origine(
     _check_reversible(partenaire, type_)
     if date_operation < now() - fenetre:
         raise DelaiAnnulationDepasse
-    return Origine(id_, numero_operation, type_, montant, CarteOrigine._make(carte))
+    jour = date_operation.date()
+    return Origine(id_, numero_operation, type_, montant, jour, CarteOrigine._make(carte))
 
 
 def _undo(session: Connection, demandeur: Demandeur, origine: Origine, claimed: Claim) -> int:
-    """Move the amount back and write the ecriture; the card's solde after it."""
+    """Move the amount back, write the ecriture, give back what limits counted; the card's solde."""
     carte, montant = origine.carte, origine.montant
     if origine.type == DEBIT:
-        credited = give_back(session, carte, montant, claimed.date_operation)
-        post(
-            session, claimed, compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
-            montant=montant, unite=carte.unite, debited=None, credited=credited,
+        moved = give_back(session, carte, montant, claimed.date_operation)
+        limited = post(
+            session, demandeur, claimed,
+            compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
+            montant=montant, unite=carte.unite, debited=None, credited=moved,
         )  # fmt: skip
-        return credited.solde
-    debited = take_back(session, carte, montant, claimed.date_operation)
-    post(
-        session, claimed, compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
-        montant=montant, unite=carte.unite, debited=debited, credited=None,
-    )  # fmt: skip
-    return debited.solde
+    else:
+        moved = take_back(session, carte, montant, claimed.date_operation)
+        limited = post(
+            session, demandeur, claimed,
+            compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
+            montant=montant, unite=carte.unite, debited=moved, credited=None,
+        )  # fmt: skip
+    if limited or moved.plafonnee:
+        counted = Comptee(carte.id, demandeur.partenaire_id, origine.type, montant, origine.jour)
+        plafond.give_back(session, counted)
+    return moved.solde
 
 
 def _check_reversible(partenaire: Partenaire, type_: str) -> None:

@@ -91,7 +91,6 @@ class Carte(NamedTuple):
     solde: int
     date_solde: datetime
     client_id: str
-    plafonnee: bool
 
 
 class CarteDuPorteur(NamedTuple):
@@ -151,7 +150,6 @@ _COLUMNS = (
     cartes.c.solde,
     cartes.c.date_solde,
     cartes.c.client_id,
-    cartes.c.plafonnee,
 )
 _FIND = Prepared(
     select(*_COLUMNS).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))

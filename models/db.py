@@ -323,6 +323,14 @@ def _is_lost(error: DBAPIError) -> bool:
     return bool(error.connection_invalidated) or sqlstate.startswith(("08", "57P"))
 
 
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether a statement ended because what it waited for did not."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate is not None:
+        return sqlstate in ("55P03", "57014")  # lock_not_available, query_canceled
+    return "locked" in str(error.orig).lower()
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Whether the failure is the database's momentary state rather than a fault of ours."""
     if isinstance(error, PoolTimeoutError | CommitUnknownError):

@@ -47,6 +47,7 @@ from models.operation import (
     new_numero_operation,
     operations,
 )
+from models.partenaire import ENTITLED, DroitsRetires, Partenaire, partenaire_lock
 from models.prepared import Prepared
 
 ecritures = Table(
@@ -78,6 +79,12 @@ class Demandeur(NamedTuple):
     compte_id: int
     reference: str
     empreinte: bytes
+    generation: int = 0
+
+    @classmethod
+    def of(cls, partenaire: Partenaire, reference: str, empreinte: bytes) -> Demandeur:
+        """The partner as it asks for something under this reference."""
+        return cls(partenaire.id, partenaire.compte_id, reference, empreinte, partenaire.generation)
 
 
 class CarteCle(Protocol):
@@ -126,11 +133,16 @@ _CLAIM = Prepared(
         # The advisory lock ends with the transaction: find_operation tells by it that an operation of
         # the reference is running. It rides on the insert, so it costs no round trip. It waits for
         # nothing but a look of find_operation, whose lock is shared, so that two looks do not see
-        # each other.
+        # each other. The partner's lock is shared by its operations; it waits for one who holds the
+        # partner to limit or to revoke it.
         "postgresql": postgresql.insert(operations)
         .values(_CLAIM_VALUES)
         .on_conflict_do_nothing()
-        .returning(operations.c.id, func.pg_advisory_xact_lock(bindparam("verrou"))),
+        .returning(
+            operations.c.id,
+            func.pg_advisory_xact_lock(bindparam("verrou")),
+            func.pg_advisory_xact_lock_shared(bindparam("verrou_du_partenaire")),
+        ),
         "sqlite": sqlite.insert(operations)
         .values(_CLAIM_VALUES)
         .on_conflict_do_nothing()
@@ -153,7 +165,7 @@ def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> Prep
         update(cartes)
         .where(_THE_CARD, *guards)
         .values(**solde, **_MOVED)
-        .returning(cartes.c.solde, cartes.c.version)
+        .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
     )
 
 
@@ -166,14 +178,23 @@ _GIVE_BACK = _move_statement(_ROOM, solde=_GIVEN)
 _STATE = Prepared(select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD))
 
 _POSTED = [column.name for column in ecritures.c if column.name != "id"]
-_POST = Prepared(insert(ecritures).values({name: bindparam(name) for name in _POSTED}).inline())
+_POST = Prepared(
+    insert(ecritures)
+    .values({name: bindparam(name) for name in _POSTED})
+    .inline()
+    .returning(ENTITLED)
+)
 
 
 class Position(NamedTuple):
-    """Where a movement left a card: solde in francs, and version."""
+    """Where a movement left a card: solde in francs, and version; `plafonnee` when it has limits.
+
+    Whoever limits a card has its row, so that this is true to the end of the movement's transaction.
+    """
 
     solde: int
     version: int
+    plafonnee: int
 
 
 def claim(
@@ -190,7 +211,8 @@ def claim(
 ) -> Claim | None:
     """Take the reference for an operation, or None when an operation has it already.
 
-    Waits for the end of a twin that is still running.
+    Waits for the end of a twin that is still running, and of whoever holds the partner: whether it
+    may still act is told by `post`, or by `check_entitled` where nothing is posted.
     """
     values = {
         **_NOTHING_CLAIMED,
@@ -213,6 +235,7 @@ def claim(
         mark_running(session, (session.engine.url, key))
     else:
         values["verrou"] = key
+        values["verrou_du_partenaire"] = partenaire_lock(demandeur.partenaire_id)
     row = _CLAIM.first(session, values)
     if row is None:
         return None
@@ -307,6 +330,7 @@ def _refuse_unusable(session: Connection, carte: CarteCle) -> None:
 
 def post(
     session: Connection,
+    demandeur: Demandeur,
     claimed: Claim,
     *,
     compte_debit: int,
@@ -315,9 +339,12 @@ def post(
     unite: str,
     debited: Position | None,
     credited: Position | None,
-) -> None:
-    """Write the ecriture of an operation. `debited` and `credited` are the cards' positions."""
-    _POST.all(
+) -> bool:
+    """Write the ecriture of an operation. `debited` and `credited` are the cards' positions.
+
+    Gives whether the partner has limits. Raises DroitsRetires.
+    """
+    row = _POST.first(
         session,
         {
             "operation_id": claimed.operation_id,
@@ -329,8 +356,14 @@ def post(
             "version_credit": credited.version if credited else None,
             "solde_debit": debited.solde if debited else None,
             "solde_credit": credited.solde if credited else None,
+            "le_partenaire": demandeur.partenaire_id,
+            "la_generation": demandeur.generation,
         },
     )
+    assert row is not None, "a row was inserted"
+    if row[0] is None:
+        raise DroitsRetires
+    return bool(row[0])
 
 
 class NouvelleCarte(NamedTuple):

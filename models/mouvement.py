@@ -15,6 +15,7 @@ from models.errors import ParametreInvalide, TransfertHorsReseau, UtilisateurInc
 from models.journal import Claim, Demandeur, Details, claim, give, post, take
 from models.operation import CREDIT, DEBIT, EXECUTEE, TRANSFERT, Operation
 from models.partenaire import Partenaire
+from models.plafond import Comptee
 from models.prepared import Prepared
 from models.suivi import find_replay, replay_of
 
@@ -47,8 +48,8 @@ def crediter(session: Connection, partenaire: Partenaire, demande: Demande) -> O
     """Move money from the partner's settlement account to a card, once per reference.
 
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree, ReferenceDejaUtilisee,
-    ReferenceCloturee, SoldeMaximalDepasse, PlafondDepasse. A refusal, once rolled back, leaves the
-    reference free.
+    ReferenceCloturee, SoldeMaximalDepasse, PlafondDepasse, DroitsRetires. A refusal, once rolled
+    back, leaves the reference free.
     """
     return _move(session, partenaire, demande, CREDIT)
 
@@ -71,9 +72,7 @@ def transferer(session: Connection, partenaire: Partenaire, demande: Demande) ->
 
 
 def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: str) -> Operation:
-    demandeur = Demandeur(
-        partenaire.id, partenaire.compte_id, demande.reference, demande.empreinte(type_)
-    )
+    demandeur = Demandeur.of(partenaire, demande.reference, demande.empreinte(type_))
     try:
         carte, destination = _find_cartes(session, partenaire, demande)
     except UtilisateurInconnu:
@@ -95,8 +94,12 @@ def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: 
         return replay_of(session, demandeur)
     if destination is not None:
         _check_reseau(session, carte, destination)
-    solde = _execute(session, claimed, demandeur, carte, destination, demande.montant, type_)
-    plafond.consume(session, partenaire, carte, type_, demande.montant, claimed.date_operation)
+    done = _execute(session, claimed, demandeur, carte, destination, demande.montant, type_)
+    if done.limited:
+        counted = Comptee(
+            carte.id, partenaire.id, type_, demande.montant, claimed.date_operation.date()
+        )
+        plafond.consume(session, counted)
     return Operation(
         demande.reference,
         claimed.numero_operation,
@@ -105,7 +108,7 @@ def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: 
         carte.numero_carte,
         demande.montant,
         carte.unite,
-        solde,
+        done.solde,
         claimed.date_operation,
         destination.numero_carte if destination else None,
         *demande.details,
@@ -124,6 +127,13 @@ def _find_cartes(
     return carte, destination
 
 
+class _Done(NamedTuple):
+    """What a movement left: the solde of the operation's card, and whether it must fit limits."""
+
+    solde: int
+    limited: bool
+
+
 def _execute(
     session: Connection,
     claimed: Claim,
@@ -132,23 +142,25 @@ def _execute(
     destination: Carte | None,
     montant: int,
     type_: str,
-) -> int:
-    """Move the money and write the ecriture; the solde of the operation's card after it."""
+) -> _Done:
+    """Move the money and write the ecriture."""
     quand = claimed.date_operation
     if type_ == CREDIT:
         credited = give(session, carte, montant, quand)
-        post(
-            session, claimed, compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
+        limited = post(
+            session, demandeur, claimed,
+            compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
             montant=montant, unite=carte.unite, debited=None, credited=credited,
         )  # fmt: skip
-        return credited.solde
+        return _Done(credited.solde, limited or bool(credited.plafonnee))
     if destination is None:
         debited = take(session, carte, montant, quand)
-        post(
-            session, claimed, compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
+        limited = post(
+            session, demandeur, claimed,
+            compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
             montant=montant, unite=carte.unite, debited=debited, credited=None,
         )  # fmt: skip
-        return debited.solde
+        return _Done(debited.solde, limited or bool(debited.plafonnee))
     # Two cards are locked in the order of their ids, whichever way the money goes: two transfers
     # across each other wait for one another instead of dying in a deadlock.
     if carte.id < destination.id:
@@ -157,11 +169,12 @@ def _execute(
     else:
         credited = give(session, destination, montant, quand)
         debited = take(session, carte, montant, quand)
-    post(
-        session, claimed, compte_debit=carte.compte_id, compte_credit=destination.compte_id,
+    limited = post(
+        session, demandeur, claimed,
+        compte_debit=carte.compte_id, compte_credit=destination.compte_id,
         montant=montant, unite=carte.unite, debited=debited, credited=credited,
     )  # fmt: skip
-    return debited.solde
+    return _Done(debited.solde, limited or bool(debited.plafonnee))
 
 
 _RESEAUX = Prepared(

@@ -11,6 +11,7 @@ import hmac
 import secrets as random_secrets
 import string
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -27,6 +28,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -37,7 +39,7 @@ from sqlalchemy import (
 from models.base import UNITE, BigId, Instant, metadata, now
 from models.client import clients
 from models.compte import REGLEMENT, comptes
-from models.errors import AuthentificationInvalide, PorteeInvalide
+from models.errors import AuthentificationInvalide, ClientInvalide, PorteeInvalide
 from models.prepared import Prepared
 
 partenaires = Table(
@@ -51,6 +53,9 @@ partenaires = Table(
     Column("adresses", String(1000), nullable=False, server_default="", doc="CIDR, by a space"),
     Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
     Column("plafonne", BigId, nullable=False, server_default="0", doc="1: the partner has limits"),
+    Column(
+        "generation", BigId, nullable=False, server_default="0", doc="times its tokens were ended"
+    ),
     Column("cree_le", Instant, nullable=False),
     Column("revoque_le", Instant),
     CheckConstraint("plafonne IN (0, 1)", name="plafonne_booleen"),
@@ -88,7 +93,10 @@ jetons = Table(
 
 
 class Partenaire(NamedTuple):
-    """The caller of an operation: who, with which scopes, from which addresses."""
+    """The caller of an operation: who, with which scopes, from which addresses.
+
+    `generation` says how often all of its tokens had been ended when the call was authenticated.
+    """
 
     id: int
     nom: str
@@ -96,7 +104,7 @@ class Partenaire(NamedTuple):
     compte_id: int
     scopes: frozenset[str]
     adresses: tuple[str, ...]
-    plafonne: bool = False
+    generation: int = 0
 
 
 class NouveauPartenaire(NamedTuple):
@@ -127,7 +135,7 @@ class _Row(NamedTuple):
     scopes: str
     adresses: str
     demo: int
-    plafonne: int
+    generation: int
 
 
 _PARTENAIRE = [partenaires.c[name] for name in _Row._fields]
@@ -156,6 +164,60 @@ _BY_KEY = Prepared(
         )
     )
 )
+
+
+class DroitsRetires(AuthentificationInvalide):
+    """The partner was revoked, or all of its tokens were ended, after the call was authenticated.
+
+    A caller who is authenticated again, and still may, may go on: its secret may be as good as before.
+    """
+
+
+@lru_cache(maxsize=1024)
+def partenaire_lock(partenaire_id: int) -> int:
+    """The key of PostgreSQL's advisory lock that a partner's operations share, see `hold`."""
+    digest = hashlib.sha256(f"partenaire {partenaire_id}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def hold(session: Connection, consumer_key: str) -> int | None:
+    """Wait until nothing of the partner is under way, and let nothing begin until the transaction ends.
+
+    Gives the partner's id, or None when there is none of that key. What waits meanwhile must read
+    `ENTITLED` when it goes on. On SQLite the transaction itself is alone.
+    """
+    id_ = session.scalar(select(partenaires.c.id).where(partenaires.c.consumer_key == consumer_key))
+    if id_ is None:
+        return None
+    if session.dialect.name == "postgresql":
+        # The row's own lock would not do: an operation takes it FOR KEY SHARE, for its foreign key,
+        # and PostgreSQL lets any number of these pass by one who waits, who then waits for seconds.
+        # The queue of an advisory lock lets nobody pass.
+        session.execute(select(func.pg_advisory_xact_lock(partenaire_lock(id_))))
+    return session.scalar(select(partenaires.c.id).where(partenaires.c.id == id_).with_for_update())
+
+
+_STILL = (
+    partenaires.c.id == bindparam("le_partenaire"),
+    partenaires.c.revoque_le.is_(None),
+    partenaires.c.generation == bindparam("la_generation"),
+)
+
+ENTITLED = select(partenaires.c.plafonne).where(*_STILL).scalar_subquery().label("plafonne")
+"""Whether the partner has limits (0, 1), or NULL when what it authenticated with opens nothing more.
+
+It stands in the first statement after the one that took the partner's shared lock. That one had its
+snapshot before it waited for the lock, and would tell what was so before.
+"""
+
+_ENTITLED = Prepared(select(partenaires.c.plafonne).where(*_STILL))
+
+
+def check_entitled(session: Connection, partenaire_id: int, generation: int) -> None:
+    """Raises DroitsRetires when what the partner authenticated with opens nothing more."""
+    values = {"le_partenaire": partenaire_id, "la_generation": generation}
+    if _ENTITLED.first(session, values) is None:
+        raise DroitsRetires
 
 
 class Credentials(NamedTuple):
@@ -243,18 +305,34 @@ def _partenaire(row: _Row, among: frozenset[str] | None = None) -> Partenaire:
         row.compte_id,
         scopes if among is None else scopes & among,
         tuple(row.adresses.split()),
-        bool(row.plafonne),
+        row.generation,
     )
 
 
-_FORGET = Prepared(
-    delete(jetons).where(
-        jetons.c.partenaire_id == bindparam("proprietaire"),
-        jetons.c.expire_le < bindparam("avant"),
-    )
+_TOO_OLD = delete(jetons).where(
+    jetons.c.partenaire_id == bindparam("le_partenaire"),
+    jetons.c.expire_le < bindparam("avant"),
 )
+_FORGET = Prepared(
+    {
+        # It shares the partner's lock, as an operation does: whoever ends the partner's tokens waits
+        # for this one, or this one is issued after, and then not at all.
+        "postgresql": select(func.pg_advisory_xact_lock_shared(bindparam("verrou"))).add_cte(
+            _TOO_OLD.cte("oublies")
+        ),
+        "sqlite": _TOO_OLD,
+    }
+)
+_ISSUED = ("empreinte", "scopes", "emis_le", "expire_le")
 _ISSUE = Prepared(
-    insert(jetons).values({column.name: bindparam(column.name) for column in jetons.c})
+    insert(jetons)
+    .from_select(
+        ["partenaire_id", *_ISSUED],
+        select(
+            partenaires.c.id, *(bindparam(name, type_=jetons.c[name].type) for name in _ISSUED)
+        ).where(*_STILL),
+    )
+    .returning(jetons.c.partenaire_id)
 )
 
 
@@ -269,7 +347,8 @@ def issue_token(
     """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
 
     Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
-    is not the partner's, or when `scope` names none.
+    is not the partner's, or `scope` names none; ClientInvalide when the partner was revoked, or its
+    tokens were ended, since it was authenticated.
     """
     scopes = partenaire.scopes
     if scope is not None:
@@ -278,17 +357,19 @@ def issue_token(
             raise PorteeInvalide
     token = random_secrets.token_urlsafe(32)
     emis_le = now()
-    _FORGET.all(session, {"proprietaire": partenaire.id, "avant": emis_le - timedelta(days=1)})
-    _ISSUE.all(
-        session,
-        {
-            "empreinte": hash_secret(token, pepper),
-            "partenaire_id": partenaire.id,
-            "scopes": " ".join(sorted(scopes)),
-            "emis_le": emis_le,
-            "expire_le": emis_le + timedelta(seconds=duree_s),
-        },
-    )
+    values = {
+        "verrou": partenaire_lock(partenaire.id),
+        "le_partenaire": partenaire.id,
+        "la_generation": partenaire.generation,
+        "avant": emis_le - timedelta(days=1),
+        "empreinte": hash_secret(token, pepper),
+        "scopes": " ".join(sorted(scopes)),
+        "emis_le": emis_le,
+        "expire_le": emis_le + timedelta(seconds=duree_s),
+    }
+    _FORGET.all(session, values)
+    if _ISSUE.first(session, values) is None:
+        raise ClientInvalide
     return Jeton(token, duree_s, scopes)
 
 
@@ -387,17 +468,64 @@ def rotate(
 
 
 def revoke(session: Connection, consumer_key: str) -> bool:
-    """Revoke a partner and delete its tokens. False when there is none of that key, or it was."""
-    row = session.execute(
-        update(partenaires)
-        .where(partenaires.c.consumer_key == consumer_key, partenaires.c.revoque_le.is_(None))
-        .values(revoque_le=now())
-        .returning(partenaires.c.id)
-    ).first()
-    if row is None:
+    """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
+
+    Waits for what the partner has under way; once committed, nothing of the partner commits.
+    """
+    partenaire_id = _hold_active(session, consumer_key)
+    if partenaire_id is None:
         return False
-    session.execute(delete(jetons).where(jetons.c.partenaire_id == row[0]))
+    session.execute(
+        update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
+    )
+    session.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
     return True
+
+
+def _hold_active(session: Connection, consumer_key: str) -> int | None:
+    partenaire_id = hold(session, consumer_key)
+    active = exists().where(partenaires.c.id == partenaire_id, partenaires.c.revoque_le.is_(None))
+    return partenaire_id if session.scalar(select(active)) else None
+
+
+def revoke_jetons(session: Connection, consumer_key: str) -> int | None:
+    """End every token of a partner: how many lived, None when no active partner has that key.
+
+    Waits for what the partner has under way. Once committed, no token that was issued or asked for
+    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
+    """
+    partenaire_id = _hold_active(session, consumer_key)
+    if partenaire_id is None:
+        return None
+    session.execute(
+        update(partenaires)
+        .where(partenaires.c.id == partenaire_id)
+        .values(generation=partenaires.c.generation + 1)
+    )
+    ended = session.scalars(
+        delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
+    )
+    moment = now()
+    return sum(1 for expire_le in ended.all() if expire_le > moment)
+
+
+class JetonListe(NamedTuple):
+    """A living token as the operator sees it: nothing of the token itself."""
+
+    emis_le: datetime
+    expire_le: datetime
+    scopes: list[str]
+
+
+def list_jetons(session: Connection, consumer_key: str) -> list[JetonListe]:
+    """The living tokens of a partner, the one that ends first comes first."""
+    rows = session.execute(
+        select(jetons.c.emis_le, jetons.c.expire_le, jetons.c.scopes)
+        .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
+        .where(partenaires.c.consumer_key == consumer_key, jetons.c.expire_le > now())
+        .order_by(jetons.c.expire_le, jetons.c.emis_le)
+    )
+    return [JetonListe(row.emis_le, row.expire_le, row.scopes.split()) for row in rows]
 
 
 class PartenaireListe(NamedTuple):

@@ -1,8 +1,10 @@
 """A plafond: a limit on what a card, or a partner, may move per operation, per day or per month.
 
 Limits are data. What was consumed of a day or a month is one row per limit and period, raised by a
-guarded upsert in the operation's own transaction: two calls at once cannot pass it together. A card
-or a partner without limits costs nothing: its row says so, and is read anyway.
+guarded upsert in the operation's own transaction, and lowered again when the operation is reversed:
+at any time it is the sum of the period's operations that were not reversed. Two calls at once cannot
+pass a limit together. A card or a partner without limits costs nothing: its row says so, and is read
+anyway, by a statement that comes after the locks that a limit's setting waits for.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -37,10 +40,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.base import BigId, Instant, metadata, now
-from models.carte import Carte, cartes
+from models.carte import cartes
 from models.errors import PlafondDepasse
 from models.operation import CREDIT, DEBIT, TRANSFERT, operations
-from models.partenaire import Partenaire, partenaires
+from models.partenaire import Partenaire, hold, partenaires
 from models.prepared import Prepared
 
 OPERATION, JOUR, MOIS = "OPERATION", "JOUR", "MOIS"
@@ -82,6 +85,9 @@ consommations = Table(
     Column("nombre", BigInteger, nullable=False),
     PrimaryKeyConstraint("plafond_id", "debut"),
 )
+
+
+_annulation = operations.alias("annulation")
 
 
 class Reste(NamedTuple):
@@ -163,6 +169,15 @@ def _upsert(dialect_insert: Any) -> Any:
 
 _CONSUME = Prepared({"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)})
 
+_GIVE_BACK = Prepared(
+    update(consommations)
+    .where(
+        consommations.c.plafond_id == bindparam("le_plafond"),
+        consommations.c.debut == bindparam("le_debut"),
+    )
+    .values(montant=consommations.c.montant - bindparam("somme"), nombre=consommations.c.nombre - 1)
+)
+
 _USED = Prepared(
     select(consommations.c.montant, consommations.c.nombre).where(
         consommations.c.plafond_id == bindparam("le_plafond"),
@@ -171,23 +186,50 @@ _USED = Prepared(
 )
 
 
-def consume(
-    session: Connection,
-    partenaire: Partenaire,
-    carte: Carte,
-    type_: str,
-    montant: int,
-    quand: datetime,
-) -> None:
+class Comptee(NamedTuple):
+    """An operation as limits count it: `montant` in francs, in the periods that hold `jour`."""
+
+    carte_id: int
+    partenaire_id: int
+    type: str
+    montant: int
+    jour: date
+
+
+def consume(session: Connection, counted: Comptee) -> None:
     """Count one operation against every limit of its card and of its partner, or refuse it.
 
-    Raises PlafondDepasse, which tells what is left.
+    Its transaction holds the card's row and shares the partner's lock, so that no limit comes or goes
+    meanwhile. Raises PlafondDepasse, which tells what is left.
     """
-    if not (carte.plafonnee or partenaire.plafonne):
-        return
-    values = {"la_carte": carte.id, "le_partenaire": partenaire.id, "le_type": type_}
-    for row in _APPLICABLE.all(session, values):
-        _consume_one(session, _Limite._make(row), montant, quand.date())
+    for limit in _find_applicable(session, counted):
+        _consume_one(session, limit, counted.montant, counted.jour)
+
+
+def give_back(session: Connection, counted: Comptee) -> None:
+    """Uncount a reversed operation from what every limit of its card and of its partner counted in the
+    period of that operation.
+
+    A limit that was not there in that period has counted nothing in it; one that came later in the same
+    period has counted the operation as its past. The transaction holds what `consume` needs.
+    """
+    for limit in _find_applicable(session, counted):
+        if limit.periode != OPERATION:
+            values = {
+                "le_plafond": limit.id,
+                "le_debut": start_of(limit.periode, counted.jour),
+                "somme": counted.montant,
+            }
+            _GIVE_BACK.all(session, values)
+
+
+def _find_applicable(session: Connection, counted: Comptee) -> list[_Limite]:
+    values = {
+        "la_carte": counted.carte_id,
+        "le_partenaire": counted.partenaire_id,
+        "le_type": counted.type,
+    }
+    return [_Limite._make(row) for row in _APPLICABLE.all(session, values)]
 
 
 def _consume_one(session: Connection, limit: _Limite, montant: int, jour: date) -> None:
@@ -318,7 +360,8 @@ def set_plafond(
 ) -> bool:
     """Give a card or a partner a limit, in place of the one of that type and period it had.
 
-    What was moved in the period so far counts. False when there is no such card or partner.
+    Whatever commits later must fit it. What was moved in the period so far, and was not reversed,
+    counts. False when there is no such card or partner.
     """
     subject = _subject(session, numero_carte, consumer_key)
     if subject is None:
@@ -367,15 +410,21 @@ def remove_plafond(
 def _subject(
     session: Connection, numero_carte: str | None, consumer_key: str | None
 ) -> tuple[str, int] | None:
-    """The column and the id of the limited card or partner, its row locked against its operations."""
+    """The column and the id of the limited card or partner, locked against its operations.
+
+    Those that had the lock before have committed, and are counted as the past. Those that wait for it
+    read, when they have it, whether the card or the partner has limits.
+    """
     if numero_carte is not None:
+        # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
+        # waits, again and again.
         found = session.scalar(
-            select(cartes.c.id).where(cartes.c.numero_carte == numero_carte).with_for_update()
+            select(cartes.c.id)
+            .where(cartes.c.numero_carte == numero_carte)
+            .with_for_update(key_share=True)
         )
         return None if found is None else ("carte_id", found)
-    found = session.scalar(
-        select(partenaires.c.id).where(partenaires.c.consumer_key == consumer_key).with_for_update()
-    )
+    found = None if consumer_key is None else hold(session, consumer_key)
     return None if found is None else ("partenaire_id", found)
 
 
@@ -404,6 +453,7 @@ def _count_past(
             operations.c[column] == id_,
             operations.c.type == type_,
             operations.c.date_operation >= since,
+            ~exists().where(_annulation.c.annulation_de == operations.c.id),
         )
     ).one()
     session.execute(

@@ -17,7 +17,7 @@ from models.errors import (
 )
 from models.journal import Demandeur, claim, ecritures, is_running
 from models.operation import CLOTURE, CLOTUREE, EXECUTEE, Operation, operations
-from models.partenaire import Partenaire
+from models.partenaire import Partenaire, check_entitled
 from models.prepared import Prepared
 
 _destination = cartes.alias("destination")
@@ -139,10 +139,14 @@ def find_operation(
 
 
 def close_reference(session: Connection, partenaire: Partenaire, reference: str) -> Cloture:
-    """Close a reference for ever, unless it was executed. Waits for a call that is still running."""
-    demandeur = Demandeur(partenaire.id, partenaire.compte_id, reference, b"")
+    """Close a reference for ever, unless it was executed. Waits for a call that is still running.
+
+    Raises DroitsRetires.
+    """
+    demandeur = Demandeur.of(partenaire, reference, b"")
     claimed = claim(session, demandeur, type_=CLOTURE, statut=CLOTUREE)
     if claimed is not None:
+        check_entitled(session, partenaire.id, partenaire.generation)
         return Cloture(reference, CLOTUREE, None, claimed.date_operation, replayed=False)
     found = _find_reference(session, demandeur)
     assert found is not None, "a reference that could not be claimed has a row"

@@ -45,10 +45,6 @@ class Rapport(NamedTuple):
     regles_tronquees: list[str]
 
 
-_AUTOUR_MIN = 10
-"""An operation that was under way while its plafond was set may be counted or not: minutes, on
-either side, far beyond the longest transaction."""
-
 # Amounts are compared as NUMERIC on PostgreSQL, where a wrong one could overflow a sum of integers;
 # SQLite's sum() refuses to overflow, hence two halves, and its operators turn to floats instead.
 _SOMME = {
@@ -57,15 +53,11 @@ _SOMME = {
 }
 _LARGE = {"postgresql": "CAST({0} AS NUMERIC)", "sqlite": "{0}"}
 
-# The first day of the period, of the plafond `l`, that holds an instant; an instant moved; now.
+# The first day of the period, of the plafond `l`, that holds an instant; now.
 _DEBUT = {
     "postgresql": "CAST(date_trunc(CASE l.periode WHEN 'MOIS' THEN 'month' ELSE 'day' END,"
     " {0} AT TIME ZONE 'UTC') AS DATE)",
     "sqlite": "date({0}, CASE l.periode WHEN 'MOIS' THEN 'start of month' ELSE '+0 days' END)",
-}
-_DEPLACE = {
-    "postgresql": "({0} + INTERVAL '{1} minutes')",
-    "sqlite": "datetime({0}, '{1} minutes')",
 }
 _MAINTENANT = {"postgresql": "now()", "sqlite": "'now'"}
 
@@ -81,16 +73,26 @@ _COTES = """
 """
 
 _PRESENT = """
-    SELECT l.id, count(o.id) AS operations, {somme} AS somme,
-           count({sure}) AS operations_sures, {somme_sure} AS somme_sure
+    SELECT l.id, count({net}) AS operations, {somme} AS somme, max({date}) AS derniere
       FROM plafonds l
       LEFT JOIN operations o ON o.{sujet} = l.{sujet} AND o.type = l.type
                             AND o.date_operation >= {present} AND {debut} = {present}
+      LEFT JOIN operations a ON a.annulation_de = o.id
      WHERE l.periode <> 'OPERATION' AND l.{sujet} IS NOT NULL
      GROUP BY l.id
 """
-_SURE = """CASE WHEN {debut_sur} <= {present} AND o.date_operation NOT BETWEEN {avant} AND {apres}
-                THEN o.montant END"""
+_NET = "CASE WHEN a.id IS NULL THEN o.{0} END"
+
+# An operation above the plafond of each.
+_TROP = """
+    SELECT {nom}, l.type || ' per OPERATION: ' || o.numero_operation || ' of ' || o.montant
+                  || ', at most ' || l.montant_maximal
+      FROM plafonds l
+      JOIN operations o ON o.{sujet} = l.{sujet} AND o.type = l.type
+      {de}
+     WHERE l.periode = 'OPERATION' AND o.date_operation > l.cree_le
+       AND o.montant > l.montant_maximal
+"""
 
 _REGLES: dict[str, str] = {
     "an operation has what its type asks for, and nothing else": """
@@ -275,7 +277,7 @@ _REGLES: dict[str, str] = {
           FROM partenaires p
          WHERE (p.plafonne <> 0) <> EXISTS (SELECT 1 FROM plafonds l WHERE l.partenaire_id = p.id)
     """,
-    "a plafond has counted the operations of the present day or month": """
+    "a plafond has counted the operations of the present day or month that were not reversed": """
         SELECT coalesce({carte}, 'partenaire ' || p.consumer_key),
                l.type || ' per ' || l.periode || ': counted ' || coalesce(n.montant, 0)
                || ' in ' || coalesce(n.nombre, 0)
@@ -285,9 +287,23 @@ _REGLES: dict[str, str] = {
           LEFT JOIN consommations n ON n.plafond_id = l.id AND n.debut = {present}
           LEFT JOIN cartes c ON c.id = l.carte_id
           LEFT JOIN partenaires p ON p.id = l.partenaire_id
-         WHERE coalesce(n.montant, 0)
-               NOT BETWEEN coalesce(x.somme_sure, 0) AND coalesce(x.somme, 0)
-            OR coalesce(n.nombre, 0) NOT BETWEEN x.operations_sures AND x.operations
+         WHERE coalesce(n.montant, 0) <> coalesce(x.somme, 0)
+            OR coalesce(n.nombre, 0) <> x.operations
+    """,
+    # What is not reversed now was not reversed either when the last of it was judged: had that one
+    # fitted, so would the sum. A plafond that is lower than what was moved before holds until more is.
+    "what follows a plafond does not exceed it": """
+        SELECT coalesce({carte}, 'partenaire ' || p.consumer_key),
+               l.type || ' per ' || l.periode || ': ' || x.somme || ' in ' || x.operations
+               || ', at most ' || coalesce(l.montant_maximal || '', 'any')
+               || coalesce(' in ' || l.nombre_maximal, '')
+          FROM ({de_cartes} UNION ALL {de_partenaires}) x
+          JOIN plafonds l ON l.id = x.id
+          LEFT JOIN cartes c ON c.id = l.carte_id
+          LEFT JOIN partenaires p ON p.id = l.partenaire_id
+         WHERE x.derniere > l.cree_le
+           AND (x.somme > l.montant_maximal OR x.operations > l.nombre_maximal)
+        UNION ALL {trop_de_cartes} UNION ALL {trop_de_partenaires}
     """,
 }
 
@@ -367,40 +383,44 @@ def _count(session: Connection, table: Table) -> int:
 def _statements(dialect: str) -> Iterator[tuple[str, str]]:
     """Each rule and its SQL."""
     somme, large = _SOMME[dialect], _LARGE[dialect]
+    carte = (
+        "'carte ' || substr(c.numero_carte, 1, 6) || '******'"
+        " || substr(c.numero_carte, length(c.numero_carte) - 3)"
+    )
     pieces = {
         "cotes": _COTES,
-        "carte": "'carte ' || substr(c.numero_carte, 1, 6) || '******'"
-        " || substr(c.numero_carte, length(c.numero_carte) - 3)",
+        "carte": carte,
         "somme_montant": somme.format("e.montant"),
         "somme_mouvement": somme.format("mouvement"),
         "large_avant": large.format("j.avant"),
         "large_mouvement": large.format("j.mouvement"),
         "large_solde": large.format("j.solde"),
-        **_complete_present(dialect),
+        **_complete_plafonds(dialect, carte),
     }
     for regle, template in _REGLES.items():
         yield regle, f"{template.format(**pieces)} ORDER BY 1, 2 LIMIT :nombre"
 
 
-def _complete_present(dialect: str) -> dict[str, str]:
-    """What plafonds of cartes, and of partenaires, should have counted in the present period."""
-    somme, debut, moved = _SOMME[dialect], _DEBUT[dialect], _DEPLACE[dialect]
-    present = debut.format(_MAINTENANT[dialect])
-    sure = _SURE.format(
-        present=present,
-        debut_sur=debut.format(moved.format("l.cree_le", f"+{_AUTOUR_MIN}")),
-        avant=moved.format("l.cree_le", f"-{_AUTOUR_MIN}"),
-        apres=moved.format("l.cree_le", f"+{_AUTOUR_MIN}"),
-    )
+def _complete_plafonds(dialect: str, carte: str) -> dict[str, str]:
+    """What the operations of cartes, and of partenaires, say of their plafonds."""
+    somme, debut = _SOMME[dialect], _DEBUT[dialect]
     pieces = {
-        "present": present,
+        "present": debut.format(_MAINTENANT[dialect]),
         "debut": debut.format("o.date_operation"),
-        "sure": sure,
-        "somme": somme.format("o.montant"),
-        "somme_sure": somme.format(sure),
+        "net": _NET.format("montant"),
+        "somme": somme.format(_NET.format("montant")),
+        "date": _NET.format("date_operation"),
+    }
+    of_carte = {"sujet": "carte_id", "de": "JOIN cartes c ON c.id = l.carte_id", "nom": carte}
+    of_partenaire = {
+        "sujet": "partenaire_id",
+        "de": "JOIN partenaires p ON p.id = l.partenaire_id",
+        "nom": "'partenaire ' || p.consumer_key",
     }
     return {
-        "present": present,
-        "de_cartes": _PRESENT.format(sujet="carte_id", **pieces),
-        "de_partenaires": _PRESENT.format(sujet="partenaire_id", **pieces),
+        "present": pieces["present"],
+        "de_cartes": _PRESENT.format(**of_carte, **pieces),
+        "de_partenaires": _PRESENT.format(**of_partenaire, **pieces),
+        "trop_de_cartes": _TROP.format(**of_carte),
+        "trop_de_partenaires": _TROP.format(**of_partenaire),
     }

@@ -31,7 +31,7 @@ from handlers.settings import Settings
 from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable
 from models.errors import AuthentificationInvalide, ClientInvalide, Refusal, ServiceIndisponible
-from models.partenaire import Partenaire
+from models.partenaire import DroitsRetires, Partenaire
 
 ATTEMPTS = 3
 """Times that a call may run when the database lost it before COMMIT. An unknown COMMIT never runs again."""
@@ -168,7 +168,10 @@ class OperationRunner:
             try:
                 return self._run(call)
             except Exception as error:  # noqa: BLE001 - the edge answers for everything below it
-                if attempt + 1 == ATTEMPTS or not is_retriable(error):
+                # Rights that were taken away since they were checked are checked again: a token may
+                # have ended, and the secret beside it be as good as before.
+                again = is_retriable(error) or isinstance(error, DroitsRetires)
+                if attempt + 1 == ATTEMPTS or not again:
                     return self._refusals.reply(self._slowed(error, call), call)
                 # Nothing was committed, so the whole call runs again, after its rival has ended.
                 time.sleep(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311

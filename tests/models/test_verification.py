@@ -59,7 +59,8 @@ SOLDE = "a carte's solde is what its ecritures credit less what they debit"
 VERSIONS = "a carte's versions run from 1 to its own without a gap"
 SUITE = "the solde after each ecriture follows from the one before and is never negative"
 MARQUE = "a carte or partenaire is marked when it has plafonds, and only then"
-DECOMPTE = "a plafond has counted the operations of the present day or month"
+DECOMPTE = "a plafond has counted the operations of the present day or month that were not reversed"
+EXCES = "what follows a plafond does not exceed it"
 
 
 FIRST = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
@@ -111,7 +112,6 @@ def _write_journal(database: Database) -> None:
                 nombre_maximal=None,
                 **subject,
             )
-        # So long ago that no operation was under way.
         session.execute(update(plafonds).values(cree_le=now() - timedelta(days=40)))
     with database.transaction() as session:
         partenaire = find_by_secret(
@@ -378,11 +378,11 @@ SWAP = (
         ),
         (
             f"UPDATE operations SET annulation_de = {TRANSFERT} WHERE id = {ANNULATION_DEBIT}",
-            {ANNULATION, SENS},
+            {ANNULATION, SENS, DECOMPTE},
         ),
         (
             f"UPDATE operations SET annulation_de = {CREDIT} WHERE id = {ANNULATION_DEBIT}",
-            {ANNULATION, SENS},
+            {ANNULATION, SENS, DECOMPTE},
         ),
         (
             (
@@ -390,11 +390,11 @@ SWAP = (
                 " (SELECT id FROM operations WHERE reference = 'D2')"
                 f" WHERE id = {ANNULATION_CREDIT}"
             ),
-            {ANNULATION, SENS},
+            {ANNULATION, SENS, DECOMPTE},
         ),
         (
             f"UPDATE operations SET annulation_de = {CREDIT} WHERE id = {DEBIT}",
-            {ANNULATION},
+            {ANNULATION, DECOMPTE},
         ),
         (
             f"UPDATE operations SET montant = montant - 1 WHERE id = {ANNULATION_DEBIT}",
@@ -479,18 +479,81 @@ def test_a_plafond_names_its_card_masked_or_its_partner(database: Database) -> N
         Faute(
             DECOMPTE,
             f"partenaire {CONSUMER_KEY}",
-            "CREDIT per MOIS: counted 551 in 2, operations 550 in 2",
+            "CREDIT per MOIS: counted 501 in 1, operations 500 in 1",
         ),
     ]
 
 
-def test_an_operation_under_way_while_its_plafond_was_set_may_be_uncounted(
-    database: Database,
+JUST_SET = "UPDATE plafonds SET cree_le = (SELECT max(date_operation) FROM operations)"
+
+
+def test_an_operation_that_escaped_a_plafond_just_set_is_told(database: Database) -> None:
+    """It waited while its plafond was set, and was not counted."""
+    fautes = _fautes(database, JUST_SET, "DELETE FROM consommations")
+    assert fautes == [
+        Faute(
+            DECOMPTE,
+            "carte 701980******9569",
+            "TRANSFERT per MOIS: counted 0 in 0, operations 100 in 1",
+        ),
+        Faute(
+            DECOMPTE,
+            f"partenaire {CONSUMER_KEY}",
+            "CREDIT per MOIS: counted 0 in 0, operations 500 in 1",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("maximum", "carte", "partenaire"),
+    [
+        ("montant_maximal = 99", "100 in 1, at most 99", "500 in 1, at most 99"),
+        ("montant_maximal = 100", None, "500 in 1, at most 100"),
+        ("montant_maximal = 500", None, None),
+        ("montant_maximal = 499, nombre_maximal = 1", None, "500 in 1, at most 499 in 1"),
+        (
+            "montant_maximal = NULL, nombre_maximal = 0",
+            "100 in 1, at most any in 0",
+            "500 in 1, at most any in 0",
+        ),
+        ("montant_maximal = 500, nombre_maximal = 1", None, None),
+    ],
+)
+def test_a_plafond_that_was_exceeded_is_told(
+    database: Database, maximum: str, carte: str | None, partenaire: str | None
 ) -> None:
-    just_set = "UPDATE plafonds SET cree_le = (SELECT max(date_operation) FROM operations)"
-    assert _fautes(database, just_set, "DELETE FROM consommations") == []
-    more = "UPDATE consommations SET montant = montant + 1"
-    assert {faute.regle for faute in _fautes(database, just_set, more)} == {DECOMPTE}
+    told = [
+        ("carte 701980******9569", "TRANSFERT", carte),
+        (f"partenaire {CONSUMER_KEY}", "CREDIT", partenaire),
+    ]
+    assert _fautes(database, f"UPDATE plafonds SET {maximum}") == [
+        Faute(EXCES, sujet, f"{type_} per MOIS: {detail}")
+        for sujet, type_, detail in told
+        if detail
+    ]
+
+
+def test_a_plafond_lower_than_what_was_moved_before_it_is_no_fault(database: Database) -> None:
+    lower = "UPDATE plafonds SET montant_maximal = 0, nombre_maximal = 0"
+    assert _fautes(database, JUST_SET, lower) == []
+
+
+def test_an_operation_above_the_plafond_of_each_is_told_by_its_number(database: Database) -> None:
+    each = "UPDATE plafonds SET periode = 'OPERATION', montant_maximal = {0}"
+    with database.reading() as session:
+        numero = session.scalar(
+            select(operations.c.numero_operation).where(operations.c.reference == "C1")
+        )
+    cleared = "DELETE FROM consommations"
+    assert _fautes(database, cleared, each.format(500)) == []
+    assert _fautes(database, cleared, each.format(499)) == [
+        Faute(
+            EXCES,
+            f"partenaire {CONSUMER_KEY}",
+            f"CREDIT per OPERATION: {numero} of 500, at most 499",
+        )
+    ]
+    assert _fautes(database, cleared, JUST_SET, each.format(0)) == []
 
 
 def test_what_a_plafond_counted_in_a_past_period_limits_nothing_and_is_not_judged(

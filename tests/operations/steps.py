@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select, text
 
+from models.db import Database
 from models.operation import operations
 from tests.contract_client import ContractClient, Json
 from tests.operations.answers import PLACES, Scene
@@ -173,3 +174,41 @@ def holding(module: ModuleType, name: str) -> Iterator[Held]:
             yield held
         finally:
             held.release()
+
+
+def wait_for_locks(database: Database, number: int = 1) -> None:
+    """Wait until so many statements of a PostgreSQL database wait for locks."""
+    pause = threading.Event()
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(2_000):
+        with database.reading() as session:
+            if session.execute(waiting).scalar_one() >= number:
+                return
+        pause.wait(0.01)
+    raise AssertionError(f"fewer than {number} statements waited for a lock")
+
+
+@contextmanager
+def noticing_waits(database: Database) -> Iterator[Callable[[int], None]]:
+    """Gives a function that waits until so many calls know who calls, and wait for what others do.
+
+    On PostgreSQL for a lock, inside their transactions; on SQLite for a transaction of their own.
+    """
+    begun, whole = threading.Semaphore(0), Database.transaction
+
+    def transaction(self: Database, **how: Any) -> AbstractContextManager[Connection]:
+        begun.release()
+        return whole(self, **how)
+
+    def wait(number: int) -> None:
+        for _ in range(number):
+            assert begun.acquire(timeout=20), "no call came as far as its transaction"
+        if database.dialect == "postgresql":
+            wait_for_locks(database, number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "transaction", transaction)
+        yield wait

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection, text
 
+import models.annulation
 import models.journal
+import models.mouvement
 import models.plafond
 from models.base import SOLDE_MAXIMAL
 from models.plafond import remove_plafond, set_plafond
@@ -25,8 +29,10 @@ from tests.operations.steps import (
     copies,
     credit,
     debit,
+    holding,
     item,
     new_reference,
+    noticing_waits,
     reverse,
     transfer,
 )
@@ -54,14 +60,28 @@ def limit(
 ) -> None:
     """Give the scene's card or its partner a limit."""
     with scene.world.database.transaction() as session:
-        assert set_plafond(
-            session,
-            type_=type_,
-            periode=periode,
-            montant_maximal=montant,
-            nombre_maximal=nombre,
-            **whose(scene, subject),
-        )
+        put(session, scene, subject, periode, type_=type_, montant=montant, nombre=nombre)
+
+
+def put(
+    session: Connection,
+    scene: Scene,
+    subject: str,
+    periode: str,
+    *,
+    type_: str,
+    montant: int | None = None,
+    nombre: int | None = None,
+) -> None:
+    """Give the scene's card or its partner a limit, in a transaction that may go on."""
+    assert set_plafond(
+        session,
+        type_=type_,
+        periode=periode,
+        montant_maximal=montant,
+        nombre_maximal=nombre,
+        **whose(scene, subject),
+    )
 
 
 def whose(scene: Scene, subject: str) -> dict[str, str]:
@@ -393,3 +413,267 @@ def test_limits_of_both_under_transfers_across_each_other_never_deadlock(world: 
         assert {answer.status_code for answer in all_at_once(calls)} == {200}
     assert (world.solde(scene.carte), world.solde(scene.autre)) == (50_000, 50_000)
     world.check_books(scene.carte, scene.autre)
+
+
+def counted(scene: Scene, subject: str) -> tuple[int, int]:
+    """What the only limit of the scene's card, or of its partner, has counted."""
+    column = "carte_id" if subject == "CARTE" else "partenaire_id"
+    owner, name, value = {
+        "CARTE": ("cartes", "numero_carte", scene.carte.numero),
+        "PARTENAIRE": ("partenaires", "consumer_key", scene.pair.consumer_key),
+    }[subject]
+    with scene.world.database.reading() as session:
+        montant, nombre = session.execute(
+            text(
+                "SELECT n.montant, n.nombre FROM consommations n JOIN plafonds l ON l.id = n.plafond_id"
+                f" JOIN {owner} s ON s.id = l.{column} WHERE s.{name} = :value"
+            ),
+            {"value": value},
+        ).one()
+    return montant, nombre
+
+
+@SUBJECTS
+@pytest.mark.parametrize("type_", ["CREDIT", "DEBIT", "TRANSFERT"])
+@pytest.mark.parametrize("before", ["no limit", "a higher limit", "a removed limit"])
+def test_limit_that_is_being_set_judges_whoever_waits_for_it(
+    scene: Scene, subject: str, type_: str, before: str
+) -> None:
+    # The scene's own credit of the other card counts for the partner.
+    past = 1_000 if (subject, type_) == ("PARTENAIRE", "CREDIT") else 0
+    if before != "no limit":
+        limit(scene, subject, "JOUR", type_=type_, montant=100_000)
+    database = scene.world.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            if before == "a removed limit":
+                assert remove_plafond(session, type_=type_, periode="JOUR", **whose(scene, subject))
+            put(session, scene, subject, "JOUR", type_=type_, montant=past + 10)
+            with noticing_waits(database) as wait:
+                running = pool.submit(send, scene, type_, 5_000)
+                wait(1)
+            assert not running.done()
+        assert_limited(running.result(20), subject, "JOUR", type_=type_, montant=10)
+    assert counted(scene, subject) == (past, past // 1_000)
+
+
+@SUBJECTS
+def test_limit_that_is_being_removed_limits_nobody_who_waits_for_it(
+    scene: Scene, subject: str
+) -> None:
+    limit(scene, subject, "JOUR", montant=10)
+    database = scene.world.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            assert remove_plafond(session, type_="DEBIT", periode="JOUR", **whose(scene, subject))
+            with noticing_waits(database) as wait:
+                running = pool.submit(send, scene, "DEBIT", 5_000)
+                wait(1)
+        item(running.result(20))
+
+
+@SUBJECTS
+def test_limit_waits_for_the_operation_under_way_and_counts_it(scene: Scene, subject: str) -> None:
+    database = scene.world.database
+    with ThreadPoolExecutor(2) as pool, holding(models.mouvement, "Operation") as held:
+        running = pool.submit(send, scene, "DEBIT", 5_000)
+        held.wait()
+        with noticing_waits(database) as wait:
+            setting = pool.submit(limit, scene, subject, "JOUR", montant=10)
+            wait(1)
+        assert not setting.done()
+        held.release()
+        item(running.result(20))
+        setting.result(20)
+    assert counted(scene, subject) == (5_000, 1)
+    assert_limited(send(scene, "DEBIT", 1), subject, "JOUR", montant=0)
+
+
+@SUBJECTS
+def test_limit_set_while_thirty_two_callers_spend_is_passed_by_none(
+    world: World, second_url: str, subject: str
+) -> None:
+    for _ in range(3):
+        scene = Scene(world, solde=50_000)
+        cartes = owned(world, scene, subject)
+        urls = (world.url, second_url)
+        calls = [
+            partial(
+                debit,
+                copies(scene, 1, urls[number % 2])[0],
+                cartes[number % len(cartes)],
+                1_000,
+                new_reference(),
+            )
+            for number in range(32)
+        ]
+
+        def set_limit(scene: Scene = scene) -> httpx.Response:
+            limit(scene, subject, "JOUR", montant=12_000)
+            return httpx.Response(204)
+
+        *answers, _ = all_at_once([*calls, set_limit])
+        done = [answer for answer in answers if answer.status_code == 200]
+        assert {answer.json()["code"] for answer in answers} <= {200, "4011"}
+        assert len(done) >= 12
+        assert counted(scene, subject) == (1_000 * len(done), len(done))
+        assert 50_000 * len(cartes) - sum(map(world.solde, cartes)) == 1_000 * len(done)
+
+
+# ── reversals ────────────────────────────────────────────────────────────────────────────────────
+KINDS = pytest.mark.parametrize("type_", ["CREDIT", "DEBIT"])
+
+
+def moved(scene: Scene, type_: str, montant: int) -> str:
+    """The reference of a new operation of the scene's card."""
+    reference = new_reference()
+    item(send(scene, type_, montant, reference))
+    return reference
+
+
+def undone(scene: Scene, origine: str) -> httpx.Response:
+    """The answer of a reversal that succeeded."""
+    answer = reverse(scene.api, origine, new_reference())
+    item(answer)
+    return answer
+
+
+@SUBJECTS
+@PERIODS
+@KINDS
+def test_reversal_gives_back_the_amount_and_the_number(
+    scene: Scene, subject: str, periode: str, type_: str
+) -> None:
+    # The scene's own credit of the other card counts for the partner.
+    past, number = (1_000, 1) if (subject, type_) == ("PARTENAIRE", "CREDIT") else (0, 0)
+    limit(scene, subject, periode, type_=type_, montant=past + 500, nombre=number + 1)
+    for _ in range(3):
+        origine = moved(scene, type_, 400)
+        assert_limited(send(scene, type_, 1), subject, periode, type_=type_, montant=100, nombre=0)
+        undone(scene, origine)
+        assert counted(scene, subject) == (past, number)
+    moved(scene, type_, 500)
+
+
+def test_reversal_gives_back_to_the_card_and_to_the_partner(scene: Scene) -> None:
+    for subject in ("CARTE", "PARTENAIRE"):
+        for periode in ("JOUR", "MOIS"):
+            limit(scene, subject, periode, montant=500)
+        limit(scene, subject, "OPERATION", montant=400)
+    undone(scene, moved(scene, "DEBIT", 400))
+    moved(scene, "DEBIT", 300)
+    assert_limited(send(scene, "DEBIT", 201), "CARTE", "JOUR", montant=200)
+    moved(scene, "DEBIT", 200)
+    assert left_of(scene) == [("JOUR", 0), ("MOIS", 0), ("OPERATION", 400)]
+
+
+@SUBJECTS
+def test_reversal_that_is_repeated_or_refused_gives_back_nothing(
+    scene: Scene, subject: str
+) -> None:
+    limit(scene, subject, "JOUR", type_="CREDIT", montant=9_000)
+    past = counted(scene, subject)
+    origine, reference = moved(scene, "CREDIT", 1_000), new_reference()
+    item(send(scene, "DEBIT", 10_500))
+    before = counted(scene, subject)
+    assert reverse(scene.api, origine, reference).json()["code"] == "4001"
+    assert counted(scene, subject) == before
+    item(credit(scene.world.api(scene.carte), scene.carte, 500, new_reference()))
+    first = reverse(scene.api, origine, reference)
+    item(first)
+    assert_replayed(reverse(scene.api, origine, reference), first)
+    assert reverse(scene.api, origine, new_reference()).json()["code"] == "4008"
+    if subject == "PARTENAIRE":
+        assert counted(scene, subject) == past
+
+
+@SUBJECTS
+def test_limit_set_after_a_reversal_counts_neither_and_before_it_both(
+    scene: Scene, subject: str
+) -> None:
+    undone(scene, moved(scene, "DEBIT", 400))
+    origine = moved(scene, "DEBIT", 300)
+    limit(scene, subject, "JOUR", montant=500)
+    assert counted(scene, subject) == (300, 1)
+    undone(scene, origine)
+    assert counted(scene, subject) == (0, 0)
+    moved(scene, "DEBIT", 500)
+
+
+@SUBJECTS
+def test_reversal_after_its_limit_is_gone_gives_back_nothing_twice(
+    scene: Scene, subject: str
+) -> None:
+    limit(scene, subject, "JOUR", montant=500)
+    first, second = moved(scene, "DEBIT", 200), moved(scene, "DEBIT", 300)
+    with scene.world.database.transaction() as session:
+        remove_plafond(session, type_="DEBIT", periode="JOUR", **whose(scene, subject))
+    undone(scene, first)
+    limit(scene, subject, "JOUR", montant=500)
+    assert counted(scene, subject) == (300, 1)
+    undone(scene, second)
+    assert counted(scene, subject) == (0, 0)
+
+
+@SUBJECTS
+@PERIODS
+def test_reversal_gives_back_to_the_period_that_counted_and_to_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, subject: str, periode: str
+) -> None:
+    def at(moment: datetime) -> None:
+        for module in (models.annulation, models.journal, models.plafond):
+            monkeypatch.setattr(module, "now", lambda: moment)
+
+    at(NEW_YEAR - timedelta(hours=2))
+    limit(scene, subject, periode, montant=500)
+    origine = moved(scene, "DEBIT", 400)
+    at(NEW_YEAR + timedelta(hours=18))
+    moved(scene, "DEBIT", 300)
+    undone(scene, origine)
+    assert_limited(send(scene, "DEBIT", 201), subject, periode, montant=200)
+    moved(scene, "DEBIT", 200)
+    at(NEW_YEAR - timedelta(hours=1))
+    moved(scene, "DEBIT", 500)
+
+
+@SUBJECTS
+def test_limit_of_a_later_period_gets_nothing_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, subject: str
+) -> None:
+    for module in (models.annulation, models.journal, models.plafond):
+        monkeypatch.setattr(module, "now", lambda: NEW_YEAR - timedelta(hours=2))
+    origine = moved(scene, "DEBIT", 400)
+    for module in (models.annulation, models.journal, models.plafond):
+        monkeypatch.setattr(module, "now", lambda: NEW_YEAR)
+    limit(scene, subject, "JOUR", montant=500)
+    moved(scene, "DEBIT", 100)
+    undone(scene, origine)
+    assert counted(scene, subject) == (100, 1)
+
+
+@SUBJECTS
+def test_reversals_and_debits_and_a_limit_at_once_count_what_stays(
+    world: World, second_url: str, subject: str
+) -> None:
+    scene = Scene(world, solde=50_000)
+    cartes = owned(world, scene, subject)
+    origines = [new_reference() for _ in range(12)]
+    for number, origine in enumerate(origines):
+        item(debit(scene.api, cartes[number % len(cartes)], 1_000, origine))
+    apis = [*copies(scene, 12), *copies(scene, 12, second_url)]
+    calls = [
+        partial(reverse, api, origine, new_reference())
+        for api, origine in zip(apis[::2], origines, strict=True)
+    ] + [
+        partial(debit, api, cartes[number % len(cartes)], 100, new_reference())
+        for number, api in enumerate(apis[1::2])
+    ]
+
+    def set_limit() -> httpx.Response:
+        limit(scene, subject, "JOUR", montant=13_200)
+        return httpx.Response(204)
+
+    *answers, _ = all_at_once([*calls, set_limit])
+    assert {answer.status_code for answer in answers} == {200}
+    assert counted(scene, subject) == (1_200, 12)
+    world.check_books(*cartes)

@@ -45,8 +45,8 @@ from tests.operations.steps import (
     row_of,
     success,
     transfer,
+    wait_for_locks,
 )
-from tests.world import World
 
 
 # ── getOperation ─────────────────────────────────────────────────────────────────────────────────
@@ -196,26 +196,11 @@ def test_debit_that_waits_for_its_card_is_told_as_running(scene: Scene) -> None:
         with scene.world.database.transaction() as session:
             session.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
             running = pool.submit(debit, scene.api, scene.carte, 1_000, reference)
-            wait_for_lock(scene.world)
+            wait_for_locks(scene.world.database)
             assert_refused(look_up(asking, reference=reference), "4007")
             assert not running.done()
         item(running.result(20))
     assert item(look_up(asking, reference=reference))["soldeOnline"] == 9_000
-
-
-def wait_for_lock(world: World) -> None:
-    """Wait until a statement of the world's database waits for a lock."""
-    pause = threading.Event()
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    for _ in range(1_000):
-        with world.database.reading() as session:
-            if session.scalar(waiting):
-                return
-        pause.wait(0.01)
-    raise AssertionError("nothing waited for a lock")
 
 
 def test_many_who_ask_at_once_never_take_each_other_for_the_operation(scene: Scene) -> None:

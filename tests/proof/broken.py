@@ -67,9 +67,9 @@ def reads_then_writes() -> None:
             update(cartes)
             .where(cartes.c.id == carte.id)
             .values(solde=solde, version=cartes.c.version + 1, date_solde=quand)
-            .returning(cartes.c.solde, cartes.c.version)
+            .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
         ).one()
-        return journal.Position(row[0], row[1])
+        return journal.Position._make(row)
 
     replace_everywhere("_move", _secret("_move"), move)
 
