@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -11,6 +9,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 
 from models.base import now
 from models.carte import cartes
+from models.empreinte import Contenu
 from models.errors import (
     DelaiAnnulationDepasse,
     DroitInsuffisant,
@@ -87,10 +86,8 @@ def annuler(
     DelaiAnnulationDepasse, OperationDejaAnnulee, SoldeInsuffisant (it would overdraw),
     SoldeMaximalDepasse, ReferenceDejaUtilisee.
     """
-    content = json.dumps((ANNULATION, reference_origine, motif)).encode("ascii")
-    demandeur = Demandeur(
-        partenaire.id, partenaire.compte_id, reference, hashlib.sha256(content).digest()
-    )
+    contenu = Contenu({2: (ANNULATION, reference_origine, motif)})
+    demandeur = Demandeur(partenaire.id, partenaire.compte_id, reference, contenu)
     replay = find_replay(session, demandeur)
     if replay is not None:
         return replay

@@ -133,6 +133,7 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "partenaire_id": None,
             "reference": None,
             "empreinte": None,
+            "empreinte_version": None,
             "type": "OUVERTURE",
             "statut": "EXECUTEE",
             "carte_id": carte["id"],
