@@ -140,7 +140,8 @@ def migrate() -> None:
 def seed(*, demo: bool) -> None:
     """Write the demo data: a partner, two clients, cards in each state.
 
-    Refused on a database that holds any client or partner, and in production.
+    Refused on a database that holds any client or partner, and in production. A SQLite file that
+    does not exist is created and migrated first.
 
     \b
     Example:    cynod seed --demo
@@ -152,7 +153,7 @@ def seed(*, demo: bool) -> None:
     if settings.is_production:
         raise Refused("demo data has no place in production (CYNOD_ENV=production).")
     scopes = read_scopes(settings)
-    with open_database(settings) as database, database.transaction() as session:
+    with open_database(settings, create=True) as database, database.transaction() as session:
         try:
             seed_demo(session, scopes=scopes, pepper=settings.pepper)
         except DatabaseNotEmpty:

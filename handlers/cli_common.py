@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -50,11 +49,18 @@ def describe_os_error(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def open_database(settings: Settings | None = None, *, migrated: bool = True) -> Iterator[Database]:
-    """The database of the settings. Refused when it cannot be used or is not at its migration."""
+def open_database(
+    settings: Settings | None = None, *, migrated: bool = True, create: bool = False
+) -> Iterator[Database]:
+    """The database of the settings. Refused when it cannot be used or is not at its migration.
+
+    With `create`, a SQLite file that is not there is made and migrated.
+    """
     settings = settings or read_settings()
     database = Database(settings.database_url, pool_size=2, attente_s=settings.attente_s)
     try:
+        if create and is_missing(database):
+            migrate.upgrade(database)
         if migrated:
             _check_migrated(database)
         yield database
@@ -69,15 +75,26 @@ def open_database(settings: Settings | None = None, *, migrated: bool = True) ->
 
 
 def _check_migrated(database: Database) -> None:
-    # To connect to a SQLite file that is not there would create an empty one.
-    file = database.url.database if database.dialect == "sqlite" else None
-    if file is not None and not Path(file).exists():
-        raise Refused(f"the database {file} does not exist; run `cynod migrate`.")
+    if is_missing(database):
+        raise Refused(describe_missing(database))
     with database.reading() as session:
         if not migrate.is_current(session):
             raise Refused(
                 "the database is not at the migration this version expects; run `cynod migrate`."
             )
+
+
+def is_missing(database: Database) -> bool:
+    """Whether a SQLite database has no file: its path is mistyped, or it was never migrated."""
+    return database.file is not None and not database.file.exists()
+
+
+def describe_missing(database: Database) -> str:
+    """One sentence for it."""
+    return (
+        f"the database {database.file} does not exist; correct CYNOD_DATABASE_URL, or run"
+        " `cynod migrate` to create it."
+    )
 
 
 def read_scopes(settings: Settings) -> list[str]:

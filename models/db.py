@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +27,18 @@ the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3.
 
 class DatabaseUrlError(ValueError):
     """The database URL is not one this product serves."""
+
+
+def create_private(path: Path) -> int:
+    """A descriptor of a new file that its owner alone may read, whatever the umask. Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _hide_from_others(path: Path) -> None:
+    if path.stat().st_mode & 0o007:
+        path.chmod(0o600)
 
 
 def sqlite_module() -> ModuleType:
@@ -54,6 +68,27 @@ class Database:
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
         self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite database, absolute, whether it is there or not; None on PostgreSQL."""
+        return None if self.dialect != "sqlite" else Path(self.url.database or "").absolute()
+
+    def create_file(self) -> None:
+        """Make the empty SQLite file unless it is there. Nothing else does: a mistyped path is an error.
+
+        Only its owner reads it, whatever the umask: it holds people and their cards. SQLite gives its
+        side files the mode of the file. One that everybody could read is taken back from them.
+        Raises OSError.
+        """
+        if self.file is None:
+            return
+        try:
+            os.close(create_private(self.file))
+        except FileExistsError:
+            for side in ("", "-wal", "-shm", "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    _hide_from_others(Path(f"{self.file}{side}"))
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -223,6 +258,8 @@ def _checked_url(given: str) -> URL:
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
         if not url.database or url.database == ":memory:":
             raise DatabaseUrlError("the SQLite database must be a file: sqlite:///path")
+        if "uri" in url.query:
+            raise DatabaseUrlError("the SQLite database must be a plain path: sqlite:///path")
         return url
     if url.drivername == "postgresql+psycopg":
         return url
@@ -262,6 +299,14 @@ def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         hide_parameters=True,
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": attente_s},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def open_existing(
+        _dialect: Any, _record: Any, args: list[Any], options: dict[str, Any]
+    ) -> None:
+        # SQLite's own habit is to make the file that is not there.
+        args[0] = f"{Path(args[0]).absolute().as_uri()}?mode=rw"
+        options["uri"] = True
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

@@ -66,7 +66,11 @@ def is_current(session: Connection) -> bool:
 
 
 def upgrade(database: Database, revision: str = "head") -> bool:
-    """Migrate up to `revision`. True when something changed. Two callers at once wait for each other."""
+    """Migrate up to `revision`. True when something changed. Two callers at once wait for each other.
+
+    A SQLite file that is not there is made. Raises MigrationError, OSError.
+    """
+    database.create_file()
     return _run(database, revision, up=True)
 
 

@@ -108,7 +108,6 @@ def test_migrate_leaves_a_database_of_a_newer_version_alone(
         ("journal", "export"),
         ("plafond", "list"),
         ("plafond", "remove", "--carte", "1", "--type", "DEBIT", "--periode", "JOUR"),
-        ("seed", "--demo"),
         ("import", "x.csv"),
         ("partenaire", "list"),
         ("partenaire", "revoke", "x"),
@@ -125,7 +124,10 @@ def test_a_database_that_is_not_there_or_not_migrated_is_told_to_migrate(
     assert _answer(absent) == (
         1,
         "",
-        f"cynod: the database {file} does not exist; run `cynod migrate`.\n",
+        (
+            f"cynod: the database {file} does not exist; correct CYNOD_DATABASE_URL, or run"
+            " `cynod migrate` to create it.\n"
+        ),
     )
     assert not file.exists()
     file.touch()
@@ -134,6 +136,15 @@ def test_a_database_that_is_not_there_or_not_migrated_is_told_to_migrate(
         "",
         "cynod: the database is not at the migration this version expects; run `cynod migrate`.\n",
     )
+
+
+def test_seed_makes_the_sqlite_database_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new.db"
+    monkeypatch.setenv("CYNOD_DATABASE_URL", f"sqlite:///{file}")
+    assert CliRunner().invoke(cli, ["seed", "--demo"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["journal", "verify"]).exit_code == 0
 
 
 # ── seed ─────────────────────────────────────────────────────────────────────────────────────────
