@@ -14,7 +14,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from handlers.cli_common import Refused, describe_os_error, open_database
+from handlers.cli_common import Refused, describe_os_error, open_database, tell_waiting
+from models.db import OccupiedError
 from models.importation import COLUMNS, Bilan, ImportationRefusee, Rejet, import_cartes
 
 
@@ -68,7 +69,13 @@ def import_(file: Path, skip_bad: Path | None) -> None:
             raise Refused(f"{describe_os_error(error)}.") from None
         progress = stack.enter_context(_progress(size))
         try:
-            bilan = import_cartes(database, source, reject=reject, progress=progress)
+            bilan = import_cartes(
+                database, source, reject=reject, progress=progress, waiting=tell_waiting("import")
+            )
+        except OccupiedError:
+            raise Refused(
+                "another import is running, or a server writes all the time; nothing was imported."
+            ) from None
         except ImportationRefusee as error:
             raise Refused(f"{file}, {error} Nothing was imported.") from None
     click.echo(_describe(bilan, skip_bad))

@@ -22,7 +22,7 @@ from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
-from models.db import DatabaseUrlError, describe_error, find_durability_gap
+from models.db import DatabaseUrlError, OccupiedError, describe_error, find_durability_gap
 from models.demo import seed_demo
 from models.partenaire import database_holds_anything
 
@@ -138,6 +138,10 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
                 return False
             seed_demo(session, scopes=sorted(contract.scopes), pepper=settings.pepper)
         return True
+    except OccupiedError:
+        raise StartupError(
+            "a migration of the database is running; start again when it ended."
+        ) from None
     except (DBAPIError, OSError) as error:
         raise StartupError(describe_error(database, error)) from None
     finally:

@@ -7,7 +7,8 @@ import importlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -97,8 +98,32 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def exclusive(
+        self,
+        key: int,
+        *,
+        waiting: Callable[[], None] = lambda: None,
+        changes_schema: bool = False,
+    ) -> Iterator[Connection]:
+        """A transaction that no other of the same key runs beside, and that may take its time.
+
+        When it has to wait for one, `waiting` is told, and it waits `attente_s` at most. Raises
+        OccupiedError.
+        """
+        with self.transaction(changes_schema=changes_schema, waiting=waiting) as session:
+            if self.dialect == "postgresql":
+                _lock_key(session, key, waiting)
+                session.execute(text("SET LOCAL statement_timeout = 0"))
+                session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            yield session
+
+    @contextlib.contextmanager
     def transaction(
-        self, *, on: Connection | None = None, changes_schema: bool = False
+        self,
+        *,
+        on: Connection | None = None,
+        changes_schema: bool = False,
+        waiting: Callable[[], None] | None = None,
     ) -> Iterator[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
@@ -108,6 +133,9 @@ class Database:
         A COMMIT that fails is followed by a ROLLBACK on the driver's own connection: SQLAlchemy
         takes its transaction for ended and sends none, and on SQLite the next user of the
         connection would then commit the dead work.
+
+        `waiting` is told once when another process writes to a SQLite database. Raises
+        OccupiedError then, when that lasts.
         """
         with self._turn(), contextlib.ExitStack() as stack:
             connection = stack.enter_context(self._reading.connect()) if on is None else on
@@ -117,7 +145,7 @@ class Database:
                 connection.rollback()  # SQLAlchemy's own idea of one, in which nothing was begun
             transaction = connection.begin()
             try:
-                run_command(connection, _BEGIN[self.dialect])
+                self._begin(connection, waiting)
                 yield connection
                 _commit(transaction)
             except BaseException:
@@ -127,6 +155,24 @@ class Database:
                 raise
             finally:
                 _forget_running(connection)
+
+    def _begin(self, connection: Connection, waiting: Callable[[], None] | None) -> None:
+        if waiting is None or self.dialect != "sqlite":
+            run_command(connection, _BEGIN[self.dialect])
+            return
+        deadline = time.monotonic() + self._attente_s
+        told = False
+        # In small steps: SQLite's own wait hears no signal, and tells nobody.
+        run_command(connection, f"PRAGMA busy_timeout = {_STEP_MS}")
+        try:
+            while not _begin_sqlite(connection):
+                if time.monotonic() > deadline:
+                    raise OccupiedError
+                if not told:
+                    waiting()
+                    told = True
+        finally:
+            run_command(connection, f"PRAGMA busy_timeout = {self._attente_s * 1000}")
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -202,6 +248,45 @@ class CommitUnknownError(Exception):
 
     Never to be tried again blindly: the reference of the operation decides.
     """
+
+
+class OccupiedError(Exception):
+    """Another process does what only one at a time may do, and did not end in time."""
+
+
+_STEP_MS = 100
+
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether PostgreSQL waited for a lock in vain."""
+    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def _begin_sqlite(connection: Connection) -> bool:
+    try:
+        run_command(connection, _BEGIN["sqlite"])
+    except DBAPIError as error:
+        if "locked" not in str(error.orig):
+            raise
+        return False
+    return True
+
+
+def _lock_key(session: Connection, key: int, waiting: Callable[[], None]) -> None:
+    """Take PostgreSQL's advisory lock, which the end of the transaction gives back."""
+    if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
+        return
+    waiting()
+    # The lock's own deadline ends the wait: that of statements would not say what it was for.
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    try:
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    except DBAPIError as error:
+        if is_lock_timeout(error):
+            raise OccupiedError from None
+        raise
 
 
 def _commit(transaction: RootTransaction) -> None:

@@ -23,7 +23,6 @@ from sqlalchemy import (
     Table,
     and_,
     select,
-    text,
 )
 
 from models.base import SOLDE_MAXIMAL, now, today
@@ -136,15 +135,17 @@ def import_cartes(
     *,
     reject: Callable[[Rejet], None] | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Bilan:
     """Import a whole CSV file in one transaction; an identical row that is already there is nothing.
 
     Without `reject` the first bad row raises ImportationRefusee and nothing is changed. With it,
     bad rows are given to it and the others are imported. `progress` is told the bytes read so far.
     A wrong header always raises ImportationRefusee. Soldes of existing cards are left as they are.
+    `waiting` is told when another import runs; raises OccupiedError when that one does not end.
     """
     started = time.monotonic()
-    with database.transaction() as session:
+    with database.exclusive(_LOCK, waiting=waiting) as session:
         _prepare(session)
         importation = _Importation(session, reject)
         for rows, position in _read_batches(source):
@@ -380,11 +381,7 @@ _vues = _vues_table()
 
 
 def _prepare(session: Connection) -> None:
-    """Let the transaction last as long as the file needs, and keep other imports out of it."""
     if session.dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
-        session.execute(text("SET LOCAL statement_timeout = 0"))
-        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         _vues_table("TEMPORARY").create(session)
     else:
         # Many builds of SQLite keep temporary tables in memory. This one is dropped before the
