@@ -13,6 +13,7 @@ import click
 from handlers import cli_import, cli_journal, cli_partenaire, cli_plafond
 from handlers.cli_common import (
     Refused,
+    as_json,
     one_sentence,
     open_database,
     read_scopes,
@@ -154,7 +155,7 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@as_json
 def migrate(*, as_json: bool) -> None:
     """Bring the database to the schema that this version expects.
 
@@ -186,7 +187,7 @@ def migrate(*, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--demo", is_flag=True, required=True, help="The only data there is to seed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@as_json
 def seed(*, demo: bool, as_json: bool) -> None:
     """Write the demo data: a partner, two clients, cards in each state.
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from handlers.settings import Settings, SettingsError, find_unknown_variables, read_settings
 from models import migrate
-from models.db import Database, DatabaseUrlError, describe_error
+from models.db import CommitUnknownError, Database, DatabaseUrlError, describe_error
 
 
 class Refused(click.ClickException):
@@ -88,6 +88,14 @@ def end_by_oneself() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+
+
+def count(number: int, thing: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
     """Turn whatever a user can cause into Refused."""
@@ -130,7 +138,7 @@ class Output:
     def __init__(self, path: Path, *, encoding: str = "utf-8") -> None:
         """Raises OSError when it cannot be written, or is a folder."""
         self.path = path
-        self.is_standard_output = _is_open_as(path, 1)
+        self.is_standard_output = str(path) == "-" or _is_open_as(path, 1)
         self._target: Path | None = None
         self._hidden: Path | None = None
         if self.is_standard_output or _is_open_as(path, 2):
@@ -253,6 +261,11 @@ def open_database(
         yield database
     except (DBAPIError, PoolTimeoutError) as error:
         raise Refused(describe_error(database, error)) from None
+    except CommitUnknownError:
+        raise Refused(
+            "the connection to the database broke at the very end: all was done, or nothing; look"
+            " before you run it again."
+        ) from None
     except migrate.MigrationError as error:
         raise Refused(
             f"the database cannot be migrated by this version: {str(error).removesuffix('.')}."

@@ -215,7 +215,7 @@ def test_import_says_what_is_new_and_what_was_there(cynod: Cynod, tmp_path: Path
     first, second = (cynod("import", file) for _ in range(2))
     assert (first.exit_code, first.stderr) == (0, "")
     summary, speed = first.stdout.splitlines()
-    assert summary == "2 new, 0 unchanged; 1 new clients, 2 new membres."
+    assert summary == "2 new, 0 unchanged; 1 new client, 2 new membres."
     assert speed.startswith("2 rows in ")
     assert speed.endswith(" rows/s).")
     assert second.exit_code == 0
@@ -246,7 +246,7 @@ def test_rejected_rows_can_be_corrected_and_imported(
     result = cynod("import", file, "--skip-bad", rejects)
     assert (result.exit_code, result.stderr) == (0, "")
     told = result.stdout.splitlines()
-    assert told[0] == "1 new, 0 unchanged, 2 rejected; 1 new clients, 1 new membres."
+    assert told[0] == "1 new, 0 unchanged, 2 rejected; 1 new client, 1 new membre."
     assert told[2] == f"The rejected rows are in {rejects}."
     with rejects.open(encoding="utf-8", newline="") as lines:
         found = list(csv.reader(lines))
