@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
+from importlib import metadata
 from typing import Any
 
 import click
 
 from handlers import cli_import, cli_journal, cli_partenaire, cli_plafond
-from handlers.cli_common import Refused, one_sentence, open_database, read_scopes
+from handlers.cli_common import (
+    Refused,
+    as_json,
+    one_sentence,
+    open_database,
+    read_scopes,
+    read_version,
+    signals_as_exceptions,
+    tell_unknown_variables,
+    tell_waiting,
+    undone_when_interrupted,
+)
 from handlers.settings import Settings, read_settings
 from models import migrate as migrations
+from models.db import OccupiedError
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, DatabaseNotEmpty, seed_demo
 from models.verification import FAUTES_MAXIMALES, Rapport, verify
 
@@ -21,11 +35,33 @@ class _Cynod(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with one_sentence():
+        with (
+            one_sentence(),
+            signals_as_exceptions(),
+            undone_when_interrupted("what was not told as done was not done"),
+        ):
+            tell_unknown_variables()
             return super().invoke(ctx)
 
 
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    with one_sentence():
+        contract_version = read_version(read_settings())
+    click.echo(f"cynod {metadata.version('cynod-api')}, contract {contract_version}")
+    ctx.exit()
+
+
 @click.group(cls=_Cynod, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of this program and of its contract, and exit.",
+)
 def cli() -> None:
     """The partner API of CYNOD: serve it, feed it, look after it.
 
@@ -45,7 +81,8 @@ def cli() -> None:
       cynod partenaire create --nom NOM --client CLI-0001 --scope soldes:lire
       cynod serve
 
-    Exit codes: 0 done, 1 refused or failed (one sentence on stderr says why), 2 wrong usage.
+    Exit codes: 0 done, 1 refused or failed (one sentence on stderr says why), 2 wrong usage,
+    130 after Ctrl-C and 143 after SIGTERM (a sentence says what was not done).
     """
 
 
@@ -118,7 +155,8 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
 
 
 @cli.command()
-def migrate() -> None:
+@as_json
+def migrate(*, as_json: bool) -> None:
     """Bring the database to the schema that this version expects.
 
     A SQLite file that does not exist is created. A database that is already there is left as it
@@ -129,18 +167,32 @@ def migrate() -> None:
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 migrated or nothing to do, 1 failed, 2 wrong usage
     """
-    with open_database(migrated=False) as database:
-        changed = migrations.upgrade(database)
+    with (
+        undone_when_interrupted("nothing was migrated"),
+        open_database(migrated=False) as database,
+    ):
+        try:
+            changed = migrations.upgrade(database, waiting=tell_waiting("migration"))
+        except OccupiedError:
+            raise Refused(
+                "another migration is running, or a server is busy with what it changes; nothing was"
+                " migrated."
+            ) from None
     revision = migrations.expected_revision()
+    if as_json:
+        click.echo(json.dumps({"revision": revision, "changed": changed}))
+        return
     click.echo(f"Migrated to {revision}." if changed else f"Already at {revision}.")
 
 
 @cli.command()
 @click.option("--demo", is_flag=True, required=True, help="The only data there is to seed.")
-def seed(*, demo: bool) -> None:
+@as_json
+def seed(*, demo: bool, as_json: bool) -> None:
     """Write the demo data: a partner, two clients, cards in each state.
 
-    Refused on a database that holds any client or partner, and in production.
+    Refused on a database that holds any client or partner, and in production. A SQLite file that
+    does not exist is created and migrated first.
 
     \b
     Example:    cynod seed --demo
@@ -152,11 +204,15 @@ def seed(*, demo: bool) -> None:
     if settings.is_production:
         raise Refused("demo data has no place in production (CYNOD_ENV=production).")
     scopes = read_scopes(settings)
-    with open_database(settings) as database, database.transaction() as session:
+    with open_database(settings, create=True) as database, database.transaction() as session:
         try:
             seed_demo(session, scopes=scopes, pepper=settings.pepper)
         except DatabaseNotEmpty:
             raise Refused("the database already holds data; the demo needs an empty one.") from None
+    if as_json:
+        pair = {"consumerKey": CONSUMER_KEY, "consumerSecret": CONSUMER_SECRET}
+        click.echo(json.dumps(pair))
+        return
     click.echo(
         f"Demo data written; consumer-key {CONSUMER_KEY}, consumer-secret {CONSUMER_SECRET}."
     )

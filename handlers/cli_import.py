@@ -4,32 +4,87 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
+import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from handlers.cli_common import Refused, describe_os_error, open_database
-from models.importation import COLUMNS, Bilan, ImportationRefusee, Rejet, import_cartes
+from handlers.cli_common import (
+    Output,
+    Refused,
+    as_json,
+    count,
+    describe_os_error,
+    end_by_oneself,
+    open_database,
+    tell_waiting,
+    undone_when_interrupted,
+)
+from models.db import CommitUnknownError, Database, OccupiedError
+from models.fichier import COLUMNS, describe_fault
+from models.importation import Bilan, ImportationRefusee, Rejet, import_cartes
+from models.telephone import REGION, REGIONS, Telephones
+
+
+class _Wanted(NamedTuple):
+    """What the command line asks."""
+
+    file: Path
+    skip_bad: Path | None
+    last_row_unterminated: bool
+    dry_run: bool
+    telephones: Telephones
+    as_json: bool
+
+
+def _check_region(_ctx: click.Context, _option: click.Parameter, value: str) -> str:
+    if value.upper() not in REGIONS:
+        raise click.BadParameter(f"{value!r} is no country, as SN or ML are.")
+    return value.upper()
 
 
 @click.command("import")
-@click.argument("file", metavar="FILE.csv", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE.csv", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--skip-bad",
     metavar="REJECTS.csv",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, allow_dash=True),
     help="Import the good rows, and write the bad ones to this file (replaced when it exists).",
 )
-def import_(file: Path, skip_bad: Path | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Tell all that an import would, and change nothing.")
+@click.option(
+    "--last-row-unterminated",
+    is_flag=True,
+    help="Take a last row that has no line break, which a file that was cut off ends with.",
+)
+@click.option(
+    "--region",
+    metavar="COUNTRY",
+    default=REGION,
+    show_default=True,
+    callback=_check_region,
+    help="Where telephones without a country code are from.",
+)
+@click.option(
+    "--normalise-telephones",
+    is_flag=True,
+    help="Write telephones as country code and digits, whatever their form in the file.",
+)
+@as_json
+def import_(region: str, *, normalise_telephones: bool, **wanted: Any) -> None:
     """Import clients, membres and cards with their opening soldes.
 
-    The file is UTF-8, with commas, and begins with exactly this header:
+    The file (- for standard input) is UTF-8, separated by commas (or ; or tabs), and begins with
+    exactly this header:
 
     \b
       clientId,clientNom,membreId,nom,prenom,email,telephone,numeroPiece,
@@ -42,63 +97,151 @@ def import_(file: Path, skip_bad: Path | None) -> None:
       statut         ACTIVE, OPPOSITION or ANNULEE
       solde          francs CFA, an integer of 0 or more
 
-    All of the file is imported in one transaction, or nothing of it: the first bad row stops the
-    import and is named by line and column. A row that is already there, identical, changes nothing,
-    so a file may be imported again; soldes of existing cards are never touched. A row that
-    contradicts what is there is a bad row. Empty lines are ignored.
+    All of the file is imported in one transaction, or nothing of it: a bad row stops the import, and
+    the first 20 bad rows are named by line and column. A row that is already there, identical,
+    changes nothing, so a file may be imported again; soldes of existing cards are never touched. A
+    row that contradicts what is there, the opening solde too, is a bad row. So is a last row without
+    a line break: the file may have been cut off, or is still being written. Blank rows are ignored.
 
     With --skip-bad, bad rows go to REJECTS.csv, with the columns ligne, colonne and motif after
-    their own. Correct them, remove these three columns, and import that file.
+    their own. Correct them, remove these three columns, and import that file. It can be read by its
+    owner only. A pipe or a device is written through, and the summary then goes to stderr.
 
-    The API may run meanwhile; on SQLite its credits and debits wait for the import to end.
+    Partners name a holder by the telephone as it is written here. Those that are not country code and
+    digits, as 221771234567 is, are told on stderr; --normalise-telephones writes them so.
+
+    Another import is waited for, at most CYNOD_ATTENTE_S seconds. The API may run meanwhile; on
+    SQLite its credits and debits wait for the import to end.
 
     \b
     Example:    cynod import cards.csv --skip-bad rejects.csv
+                gunzip -c cards.csv.gz | cynod import - --dry-run
     Variables:  CYNOD_DATABASE_URL, CYNOD_ATTENTE_S
-    Exit codes: 0 imported (also when --skip-bad left rows out), 1 refused, 2 wrong usage
+    Exit codes: 0 imported (also when --skip-bad left some rows out), 1 refused, or every row was
+                rejected, 2 wrong usage, 130 or 143 interrupted: nothing was imported
     """
+    telephones = Telephones(region, normalise=normalise_telephones)
+    with undone_when_interrupted("nothing was imported"):
+        _import(_Wanted(telephones=telephones, **wanted))
+
+
+def _import(wanted: _Wanted) -> None:
     with open_database() as database, contextlib.ExitStack() as stack:
+        source = stack.enter_context(_opened(wanted.file))
+        rejects = stack.enter_context(_rejects(wanted)) if wanted.skip_bad else None
         try:
-            source = stack.enter_context(file.open("rb"))
-            size = os.fstat(source.fileno()).st_size
-            if skip_bad is not None and skip_bad.exists() and skip_bad.samefile(file):
-                raise Refused("REJECTS.csv must be another file than FILE.csv.")
-            reject = None if skip_bad is None else stack.enter_context(_rejects(skip_bad))
-        except OSError as error:
-            raise Refused(f"{describe_os_error(error)}.") from None
-        progress = stack.enter_context(_progress(size))
-        try:
-            bilan = import_cartes(database, source, reject=reject, progress=progress)
+            bilan = _run(database, wanted, source, rejects)
         except ImportationRefusee as error:
-            raise Refused(f"{file}, {error} Nothing was imported.") from None
-    click.echo(_describe(bilan, skip_bad))
+            raise _tell_bad_rows(wanted, error) from None
+        except OccupiedError:
+            raise Refused(
+                "another import is running, or a server writes all the time; nothing was imported."
+            ) from None
+        except CommitUnknownError:
+            kept = "" if rejects is None else f" The rejected rows are in {rejects.publish()}."
+            raise Refused(
+                "the connection to the database broke at the very end: all was imported, or nothing."
+                f" Import the file again: what is there is left as it is.{kept}"
+            ) from None
+        place = None if rejects is None else rejects.publish()
+        _tell(wanted, bilan, place, to_stderr=rejects is not None and rejects.is_standard_output)
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextlib.contextmanager
-def _rejects(path: Path) -> Iterator[Callable[[Rejet], None]]:
-    """Write rejected rows beside `path`, which they replace when the import has succeeded."""
-    with tempfile.NamedTemporaryFile(
-        "w",
-        encoding="utf-8",
-        newline="",
-        dir=path.parent,
-        prefix=f".{path.name}.",
-        delete=False,
-    ) as file:
-        writer = csv.writer(file, lineterminator="\n")
-
-        def reject(rejet: Rejet) -> None:
-            cells = [*rejet.cellules, *[""] * (len(COLUMNS) - len(rejet.cellules))]
-            writer.writerow([*cells, str(rejet.ligne), rejet.colonne, rejet.motif])
-
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, read from its start. What comes through a pipe is waited for before anything else is."""
+    with contextlib.ExitStack() as stack:
         try:
-            writer.writerow([*COLUMNS, "ligne", "colonne", "motif"])
-            yield reject
-            file.close()
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+            standard = str(path) == "-"
+            source = sys.stdin.buffer if standard else stack.enter_context(path.open("rb"))
+            if standard or not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+                spooled = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(source, spooled)
+                spooled.seek(0)
+                source = spooled
+        except OSError as error:
+            raise Refused(f"{describe_os_error(error)}.") from None
+        yield source
+
+
+class _Rejects:
+    """The file of rejected rows, which is whole before anything is imported."""
+
+    def __init__(self, path: Path) -> None:
+        self._output = Output(path)
+        self._writer = csv.writer(self._output.file, lineterminator="\n")
+        self._writer.writerow([*COLUMNS, "ligne", "colonne", "motif"])
+        self.settle = self._output.settle
+        self.discard = self._output.discard
+        self.is_standard_output = self._output.is_standard_output
+
+    def add(self, rejet: Rejet) -> None:
+        """Write a row. Raises OSError."""
+        cells = [*rejet.cellules, *[""] * (len(COLUMNS) - len(rejet.cellules))]
+        self._writer.writerow([*cells, str(rejet.ligne), rejet.colonne, rejet.motif])
+
+    def publish(self) -> Path:
+        """Put the file in its place, or leave it beside: where it is."""
+        try:
+            self._output.publish()
+        except OSError:
+            return self._output.keep()
+        return self._output.path
+
+
+@contextlib.contextmanager
+def _rejects(wanted: _Wanted) -> Iterator[_Rejects]:
+    path = wanted.skip_bad
+    assert path is not None, "asked only then"
+    if path.exists() and wanted.file.exists() and path.samefile(wanted.file):
+        raise Refused("REJECTS.csv must be another file than FILE.csv.")
+    try:
+        rejects = _Rejects(path)
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror or error}. Nothing was imported.") from None
+    try:
+        yield rejects
+    finally:
+        rejects.discard()
+
+
+# ── the run ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run(database: Database, wanted: _Wanted, source: BinaryIO, rejects: _Rejects | None) -> Bilan:
+    size = os.fstat(source.fileno()).st_size
+
+    def settle() -> None:
+        """The last moment at which the import can still be undone."""
+        grown = os.fstat(source.fileno()).st_size
+        if grown != size:
+            raise Refused(
+                f"{wanted.file} is still being written: it had {size} bytes, now {grown}."
+                " Nothing was imported."
+            )
+        if rejects is not None:
+            rejects.settle()
+        end_by_oneself()
+
+    with _progress(size) as progress:
+        try:
+            return import_cartes(
+                database,
+                source,
+                reject=None if rejects is None else rejects.add,
+                telephones=wanted.telephones,
+                last_row_unterminated=wanted.last_row_unterminated,
+                dry_run=wanted.dry_run,
+                progress=progress,
+                waiting=tell_waiting("import"),
+                settle=settle,
+            )
+        except OSError as error:
+            place = wanted.file if wanted.skip_bad is None else wanted.skip_bad
+            raise Refused(f"{place}: {error.strerror or error}. Nothing was imported.") from None
 
 
 @contextlib.contextmanager
@@ -113,14 +256,91 @@ def _progress(size: int) -> Iterator[Callable[[int], None]]:
         yield lambda position: bar.update(task, completed=position)
 
 
-def _describe(bilan: Bilan, rejects: Path | None) -> str:
+# ── what is told ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _tell_bad_rows(wanted: _Wanted, error: ImportationRefusee) -> Refused:
+    """Name the bad rows; the refusal to end with."""
+    if wanted.as_json:
+        rows = [
+            {"line": one.ligne, "column": one.colonne, "reason": one.motif} for one in error.fautes
+        ]
+        click.echo(
+            json.dumps({"imported": False, "rejected": error.nombre, "badRows": rows}, indent=2)
+        )
+    if error.nombre == 1:
+        return Refused(f"{wanted.file}, {error} Nothing was imported.")
+    for one in error.fautes:
+        click.echo(f"{wanted.file}, {describe_fault(*one[1:])}", err=True)
+    shown = len(error.fautes)
+    told = "" if shown == error.nombre else f", of which the first {shown} are told"
+    return Refused(f"{wanted.file}, {error.nombre} bad rows{told}. Nothing was imported.")
+
+
+def _tell(wanted: _Wanted, bilan: Bilan, rejects: Path | None, *, to_stderr: bool) -> None:
+    """The summary; Refused when nothing of the file was any good."""
+    text = (
+        json.dumps(_as_dict(wanted, bilan, rejects), indent=2)
+        if wanted.as_json
+        else _describe(wanted, bilan, rejects)
+    )
+    click.echo(text, err=to_stderr)
+    _warn_of_telephones(wanted.telephones)
+    if _is_hopeless(bilan):
+        raise Refused("every row was rejected; nothing was imported.")
+
+
+def _is_hopeless(bilan: Bilan) -> bool:
+    return 0 < bilan.lignes == bilan.rejetees
+
+
+def _as_dict(wanted: _Wanted, bilan: Bilan, rejects: Path | None) -> dict[str, Any]:
+    telephones = wanted.telephones
+    return {
+        "imported": not (wanted.dry_run or _is_hopeless(bilan)),
+        "dryRun": wanted.dry_run,
+        "rows": bilan.lignes,
+        "new": bilan.creees,
+        "unchanged": bilan.inchangees,
+        "rejected": bilan.rejetees,
+        "newClients": bilan.clients_crees,
+        "newMembres": bilan.membres_crees,
+        "seconds": round(bilan.duree_s, 3),
+        "rejects": str(rejects) if rejects is not None and bilan.rejetees else None,
+        "unusualTelephones": telephones.nombre,
+        "suggestedTelephones": [
+            {"line": one.ligne, "given": one.donne, "suggested": one.forme}
+            for one in telephones.ecarts
+        ],
+    }
+
+
+def _describe(wanted: _Wanted, bilan: Bilan, rejects: Path | None) -> str:
     speed = round(bilan.lignes / bilan.duree_s) if bilan.duree_s else bilan.lignes
     rejected = "" if rejects is None else f", {bilan.rejetees} rejected"
     cards = f"{bilan.creees} new, {bilan.inchangees} unchanged{rejected}"
+    dry = "Nothing was changed; an import would give: " if wanted.dry_run else ""
+    others = (
+        f"{count(bilan.clients_crees, 'new client')}, {count(bilan.membres_crees, 'new membre')}"
+    )
     lines = [
-        f"{cards}; {bilan.clients_crees} new clients, {bilan.membres_crees} new membres.",
-        f"{bilan.lignes} rows in {bilan.duree_s:.1f} s ({speed} rows/s).",
+        f"{dry}{cards}; {others}.",
+        f"{count(bilan.lignes, 'row')} in {bilan.duree_s:.1f} s ({speed} rows/s).",
     ]
     if bilan.rejetees:
         lines.append(f"The rejected rows are in {rejects}.")
     return "\n".join(lines)
+
+
+def _warn_of_telephones(telephones: Telephones) -> None:
+    if not telephones.nombre:
+        return
+    first = telephones.ecarts[0]
+    shown = ", ".join(str(one.ligne) for one in telephones.ecarts)
+    more = "" if telephones.nombre == len(telephones.ecarts) else ", …"
+    click.echo(
+        f"cynod: warning: {count(telephones.nombre, 'telephone')} not written as country code and"
+        f" digits, by which partners find a holder: line {shown}{more}. {first.donne} would be"
+        f" {first.forme}; --normalise-telephones writes that form.",
+        err=True,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from handlers.cli_common import Refused, open_database
+from handlers.cli_common import open_database, output_to
 from models.exportation import export_journal
 
 INTERVALLE_S = 30
@@ -106,28 +105,5 @@ def _opened(output: Path | None) -> Iterator[Callable[[str], object]]:
     if output is None:
         yield sys.stdout.write
         return
-    try:
-        # A pipe or a device is written to; only a file is replaced, and a link stays one.
-        if output.exists() and not output.is_file():
-            with output.open("w", encoding="ascii") as file:
-                yield file.write
-        else:
-            with _replacing(output.resolve()) as write:
-                yield write
-    except OSError as error:
-        raise Refused(f"{output}: {error.strerror or error}.") from None
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Callable[[str], object]]:
-    """Write beside `path`, and replace it when the block has succeeded."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        try:
-            yield file.write
-            file.close()
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    with output_to(output, encoding="ascii") as opened:
+        yield opened.file.write

@@ -16,12 +16,13 @@ from uvicorn.config import Config
 from uvicorn.supervisors import Multiprocess
 
 from handlers.app import create_app, open_database
+from handlers.cli_common import describe_missing, is_missing
 from handlers.edge.contract import Contract, ContractError, load
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
-from models.db import DatabaseUrlError, describe_error, find_durability_gap
+from models.db import DatabaseUrlError, OccupiedError, describe_error, find_durability_gap
 from models.demo import seed_demo
 from models.partenaire import database_holds_anything
 
@@ -116,10 +117,10 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
     """Migrate and seed for `--demo`, else require a migrated database. True when it was seeded."""
     database = open_database(settings)
     try:
-        with database.transaction() as session:
-            new = migrate.is_empty(session)
-        if demo or (new and database.dialect == "sqlite"):
+        if demo:
             migrate.upgrade(database)
+        elif is_missing(database):
+            raise StartupError(describe_missing(database))
         with database.reading() as session:
             if not migrate.is_current(session):
                 raise StartupError(
@@ -137,6 +138,10 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
                 return False
             seed_demo(session, scopes=sorted(contract.scopes), pepper=settings.pepper)
         return True
+    except OccupiedError:
+        raise StartupError(
+            "a migration of the database is running; start again when it ended."
+        ) from None
     except (DBAPIError, OSError) as error:
         raise StartupError(describe_error(database, error)) from None
     finally:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PRODUCTION = "production"
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +46,39 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.environment == PRODUCTION
+
+
+OTHER_VARIABLES = frozenset({"CYNOD_CONSUMER_KEY", "CYNOD_CONSUMER_SECRET"})
+"""Variables that a command reads by itself."""
+
+TOOLS = ("CYNOD_TEST_", "CYNOD_FUZZ_", "CYNOD_EXCHANGES")
+"""Beginnings of the names that only the tests and their tools read."""
+
+
+class _Asked(dict[str, str]):
+    """An empty environment that notes which variables it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Note the name."""
+        self.names.add(name)
+        return default
+
+
+def find_unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """The CYNOD_ variables that nothing reads, each with the known name that it resembles."""
+    env = os.environ if environ is None else environ
+    asked = _Asked()
+    read_settings(asked)
+    known = asked.names | OTHER_VARIABLES
+    return {
+        name: next(iter(difflib.get_close_matches(name.upper(), known, 1, 0.8)), None)
+        for name in sorted(env)
+        if name.upper().startswith("CYNOD_") and name not in known and not name.startswith(TOOLS)
+    }
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -12,6 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 from models import plafond
 from models.base import now
 from models.carte import cartes
+from models.empreinte import Contenu
 from models.errors import (
     DelaiAnnulationDepasse,
     DroitInsuffisant,
@@ -92,8 +91,8 @@ def annuler(
     DelaiAnnulationDepasse, OperationDejaAnnulee, SoldeInsuffisant (it would overdraw),
     SoldeMaximalDepasse, ReferenceDejaUtilisee, DroitsRetires.
     """
-    content = json.dumps((ANNULATION, reference_origine, motif)).encode("ascii")
-    demandeur = Demandeur.of(partenaire, reference, hashlib.sha256(content).digest())
+    contenu = Contenu({2: (ANNULATION, reference_origine, motif)})
+    demandeur = Demandeur.of(partenaire, reference, contenu)
     replay = find_replay(session, demandeur)
     if replay is not None:
         return replay

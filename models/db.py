@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +28,18 @@ the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3.
 
 class DatabaseUrlError(ValueError):
     """The database URL is not one this product serves."""
+
+
+def create_private(path: Path) -> int:
+    """A descriptor of a new file that its owner alone may read, whatever the umask. Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _hide_from_others(path: Path) -> None:
+    if path.stat().st_mode & 0o007:
+        path.chmod(0o600)
 
 
 def sqlite_module() -> ModuleType:
@@ -55,6 +70,27 @@ class Database:
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
         self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
 
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite database, absolute, whether it is there or not; None on PostgreSQL."""
+        return None if self.dialect != "sqlite" else Path(self.url.database or "").absolute()
+
+    def create_file(self) -> None:
+        """Make the empty SQLite file unless it is there. Nothing else does: a mistyped path is an error.
+
+        Only its owner reads it, whatever the umask: it holds people and their cards. SQLite gives its
+        side files the mode of the file. One that everybody could read is taken back from them.
+        Raises OSError.
+        """
+        if self.file is None:
+            return
+        try:
+            os.close(create_private(self.file))
+        except FileExistsError:
+            for side in ("", "-wal", "-shm", "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    _hide_from_others(Path(f"{self.file}{side}"))
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for statements that write nothing."""
@@ -62,8 +98,32 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def exclusive(
+        self,
+        key: int,
+        *,
+        waiting: Callable[[], None] = lambda: None,
+        changes_schema: bool = False,
+    ) -> Iterator[Connection]:
+        """A transaction that no other of the same key runs beside, and that may take its time.
+
+        When it has to wait for one, `waiting` is told, and it waits `attente_s` at most. Raises
+        OccupiedError.
+        """
+        with self.transaction(changes_schema=changes_schema, waiting=waiting) as session:
+            if self.dialect == "postgresql":
+                _lock_key(session, key, waiting)
+                session.execute(text("SET LOCAL statement_timeout = 0"))
+                session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            yield session
+
+    @contextlib.contextmanager
     def transaction(
-        self, *, on: Connection | None = None, changes_schema: bool = False
+        self,
+        *,
+        on: Connection | None = None,
+        changes_schema: bool = False,
+        waiting: Callable[[], None] | None = None,
     ) -> Iterator[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
@@ -73,6 +133,9 @@ class Database:
         A COMMIT that fails is followed by a ROLLBACK on the driver's own connection: SQLAlchemy
         takes its transaction for ended and sends none, and on SQLite the next user of the
         connection would then commit the dead work.
+
+        `waiting` is told once when another process writes to a SQLite database. Raises
+        OccupiedError then, when that lasts.
         """
         with self._turn(), contextlib.ExitStack() as stack:
             connection = stack.enter_context(self._reading.connect()) if on is None else on
@@ -82,7 +145,7 @@ class Database:
                 connection.rollback()  # SQLAlchemy's own idea of one, in which nothing was begun
             transaction = connection.begin()
             try:
-                run_command(connection, _BEGIN[self.dialect])
+                self._begin(connection, waiting)
                 yield connection
                 _commit(transaction)
             except BaseException:
@@ -92,6 +155,24 @@ class Database:
                 raise
             finally:
                 _forget_running(connection)
+
+    def _begin(self, connection: Connection, waiting: Callable[[], None] | None) -> None:
+        if waiting is None or self.dialect != "sqlite":
+            run_command(connection, _BEGIN[self.dialect])
+            return
+        deadline = time.monotonic() + self._attente_s
+        told = False
+        # In small steps: SQLite's own wait hears no signal, and tells nobody.
+        run_command(connection, f"PRAGMA busy_timeout = {_STEP_MS}")
+        try:
+            while not _begin_sqlite(connection):
+                if time.monotonic() > deadline:
+                    raise OccupiedError
+                if not told:
+                    waiting()
+                    told = True
+        finally:
+            run_command(connection, f"PRAGMA busy_timeout = {self._attente_s * 1000}")
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -169,6 +250,38 @@ class CommitUnknownError(Exception):
     """
 
 
+class OccupiedError(Exception):
+    """Another process does what only one at a time may do, and did not end in time."""
+
+
+_STEP_MS = 100
+
+
+def _begin_sqlite(connection: Connection) -> bool:
+    try:
+        run_command(connection, _BEGIN["sqlite"])
+    except DBAPIError as error:
+        if "locked" not in str(error.orig):
+            raise
+        return False
+    return True
+
+
+def _lock_key(session: Connection, key: int, waiting: Callable[[], None]) -> None:
+    """Take PostgreSQL's advisory lock, which the end of the transaction gives back."""
+    if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
+        return
+    waiting()
+    # The lock's own deadline ends the wait: that of statements would not say what it was for.
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    try:
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    except DBAPIError as error:
+        if is_lock_timeout(error):
+            raise OccupiedError from None
+        raise
+
+
 def _commit(transaction: RootTransaction) -> None:
     try:
         transaction.commit()
@@ -223,6 +336,8 @@ def _checked_url(given: str) -> URL:
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
         if not url.database or url.database == ":memory:":
             raise DatabaseUrlError("the SQLite database must be a file: sqlite:///path")
+        if "uri" in url.query:
+            raise DatabaseUrlError("the SQLite database must be a plain path: sqlite:///path")
         return url
     if url.drivername == "postgresql+psycopg":
         return url
@@ -262,6 +377,14 @@ def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         hide_parameters=True,
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": attente_s},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def open_existing(
+        _dialect: Any, _record: Any, args: list[Any], options: dict[str, Any]
+    ) -> None:
+        # SQLite's own habit is to make the file that is not there.
+        args[0] = f"{Path(args[0]).absolute().as_uri()}?mode=rw"
+        options["uri"] = True
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

@@ -1,13 +1,11 @@
-"""Import of clients, members and cards from a CSV file: one transaction, batches, bounded memory.
-
-A line of the file is one record, because no field may hold a line break. So a quote that is never
-closed spoils its own line only, and a fault is always named by its physical line.
-"""
+"""Import of clients, members and cards from a CSV file: one transaction, batches, bounded memory."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
@@ -16,14 +14,16 @@ from typing import Any, BinaryIO, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     MetaData,
     Row,
     String,
     Table,
     and_,
+    case,
+    func,
     select,
-    text,
 )
 
 from models.base import SOLDE_MAXIMAL, now, today
@@ -32,55 +32,37 @@ from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
 from models.client import clients
 from models.compte import comptes
 from models.db import Database
+from models.fichier import (
+    COLUMNS,
+    LIGNE_MAXIMALE,
+    BadRow,
+    ImportationRefusee,
+    Ligne,
+    Rejet,
+    read_rows,
+)
 from models.journal import NouvelleCarte, ecritures, find_ouverture, open_cartes
 from models.membre import membres
-from models.operation import operations
+from models.motifs import IDENTIFIANT, NUMERO_CARTE, TELEPHONE
+from models.operation import OUVERTURE, operations
+from models.telephone import Telephones
 
-COLUMNS = (
-    "clientId",
-    "clientNom",
-    "membreId",
-    "nom",
-    "prenom",
-    "email",
-    "telephone",
-    "numeroPiece",
-    "dateNaissance",
-    "numeroCarte",
-    "finValidite",
-    "statut",
-    "solde",
-)
-"""The header, exactly and in this order."""
-
-LIGNE_MAXIMALE = 16_384
-"""Longest line in bytes: longer than any row whose fields have their greatest length."""
+__all__ = [
+    "COLUMNS",
+    "LIGNE_MAXIMALE",
+    "Bilan",
+    "ImportationRefusee",
+    "Rejet",
+    "import_cartes",
+]
 
 LOT = 2_000
 """Rows that are checked and written together."""
 
-_BOM = b"\xef\xbb\xbf"
+FAUTES_MONTREES = 20
+"""Bad rows that a refusal names; it counts the others."""
+
 _LOCK = 0x494D504F5254  # "IMPORT": PostgreSQL's advisory lock of a running import.
-
-
-class ImportationRefusee(Exception):
-    """A row, or the file, cannot be imported: physical line, column ("" for the whole line), why."""
-
-    def __init__(self, ligne: int, colonne: str, motif: str) -> None:
-        where = f"line {ligne}, column {colonne}" if colonne else f"line {ligne}"
-        super().__init__(f"{where}: {motif}.")
-        self.ligne = ligne
-        self.colonne = colonne
-        self.motif = motif
-
-
-class Rejet(NamedTuple):
-    """A row left out: its cells as read (the whole line in one when it has no 13 cells), and why."""
-
-    cellules: list[str]
-    ligne: int
-    colonne: str
-    motif: str
 
 
 class Bilan(NamedTuple):
@@ -120,14 +102,19 @@ class _Row(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A card that exists, or that an earlier row created. `ligne` is that of the file's own row."""
+    """A card that exists, or that an earlier row created: `ouverture` is the solde it was opened with,
+    `ligne` that of the file's own row."""
 
     client_id: str
     membre_id: str
     fin_validite: date
     statut: str
-    solde: int | None
+    ouverture: int
     ligne: int | None
+
+
+class _DryRunEnded(Exception):
+    """All was judged and written; nothing of it is to stay."""
 
 
 def import_cartes(
@@ -135,22 +122,38 @@ def import_cartes(
     source: BinaryIO,
     *,
     reject: Callable[[Rejet], None] | None = None,
+    telephones: Telephones | None = None,
+    last_row_unterminated: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
+    waiting: Callable[[], None] = lambda: None,
+    settle: Callable[[], None] = lambda: None,
 ) -> Bilan:
     """Import a whole CSV file in one transaction; an identical row that is already there is nothing.
 
-    Without `reject` the first bad row raises ImportationRefusee and nothing is changed. With it,
-    bad rows are given to it and the others are imported. `progress` is told the bytes read so far.
-    A wrong header always raises ImportationRefusee. Soldes of existing cards are left as they are.
+    Without `reject` a bad row raises ImportationRefusee, which names the first ones and counts all,
+    and nothing is changed. With it, bad rows are given to it and the others are imported. A file
+    without the header always raises ImportationRefusee. Soldes of existing cards are left as they are.
+
+    A last row without a line break is a bad row, unless told otherwise. A `dry_run` judges all and
+    changes nothing. `progress` is told the bytes read so far, `waiting` that another import runs;
+    raises OccupiedError when that one does not end. `settle` is called when all is written and nothing
+    is committed: what it raises undoes the import.
     """
     started = time.monotonic()
-    with database.transaction() as session:
+    telephones = telephones or Telephones()
+    with contextlib.suppress(_DryRunEnded), database.exclusive(_LOCK, waiting=waiting) as session:
         _prepare(session)
-        importation = _Importation(session, reject)
-        for rows, position in _read_batches(source):
+        importation = _Importation(session, reject, telephones)
+        batches = _read_batches(source, telephones, last_row_unterminated=last_row_unterminated)
+        for rows, position in batches:
             importation.add(rows)
             progress(position)
+        importation.check_faults()
         _vues.drop(session)
+        settle()
+        if dry_run:
+            raise _DryRunEnded
     return Bilan(
         importation.creees,
         importation.inchangees,
@@ -164,125 +167,40 @@ def import_cartes(
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class _BadRow(Exception):
-    """Why a row is refused, before its line is known."""
-
-    def __init__(self, colonne: str, motif: str, cellules: list[str] | None = None) -> None:
-        super().__init__(colonne, motif)
-        self.colonne = colonne
-        self.motif = motif
-        self.cellules = cellules
-
-
-def _read_batches(source: BinaryIO) -> Iterator[tuple[list[_Row | Rejet], int]]:
+def _read_batches(
+    source: BinaryIO, telephones: Telephones, *, last_row_unterminated: bool
+) -> Iterator[tuple[list[_Row | Rejet], int]]:
     """Rows by batches, in the file's order, with the bytes read so far."""
     batch: list[_Row | Rejet] = []
     position = 0
     day = today()
-    for ligne, size, raw in _read_lines(source):
-        position += size
-        if ligne == 1:
-            _check_header(raw.removeprefix(_BOM))
-            continue
-        if not raw:
-            continue
-        try:
-            batch.append(_parse_row(ligne, raw, day))
-        except _BadRow as bad:
-            cells = bad.cellules or [raw.decode("utf-8", "backslashreplace")]
-            batch.append(Rejet(cells, ligne, bad.colonne, bad.motif))
+    for row, position in read_rows(source, last_row_unterminated=last_row_unterminated):
+        batch.append(row if isinstance(row, Rejet) else _judge(row, telephones, day))
         if len(batch) == LOT:
             yield batch, position
             batch = []
-    if position == 0:
-        raise ImportationRefusee(1, "", "the file is empty; its first line must be the header")
     yield batch, position
 
 
-def _read_lines(source: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
-    """Number, size and content of each line; the content of one too long is cut."""
-    ligne = 0
-    while raw := source.readline(LIGNE_MAXIMALE + 2):
-        ligne += 1
-        size = len(raw)
-        last = raw
-        while not last.endswith(b"\n") and len(last) == LIGNE_MAXIMALE + 2:
-            last = source.readline(LIGNE_MAXIMALE + 2)
-            size += len(last)
-        yield ligne, size, raw.removesuffix(b"\n").removesuffix(b"\r")
-
-
-def _check_header(raw: bytes) -> None:
-    cells = raw[:LIGNE_MAXIMALE].decode("utf-8", "replace").split(",")
-    if cells == list(COLUMNS):
-        return
-    expected = f"the header must be exactly {','.join(COLUMNS)}"
-    for column, cell in zip(COLUMNS, cells, strict=False):
-        if cell != column:
-            raise ImportationRefusee(1, column, f"{expected}; found {cell[:40]!r} there")
-    raise ImportationRefusee(
-        1, "", f"{expected}; found {len(cells)} columns instead of {len(COLUMNS)}"
-    )
-
-
-def _parse_row(ligne: int, raw: bytes, day: date) -> _Row:
-    if len(raw) > LIGNE_MAXIMALE:
-        cut = [raw[:LIGNE_MAXIMALE].decode("utf-8", "backslashreplace")]
-        raise _BadRow("", f"the line is longer than {LIGNE_MAXIMALE} bytes", cut)
+def _judge(row: Ligne, telephones: Telephones, day: date) -> _Row | Rejet:
     try:
-        line = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8")
-        raise _BadRow(_column_at(before.count(",")), "this is not UTF-8 text") from None
-    cells = _split_quoted(line) if '"' in line else line.split(",")
-    if len(cells) != len(COLUMNS):
-        raise _BadRow("", f"{len(cells)} columns instead of {len(COLUMNS)}")
-    try:
-        return _check_row(ligne, cells, day)
-    except _BadRow as bad:
-        bad.cellules = cells
-        raise
-
-
-_CELL = re.compile(r'(?:"((?:[^"]|"")*)"|([^",]*))(,|$)')
-
-
-def _split_quoted(line: str) -> list[str]:
-    cells: list[str] = []
-    at = 0
-    while True:
-        found = _CELL.match(line, at)
-        if found is None:
-            raise _BadRow(
-                _column_at(len(cells)),
-                "a quote is not closed, or stands inside a field; write a field that holds one"
-                ' as "a ""b"" c"',
-            )
-        quoted, plain, end = found.groups()
-        cells.append(plain if quoted is None else quoted.replace('""', '"'))
-        at = found.end()
-        if not end:
-            return cells
-
-
-def _column_at(position: int) -> str:
-    return COLUMNS[min(position, len(COLUMNS) - 1)]
+        return _check_row(row, telephones, day)
+    except BadRow as bad:
+        return Rejet(row.cellules, row.ligne, bad.colonne, bad.motif)
 
 
 # ── checking ─────────────────────────────────────────────────────────────────────────────────────
 
-_IDENTIFIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-_TELEPHONE = re.compile(r"[+]?[0-9]{6,15}")
-_NUMERO_CARTE = re.compile(r"[0-9]{12,19}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 _JOUR = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _SOLDE = re.compile(r"[0-9]{1,16}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_INVISIBLE = ("Zs", "Cf")
 _STATUTS = (ACTIVE, OPPOSITION, ANNULEE)
 _AN_MINIMAL = 1900
 
 
-def _check_row(ligne: int, cells: list[str], day: date) -> _Row:
+def _check_row(row: Ligne, telephones: Telephones, day: date) -> _Row:
     """The row of 13 cells, each checked by the contract's own patterns and the columns' lengths."""
     (
         client_id,
@@ -298,33 +216,34 @@ def _check_row(ligne: int, cells: list[str], day: date) -> _Row:
         fin_validite,
         statut,
         solde,
-    ) = cells
-    _check_pattern("clientId", client_id, _IDENTIFIANT, "1 to 32 of A-Z a-z 0-9 . _ -")
+    ) = row.cellules
+    telephone = telephones.read(telephone)
+    _check_pattern("clientId", client_id, IDENTIFIANT, "1 to 32 of A-Z a-z 0-9 . _ -")
     _check_text("clientNom", client_nom, 200)
     if not client_nom.strip():
-        raise _BadRow("clientNom", "it must not be empty")
-    _check_pattern("membreId", membre_id, _IDENTIFIANT, "1 to 32 of A-Z a-z 0-9 . _ -")
+        raise BadRow("clientNom", "it must not be empty")
+    _check_pattern("membreId", membre_id, IDENTIFIANT, "1 to 32 of A-Z a-z 0-9 . _ -")
     _check_text("nom", nom, 200)
     _check_text("prenom", prenom, 200)
     _check_text("email", email, 254)
     if email:
         _check_pattern("email", email, _EMAIL, "empty or an e-mail address")
-    _check_pattern(
-        "telephone", telephone, _TELEPHONE, "6 to 15 digits, with or without a leading +"
-    )
+    _check_pattern("telephone", telephone, TELEPHONE, "6 to 15 digits, with or without a leading +")
     _check_text("numeroPiece", numero_piece, 64)
     naissance = _parse_jour("dateNaissance", date_naissance) if date_naissance else None
     if naissance is not None and naissance > day:
-        raise _BadRow("dateNaissance", "it is in the future")
-    _check_pattern("numeroCarte", numero_carte, _NUMERO_CARTE, "12 to 19 digits")
+        raise BadRow("dateNaissance", "it is in the future")
+    _check_pattern("numeroCarte", numero_carte, NUMERO_CARTE, "12 to 19 digits")
     validite = _parse_jour("finValidite", fin_validite)
     if statut not in _STATUTS:
-        raise _BadRow("statut", f"it must be one of {', '.join(_STATUTS)}")
+        expected = f"it must be one of {', '.join(_STATUTS)}"
+        raise BadRow("statut", f"{expected}{_name_invisible(statut)}")
     if not _SOLDE.fullmatch(solde) or int(solde) > SOLDE_MAXIMAL:
-        raise _BadRow("solde", f"it must be an integer of francs from 0 to {SOLDE_MAXIMAL}")
+        expected = f"it must be an integer of francs from 0 to {SOLDE_MAXIMAL}"
+        raise BadRow("solde", f"{expected}{_name_invisible(solde)}")
     return _Row(
-        ligne,
-        cells,
+        row.ligne,
+        row.cellules,
         client_nom,
         _Membre(telephone, nom, prenom, email, telephone, numero_piece, naissance),
         NouvelleCarte(numero_carte, client_id, membre_id, validite, statut, int(solde)),
@@ -333,20 +252,27 @@ def _check_row(ligne: int, cells: list[str], day: date) -> _Row:
 
 def _check_pattern(column: str, value: str, pattern: re.Pattern[str], expected: str) -> None:
     if not pattern.fullmatch(value):
-        raise _BadRow(column, f"it must be {expected}")
+        raise BadRow(column, f"it must be {expected}{_name_invisible(value)}")
+
+
+def _name_invisible(value: str) -> str:
+    """What no screen shows, as a spreadsheet leaves it in cells that look right."""
+    found = next((one for one in value if unicodedata.category(one) in _INVISIBLE), " ")
+    return "" if found == " " else f"; it holds the invisible character U+{ord(found):04X}"
 
 
 def _check_text(column: str, value: str, longest: int) -> None:
     if len(value) > longest:
-        raise _BadRow(column, f"it has {len(value)} characters; {longest} is the most")
+        raise BadRow(column, f"it has {len(value)} characters; {longest} is the most")
     if _CONTROL.search(value):
-        raise _BadRow(column, "it holds a control character")
+        raise BadRow(column, "it holds a control character")
 
 
 def _parse_jour(column: str, value: str) -> date:
     day = _read_jour(value)
     if day is None:
-        raise _BadRow(column, f"it must be a day dd/MM/yyyy that exists, from 01/01/{_AN_MINIMAL}")
+        expected = f"it must be a day dd/MM/yyyy that exists, from 01/01/{_AN_MINIMAL}"
+        raise BadRow(column, f"{expected}{_name_invisible(value)}")
     return day
 
 
@@ -365,13 +291,12 @@ def _read_jour(value: str) -> date | None:
 
 
 def _vues_table(*prefixes: str) -> Table:
-    """What the file itself said of each card: two rows of one card must agree on the solde too."""
+    """Which line of the file itself spoke of each card first, for what is said of a later one."""
     return Table(
         "importation_vues",
         MetaData(),
         Column("numero_carte", String(19), primary_key=True),
         Column("ligne", BigInteger, nullable=False),
-        Column("solde", BigInteger, nullable=False),
         prefixes=list(prefixes),
     )
 
@@ -380,11 +305,7 @@ _vues = _vues_table()
 
 
 def _prepare(session: Connection) -> None:
-    """Let the transaction last as long as the file needs, and keep other imports out of it."""
     if session.dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
-        session.execute(text("SET LOCAL statement_timeout = 0"))
-        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         _vues_table("TEMPORARY").create(session)
     else:
         # Many builds of SQLite keep temporary tables in memory. This one is dropped before the
@@ -398,9 +319,16 @@ class _Importation:
     A row counts for the rows after it as soon as it is accepted, so that the first one wins.
     """
 
-    def __init__(self, session: Connection, reject: Callable[[Rejet], None] | None) -> None:
+    def __init__(
+        self,
+        session: Connection,
+        reject: Callable[[Rejet], None] | None,
+        telephones: Telephones,
+    ) -> None:
         self._session = session
         self._reject = reject
+        self._telephones = telephones
+        self._fautes: list[Rejet] = []
         self._contra = find_ouverture(session)
         self._date_solde = now()
         self._analysed = False
@@ -411,14 +339,11 @@ class _Importation:
         self.clients_crees = self.membres_crees = 0
 
     def add(self, batch: list[_Row | Rejet]) -> None:
-        """Judge a batch, row after row, then write what is new of it.
-
-        Raises ImportationRefusee at the first bad row when nobody takes bad rows.
-        """
+        """Judge a batch, row after row, then write what is new of it."""
         self._load_known([row for row in batch if isinstance(row, _Row)])
         known_clients, known_membres = set(self._clients), set(self._membres)
         nouvelles: list[NouvelleCarte] = []
-        vues: list[tuple[str, int, int]] = []
+        vues: list[tuple[str, int]] = []
         for row in batch:
             if isinstance(row, Rejet):
                 self._refuse(row)
@@ -431,18 +356,25 @@ class _Importation:
             [one for one in self._membres.items() if one[0] not in known_membres],
             nouvelles,
         )
-        insert_rows(self._session, _vues, ("numero_carte", "ligne", "solde"), vues)
+        insert_rows(self._session, _vues, ("numero_carte", "ligne"), vues)
 
     def _refuse(self, rejet: Rejet) -> None:
-        if self._reject is None:
-            raise ImportationRefusee(rejet.ligne, rejet.colonne, rejet.motif)
         self.rejetees += 1
-        self._reject(rejet)
+        if self._reject is not None:
+            self._reject(rejet)
+        elif len(self._fautes) < FAUTES_MONTREES:
+            self._fautes.append(rejet)
+
+    def check_faults(self) -> None:
+        """Raises ImportationRefusee when a row was bad and nobody took it."""
+        if self._fautes:
+            raise ImportationRefusee.of_rows(self._fautes, self.rejetees)
 
     def _accept(
-        self, row: _Row, nouvelles: list[NouvelleCarte], vues: list[tuple[str, int, int]]
+        self, row: _Row, nouvelles: list[NouvelleCarte], vues: list[tuple[str, int]]
     ) -> None:
         carte = row.carte
+        self._telephones.note(row.ligne, row.membre.telephone)
         known = self._cartes.get(carte.numero_carte)
         if known is None:
             nouvelles.append(carte)
@@ -451,7 +383,7 @@ class _Importation:
         else:
             self.inchangees += 1
         if known is None or known.ligne is None:
-            vues.append((carte.numero_carte, row.ligne, carte.solde))
+            vues.append((carte.numero_carte, row.ligne))
             self._cartes[carte.numero_carte] = _Known(*carte[1:], row.ligne)
 
     def _find_fault(self, row: _Row) -> tuple[str, str] | None:
@@ -507,14 +439,16 @@ class _Importation:
             )
         }
         numeros = {(carte.numero_carte,) for carte in cartes_}
-        vues = {row.numero_carte: row[1:] for row in self._look_up(_vues, numeros, _VUE)}
+        vues = {
+            row.numero_carte: row.ligne for row in self._look_up(_vues, numeros, (_vues.c.ligne,))
+        }
         self._cartes = {
-            row.numero_carte: _Known(*row[1:], *vues.get(row.numero_carte, (None, None)))
+            row.numero_carte: _Known._make((*row[1:], vues.get(row.numero_carte)))
             for row in self._look_up(cartes, numeros, _CARTE)
         }
 
     def _look_up(
-        self, table: Table, keys: Collection[tuple[str, ...]], columns: Sequence[Column[Any]]
+        self, table: Table, keys: Collection[tuple[str, ...]], columns: Sequence[ColumnElement[Any]]
     ) -> Iterator[Row[Any]]:
         """The rows of the given keys: first the key's columns, then the others asked for."""
         names = _KEYS[table.name]
@@ -531,8 +465,22 @@ _KEYS = {
     "cartes": ("numero_carte",),
     _vues.name: ("numero_carte",),
 }
-_VUE = (_vues.c.solde, _vues.c.ligne)
-_CARTE = (cartes.c.client_id, cartes.c.membre_id, cartes.c.fin_validite, cartes.c.statut)
+# The opening is a card's first operation: one step in their index, however many there are since.
+_PREMIERE = (
+    select(case((operations.c.type == OUVERTURE, operations.c.montant), else_=0))
+    .where(operations.c.carte_id == cartes.c.id)
+    .order_by(operations.c.id)
+    .limit(1)
+    .correlate(cartes)
+    .scalar_subquery()
+)
+_CARTE = (
+    cartes.c.client_id,
+    cartes.c.membre_id,
+    cartes.c.fin_validite,
+    cartes.c.statut,
+    func.coalesce(_PREMIERE, 0),
+)
 
 
 def _differing_column(ours: _Membre, theirs: _Membre) -> str:
@@ -550,6 +498,9 @@ def _find_carte_fault(carte: NouvelleCarte, known: _Known) -> tuple[str, str] | 
         return "finValidite", f"the card is already known{where} with another finValidite"
     if carte.statut != known.statut:
         return "statut", f"the card is already known{where} as {known.statut}"
-    if known.solde is not None and carte.solde != known.solde:
-        return "solde", f"the card is already known{where} with another solde"
+    if carte.solde != known.ouverture:
+        if known.ligne is not None:
+            return "solde", f"the card is already known{where} with another solde"
+        said = f"opened with {known.ouverture}, not with {carte.solde}"
+        return "solde", f"the card is already known, {said}"
     return None

@@ -40,6 +40,7 @@ from models.bulk import insert_rows, take_ids
 from models.carte import ACTIVE, cartes, check_usable
 from models.compte import CARTE, comptes
 from models.db import is_marked_running, mark_running
+from models.empreinte import Contenu
 from models.errors import SoldeInsuffisant, SoldeMaximalDepasse
 from models.operation import (
     EXECUTEE,
@@ -73,18 +74,18 @@ ecritures = Table(
 
 
 class Demandeur(NamedTuple):
-    """Who moves money under which reference. `empreinte` hashes the whole content of the request."""
+    """Who moves money under which reference, and what is asked: nothing, to close a reference."""
 
     partenaire_id: int
     compte_id: int
     reference: str
-    empreinte: bytes
+    contenu: Contenu | None
     generation: int = 0
 
     @classmethod
-    def of(cls, partenaire: Partenaire, reference: str, empreinte: bytes) -> Demandeur:
+    def of(cls, partenaire: Partenaire, reference: str, contenu: Contenu | None) -> Demandeur:
         """The partner as it asks for something under this reference."""
-        return cls(partenaire.id, partenaire.compte_id, reference, empreinte, partenaire.generation)
+        return cls(partenaire.id, partenaire.compte_id, reference, contenu, partenaire.generation)
 
 
 class CarteCle(Protocol):
@@ -111,6 +112,7 @@ _CLAIMED = (
     "partenaire_id",
     "reference",
     "empreinte",
+    "empreinte_version",
     "type",
     "statut",
     "carte_id",
@@ -219,7 +221,8 @@ def claim(
         "numero_operation": new_numero_operation(),
         "partenaire_id": demandeur.partenaire_id,
         "reference": demandeur.reference,
-        "empreinte": demandeur.empreinte,
+        "empreinte": demandeur.contenu.empreinte if demandeur.contenu else None,
+        "empreinte_version": demandeur.contenu.version if demandeur.contenu else None,
         "type": type_,
         "statut": statut,
         "carte_id": carte.id if carte else None,

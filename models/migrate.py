@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from models.db import Database, is_unavailable
+from models.db import Database, OccupiedError, is_lock_timeout, is_unavailable
 from models.errors import ServiceIndisponible
 
 _LOCK = 0x43594E4F44  # "CYNOD": PostgreSQL's advisory lock of a running migration.
@@ -65,23 +66,28 @@ def is_current(session: Connection) -> bool:
     return bool(revision == expected_revision())
 
 
-def upgrade(database: Database, revision: str = "head") -> bool:
-    """Migrate up to `revision`. True when something changed. Two callers at once wait for each other."""
-    return _run(database, revision, up=True)
+def upgrade(
+    database: Database, revision: str = "head", *, waiting: Callable[[], None] = lambda: None
+) -> bool:
+    """Migrate up to `revision`. True when something changed. Two callers at once wait for each other.
+
+    A SQLite file that is not there is made. `waiting` is told when another holds the database.
+    Raises MigrationError, OccupiedError, OSError.
+    """
+    database.create_file()
+    return _run(database, revision, up=True, waiting=waiting)
 
 
 def downgrade(database: Database, revision: str) -> bool:
     """Migrate down to `revision` (`base` for an empty database). True when something changed."""
-    return _run(database, revision, up=False)
+    return _run(database, revision, up=False, waiting=lambda: None)
 
 
-def _run(database: Database, revision: str, *, up: bool) -> bool:
-    with database.transaction(changes_schema=True) as session:
+def _run(database: Database, revision: str, *, up: bool, waiting: Callable[[], None]) -> bool:
+    with database.exclusive(_LOCK, waiting=waiting, changes_schema=True) as session:
         if database.dialect == "postgresql":
-            session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
             # An ALTER that waits behind a long reader would make everyone wait behind it.
             session.execute(text("SET LOCAL lock_timeout = '5s'"))
-            session.execute(text("SET LOCAL statement_timeout = 0"))
         before = current_revision(session)
         config = _config()
         config.attributes["connection"] = session
@@ -90,6 +96,10 @@ def _run(database: Database, revision: str, *, up: bool) -> bool:
             (command.upgrade if up else command.downgrade)(config, revision)
         except _alembic("util").CommandError as error:
             raise MigrationError(str(error)) from None
+        except DBAPIError as error:
+            if is_lock_timeout(error):
+                raise OccupiedError from None
+            raise
         if database.dialect == "sqlite":
             astray = session.execute(text("PRAGMA foreign_key_check")).all()
             assert not astray, "a migration leaves every reference whole"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, or_, select
@@ -11,6 +9,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 from models import plafond
 from models.carte import Carte, find_carte
 from models.client import clients
+from models.empreinte import Contenu
 from models.errors import ParametreInvalide, TransfertHorsReseau, UtilisateurInconnu
 from models.journal import Claim, Demandeur, Details, claim, give, post, take
 from models.operation import CREDIT, DEBIT, EXECUTEE, TRANSFERT, Operation
@@ -38,10 +37,14 @@ class Demande(NamedTuple):
     details: Details = Details()
     destination: CarteDesignee | None = None
 
-    def empreinte(self, type_: str) -> bytes:
-        """SHA-256 of the whole content but the reference: tells a repeat from another operation."""
-        content = (type_, self.carte, self.montant, self.details, self.destination)
-        return hashlib.sha256(json.dumps(content).encode("ascii")).digest()
+    def contenu(self, type_: str) -> Contenu:
+        """The whole content but the reference: tells a repeat from another operation."""
+        formes: dict[int, object] = {
+            2: (type_, self.carte, self.montant, self.details, self.destination)
+        }
+        if self.destination is None:
+            formes[1] = (type_, *self.carte, self.montant, *self.details)
+        return Contenu(formes)
 
 
 def crediter(session: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
@@ -72,7 +75,7 @@ def transferer(session: Connection, partenaire: Partenaire, demande: Demande) ->
 
 
 def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: str) -> Operation:
-    demandeur = Demandeur.of(partenaire, demande.reference, demande.empreinte(type_))
+    demandeur = Demandeur.of(partenaire, demande.reference, demande.contenu(type_))
     try:
         carte, destination = _find_cartes(session, partenaire, demande)
     except UtilisateurInconnu:

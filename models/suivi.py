@@ -42,6 +42,7 @@ _FOUND: Select[Any] = (
         _origine.c.numero_operation.label("annulation_de"),
         _annulation.c.numero_operation.label("annulee_par"),
         operations.c.empreinte,
+        operations.c.empreinte_version,
     )
     .select_from(operations)
     .outerjoin(ecritures, ecritures.c.operation_id == operations.c.id)
@@ -60,6 +61,7 @@ class _Found(NamedTuple):
 
     operation: Operation
     empreinte: bytes
+    empreinte_version: int | None
 
 
 class Cloture(NamedTuple):
@@ -82,7 +84,8 @@ def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
         return None
     if found.operation.type == CLOTURE:
         raise ReferenceCloturee
-    if found.empreinte != demandeur.empreinte:
+    contenu = demandeur.contenu
+    if contenu is None or not contenu.is_of(found.empreinte, found.empreinte_version):
         raise ReferenceDejaUtilisee
     # The first answer again: what happened to the operation since is not part of it.
     return found.operation._replace(annulee_par=None, replayed=True)
@@ -95,7 +98,7 @@ def _find_reference(session: Connection, demandeur: Demandeur) -> _Found | None:
 
 def _find(session: Connection, statement: Prepared, values: dict[str, Any]) -> _Found | None:
     row = statement.first(session, values)
-    return None if row is None else _Found(Operation._make((*row[:-1], False)), row[-1])
+    return None if row is None else _Found(Operation._make((*row[:-2], False)), *row[-2:])
 
 
 def replay_of(session: Connection, demandeur: Demandeur) -> Operation:
@@ -143,7 +146,7 @@ def close_reference(session: Connection, partenaire: Partenaire, reference: str)
 
     Raises DroitsRetires.
     """
-    demandeur = Demandeur.of(partenaire, reference, b"")
+    demandeur = Demandeur.of(partenaire, reference, contenu=None)
     claimed = claim(session, demandeur, type_=CLOTURE, statut=CLOTUREE)
     if claimed is not None:
         check_entitled(session, partenaire.id, partenaire.generation)

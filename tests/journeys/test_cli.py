@@ -108,7 +108,6 @@ def test_migrate_leaves_a_database_of_a_newer_version_alone(
         ("journal", "export"),
         ("plafond", "list"),
         ("plafond", "remove", "--carte", "1", "--type", "DEBIT", "--periode", "JOUR"),
-        ("seed", "--demo"),
         ("import", "x.csv"),
         ("partenaire", "list"),
         ("partenaire", "revoke", "x"),
@@ -125,7 +124,10 @@ def test_a_database_that_is_not_there_or_not_migrated_is_told_to_migrate(
     assert _answer(absent) == (
         1,
         "",
-        f"cynod: the database {file} does not exist; run `cynod migrate`.\n",
+        (
+            f"cynod: the database {file} does not exist; correct CYNOD_DATABASE_URL, or run"
+            " `cynod migrate` to create it.\n"
+        ),
     )
     assert not file.exists()
     file.touch()
@@ -134,6 +136,15 @@ def test_a_database_that_is_not_there_or_not_migrated_is_told_to_migrate(
         "",
         "cynod: the database is not at the migration this version expects; run `cynod migrate`.\n",
     )
+
+
+def test_seed_makes_the_sqlite_database_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new.db"
+    monkeypatch.setenv("CYNOD_DATABASE_URL", f"sqlite:///{file}")
+    assert CliRunner().invoke(cli, ["seed", "--demo"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["journal", "verify"]).exit_code == 0
 
 
 # ── seed ─────────────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +215,7 @@ def test_import_says_what_is_new_and_what_was_there(cynod: Cynod, tmp_path: Path
     first, second = (cynod("import", file) for _ in range(2))
     assert (first.exit_code, first.stderr) == (0, "")
     summary, speed = first.stdout.splitlines()
-    assert summary == "2 new, 0 unchanged; 1 new clients, 2 new membres."
+    assert summary == "2 new, 0 unchanged; 1 new client, 2 new membres."
     assert speed.startswith("2 rows in ")
     assert speed.endswith(" rows/s).")
     assert second.exit_code == 0
@@ -235,7 +246,7 @@ def test_rejected_rows_can_be_corrected_and_imported(
     result = cynod("import", file, "--skip-bad", rejects)
     assert (result.exit_code, result.stderr) == (0, "")
     told = result.stdout.splitlines()
-    assert told[0] == "1 new, 0 unchanged, 2 rejected; 1 new clients, 1 new membres."
+    assert told[0] == "1 new, 0 unchanged, 2 rejected; 1 new client, 1 new membre."
     assert told[2] == f"The rejected rows are in {rejects}."
     with rejects.open(encoding="utf-8", newline="") as lines:
         found = list(csv.reader(lines))

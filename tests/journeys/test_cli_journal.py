@@ -143,7 +143,10 @@ def test_wrong_usage_and_a_missing_database_have_their_exit_codes(tmp_path: Path
         assert _answer(run_cynod("journal", command, folder=tmp_path)) == (
             1,
             "",
-            f"cynod: the database {tmp_path / 'cynod.db'} does not exist; run `cynod migrate`.\n",
+            (
+                f"cynod: the database {tmp_path / 'cynod.db'} does not exist; correct"
+                " CYNOD_DATABASE_URL, or run `cynod migrate` to create it.\n"
+            ),
         )
 
 

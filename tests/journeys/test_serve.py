@@ -163,6 +163,37 @@ def test_database_in_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     _fails_with_one_sentence(done, "absent/cynod.db")
 
 
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_a_mistyped_path_of_the_database_is_one_sentence_and_no_new_database(
+    tmp_path: Path, environment: str
+) -> None:
+    assert run_cynod("migrate", folder=tmp_path).returncode == 0
+    file = tmp_path / "cynode.db"
+    done = run_cynod(
+        "serve",
+        folder=tmp_path,
+        PORT=str(free_port()),
+        CYNOD_ENV=environment,
+        CYNOD_DATABASE_URL=f"sqlite:///{file}",
+    )
+    _fails_with_one_sentence(done, f"the database {file} does not exist", "CYNOD_DATABASE_URL")
+    assert not file.exists()
+
+
+def test_files_of_a_served_database_are_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with serve("--demo", folder=tmp_path) as server:
+            body = {**CARTE, "montant": 1000, "reference": "R"}
+            with ContractClient(base_url=server.url, auth=DEMO) as api:
+                assert api.post("/debit-carte", json=body).status_code == 200
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("cynod.db*")}
+    finally:
+        os.umask(before)
+    assert modes["cynod.db"] == 0o600
+    assert set(modes.values()) == {0o600}, modes
+
+
 @pytest.mark.parametrize("value", ["off", "local"])
 def test_production_refuses_a_database_that_can_lose_what_it_acknowledged(
     tmp_path: Path, postgresql_url: str, value: str

@@ -29,6 +29,7 @@ def new_database(
             else create_database(request.getfixturevalue("postgresql_url"), name)
         )
         opened.append(Database(url))
+        opened[-1].create_file()
         return opened[-1]
 
     yield make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from datetime import date, timedelta
 from itertools import zip_longest
@@ -19,6 +20,7 @@ from models.client import clients
 from models.compte import comptes
 from models.db import Database
 from models.demo import seed_demo
+from models.fichier import UNTERMINATED
 from models.importation import (
     COLUMNS,
     LIGNE_MAXIMALE,
@@ -30,10 +32,13 @@ from models.importation import (
 )
 from models.journal import ecritures
 from models.membre import membres
+from models.motifs import DU_CONTRAT
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
 from models.partenaire import find_by_secret
+from models.telephone import Ecart, Telephones
 from models.verification import verify
+from tests.contract_client import DOCUMENT
 
 HEADER = ",".join(COLUMNS)
 ROW = {
@@ -133,6 +138,7 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "partenaire_id": None,
             "reference": None,
             "empreinte": None,
+            "empreinte_version": None,
             "type": "OUVERTURE",
             "statut": "EXECUTEE",
             "carte_id": carte["id"],
@@ -191,7 +197,9 @@ def test_a_byte_order_mark_windows_line_ends_quotes_and_empty_lines_are_read(
     database: Database,
 ) -> None:
     name = '"Transports ""Le Lion"", SA"'
-    source = f"\r\n{HEADER}\r\n"[2:] + _row(clientNom=name) + "\r\n\r\n" + _row(clientNom=name)
+    source = (
+        f"\r\n{HEADER}\r\n"[2:] + _row(clientNom=name) + "\r\n\r\n" + _row(clientNom=name) + "\r\n"
+    )
     bilan = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()))
     assert bilan[:5] == (1, 1, 0, 1, 1)
     with database.reading() as session:
@@ -220,7 +228,17 @@ def test_soldes_that_moved_since_are_left_as_they_are(database: Database) -> Non
         session.execute(update(cartes).values(solde=1, version=2))
     before = _content(database)
     assert _import(database, _row()) == (0, 1, 0, 0, 0)
-    assert _import(database, _row(solde="5")) == (0, 1, 0, 0, 0)
+    assert _content(database) == before
+
+
+@pytest.mark.parametrize("opened", ["142000", "0"])
+def test_a_card_that_was_opened_with_another_solde_is_told_with_both(
+    database: Database, opened: str
+) -> None:
+    _import(database, _row(solde=opened))
+    before = _content(database)
+    told = (2, "solde", f"the card is already known, opened with {opened}, not with 5")
+    assert _refusal(database, _file(_row(solde="5"))) == told
     assert _content(database) == before
 
 
@@ -302,7 +320,6 @@ def test_a_bad_cell_is_named_by_line_and_column(database: Database) -> None:
     assert told == [(4, column, motif) for column, _, motif in REFUSED_CELLS]
 
 
-UTF_16 = "clientId".encode("utf-16-le").decode()
 QUOTE = (
     'a quote is not closed, or stands inside a field; write a field that holds one as "a ""b"" c"'
 )
@@ -326,7 +343,7 @@ QUOTE = (
 def test_a_line_that_is_no_row_is_named_and_spoils_no_other(
     database: Database, line: bytes, column: str, motif: str
 ) -> None:
-    source = b"\n".join([HEADER.encode(), _row_of(1).encode(), line, _row_of(2).encode()])
+    source = b"\n".join([HEADER.encode(), _row_of(1).encode(), line, _row_of(2).encode(), b""])
     assert _refusal(database, io.BytesIO(source)) == (3, column, motif)
     bilan, rejets = _skip_bad(database, io.BytesIO(source))
     assert bilan[:5] == (2, 0, 1, 1, 2)
@@ -350,9 +367,9 @@ def test_a_wrong_header_is_refused_even_when_bad_rows_are_skipped(database: Data
     assert told == [
         (1, "clientId", f"{expected} '' there"),
         (1, "clientId", f"{expected} 'clientid' there"),
-        (1, "clientId", f"{expected} 'clientId;clientNom' there"),
+        (1, "", f"{expected} 2 columns, separated by ; instead of 13"),
         (1, "", f"{expected} 14 columns instead of 13"),
-        (1, "clientId", f"{expected} {UTF_16!r} there"),
+        (1, "", "it is UTF-16 or no text at all; save it as UTF-8"),
     ]
     assert _refusal(database, io.BytesIO(b"")) == (1, "", empty)
 
@@ -654,8 +671,208 @@ def test_a_bad_cell_anywhere_is_located_and_changes_nothing(
 def test_no_bytes_at_all_break_the_import(database: Database, junk: list[bytes]) -> None:
     lines = b"\n".join(junk).split(b"\n")
     rows = zip_longest(lines, [_row_of(1).encode()] * len(lines))
-    source = b"\n".join([HEADER.encode(), *(one for pair in rows for one in pair)])
+    source = b"\n".join([HEADER.encode(), *(one for pair in rows for one in pair), b""])
     bilan, rejets = _skip_bad(database, io.BytesIO(source))
-    blank = sum(line.removesuffix(b"\r") == b"" for line in lines)
+    blank = sum(not line.replace("\u00a0".encode(), b"").strip(b' \t",\r') for line in lines)
     assert bilan.creees + bilan.inchangees == len(lines)
     assert len(rejets) == bilan.rejetees == len(lines) - blank
+
+
+# ── what a file may be ───────────────────────────────────────────────────────────────────────────
+def _bytes(*lines: str, end: str = "\n") -> bytes:
+    return "".join(line + end for line in (HEADER, *lines)).encode()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        _bytes(_row()).replace(b",", b";"),
+        _bytes(_row()).replace(b",", b"\t"),
+        _bytes('"' + _row().replace(",", '","') + '"').replace(
+            HEADER.encode(), ('"' + HEADER.replace(",", '","') + '"').encode()
+        ),
+        _bytes(_row()).replace(b",clientNom", b", clientNom\xc2\xa0"),
+        b"\xef\xbb\xbf" + _bytes(_row(), end="\r\n"),
+        _bytes(",,,,,,,,,,,,", _row(), ",,,,", "  ", '"","",', "\u00a0,\u00a0,"),
+        _bytes(_row()).replace(b",", b";") + b";;;;;;;;;;;;\n",
+    ],
+    ids=["semicolons", "tabs", "quoted", "spaced header", "Excel", "blank rows", "blank ;"],
+)
+def test_a_file_as_spreadsheets_write_it_is_taken(database: Database, source: bytes) -> None:
+    assert import_cartes(database, io.BytesIO(source))[:5] == (1, 0, 0, 1, 1)
+    assert _import(database, _row()) == (0, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "motif"),
+    [
+        (_bytes(_row()).decode().encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+        (
+            b"\xfe\xff" + _bytes(_row()).decode().encode("utf-16-be"),
+            "it is UTF-16; save it as UTF-8",
+        ),
+        (
+            _bytes(_row()).decode().encode("utf-16-be"),
+            "it is UTF-16 or no text at all; save it as UTF-8",
+        ),
+        (
+            gzip.compress(_bytes(_row())),
+            "it is compressed by gzip; decompress it first: gunzip",
+        ),
+        (
+            b"PK\x03\x04 and so on",
+            "it is a workbook or a ZIP archive; save the sheet as CSV UTF-8",
+        ),
+        (
+            _bytes(_row(), end="\r"),
+            "its lines end with CR alone, as on old Macs; save it with LF or CR LF",
+        ),
+        (
+            _bytes(_row()).replace(b",", b"|"),
+            f"the header must be exactly {HEADER}; this one is separated by |",
+        ),
+    ],
+    ids=["utf-16", "utf-16-be", "no mark", "gzip", "xlsx", "cr", "bars"],
+)
+def test_a_file_of_another_kind_is_refused_by_its_name(
+    database: Database, source: bytes, motif: str
+) -> None:
+    assert _refusal(database, io.BytesIO(source)) == (1, "", motif)
+    with pytest.raises(ImportationRefusee):
+        _skip_bad(database, io.BytesIO(source))
+
+
+def test_a_row_with_another_separator_than_the_header_is_named(database: Database) -> None:
+    source = _bytes(_row().replace(",", ";"))
+    told = (2, "", "1 column instead of 13; this row is separated by ;")
+    assert _refusal(database, io.BytesIO(source)) == told
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "invisible"),
+    [
+        ("numeroCarte", "\u00a07019800100009569", "U+00A0"),
+        ("solde", "142\u202f000", "U+202F"),
+        ("telephone", "221771234567\u200e", "U+200E"),
+        ("clientId", "\ufeffCLI-0001", "U+FEFF"),
+        ("statut", "ACTIVE\u00a0", "U+00A0"),
+        ("finValidite", "18/07/2029\u200b", "U+200B"),
+    ],
+)
+def test_what_no_screen_shows_is_named(
+    database: Database, column: str, cell: str, invisible: str
+) -> None:
+    ligne, colonne, motif = _refusal(database, _file(_row(**{column: cell})))
+    assert (ligne, colonne) == (2, column)
+    assert motif.endswith(f"; it holds the invisible character {invisible}")
+
+
+# ── a file that was cut ──────────────────────────────────────────────────────────────────────────
+CUT = _bytes(_row_of(1)) + _row_of(2, solde="500").encode()
+
+
+def test_a_last_row_without_its_end_is_refused(database: Database) -> None:
+    assert _refusal(database, io.BytesIO(CUT)) == (3, "", UNTERMINATED)
+    assert _content(database)["cartes"] == []
+    bilan, rejets = _skip_bad(database, io.BytesIO(CUT))
+    assert bilan[:5] == (1, 0, 1, 1, 1)
+    assert rejets == [Rejet([_row_of(2, solde="500")], 3, "", UNTERMINATED)]
+
+
+def test_a_last_row_without_its_end_is_taken_when_that_is_asked(database: Database) -> None:
+    bilan = import_cartes(database, io.BytesIO(CUT), last_row_unterminated=True)
+    assert bilan[:5] == (2, 0, 0, 1, 2)
+    whole = _file(_row_of(1), _row_of(2, solde="50000"))
+    told = (3, "solde", "the card is already known, opened with 500, not with 50000")
+    assert _refusal(database, whole) == told
+
+
+@pytest.mark.parametrize("rest", ["", ",,,", "  "])
+def test_an_end_of_file_without_a_row_is_no_cut(database: Database, rest: str) -> None:
+    source = io.BytesIO(_bytes(_row()) + rest.encode())
+    assert import_cartes(database, source)[:5] == (1, 0, 0, 1, 1)
+
+
+# ── all of it is told ────────────────────────────────────────────────────────────────────────────
+def test_every_bad_row_is_told_up_to_twenty_and_counted(database: Database) -> None:
+    rows = [_row_of(number, solde="?" if number % 2 else "5") for number in range(60)]
+    with pytest.raises(ImportationRefusee) as refused:
+        import_cartes(database, _file(*rows))
+    assert refused.value.nombre == 30
+    assert [faute.ligne for faute in refused.value.fautes] == list(range(3, 43, 2))
+    assert {faute[2:] for faute in refused.value.fautes} == {("solde", SOLDE)}
+    assert _content(database)["cartes"] == []
+
+
+def test_a_dry_run_counts_as_an_import_does_and_changes_nothing(database: Database) -> None:
+    _import(database, _row())
+    before = _content(database)
+    rows = [_row(), *(_row_of(number) for number in range(LOT))]
+    wanted = import_cartes(database, _file(*rows), dry_run=True)[:5]
+    assert _content(database) == before
+    with pytest.raises(ImportationRefusee):
+        import_cartes(database, _file(_row(statut="?")), dry_run=True)
+    assert _import(database, *rows) == wanted == (LOT, 1, 0, 0, LOT)
+
+
+def test_what_cannot_be_settled_is_not_imported(database: Database) -> None:
+    def fail() -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        import_cartes(database, _file(_row()), settle=fail)
+    assert _content(database)["cartes"] == []
+
+
+# ── telephones ───────────────────────────────────────────────────────────────────────────────────
+FORMS = ["+221771234567", "00221771234567", "771234567", "221771234567"]
+
+
+def test_telephones_in_other_forms_are_noted_with_the_suggested_one(database: Database) -> None:
+    telephones = Telephones()
+    rows = [_row_of(number, telephone=form) for number, form in enumerate(FORMS)]
+    import_cartes(database, _file(*rows), telephones=telephones)
+    assert telephones.nombre == 3
+    assert telephones.ecarts == [
+        Ecart(number + 2, form, "221771234567") for number, form in enumerate(FORMS[:3])
+    ]
+    with database.reading() as session:
+        stored = session.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
+    assert stored == FORMS
+
+
+def test_telephones_are_written_in_the_suggested_form_when_that_is_asked(
+    database: Database,
+) -> None:
+    telephones = Telephones(normalise=True)
+    forms = [*FORMS, "+221 77 123 45 67", "33 820 12 34", "999999"]
+    rows = [_row_of(number, telephone=form) for number, form in enumerate(forms)]
+    import_cartes(database, _file(*rows), telephones=telephones)
+    with database.reading() as session:
+        stored = session.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
+    assert stored == ["221771234567"] * 5 + ["221338201234", "999999"]
+    assert telephones.nombre == 0
+
+
+@pytest.mark.parametrize(
+    ("region", "given", "suggested"),
+    [
+        ("SN", "33612345678", "33612345678"),
+        ("FR", "0612345678", "33612345678"),
+        ("FR", "221771234567", "221771234567"),
+        ("ML", "76123456", "22376123456"),
+        ("SN", "12345678", None),
+    ],
+)
+def test_the_suggested_form_is_that_of_the_region(
+    region: str, given: str, suggested: str | None
+) -> None:
+    assert Telephones(region).suggest(given) == suggested
+
+
+# ── one source ───────────────────────────────────────────────────────────────────────────────────
+def test_the_patterns_of_the_core_are_the_contracts() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert {name: f"^{motif.pattern}$" for name, motif in DU_CONTRAT.items()} == {
+        name: schemas[name]["pattern"] for name in DU_CONTRAT
+    }

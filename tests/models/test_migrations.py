@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import migrate
 from models.db import Database
-from models.errors import ServiceIndisponible
+from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
+from models.journal import Details
+from models.mouvement import CarteDesignee, Demande, debiter
+from models.operation import Operation
+from models.partenaire import Partenaire
 from models.schema import metadata
 from models.verification import verify
 from tests.models.conftest import NewDatabase
@@ -188,8 +193,9 @@ OLD_ROWS = (
     ),
     (
         "INSERT INTO operations (id, numero_operation, partenaire_id, reference, empreinte, type,"
-        " statut, carte_id, montant, unite, motif, date_operation) VALUES (2, '02', 1, 'R', NULL,"
-        " 'DEBIT', 'EXECUTEE', 1, 100, 'FCFA', 'pain', '2026-01-02 00:00:00')"
+        " statut, carte_id, montant, unite, motif, point_de_service, date_operation) VALUES"
+        " (2, '02', 1, 'R', :empreinte, 'DEBIT', 'EXECUTEE', 1, 100, 'FCFA', 'pain', 'S-1',"
+        " '2026-01-02 00:00:00')"
     ),
     (
         "INSERT INTO ecritures (id, operation_id, compte_debit, compte_credit, montant, unite,"
@@ -199,15 +205,30 @@ OLD_ROWS = (
 )
 """What version 0001 can hold: a card of 1,000 francs that spent 100."""
 
+DEMANDE = Demande(
+    CarteDesignee("7019800000000001", "W1", "C1"), 100, "R", Details("pain", "S-1", None)
+)
+"""The request of that spending."""
+
+EMPREINTES = {
+    "0001": "794622c50702bf831f138df01aaadbb5ba612fe839d62ae180ff68dbe374ac0d",
+    "0002": "65ffa958f2034981e7cba298fef41ac26df2f3a30989fe6d6d438bafea1bbe55",
+}
+"""What the code of each schema stored as its hash, before it stored the shape's number too."""
+
+
+def _fill(database: Database, empreinte: str) -> None:
+    with database.transaction() as session:
+        for statement in OLD_ROWS:
+            session.execute(text(statement), {"empreinte": bytes.fromhex(empreinte)})
+
 
 @pytest.fixture
 def old_database(new_database: NewDatabase) -> Database:
     """A database of version 0001 with money in it."""
     database = new_database()
     migrate.upgrade(database, "0001")
-    with database.transaction() as session:
-        for statement in OLD_ROWS:
-            session.execute(text(statement))
+    _fill(database, EMPREINTES["0001"])
     return database
 
 
@@ -281,3 +302,38 @@ def test_downgrade_that_would_lose_an_operation_is_refused(old_database: Databas
         assert money(session) == before
         assert describe(session) == schema
         assert triggers(session) == guards
+
+
+# ── a repetition, from one version to the next ───────────────────────────────────────────────────
+@pytest.mark.parametrize("schema", sorted(EMPREINTES))
+def test_a_request_repeated_after_an_upgrade_has_its_first_answer(
+    new_database: NewDatabase, schema: str
+) -> None:
+    database = new_database()
+    migrate.upgrade(database, schema)
+    _fill(database, EMPREINTES[schema])
+    migrate.upgrade(database)
+    partenaire = Partenaire(1, "P", "key", 3, frozenset(), ())
+    with database.transaction() as session:
+        session.execute(text("INSERT INTO acces (partenaire_id, client_id) VALUES (1, 'C1')"))
+        assert debiter(session, partenaire, DEMANDE) == Operation(
+            "R",
+            "02",
+            "DEBIT",
+            "EXECUTEE",
+            "7019800000000001",
+            100,
+            "FCFA",
+            900,
+            datetime(2026, 1, 2, tzinfo=UTC),
+            motif="pain",
+            point_de_service="S-1",
+            replayed=True,
+        )
+        for other in (
+            DEMANDE._replace(montant=101),
+            DEMANDE._replace(details=Details("pain", None, "S-1")),
+            DEMANDE._replace(carte=DEMANDE.carte._replace(wallet_id="W2")),
+        ):
+            with pytest.raises(ReferenceDejaUtilisee):
+                debiter(session, partenaire, other)
