@@ -403,7 +403,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "3641e05b213c725521f73457de4323014bec48603e591e5de1da99f2e13093be"
+CONTRACT_SHA256 = "860da6144422a69d76ac35189955a1b1d77ebbacfd9f7ce5ed72536649871085"
 
 
 class JetonBeside(TypedDict):
