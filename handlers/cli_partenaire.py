@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.cli_common import Refused, open_database, read_scopes
+from handlers.edge.address import plain_network
 from handlers.settings import Settings, read_settings
 from models import partenaire
 from models.errors import AuthentificationInvalide
@@ -227,7 +227,7 @@ def _check_adresses(adresses: Iterable[str]) -> list[str]:
     networks: dict[str, None] = {}
     for adresse in adresses:
         try:
-            networks[str(ipaddress.ip_network(adresse))] = None
+            networks[str(plain_network(adresse))] = None
         except ValueError as error:
             raise Refused(f"--adresse {adresse}: {error}.") from None
     if len(" ".join(networks)) > 1000:

@@ -96,7 +96,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         environment=environment,
         database_url=env.get("CYNOD_DATABASE_URL", "") or "sqlite:///cynod.db",
-        host=env.get("HOST", "") or "127.0.0.1",
+        # An address of IPv6 may stand in the brackets that it has in a URL.
+        host=env.get("HOST", "").strip("[]") or "127.0.0.1",
         port=_integer(env, "PORT", 8080, 0, 65535),
         contract=Path(env.get("CYNOD_CONTRACT", "") or ROOT / "openapi.yaml"),
         clients=Path(env.get("CYNOD_CLIENTS", "") or ROOT / "build" / "clients"),

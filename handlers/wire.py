@@ -406,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "8420596b2bedd93332a8d560d2c2e7cfaa79ad8f4134a0c2f345226b12c7f932"
+CONTRACT_SHA256 = "32f9295ed39c044b2fc2d3a777dffd91c93ae5320a5de654d36100ae7a5d7929"
 
 
 class JetonBeside(TypedDict):

@@ -54,12 +54,12 @@ def parse_address(text: str) -> Address | None:
 def is_within(address: str, networks: tuple[str, ...] | tuple[Network, ...]) -> bool:
     """Whether an address lies in one of the networks; what is no address lies in none."""
     parsed = parse_address(address)
-    return parsed is not None and any(parsed in _plain(network) for network in networks)
+    return parsed is not None and any(parsed in plain_network(network) for network in networks)
 
 
 @lru_cache(maxsize=1024)
-def _plain(network: str | Network) -> Network:
-    """The network, of IPv4 when it is a part of IPv4 that is written as IPv6."""
+def plain_network(network: str | Network) -> Network:
+    """The network, of IPv4 when it is a part of IPv4 that is written as IPv6. Raises ValueError."""
     network = ip_network(network)
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         first = network.network_address.ipv4_mapped

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from handlers.edge.contract import load
+from handlers.edge.contract import DEFAULT_MAX_BODY, load
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from models import errors
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
@@ -218,3 +218,14 @@ def test_operation_lists_the_codes_of_what_it_takes_and_does_and_no_other(operat
     name = operation["operationId"]
     expected = _codes_of_what_it_takes(operation) | OF_ITS_WORK.get(name, set())
     assert set(operation["x-codes-erreur"]) == expected
+
+
+def test_advice_on_a_body_that_is_too_large_gives_every_limit() -> None:
+    largest = {one.operation_id: one.max_body for one in SERVED.operations.values() if one.body}
+    advice = CATALOGUE["1006"]["conseil"]
+    described = DOCUMENT["components"]["responses"]["CorpsTropGrand"]["description"]
+    for operation_id, limit in largest.items():
+        named = operation_id if limit != DEFAULT_MAX_BODY else ""
+        for text, separator in ((advice["fr"], " "), (advice["en"], ","), (described, " ")):
+            assert f"{limit:,}".replace(",", separator) in text, f"{operation_id}: {text}"
+            assert named in text

@@ -326,7 +326,7 @@ def _create(cynod: Cynod, *arguments: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "--client CLI-0001 CLI-0002 --scope soldes:lire cartes:lire --adresse 192.0.2.0/24 ::1",
+        "--client CLI-0001 CLI-0002 --scope soldes:lire cartes:lire --adresse ::ffff:192.0.2.0/120 ::1",
         (
             "--client CLI-0001 --client CLI-0002 --scope soldes:lire --scope cartes:lire"
             " --adresse 192.0.2.0/24 --adresse ::1"

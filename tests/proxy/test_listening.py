@@ -25,9 +25,9 @@ def dual_stack(shared_database: Database) -> Settings:
             probe.bind(("::", 0))
     except OSError:
         lack("this machine has no IPv6")
-    proxies = read_settings({"CYNOD_PROXIES": "::ffff:127.0.0.1"}).proxies
+    given = read_settings({"HOST": "[::]", "CYNOD_PROXIES": "::ffff:127.0.0.1"})
     settings = settings_for(shared_database.url.render_as_string(hide_password=False))
-    return replace(settings, host="::", proxies=proxies)
+    return replace(settings, host=given.host, proxies=given.proxies)
 
 
 @pytest.fixture(scope="module")

@@ -260,6 +260,8 @@ def test_numbers_of_cards_are_in_no_log(scene: Scene, proxy: Nginx) -> None:
         assert scene.call("getSoldeCarte").send(client).status_code == 200
         for path in (f"/cartes/{numero}", f"/cartes/{spaced}", f"/%37{numero[1:]}/x"):
             assert from_server(client.get(path)).status_code == 404
+        named = scene.call("getSoldeCarte").send(client, headers={"X-Request-Id": f"c-{numero}"})
+        assert named.headers["X-Request-Id"] == f"c-{numero}"
         long = {**scene.carte.query, "x": "a" * 40_000}
         assert client.get("/get-solde-carte", params=long).status_code == 400
     written = proxy.access_log + proxy.error_log
