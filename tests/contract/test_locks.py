@@ -31,6 +31,7 @@ NODE_LOCKS = (
     "tests/contract/node/package-lock.json",
     "tests/docs/node/package-lock.json",
 )
+TESTS = ROOT / "tests"
 MACHINES = [
     {
         "python_version": python,
@@ -187,12 +188,16 @@ def test_every_command_that_installs_a_lock_file_can_neither_resolve_nor_build()
     """Whoever adds such a command closes it: no resolution, no build, then `pip check`."""
     wrong, seen = [], 0
     for path in _tracked():
-        if path.suffix in {".lock", ".js", ".yaml"} or path == Path(__file__):
+        if (
+            path.suffix in {".lock", ".js", ".md", ".yaml"} and path.name != "deploiement.md"
+        ) or path == Path(__file__):
             continue
         text = re.sub(r"\\\n\s*", " ", path.read_text(encoding="utf-8", errors="replace"))
         for number, line in enumerate(text.splitlines(), 1):
             where = f"{path.relative_to(ROOT)}, near line {number}"
-            if re.search(r"\bnpm (install|i|update)\b", line) and "apt" not in line:
+            # Elsewhere it is a partner's own project that installs.
+            ours = path.suffix == "" or (path.suffix == ".py" and TESTS in path.parents)
+            if ours and re.search(r"\bnpm\W+(install|i|update)\b", line):
                 wrong.append(f"{where}: npm ci takes what is locked")
             if "require-hashes" not in line:
                 continue
@@ -202,7 +207,7 @@ def test_every_command_that_installs_a_lock_file_can_neither_resolve_nor_build()
                 for option in ("--no-deps", "--only-binary")
                 if option not in line
             ]
-            if not re.search(r"pip\"?,? \"?check|\(PIP\) check", text):
+            if not re.search(r"(?i)pip[^\n]{0,24}check\b", text):
                 wrong.append(f"{where}: pip check does not follow")
     assert wrong == []
     assert seen >= 4
