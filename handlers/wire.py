@@ -406,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "09100b209c8ba41b11b82ceca95660a4609f0ac05b886072e9e213bcf9bd2206"
+CONTRACT_SHA256 = "376f5a356954e084e1ff1102405b95aa1a9b90e259c89dd5464fc84684787629"
 
 
 class JetonBeside(TypedDict):
