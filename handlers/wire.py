@@ -406,7 +406,7 @@ class ReponseConformite(TypedDict):
     data: list[Conformite]
 
 
-CONTRACT_SHA256 = "32f9295ed39c044b2fc2d3a777dffd91c93ae5320a5de654d36100ae7a5d7929"
+CONTRACT_SHA256 = "b707e9f510d2e1a8833034d1d2f9b4d09e860e800ac94757d34476c3967e38cb"
 
 
 class JetonBeside(TypedDict):

@@ -496,10 +496,16 @@ def _body_problems(contract: Contract, operation: OperationContract) -> Iterator
     schema = contract.resolve(body.schema)
     if not body.content.get("examples"):
         yield "its request body has no examples."
-    # RFC 6749, 3.2: who issues tokens ignores the parameters that it does not know.
-    grows = operation.issues_tokens
-    if schema.get("type") != "object" or schema.get("additionalProperties") is not grows:
-        yield f"its request body must be an object with additionalProperties: {str(grows).lower()}."
+    if schema.get("type") != "object":
+        yield "its request body must be an object."
+    closed = schema.get("additionalProperties") is False
+    if not closed and not operation.issues_tokens:
+        yield "its request body must be an object with additionalProperties: false."
+    if closed and operation.issues_tokens:
+        yield (
+            "its request body must not say additionalProperties: false; who issues tokens ignores the "
+            "fields that it does not know (RFC 6749, 3.2)."
+        )
     for name, node in schema.get("properties", {}).items():
         code = node.get("x-code-erreur")
         if code is not None and code not in operation.codes:

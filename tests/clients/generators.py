@@ -153,7 +153,7 @@ def make(name: str) -> Path:
     with _alone(name):
         if stamp.exists() and stamp.read_text() == _identity(generator):
             return folder
-        _install()
+        install()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         said = _generate(generator, folder)
@@ -234,7 +234,7 @@ def _generate(generator: Generator, folder: Path) -> str:
     return run([tool, "-i", contract, "-o", str(folder), "--no-log-file"], cwd=NODE, NO_COLOR="1")
 
 
-def _install() -> None:
+def install() -> None:
     """The tools, from their lock files."""
     with _alone("tools"):
         pins = _pins()
@@ -245,7 +245,10 @@ def _install() -> None:
         TOOLS.mkdir(parents=True)
         run([sys.executable, "-m", "venv", str(TOOLS / "python")], cwd=TOOLS)
         pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-qq"]
-        run([*pip, "--require-hashes", "-r", str(HERE / "requirements.lock")], cwd=TOOLS)
+        # What the lock names, and nothing that pip resolves or builds.
+        locked = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
+        run([*pip, *locked, "-r", str(HERE / "requirements.lock")], cwd=TOOLS)
+        run([str(PYTHON), "-m", "pip", "check"], cwd=TOOLS)
         shutil.copytree(HERE / "node", NODE)
         run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=NODE)
         stamp.write_text(pins)

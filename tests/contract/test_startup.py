@@ -191,7 +191,7 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
     "open request body": (_set(MOVE, "additionalProperties", True), "additionalProperties: false"),
     "closed form of a token's request": (
         _set("components.schemas.DemandeJeton", "additionalProperties", False),
-        "its request body must be an object with additionalProperties: true",
+        "its request body must not say additionalProperties: false",
     ),
     "code of a field not listed": (
         _set(f"{MOVE}.properties.motif", "x-code-erreur", "2103"),
