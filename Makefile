@@ -27,8 +27,8 @@ define PROGRESS
 /^Installing collected/ { print "  all read, writing them"; fflush() }
 endef
 export PROGRESS
-COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-annotate --no-strip-extras --custom-compile-command "make lock"
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-strip-extras --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 # A target half made must not look finished, and two pips must not write one environment.
@@ -125,9 +125,11 @@ bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the li
 docs: $(VENV)/.project ## write the documentation as a folder of files into build/docs
 	@$(BIN)/python -m handlers.tools.static_docs build/docs
 
-lock: $(DEV) ## write the lock files from pyproject.toml (ARGS=--upgrade takes newer releases)
-	@$(COMPILE) --output-file requirements.lock $(ARGS)
-	@$(COMPILE) --output-file requirements-dev.lock --extra dev --constraint requirements.lock $(ARGS)
+lock: $(DEV) ## write the lock files of Python's packages (ARGS=--upgrade takes newer releases)
+	@$(COMPILE) pyproject.toml --group build --output-file requirements.lock $(ARGS)
+	@$(COMPILE) pyproject.toml --group build --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
+	@$(COMPILE) tests/clients/requirements.in --output-file tests/clients/requirements.lock $(ARGS)
+	@$(COMPILE) tests/contract/node/requirements.in --output-file tests/contract/node/requirements.lock $(ARGS)
 
 clean: ## remove what make and the tools wrote, never a database
 	@rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.*

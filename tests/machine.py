@@ -83,6 +83,13 @@ def _programs(*names: str) -> Callable[[], bool]:
     return lambda: all(shutil.which(name) for name in names)
 
 
+def find_nginx() -> str | None:
+    """nginx, or None: on Debian it is in the sbin beside a bin of PATH, which only root has in PATH."""
+    places = os.environ.get("PATH", "").split(os.pathsep)
+    beside = [f"{place.removesuffix('bin')}sbin" for place in places if place.endswith("/bin")]
+    return shutil.which("nginx") or shutil.which("nginx", path=os.pathsep.join(beside))
+
+
 def _php_has_curl() -> bool:
     php = shutil.which("php")
     if php is None:
@@ -112,7 +119,9 @@ TOOLS = {
     ),
     "beancount": Tool(("beancount",), "the same, by beancount", _programs("bean-check")),
     "nginx": Tool(
-        ("nginx-light", "openssl"), "the proxy's configuration", _programs("nginx", "openssl")
+        ("nginx-light", "openssl"),
+        "the proxy's configuration",
+        lambda: find_nginx() is not None and bool(_programs("openssl")()),
     ),
     # The two come with make: `make node docs-node` takes them from their lock files.
     "node": Tool((), "comparing contracts, TypeScript, Postman's runner", _node_is_new),

@@ -18,10 +18,10 @@ import pytest
 from models.db import Database
 from tests.clients.generators import HERE, NODE, PYTHON, install, run
 from tests.live import serving, settings_for
-from tests.needs import lack
+from tests.needs import need
 from tests.world import World, new_number
 
-pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.only_on("sqlite")
 
 SCRIPTS = HERE / "oauth"
 WHOLE = {"error": "invalid_client", "code": "2101", "statut": 401}
@@ -45,8 +45,7 @@ OLD_SECRET = "aa-bb_cc.dd~ee%2Bff+gg=hh/ii*(j)!'k"
 
 @pytest.fixture(scope="module", autouse=True)
 def _tools() -> None:
-    if shutil.which("npm") is None:
-        lack("OAuth clients cannot be tried without npm")
+    need("node")
     install()
 
 

@@ -148,25 +148,22 @@ def _needed(
 def _metadata(lock: str) -> dict[str, list[str]]:
     """The requirements of the locked packages, of those that this machine would install.
 
-    Read where the lock file is installed already; from the index otherwise, which is asked once.
+    Read where the lock file is installed already; the index is asked, once, about one that is not.
     """
     if lock.startswith("requirements"):
-        found = _installed([path for path in sys.path if "site-packages" in path])
-    elif lock == "tests/clients/requirements.lock" and CLIENTS_PYTHON.exists():
-        places = (CLIENTS_PYTHON.parent.parent / "lib").glob("python*/site-packages")
-        found = _installed([str(place) for place in places])
+        places = [path for path in sys.path if "site-packages" in path]
+    elif lock == "tests/clients/requirements.lock":
+        places = [str(path) for path in CLIENTS_PYTHON.parents[1].glob("lib/python*/site-packages")]
     else:
-        found = _from_index(ROOT / lock)
-    absent = _on(lock, None).keys() - found.keys()
-    assert not absent, f"{lock}: {absent} are locked and not installed"
-    return found
-
-
-def _installed(places: list[str]) -> dict[str, list[str]]:
-    return {
-        canonicalize_name(one.metadata["Name"]): one.requires or []
+        places = []
+    wanted = _on(lock, None)
+    found = {
+        name: one.requires or []
         for one in distributions(path=places)
+        if (name := str(canonicalize_name(one.metadata["Name"]))) in wanted
+        and one.version == wanted[name].version
     }
+    return found if found.keys() == wanted.keys() else _from_index(ROOT / lock)
 
 
 def _from_index(lock: Path) -> dict[str, list[str]]:

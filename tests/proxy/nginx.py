@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -15,7 +14,8 @@ from pathlib import Path
 import httpx
 
 from tests.contract_client import CATALOGUE, ROOT, check_exchange
-from tests.needs import lack
+from tests.machine import find_nginx
+from tests.needs import need
 from tests.process import free_port
 
 FILE = ROOT / "docs" / "nginx.conf"
@@ -41,15 +41,10 @@ def has_ipv6() -> bool:
     return True
 
 
-def find_nginx() -> str:
-    """The program, which Debian keeps out of the PATH of most users; its absence skips the test."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or lack("no nginx")
-
-
 def make_certificate(folder: Path) -> None:
     """A certificate of the documentation's host name that signs itself, and its key."""
-    openssl = shutil.which("openssl") or lack("no openssl")
-    command = f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    need("nginx")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     command += f" -keyout key.pem -out certificate.pem -subj /CN={HOST}"
     command += f" -addext subjectAltName=DNS:{HOST}"
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
@@ -156,7 +151,8 @@ def begun_debit(authorization: str) -> bytes:
 @contextmanager
 def nginx(folder: Path, *upstreams: str, changes: dict[str, str] | None = None) -> Iterator[Nginx]:
     """Run docs/nginx.conf before these `host:port`, with these changes; `folder` has a certificate."""
-    program = find_nginx()
+    need("nginx")
+    program = find_nginx() or "nginx"
     run = folder / f"nginx-{free_port()}"
     run.mkdir()
     port = free_port()
