@@ -21,7 +21,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from handlers.settings import Settings, SettingsError, find_unknown_variables, read_settings
 from models import migrate
-from models.db import CommitUnknownError, Database, DatabaseUrlError, describe_error
+from models.db import (
+    CommitUnknownError,
+    Database,
+    DatabaseUrlError,
+    describe_error,
+    is_lock_timeout,
+)
 
 
 class Refused(click.ClickException):
@@ -328,4 +334,36 @@ def _reading(contract: Path, what: str) -> Iterator[Any]:
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
         raise Refused(
             f"the contract {contract} declares no {what}; run `cynod contract build --check`."
+        ) from None
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask: the answer is yes.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal before something is ended for good. Without one, `--yes` must have answered."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("This cannot be undone, and nobody can be asked here; give --yes.")
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+        click.echo(err=True)
+    if not agreed:
+        raise Refused("nothing was changed.")
+
+
+@contextlib.contextmanager
+def waiting_for_operations(outcome: str) -> Iterator[None]:
+    """Refused, in a sentence that begins with the `outcome`, when what is under way does not end."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_lock_timeout(error):
+            raise
+        raise Refused(
+            f"{outcome}: operations under way did not end in time; run the command again."
         ) from None

@@ -11,11 +11,21 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Connection
 
-from handlers.cli_common import Refused, open_database, read_scopes
+from handlers.cli_common import (
+    Refused,
+    confirm,
+    json_option,
+    open_database,
+    read_scopes,
+    waiting_for_operations,
+    yes_option,
+)
 from handlers.edge.address import plain_network
 from handlers.settings import Settings, read_settings
 from models import partenaire
+from models.db import Database
 from models.errors import AuthentificationInvalide
 
 DELAI_MAXIMAL_H = 24 * 366
@@ -50,10 +60,7 @@ class _SeveralValues(click.Command):
 
 @click.group("partenaire")
 def group() -> None:
-    """Create partners, list them, revoke them, give them new secrets."""
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+    """Create partners, list them, revoke them, give them new secrets, end their tokens."""
 
 
 @group.command(cls=_SeveralValues)
@@ -81,7 +88,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for
     multiple=True,
     help="Address or network that it calls from: one or several, or repeated. Any, if not given.",
 )
-@_as_json
+@json_option
 def create(
     nom: str,
     client_ids: tuple[str, ...],
@@ -135,7 +142,7 @@ def create(
 
 
 @group.command("list")
-@_as_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """List every partner, oldest first. Secrets are not shown.
 
@@ -156,20 +163,102 @@ def list_(*, as_json: bool) -> None:
 
 @group.command()
 @click.argument("consumer_key", metavar="KEY")
-def revoke(consumer_key: str) -> None:
+@yes_option
+@json_option
+def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
     """Revoke the partner of this consumer-key: its secrets and tokens open nothing any more.
 
-    It takes effect at once and cannot be undone. What the partner did stays in the journal.
+    It waits for what the partner has under way, and when it ends nothing of the partner is executed
+    any more. It cannot be undone. What the partner did stays in the journal.
+
+    It asks before, on a terminal; --yes answers. Where nobody can be asked, --yes is needed.
 
     \b
-    Example:    cynod partenaire revoke 3fQx7ZkT0yBn5LwAcE2uRs9d
+    Example:    cynod partenaire revoke 3fQx7ZkT0yBn5LwAcE2uRs9d --yes
     Variables:  CYNOD_DATABASE_URL
-    Exit codes: 0 revoked, 1 no such active partner, 2 wrong usage
+    Exit codes: 0 revoked, 1 no such active partner, refused, or operations did not end,
+                2 wrong usage, or nobody to ask
     """
-    with open_database() as database, database.transaction() as session:
-        if "\x00" in consumer_key or not partenaire.revoke(session, consumer_key):
-            raise Refused(_no_partner(consumer_key))
-    click.echo(f"{consumer_key} is revoked.")
+    with open_database() as database:
+        one = _find_active(database, consumer_key)
+        confirm(f"Revoke {one.nom} ({consumer_key}) for good?", yes=yes)
+        with (
+            waiting_for_operations(f"{consumer_key} is not revoked"),
+            database.transaction() as session,
+        ):
+            if not partenaire.revoke(session, consumer_key):
+                raise Refused(_no_partner(consumer_key))
+        with database.reading() as session:
+            revoked = _find(session, consumer_key)
+    if as_json:
+        _print_json(revoked and _describe_partenaire(revoked))
+    else:
+        click.echo(f"{consumer_key} is revoked.")
+
+
+@group.command()
+@click.argument("consumer_key", metavar="KEY")
+@click.option("--revoquer", is_flag=True, help="End them all.")
+@yes_option
+@json_option
+def jetons(consumer_key: str, *, revoquer: bool, yes: bool, as_json: bool) -> None:
+    """List the living tokens of the partner of this consumer-key, or end them all.
+
+    A token itself is never shown. --revoquer ends every token that was issued or is being asked for,
+    and waits for what the partner has under way. The partner goes on: it asks for a token again with
+    its secret. After a theft of the secret, `cynod partenaire rotate KEY --delai 0` comes first.
+
+    --revoquer asks before, on a terminal; --yes answers. Where nobody can be asked, --yes is needed.
+
+    \b
+    Examples:   cynod partenaire jetons 3fQx7ZkT0yBn5LwAcE2uRs9d
+                cynod partenaire jetons 3fQx7ZkT0yBn5LwAcE2uRs9d --revoquer --yes
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 listed or ended, 1 no such active partner, refused, or operations did not end,
+                2 wrong usage, or nobody to ask
+    """
+    with open_database() as database:
+        one = _find_active(database, consumer_key)
+        if revoquer:
+            confirm(f"End every token of {one.nom} ({consumer_key})?", yes=yes)
+            _end_jetons(database, consumer_key, as_json=as_json)
+            return
+        with database.reading() as session:
+            found = partenaire.list_jetons(session, consumer_key)
+    if as_json:
+        listed = [
+            {
+                "emisLe": _show_instant(jeton.emis_le),
+                "expireLe": _show_instant(jeton.expire_le),
+                "scopes": jeton.scopes,
+            }
+            for jeton in found
+        ]
+        _print_json({"consumerKey": consumer_key, **_describe_jetons(found), "jetons": listed})
+        return
+    click.echo(_tell_jetons(found))
+    if found:
+        rows = [
+            (_show_instant(jeton.emis_le), _show_instant(jeton.expire_le), " ".join(jeton.scopes))
+            for jeton in found
+        ]
+        _print_rows(("émis", "expire", "scopes"), rows)
+
+
+def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None:
+    with (
+        waiting_for_operations(f"no token of {consumer_key} is ended"),
+        database.transaction() as session,
+    ):
+        ended = partenaire.revoke_jetons(session, consumer_key)
+    if ended is None:
+        raise Refused(_no_partner(consumer_key))
+    if as_json:
+        _print_json({"consumerKey": consumer_key, "jetonsRevoques": ended})
+    elif ended:
+        click.echo(f"{_count_jetons(ended)} of {consumer_key} ended.")
+    else:
+        click.echo(f"No token of {consumer_key} lived.")
 
 
 @group.command()
@@ -182,12 +271,13 @@ def revoke(consumer_key: str) -> None:
     show_default=True,
     help="How long the present secret stays good beside the new one.",
 )
-@_as_json
+@json_option
 def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
     """Give the partner of this consumer-key a new consumer-secret, and print it once.
 
     The present secret stays good for --delai hours, so that the partner can change over; older
-    ones end at once. --delai 0 ends all of them at once. Tokens already issued live to their end.
+    ones end at once. --delai 0 ends all of them at once. Tokens already issued live to their end,
+    and are told; `cynod partenaire jetons KEY --revoquer` ends them.
 
     \b
     Example:    cynod partenaire rotate 3fQx7ZkT0yBn5LwAcE2uRs9d --delai 48
@@ -195,6 +285,8 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
     Exit codes: 0 rotated, 1 no such active partner, 2 wrong usage
     """
     settings = read_settings()
+    if not consumer_key.isprintable():
+        raise Refused(_no_partner(consumer_key))
     with open_database(settings) as database, database.transaction() as session:
         try:
             pair = partenaire.rotate(
@@ -202,12 +294,19 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
             )
         except AuthentificationInvalide:
             raise Refused(_no_partner(consumer_key)) from None
+        alive = partenaire.list_jetons(session, consumer_key)
     _warn_of_pepper(settings)
     if as_json:
-        _print_json(_describe_pair(pair) | {"delaiHeures": delai})
-    else:
-        _print_pair(pair)
-        click.echo(f"The secret before it stays good for {delai} h.")
+        _print_json(_describe_pair(pair) | {"delaiHeures": delai} | _describe_jetons(alive))
+        return
+    _print_pair(pair)
+    click.echo(f"The secret before it stays good for {delai} h.")
+    click.echo(_tell_jetons(alive))
+    if alive:
+        click.echo(
+            f"To end {'it' if len(alive) == 1 else 'them'} now:"
+            f" cynod partenaire jetons {consumer_key} --revoquer"
+        )
 
 
 def _check_nom(nom: str) -> str:
@@ -238,6 +337,37 @@ def _check_adresses(adresses: Iterable[str]) -> list[str]:
 def _is_known_client(session: Any, client_id: str) -> bool:
     # PostgreSQL refuses a text that no client has: one with NUL, or not Unicode.
     return client_id.isprintable() and partenaire.check_client(session, client_id)
+
+
+def _find(session: Connection, consumer_key: str) -> partenaire.PartenaireListe | None:
+    found = (one for one in partenaire.list_all(session) if one.consumer_key == consumer_key)
+    return next(found, None)
+
+
+def _find_active(database: Database, consumer_key: str) -> partenaire.PartenaireListe:
+    with database.reading() as session:
+        found = _find(session, consumer_key)
+    if found is None or found.revoque_le is not None:
+        raise Refused(_no_partner(consumer_key))
+    return found
+
+
+def _count_jetons(number: int) -> str:
+    return "1 token" if number == 1 else f"{number} tokens"
+
+
+def _tell_jetons(alive: list[partenaire.JetonListe]) -> str:
+    if not alive:
+        return "No token lives."
+    until = _show_instant(alive[-1].expire_le)
+    return f"{_count_jetons(len(alive))} {'lives' if len(alive) == 1 else 'live'} until {until}."
+
+
+def _describe_jetons(alive: list[partenaire.JetonListe]) -> dict[str, Any]:
+    return {
+        "jetonsActifs": len(alive),
+        "jetonsExpirentLe": _show_instant(alive[-1].expire_le) if alive else None,
+    }
 
 
 def _no_partner(consumer_key: str) -> str:
@@ -279,21 +409,29 @@ def _show_instant(instant: datetime) -> str:
 
 
 def _print_table(found: list[partenaire.PartenaireListe]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "statut"):
-        table.add_column(name, overflow="fold")
-    for one in found:
-        statut = "actif" if one.revoque_le is None else f"révoqué {_show_instant(one.revoque_le)}"
-        table.add_row(
+    rows = [
+        (
             one.consumer_key,
             one.nom,
             " ".join(one.clients),
             " ".join(one.scopes),
             " ".join(one.adresses) or "toutes",
             str(one.secrets_actifs),
-            statut,
+            "actif" if one.revoque_le is None else f"révoqué {_show_instant(one.revoque_le)}",
         )
-    # A program that reads the table wants one line per partner, whatever their length.
+        for one in found
+    ]
+    columns = ("consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "statut")
+    _print_rows(columns, rows)
+
+
+def _print_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    # A program that reads the table wants one line per row, whatever their length.
     width = None if sys.stdout.isatty() else 4000
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
 

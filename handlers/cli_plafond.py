@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from handlers.cli_common import Refused, open_database
+from handlers.cli_common import Refused, json_option, open_database, waiting_for_operations
 from models.base import SOLDE_MAXIMAL, UNITE
 from models.exportation import mask
 from models.plafond import (
@@ -20,6 +20,7 @@ from models.plafond import (
     PERIODES,
     TYPES,
     PlafondListe,
+    find_plafond,
     list_plafonds,
     remove_plafond,
     set_plafond,
@@ -77,6 +78,7 @@ def _selectors(command: Callable[..., None]) -> Callable[..., None]:
     type=click.IntRange(0, NOMBRE_MAXIMAL),
     help="Most operations in a JOUR or a MOIS; 0 forbids them.",
 )
+@json_option
 def set_(
     carte: str | None,
     partenaire: str | None,
@@ -84,6 +86,8 @@ def set_(
     periode: str,
     montant: int | None,
     nombre: int | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Give a card or a partner a limit, in place of its limit of that type and period.
 
@@ -97,14 +101,19 @@ def set_(
                 cynod plafond set --partenaire 3fQx7ZkT0yBn5LwAcE2uRs9d --type CREDIT
                     --periode OPERATION --montant 1000000
     Variables:  CYNOD_DATABASE_URL
-    Exit codes: 0 set, 1 no such card or partner, 2 wrong usage
+    Exit codes: 0 set, 1 no such card or partner, or operations did not end, 2 wrong usage
     """
     subject = _subject(carte, partenaire)
     if montant is None and nombre is None:
         raise click.UsageError("Give --montant, --nombre or both.")
     if periode == OPERATION and nombre is not None:
         raise click.UsageError("--nombre counts the operations of a JOUR or a MOIS.")
-    with open_database() as database, database.transaction() as session:
+    name = _name(carte, partenaire)
+    with (
+        open_database() as database,
+        waiting_for_operations(f"the limit of {name} is not set"),
+        database.transaction() as session,
+    ):
         if not set_plafond(
             session,
             type_=type_,
@@ -114,34 +123,46 @@ def set_(
             **subject,
         ):
             raise Refused(_nobody(carte, partenaire))
-    limits = [
-        *([] if montant is None else [f"{montant} {UNITE}"]),
-        *([] if nombre is None else [f"{nombre} operations"]),
-    ]
-    click.echo(
-        f"{_name(carte, partenaire)}: {type_} per {periode}, at most {' and '.join(limits)}."
-    )
+        made = find_plafond(session, type_=type_, periode=periode, **subject)
+    if as_json:
+        _print_json(made and _describe(made))
+    else:
+        click.echo(f"{name}: {type_} per {periode}, at most {_most(montant, nombre)}.")
 
 
 @group.command()
 @_selectors
-def remove(carte: str | None, partenaire: str | None, type_: str, periode: str) -> None:
+@json_option
+def remove(
+    carte: str | None, partenaire: str | None, type_: str, periode: str, *, as_json: bool
+) -> None:
     """Remove the limit of a card or of a partner, for one type and one period.
+
+    With --json it tells the limit as it was.
 
     \b
     Example:    cynod plafond remove --carte 7019800100009569 --type DEBIT --periode JOUR
     Variables:  CYNOD_DATABASE_URL
-    Exit codes: 0 removed, 1 no such limit, 2 wrong usage
+    Exit codes: 0 removed, 1 no such limit, or operations did not end, 2 wrong usage
     """
     subject = _subject(carte, partenaire)
-    with open_database() as database, database.transaction() as session:
+    name = _name(carte, partenaire)
+    with (
+        open_database() as database,
+        waiting_for_operations(f"the limit of {name} is not removed"),
+        database.transaction() as session,
+    ):
+        was = find_plafond(session, type_=type_, periode=periode, **subject)
         if not remove_plafond(session, type_=type_, periode=periode, **subject):
-            raise Refused(f"{_name(carte, partenaire)} has no limit of {type_} per {periode}.")
-    click.echo(f"{_name(carte, partenaire)}: no limit of {type_} per {periode} any more.")
+            raise Refused(f"{name} has no limit of {type_} per {periode}.")
+    if as_json:
+        _print_json(was and _describe(was))
+    else:
+        click.echo(f"{name}: no limit of {type_} per {periode} any more.")
 
 
 @group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+@json_option
 def list_(*, as_json: bool) -> None:
     """List every limit, oldest first, with what is left of it in the present day or month.
 
@@ -156,8 +177,7 @@ def list_(*, as_json: bool) -> None:
     with open_database() as database, database.reading() as session:
         found = list_plafonds(session)
     if as_json:
-        described = [_describe(one) for one in found]
-        click.echo(json.dumps(described, ensure_ascii=False, indent=2))
+        _print_json([_describe(one) for one in found])
     elif found:
         _print_table(found)
     else:
@@ -181,6 +201,17 @@ def _nobody(carte: str | None, partenaire: str | None) -> str:
     if carte is None:
         return f"no partner has the consumer-key {partenaire!r}."
     return "no card has this number."
+
+
+def _most(montant: int | None, nombre: int | None) -> str:
+    limits = [] if montant is None else [f"{montant} {UNITE}"]
+    if nombre is not None:
+        limits.append("1 operation" if nombre == 1 else f"{nombre} operations")
+    return " and ".join(limits)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _describe(one: PlafondListe) -> dict[str, Any]:

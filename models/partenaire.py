@@ -502,11 +502,11 @@ def revoke_jetons(session: Connection, consumer_key: str) -> int | None:
         .where(partenaires.c.id == partenaire_id)
         .values(generation=partenaires.c.generation + 1)
     )
-    ended = session.scalars(
+    ended = session.execute(
         delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
-    )
+    ).all()
     moment = now()
-    return sum(1 for expire_le in ended.all() if expire_le > moment)
+    return len([row for row in ended if row.expire_le > moment])
 
 
 class JetonListe(NamedTuple):

@@ -291,18 +291,41 @@ def remaining_everywhere(session: Connection) -> list[Reste]:
 
 def list_plafonds(session: Connection) -> list[PlafondListe]:
     """Every limit, oldest first, and whose it is."""
-    return [
-        PlafondListe(
-            row.numero_carte,
-            row.client_id,
-            row.membre_id,
-            row.compte_id,
-            row.consumer_key,
-            row.cree_le,
-            _reste(row),
-        )
-        for row in _rows(session, plafonds.c.id.isnot(None))
-    ]
+    return [_listed(row) for row in _rows(session, plafonds.c.id.isnot(None))]
+
+
+def find_plafond(
+    session: Connection,
+    *,
+    type_: str,
+    periode: str,
+    numero_carte: str | None = None,
+    consumer_key: str | None = None,
+) -> PlafondListe | None:
+    """The limit of that type and period of a card or of a partner, None when there is none."""
+    of_card = cartes.c.numero_carte == numero_carte
+    of_partner = partenaires.c.consumer_key == consumer_key
+    rows = _rows(
+        session,
+        and_(
+            of_partner if numero_carte is None else of_card,
+            plafonds.c.type == type_,
+            plafonds.c.periode == periode,
+        ),
+    )
+    return _listed(rows[0]) if rows else None
+
+
+def _listed(row: Row[Any]) -> PlafondListe:
+    return PlafondListe(
+        row.numero_carte,
+        row.client_id,
+        row.membre_id,
+        row.compte_id,
+        row.consumer_key,
+        row.cree_le,
+        _reste(row),
+    )
 
 
 def _remaining(session: Connection, condition: ColumnElement[bool]) -> list[Reste]:

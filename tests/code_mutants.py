@@ -41,7 +41,7 @@ LEAST = 90
 
 _MONEY = [
     f"operations/test_{name}"
-    for name in ("mouvements", "transfert", "annulation", "suivi", "plafond")
+    for name in ("mouvements", "transfert", "annulation", "suivi", "plafond", "revocation")
 ]
 _READ = [f"operations/test_{name}" for name in ("cartes", "historique", "rapprochement", "droits")]
 _EDGE = [
@@ -59,7 +59,7 @@ TESTS = {
     "models/mouvement.py": ["models/test_journal", *_MONEY],
     "models/suivi.py": ["models/test_journal", *_MONEY],
     "models/annulation.py": ["models/test_journal", *_MONEY],
-    "models/plafond.py": ["models/test_journal", *_MONEY, "operations/test_droits"],
+    "models/plafond.py": ["models/test_plafond", *_MONEY, "operations/test_droits"],
     "handlers/edge/operation.py": [
         *("operations/test_fault_log", "models/test_transaction", "contract/test_front"),
         "operations/test_authentification",

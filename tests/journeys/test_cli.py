@@ -112,6 +112,7 @@ def test_migrate_leaves_a_database_of_a_newer_version_alone(
         ("partenaire", "list"),
         ("partenaire", "revoke", "x"),
         ("partenaire", "rotate", "x"),
+        ("partenaire", "jetons", "x"),
         ("partenaire", "create", "--nom", "x", "--client", "C", "--scope", "soldes:lire"),
     ],
 )
@@ -433,7 +434,8 @@ def test_revoke_ends_secrets_and_tokens_once(with_clients: Cynod, database: Data
         ).partenaire
         assert partenaire is not None
         issue_token(session, partenaire, scope=None, duree_s=60, pepper=PEPPER.encode())
-    assert _answer(with_clients("partenaire", "revoke", key)) == (0, f"{key} is revoked.\n", "")
+    told = (0, f"{key} is revoked.\n", "")
+    assert _answer(with_clients("partenaire", "revoke", key, "--yes")) == told
     assert not _valid(database, key, secret)
     assert _count(database, jetons) == 0
     refused = (1, "", f"cynod: no active partner has the consumer-key '{key}'.\n")
@@ -449,7 +451,8 @@ def test_rotate_keeps_the_secret_before_for_the_delay(
     key, first = created["consumerKey"], created["consumerSecret"]
     result = json.loads(with_clients("partenaire", "rotate", key, "--json").stdout)
     second = result.pop("consumerSecret")
-    assert result == {"consumerKey": key, "delaiHeures": 24}
+    tokens = {"jetonsActifs": 0, "jetonsExpirentLe": None}
+    assert result == {"consumerKey": key, "delaiHeures": 24, **tokens}
     assert _valid(database, key, first)
     assert _valid(database, key, second)
     with database.transaction() as session:
@@ -554,6 +557,7 @@ def test_a_contract_that_cannot_be_read_is_one_sentence(
         "partenaire list",
         "partenaire revoke",
         "partenaire rotate",
+        "partenaire jetons",
         "journal",
         "journal verify",
         "journal export",

@@ -125,6 +125,63 @@ def test_limit_is_set_listed_obeyed_replaced_and_removed(demo: Database) -> None
 
 
 @pytest.mark.parametrize(
+    ("subject", "portee"),
+    [(f"--carte {CARD}", "CARTE"), (f"--partenaire {CONSUMER_KEY}", "PARTENAIRE")],
+)
+def test_limit_is_told_to_programs_when_it_is_set_and_as_it_was_when_it_is_removed(
+    demo: Database, subject: str, portee: str
+) -> None:
+    limit = f"{subject} --type DEBIT --periode JOUR"
+    _cynod(f"set {subject} --type DEBIT --periode MOIS --nombre 9")
+    result = _cynod(f"set {limit} --montant 5000 --json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    made = json.loads(result.stdout)
+    assert made == json.loads(_cynod("list --json").stdout)[1]
+    assert (made["portee"], made["periode"], made["montantRestant"]) == (portee, "JOUR", 5_000)
+    _debit(demo, 1_000, "D1")
+    was = json.loads(_cynod(f"remove {limit} --json").stdout)
+    assert was == {**made, "montantRestant": 4_000}
+    assert _cynod(f"remove {limit} --json").exit_code == 1
+    assert _count(demo) == 1
+
+
+@pytest.mark.usefixtures("demo")
+def test_one_operation_is_told_as_one() -> None:
+    result = _cynod(f"set --carte {CARD} --type DEBIT --periode JOUR --nombre 1")
+    assert result.stdout == f"carte {MASKED}: DEBIT per JOUR, at most 1 operation.\n"
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        (f"--carte {CARD}", f"carte {MASKED}"),
+        (f"--partenaire {CONSUMER_KEY}", f"partenaire '{CONSUMER_KEY}'"),
+    ],
+)
+def test_limit_that_operations_do_not_let_in_is_told_and_not_set(
+    demo: Database, monkeypatch: pytest.MonkeyPatch, subject: str, name: str
+) -> None:
+    monkeypatch.setenv("CYNOD_ATTENTE_S", "1")
+    with demo.transaction() as session:
+        partenaire = find_by_secret(
+            session, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"pepper", demo_allowed=True
+        ).partenaire
+        assert partenaire is not None
+        debiter(session, partenaire, Demande(HOLDER, 1, "D1"))
+        for words, outcome in (("set --montant 1", "set"), ("remove", "removed")):
+            verb, *more = words.split()
+            told = (
+                f"cynod: the limit of {name} is not {outcome}: operations under way did not end in"
+            )
+            assert _answer(_cynod(f"{verb} {subject} --type DEBIT --periode JOUR", *more)) == (
+                1,
+                "",
+                f"{told} time; run the command again.\n",
+            )
+    assert _count(demo) == 0
+
+
+@pytest.mark.parametrize(
     ("subject", "told"),
     [
         (("--carte", "700000000000"), "no card has this number."),

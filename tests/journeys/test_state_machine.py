@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from models.db import Database
+from models.plafond import remove_plafond, set_plafond
 from models.verification import verify
 from tests.contract_client import CATALOGUE, ContractClient, Json
 from tests.live import serving, settings_for
@@ -46,6 +47,13 @@ ways = st.sampled_from(
 # Few names and few amounts, so that the same ones meet again; but most calls shall do something.
 references = st.sampled_from([NEW, NEW, NEW, "R-0", "R-1", "R-2"])
 amounts = st.sampled_from([1, 400, 700, 1_000])
+
+# A month, and not a day too: the machine may run at midnight.
+periods = st.sampled_from(["MOIS", "MOIS", "OPERATION"])
+subjects = st.sampled_from(
+    [("carte", "A1"), ("carte", "B1"), *(("partner", one) for one in PARTNERS)]
+)
+maxima = st.sampled_from([(0, None), (500, None), (1_100, None), (None, 1), (2_000, 3)])
 
 WRONG: list[tuple[str, Any]] = [
     ("montant", 0),
@@ -108,6 +116,15 @@ class Posting(NamedTuple):
     solde_credit: int | None
 
 
+class Limit(NamedTuple):
+    """A plafond by what it is of: a card or a partner, a type of operations, a period."""
+
+    whose: str
+    name: str
+    kind: str
+    periode: str
+
+
 @dataclass
 class Model:
     """What the books must be."""
@@ -119,6 +136,7 @@ class Model:
     lines: list[Line] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
     answered: list[tuple[Request, bytes]] = field(default_factory=list)
+    limits: dict[Limit, tuple[int | None, int | None]] = field(default_factory=dict)
     named: int = 0
 
     def name(self, reference: str) -> str:
@@ -148,7 +166,30 @@ class Model:
             found.add("4001")
         if destination and carte[0] != destination[0] and not self.one_reseau:
             found.add("4004")
+        if any(
+            self.exceeds(limit, montant)
+            for limit in self.limits
+            if limit[:3] in (("carte", carte, kind), ("partner", partner, kind))
+        ):
+            found.add("4011")
         return found
+
+    def counted(self, limit: Limit) -> tuple[int, int]:
+        """The amount and the number of what a limit must have counted: what was not reversed."""
+        amounts = [
+            entry.montant
+            for (partner, _), entry in self.used.items()
+            if (entry.kind, entry.reversed_by) == (limit.kind, None)
+            and limit.name == (entry.carte if limit.whose == "carte" else partner)
+        ]
+        return sum(amounts), len(amounts)
+
+    def exceeds(self, limit: Limit, montant: int) -> bool:
+        """Whether one operation more, of this amount, would pass the limit."""
+        most, times = self.limits[limit]
+        moved, number = (0, 0) if limit.periode == "OPERATION" else self.counted(limit)
+        too_much = most is not None and moved + montant > most
+        return too_much or (times is not None and number + 1 > times)
 
     def post(self, debit: str, credit: str, montant: int) -> int | None:
         """Move money between two accounts; the solde of the debited card."""
@@ -168,6 +209,7 @@ class Books:
     versions: dict[str, int]
     lines: list[Line]
     postings: list[Posting]
+    counted: dict[Limit, tuple[int, int]]
     untouched: tuple[int, ...]
 
 
@@ -215,18 +257,30 @@ def read_books(database: Database, place: Place) -> Books:
                 " FROM ecritures WHERE id > :ecritures ORDER BY id"
             )
         ]
+        counted = {
+            Limit("carte", named[row[0]], *row[2:4])
+            if row[1] is None
+            else Limit("partner", keys[row[1]], *row[2:4]): (row[4], row[5])
+            for row in rows(
+                "SELECT c.numero_carte, p.consumer_key, l.type, l.periode, n.montant, n.nombre"
+                " FROM consommations n JOIN plafonds l ON l.id = n.plafond_id"
+                " LEFT JOIN cartes c ON c.id = l.carte_id"
+                " LEFT JOIN partenaires p ON p.id = l.partenaire_id"
+                " WHERE l.id > :plafonds"
+            )
+        }
         (untouched,) = rows(
             "SELECT (SELECT count(*) FROM operations WHERE id <= :operations),"
             " (SELECT count(*) FROM ecritures WHERE id <= :ecritures),"
             " (SELECT coalesce(sum(solde), 0) FROM cartes WHERE id <= :cartes),"
-            " (SELECT coalesce(sum(version), 0) FROM cartes WHERE id <= :cartes),"
-            " (SELECT count(*) FROM consommations)"
+            " (SELECT coalesce(sum(version), 0) FROM cartes WHERE id <= :cartes)"
         )
     return Books(
         {named[row[0]]: row[2] for row in mine.values()},
         {named[row[0]]: row[3] for row in mine.values()},
         lines,
         postings,
+        counted,
         tuple(map(int, untouched)),
     )
 
@@ -265,7 +319,7 @@ class Teller(RuleBasedStateMachine):
         self.apis: dict[str, ContractClient] = {
             name: world.api_of(pair) for name, pair in pairs.items()
         }
-        before.update(last_ids(world.database, "operations", "ecritures"))
+        before.update(last_ids(world.database, "operations", "ecritures", "plafonds"))
         self.place = Place(cartes, {name: pair[0] for name, pair in pairs.items()}, before)
         opened = read_books(world.database, self.place)
         self.untouched, self.versions = opened.untouched, opened.versions
@@ -482,6 +536,42 @@ class Teller(RuleBasedStateMachine):
         statut = "OPPOSITION" if carte in opposed else "ACTIVE"
         self.world.change_carte(self.place.cartes[carte], statut=statut)
 
+    def whose(self, limit: Limit) -> dict[str, str]:
+        """The limited card or partner, as the product names it."""
+        if limit.whose == "carte":
+            return {"numero_carte": self.place.cartes[limit.name].numero}
+        return {"consumer_key": self.place.keys[limit.name]}
+
+    @rule(subject=subjects, kind=st.sampled_from(list(PATHS)), periode=periods, most=maxima)
+    def limit(
+        self, subject: tuple[str, str], kind: str, periode: str, most: tuple[int | None, int | None]
+    ) -> None:
+        """Set a limit, or another in its place."""
+        if periode == "OPERATION":
+            most = (most[0] or 700, None)
+        limit = Limit(*subject, kind, periode)
+        with self.world.database.transaction() as session:
+            assert set_plafond(
+                session,
+                type_=kind,
+                periode=periode,
+                montant_maximal=most[0],
+                nombre_maximal=most[1],
+                **self.whose(limit),
+            )
+        self.model.limits[limit] = most
+
+    @precondition(lambda self: bool(self.model.limits))
+    @rule(data=st.data())
+    def lift(self, data: st.DataObject) -> None:
+        """Take a limit away."""
+        limit = data.draw(st.sampled_from(list(self.model.limits)))
+        with self.world.database.transaction() as session:
+            assert remove_plafond(
+                session, type_=limit.kind, periode=limit.periode, **self.whose(limit)
+            )
+        del self.model.limits[limit]
+
     @rule()
     def join_or_leave_reseau(self) -> None:
         """Put the two clients into one réseau, or part them."""
@@ -502,6 +592,9 @@ class Teller(RuleBasedStateMachine):
         assert books.lines == model.lines
         assert books.postings == model.postings
         assert books.untouched == self.untouched
+        assert books.counted == {
+            limit: model.counted(limit) for limit in model.limits if limit.periode == "MOIS"
+        }
         for name in CARDS:
             moved = sum(name in (posting.debit, posting.credit) for posting in model.postings)
             assert books.versions[name] == self.versions[name] + moved

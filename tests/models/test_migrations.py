@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import migrate
+from models.base import now
 from models.db import Database
 from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
 from models.journal import Details
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import Operation
 from models.partenaire import Partenaire
+from models.plafond import consommations
 from models.schema import metadata
 from models.verification import verify
 from tests.models.conftest import NewDatabase
@@ -337,3 +339,65 @@ def test_a_request_repeated_after_an_upgrade_has_its_first_answer(
         ):
             with pytest.raises(ReferenceDejaUtilisee):
                 debiter(session, partenaire, other)
+
+
+# ── limits that counted what was reversed, or missed what escaped them ────────────────────────────
+LIMITED_ROWS = (
+    *OLD_ROWS,
+    "UPDATE cartes SET plafonnee = 1, solde = 880, version = 5",
+    "UPDATE partenaires SET plafonne = 1",
+    (
+        "INSERT INTO operations (id, numero_operation, partenaire_id, reference, type, statut, carte_id,"
+        " annulation_de, montant, unite, date_operation) VALUES"
+        " (3, '03', 1, 'S', 'DEBIT', 'EXECUTEE', 1, NULL, 70, 'FCFA', CURRENT_TIMESTAMP),"
+        " (4, '04', 1, 'T', 'DEBIT', 'EXECUTEE', 1, NULL, 20, 'FCFA', CURRENT_TIMESTAMP),"
+        " (5, '05', 1, 'A', 'ANNULATION', 'EXECUTEE', 1, 3, 70, 'FCFA', CURRENT_TIMESTAMP)"
+    ),
+    (
+        "INSERT INTO ecritures (id, operation_id, compte_debit, compte_credit, montant, unite,"
+        " version_debit, version_credit, solde_debit, solde_credit) VALUES"
+        " (3, 3, 2, 3, 70, 'FCFA', 3, NULL, 830, NULL), (4, 4, 2, 3, 20, 'FCFA', 4, NULL, 810, NULL),"
+        " (5, 5, 3, 2, 70, 'FCFA', NULL, 5, NULL, 880)"
+    ),
+    (
+        "INSERT INTO plafonds (id, carte_id, partenaire_id, type, periode, montant_maximal, cree_le)"
+        " VALUES (1, 1, NULL, 'DEBIT', 'JOUR', 1000, '2026-01-01 00:00:00'),"
+        " (2, NULL, 1, 'DEBIT', 'MOIS', 1000, '2026-01-01 00:00:00'),"
+        " (3, 1, NULL, 'CREDIT', 'JOUR', 1000, '2026-01-01 00:00:00')"
+    ),
+)
+"""Two debits of today, one of them reversed."""
+
+
+def test_upgrade_counts_again_what_limits_have_counted(new_database: NewDatabase) -> None:
+    """The first limit counted what was reversed, the second missed what escaped it."""
+    database = new_database()
+    migrate.upgrade(database, "0002")
+    today = now().date()
+    first, past = today.replace(day=1), date(2026, 1, 1)
+    with database.transaction() as session:
+        for statement in LIMITED_ROWS:
+            session.execute(text(statement))
+        for limit, debut, montant, nombre in (
+            (1, today, 90, 2),
+            (1, past, 5, 1),
+            (2, first, 0, 0),
+            (3, today, 0, 0),
+        ):
+            session.execute(
+                insert(consommations).values(
+                    plafond_id=limit, debut=debut, montant=montant, nombre=nombre
+                )
+            )
+    assert migrate.upgrade(database)
+    with database.reading() as session:
+        counted = session.execute(
+            select(consommations).order_by(consommations.c.plafond_id, consommations.c.debut)
+        ).all()
+        assert verify(session).fautes == []
+    assert [tuple(row) for row in counted] == [
+        (1, past, 5, 1),
+        (1, today, 20, 1),
+        (2, first, 20, 1),
+        (3, today, 0, 0),
+    ]
