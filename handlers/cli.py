@@ -174,7 +174,7 @@ def migrate(*, as_json: bool) -> None:
         open_database(migrated=False) as database,
     ):
         try:
-            changed = migrations.upgrade(database, waiting=tell_waiting("migration"))
+            changed = migrations.upgrade(database, waiting=tell_waiting(database, "migration"))
         except OccupiedError:
             raise Refused(
                 "another migration is running, or a server is busy with what it changes; nothing was"

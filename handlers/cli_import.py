@@ -236,7 +236,7 @@ def _run(database: Database, wanted: _Wanted, source: BinaryIO, rejects: _Reject
                 last_row_unterminated=wanted.last_row_unterminated,
                 dry_run=wanted.dry_run,
                 progress=progress,
-                waiting=tell_waiting("import"),
+                waiting=tell_waiting(database, "import"),
                 settle=settle,
             )
         except OSError as error:

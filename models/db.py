@@ -160,15 +160,16 @@ class Database:
         if waiting is None or self.dialect != "sqlite":
             run_command(connection, _BEGIN[self.dialect])
             return
-        deadline = time.monotonic() + self._attente_s
+        began = time.monotonic()
         told = False
         # In small steps: SQLite's own wait hears no signal, and tells nobody.
         run_command(connection, f"PRAGMA busy_timeout = {_STEP_MS}")
         try:
             while not _begin_sqlite(connection):
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if waited > self._attente_s:
                     raise OccupiedError
-                if not told:
+                if not told and waited > _WORTH_TELLING_S:
                     waiting()
                     told = True
         finally:
@@ -255,6 +256,9 @@ class OccupiedError(Exception):
 
 
 _STEP_MS = 100
+
+_WORTH_TELLING_S = 0.5
+"""A server's own writes end sooner."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
 

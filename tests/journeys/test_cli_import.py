@@ -306,7 +306,7 @@ def test_an_import_that_is_interrupted_leaves_nothing_and_says_so(
             text=True,
         )
         assert started.stderr is not None
-        assert "another import is running" in started.stderr.readline()
+        assert "waiting for it to end" in started.stderr.readline()
         started.send_signal(number)
         out, rest = started.communicate(timeout=20)
     told = "" if number == signal.SIGKILL else "cynod: interrupted: nothing was imported.\n"
