@@ -201,7 +201,7 @@ def _rejects(wanted: _Wanted) -> Iterator[_Rejects]:
     try:
         rejects = _Rejects(path)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror or error}. Nothing was imported.") from None
+        raise Refused(f"{path}: {error.strerror or error}.") from None
     try:
         yield rejects
     finally:

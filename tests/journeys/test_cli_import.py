@@ -154,7 +154,7 @@ def test_rejects_that_cannot_be_a_file_leave_nothing_imported(
     assert (result.exit_code, result.stdout, result.stderr) == (
         1,
         "",
-        f"cynod: {rejects}: {told}. Nothing was imported.\n",
+        f"cynod: {rejects}: {told}.\n",
     )
     assert _count(database) == 0
     assert _hidden(tmp_path) == []
