@@ -26,6 +26,10 @@ WAL_SAFE = (3, 51, 3)
 the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3."""
 
 
+_WORTH_TELLING_S = 0.5
+"""Of a wait for SQLite's lock: a server's own writes end sooner."""
+
+
 class DatabaseUrlError(ValueError):
     """The database URL is not one this product serves."""
 
@@ -257,16 +261,6 @@ class OccupiedError(Exception):
 
 _STEP_MS = 100
 
-_WORTH_TELLING_S = 0.5
-"""A server's own writes end sooner."""
-
-_LOCK_NOT_AVAILABLE = "55P03"
-
-
-def is_lock_timeout(error: DBAPIError) -> bool:
-    """Whether PostgreSQL waited for a lock in vain."""
-    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
-
 
 def _begin_sqlite(connection: Connection) -> bool:
     try:
@@ -455,6 +449,14 @@ def is_retriable(error: BaseException) -> bool:
 def _is_lost(error: DBAPIError) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
     return bool(error.connection_invalidated) or sqlstate.startswith(("08", "57P"))
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether a statement ended because what it waited for did not."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate is not None:
+        return sqlstate in ("55P03", "57014")  # lock_not_available, query_canceled
+    return "locked" in str(error.orig).lower()
 
 
 def is_unavailable(error: BaseException) -> bool:
