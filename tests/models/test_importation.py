@@ -846,6 +846,19 @@ def test_what_cannot_be_settled_is_not_imported(database: Database) -> None:
     assert _content(database)["cartes"] == []
 
 
+def test_an_import_that_is_interrupted_between_two_batches_leaves_nothing(
+    database: Database,
+) -> None:
+    def stop(_position: int) -> None:
+        raise KeyboardInterrupt
+
+    rows = [_row_of(number) for number in range(LOT + 1)]
+    with pytest.raises(KeyboardInterrupt):
+        import_cartes(database, _file(*rows), progress=stop)
+    assert _content(database)["cartes"] == []
+    assert _import(database, *rows) == (LOT + 1, 0, 0, 1, LOT + 1)
+
+
 # ── telephones ───────────────────────────────────────────────────────────────────────────────────
 FORMS = ["+221771234567", "00221771234567", "771234567", "221771234567"]
 
