@@ -1,4 +1,4 @@
-"""`cynod`: serve, mock, migrate, seed, import, partenaire, plafond, journal, contract."""
+"""`cynod`: serve, mock, migrate, seed, import, backup, restore, partenaire, plafond, journal, contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from handlers import cli_import, cli_journal, cli_partenaire, cli_plafond
+from handlers import cli_database, cli_import, cli_journal, cli_partenaire, cli_plafond
 from handlers.cli_common import (
     Refused,
     as_json,
@@ -87,6 +87,8 @@ def cli() -> None:
 
 
 cli.add_command(cli_import.import_)
+cli.add_command(cli_database.backup)
+cli.add_command(cli_database.restore)
 cli.add_command(cli_partenaire.group)
 cli.add_command(cli_plafond.group)
 
@@ -172,7 +174,7 @@ def migrate(*, as_json: bool) -> None:
         open_database(migrated=False) as database,
     ):
         try:
-            changed = migrations.upgrade(database, waiting=tell_waiting("migration"))
+            changed = migrations.upgrade(database, waiting=tell_waiting(database, "migration"))
         except OccupiedError:
             raise Refused(
                 "another migration is running, or a server is busy with what it changes; nothing was"

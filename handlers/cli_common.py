@@ -290,9 +290,17 @@ def _check_migrated(database: Database) -> None:
             )
 
 
-def tell_waiting(what: str) -> Callable[[], None]:
-    """What says on stderr, once, that the command waits for another of its kind."""
-    return lambda: click.echo(f"cynod: another {what} is running; waiting for it to end.", err=True)
+def tell_waiting(database: Database, what: str) -> Callable[[], None]:
+    """What says on stderr, once, that the command waits for another of its kind.
+
+    SQLite does not say of what kind the other is: a server's write is one too.
+    """
+    holder = (
+        "another process writes to the database"
+        if database.dialect == "sqlite"
+        else f"another {what} is running"
+    )
+    return lambda: click.echo(f"cynod: {holder}; waiting for it to end.", err=True)
 
 
 def is_missing(database: Database) -> bool:

@@ -201,7 +201,7 @@ def _rejects(wanted: _Wanted) -> Iterator[_Rejects]:
     try:
         rejects = _Rejects(path)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror or error}. Nothing was imported.") from None
+        raise Refused(f"{path}: {error.strerror or error}.") from None
     try:
         yield rejects
     finally:
@@ -236,7 +236,7 @@ def _run(database: Database, wanted: _Wanted, source: BinaryIO, rejects: _Reject
                 last_row_unterminated=wanted.last_row_unterminated,
                 dry_run=wanted.dry_run,
                 progress=progress,
-                waiting=tell_waiting("import"),
+                waiting=tell_waiting(database, "import"),
                 settle=settle,
             )
         except OSError as error:

@@ -26,6 +26,10 @@ WAL_SAFE = (3, 51, 3)
 the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3."""
 
 
+_WORTH_TELLING_S = 0.5
+"""Of a wait for SQLite's lock: a server's own writes end sooner."""
+
+
 class DatabaseUrlError(ValueError):
     """The database URL is not one this product serves."""
 
@@ -160,15 +164,16 @@ class Database:
         if waiting is None or self.dialect != "sqlite":
             run_command(connection, _BEGIN[self.dialect])
             return
-        deadline = time.monotonic() + self._attente_s
+        began = time.monotonic()
         told = False
         # In small steps: SQLite's own wait hears no signal, and tells nobody.
         run_command(connection, f"PRAGMA busy_timeout = {_STEP_MS}")
         try:
             while not _begin_sqlite(connection):
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if waited > self._attente_s:
                     raise OccupiedError
-                if not told:
+                if not told and waited > _WORTH_TELLING_S:
                     waiting()
                     told = True
         finally:

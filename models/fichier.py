@@ -186,12 +186,15 @@ def _refuse_header(cells: list[str], separator: str) -> ImportationRefusee:
         return ImportationRefusee(1, "", f"{expected}; this one is separated by |")
     for column, cell in zip(COLUMNS, cells, strict=False):
         if cell != column:
-            return ImportationRefusee(1, column, f"{expected}; found {cell[:40]!r} there")
+            # It may be a row of a file without a header: no number of a card in full.
+            found = _LONG_NUMBER.sub("…", cell)[:40]
+            return ImportationRefusee(1, column, f"{expected}; found {found!r} there")
     by = "" if separator == "," else f", separated by {_NAMES[separator]}"
     found = f"{len(cells)} columns{by} instead of {len(COLUMNS)}"
     return ImportationRefusee(1, "", f"{expected}; found {found}")
 
 
+_LONG_NUMBER = re.compile(r"[0-9]{10,}")
 _NAMES = {",": "commas", ";": ";", "\t": "tabs"}
 
 
@@ -200,8 +203,10 @@ _NAMES = {",": "commas", ";": ";", "\t": "tabs"}
 
 def _is_blank(raw: bytes, separator: str) -> bool:
     """Whether no cell holds anything: a spreadsheet saves its empty rows as bare separators."""
-    return not raw.strip(_BLANKS[separator]) or not raw.replace(_NO_BREAK, b"").strip(
-        _BLANKS[separator]
+    blanks = _BLANKS[separator]
+    rest = raw.lstrip(blanks)
+    return not rest or (
+        rest.startswith(_NO_BREAK) and not rest.replace(_NO_BREAK, b"").strip(blanks)
     )
 
 

@@ -195,7 +195,9 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 _JOUR = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _SOLDE = re.compile(r"[0-9]{1,16}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee][+]?[0-9]+")
 _INVISIBLE = ("Zs", "Cf")
+"""Categories of characters that no screen shows."""
 _STATUTS = (ACTIVE, OPPOSITION, ANNULEE)
 _AN_MINIMAL = 1900
 
@@ -237,10 +239,10 @@ def _check_row(row: Ligne, telephones: Telephones, day: date) -> _Row:
     validite = _parse_jour("finValidite", fin_validite)
     if statut not in _STATUTS:
         expected = f"it must be one of {', '.join(_STATUTS)}"
-        raise BadRow("statut", f"{expected}{_name_invisible(statut)}")
+        raise BadRow("statut", f"{expected}{_hint(statut)}")
     if not _SOLDE.fullmatch(solde) or int(solde) > SOLDE_MAXIMAL:
         expected = f"it must be an integer of francs from 0 to {SOLDE_MAXIMAL}"
-        raise BadRow("solde", f"{expected}{_name_invisible(solde)}")
+        raise BadRow("solde", f"{expected}{_hint(solde)}")
     return _Row(
         row.ligne,
         row.cellules,
@@ -252,11 +254,13 @@ def _check_row(row: Ligne, telephones: Telephones, day: date) -> _Row:
 
 def _check_pattern(column: str, value: str, pattern: re.Pattern[str], expected: str) -> None:
     if not pattern.fullmatch(value):
-        raise BadRow(column, f"it must be {expected}{_name_invisible(value)}")
+        raise BadRow(column, f"it must be {expected}{_hint(value)}")
 
 
-def _name_invisible(value: str) -> str:
-    """What no screen shows, as a spreadsheet leaves it in cells that look right."""
+def _hint(value: str) -> str:
+    """What spreadsheets do to cells that look right to whoever saves them."""
+    if _ROUNDED.fullmatch(value):
+        return "; a spreadsheet has rounded it: make its column text before the file is opened"
     found = next((one for one in value if unicodedata.category(one) in _INVISIBLE), " ")
     return "" if found == " " else f"; it holds the invisible character U+{ord(found):04X}"
 
@@ -272,7 +276,7 @@ def _parse_jour(column: str, value: str) -> date:
     day = _read_jour(value)
     if day is None:
         expected = f"it must be a day dd/MM/yyyy that exists, from 01/01/{_AN_MINIMAL}"
-        raise BadRow(column, f"{expected}{_name_invisible(value)}")
+        raise BadRow(column, f"{expected}{_hint(value)}")
     return day
 
 

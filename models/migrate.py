@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from models.db import Database, OccupiedError, is_lock_timeout, is_unavailable
@@ -104,8 +104,3 @@ def _run(database: Database, revision: str, *, up: bool, waiting: Callable[[], N
             astray = session.execute(text("PRAGMA foreign_key_check")).all()
             assert not astray, "a migration leaves every reference whole"
         return current_revision(session) != before
-
-
-def is_empty(session: Connection) -> bool:
-    """Whether the database has no table at all."""
-    return not inspect(session).get_table_names()

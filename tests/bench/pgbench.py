@@ -200,7 +200,8 @@ def capture(ground: Ground, folder: Path) -> Script:
         solde: _find(statements, "UPDATE", "cartes", "solde"),
         version: _find(statements, "UPDATE", "cartes", "version"),
     }
-    if len(known) != 11 or {"1", str(MONTANT)} & known.keys():
+    # The amount, and what is the same in every debit: a version, and that of the hash.
+    if len(known) != 11 or {"1", "2", str(MONTANT)} & known.keys():
         raise LoadError(
             "two values of the debit to copy are equal: it cannot be told which is which"
         )

@@ -132,8 +132,13 @@ def _cards(folder: Path) -> str:
 
 
 WAITING = {
-    "migrate": "cynod: another migration is running; waiting for it to end.\n",
-    "import": "cynod: another import is running; waiting for it to end.\n",
+    ("postgresql", "migrate"): "cynod: another migration is running; waiting for it to end.\n",
+    ("postgresql", "import"): "cynod: another import is running; waiting for it to end.\n",
+    (
+        "sqlite",
+        "migrate",
+    ): "cynod: another process writes to the database; waiting for it to end.\n",
+    ("sqlite", "import"): "cynod: another process writes to the database; waiting for it to end.\n",
 }
 
 
@@ -147,7 +152,7 @@ def test_a_second_of_its_kind_waits_for_the_first_and_says_so(
     with _running(database, command):
         process = _start(database, tmp_path, *arguments)
         assert process.stderr is not None
-        assert process.stderr.readline() == WAITING[command]
+        assert process.stderr.readline() == WAITING[database.dialect, command]
     out, rest = process.communicate(timeout=20)
     assert (process.returncode, rest) == (0, "")
     assert out.startswith(done)
@@ -179,7 +184,7 @@ def test_a_second_of_its_kind_waits_no_longer_than_it_was_told(
     with _running(database, command):
         process = _start(database, tmp_path, *arguments)
         out, rest = process.communicate(timeout=20)
-    assert (process.returncode, out, rest) == (1, "", WAITING[command] + told)
+    assert (process.returncode, out, rest) == (1, "", WAITING[database.dialect, command] + told)
 
 
 # ── interruptions ────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +200,7 @@ def test_a_migration_that_is_interrupted_says_that_nothing_was_migrated(
         waiting = process.stderr.readline()
         process.send_signal(number)
         out, rest = process.communicate(timeout=20)
-    assert waiting == WAITING["migrate"]
+    assert waiting == WAITING[database.dialect, "migrate"]
     assert (process.returncode, out, rest) == (
         code,
         "",

@@ -742,6 +742,28 @@ def test_a_file_of_another_kind_is_refused_by_its_name(
         _skip_bad(database, io.BytesIO(source))
 
 
+def test_a_file_without_a_header_shows_no_number_of_a_card(database: Database) -> None:
+    _, colonne, motif = _refusal(database, io.BytesIO(b"7019800100009569 x\n"))
+    assert (colonne, motif) == (
+        "clientId",
+        f"the header must be exactly {HEADER}; found '… x' there",
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("numeroCarte", '"7,0198E+15"'), ("solde", "1.42E+05"), ("telephone", "2E11")],
+)
+def test_a_number_that_a_spreadsheet_rounded_is_named(
+    database: Database, column: str, cell: str
+) -> None:
+    ligne, colonne, motif = _refusal(database, _file(_row(**{column: cell})))
+    assert (ligne, colonne) == (2, column)
+    assert motif.endswith(
+        "; a spreadsheet has rounded it: make its column text before the file is opened"
+    )
+
+
 def test_a_row_with_another_separator_than_the_header_is_named(database: Database) -> None:
     source = _bytes(_row().replace(",", ";"))
     told = (2, "", "1 column instead of 13; this row is separated by ;")
@@ -822,6 +844,19 @@ def test_what_cannot_be_settled_is_not_imported(database: Database) -> None:
     with pytest.raises(OSError, match="no space left"):
         import_cartes(database, _file(_row()), settle=fail)
     assert _content(database)["cartes"] == []
+
+
+def test_an_import_that_is_interrupted_between_two_batches_leaves_nothing(
+    database: Database,
+) -> None:
+    def stop(_position: int) -> None:
+        raise KeyboardInterrupt
+
+    rows = [_row_of(number) for number in range(LOT + 1)]
+    with pytest.raises(KeyboardInterrupt):
+        import_cartes(database, _file(*rows), progress=stop)
+    assert _content(database)["cartes"] == []
+    assert _import(database, *rows) == (LOT + 1, 0, 0, 1, LOT + 1)
 
 
 # ── telephones ───────────────────────────────────────────────────────────────────────────────────
