@@ -251,7 +251,7 @@ class BodyCheck:
                     raise ParametreInvalide(name)
             elif not fits(body[name]):
                 if name in self._codes:
-                    raise EdgeRefusal(self._codes[name])
+                    raise EdgeRefusal(self._codes[name], parametre=name)
                 raise ParametreInvalide(name)
         unknown = next((name for name in body if name not in self._fields), None)
         if unknown is not None:

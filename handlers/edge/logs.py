@@ -52,6 +52,15 @@ def scrub(text: str) -> str:
     return _CARD.sub(_mask, text)
 
 
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
+
+
+def plain_text(text: str, length: int) -> str:
+    """A text sent by a caller, made fit for a log: printable ASCII, without secrets, so long at most."""
+    # What the limit would cut is masked first.
+    return scrub(_NOT_PRINTABLE.sub("?", text[: 10 * length]))[:length]
+
+
 def _mask(found: re.Match[str]) -> str:
     return found[0] if found[1] is None else f"{found[1]}******{found[2]}"
 
