@@ -16,7 +16,7 @@ from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
 from handlers.edge.claims import Claims
 from handlers.edge.docs import Page
 from handlers.edge.errors import EdgeRefusal, choose_language
-from handlers.edge.logs import plain_text
+from handlers.edge.logs import plain_path, plain_text
 from handlers.edge.operation import Refusals
 from handlers.edge.security import client_address
 from handlers.settings import Network
@@ -144,11 +144,6 @@ class FrontMiddleware:
 
 class BrokenStream(Exception):
     """An answer that was being streamed could not be finished: the connection is cut."""
-
-
-def plain_path(path: str) -> str:
-    """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
-    return plain_text(path, 100)
 
 
 def _serve_page(call: Call, page: Page) -> Reply:
