@@ -78,6 +78,14 @@ class Protocol(HttpToolsProtocol):
         self._is_broken = False
         self._is_ended = False
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell each request that its caller is gone; upstream tells the last one that came."""
+        for cycle in (self._served, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser. What it cannot read is answered 400 and ends the connection."""
         self._unset_keepalive_if_required()
