@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from handlers.edge.bridge import CynodApp, Runners
+from handlers.edge.claims import Claims
 from handlers.edge.clients import packages
 from handlers.edge.contract import Contract, load
 from handlers.edge.docs import pages
@@ -65,6 +66,7 @@ def create_app(
         resolver=resolver,
         refusals=refusals,
         runners=runners,
+        claims=Claims(security),
         threads=settings.pool_size,
         on_close=database.close if own_database else None,
     )
@@ -77,6 +79,7 @@ def assemble(
     resolver: HandlerResolver,
     refusals: Refusals,
     runners: Runners,
+    claims: Claims,
     threads: int,
     on_close: Callable[[], None] | None = None,
 ) -> CynodApp:
@@ -98,6 +101,7 @@ def assemble(
             "pages": pages(contract, packages(settings.clients, contract)),
             "served_version": contract.served_version,
             "proxies": settings.proxies,
+            "claims": claims,
             "on_shutdown": close,
         },
     )

@@ -17,7 +17,8 @@ class ClientGone(Exception):
 class Call:
     """What the front knows of a request. Written by one stage after the other, by one at a time.
 
-    `arguments` are there when the call was counted and its input checked before its turn came.
+    `arguments` are there when the call was counted and its input checked before its turn came, and
+    `parametre` names what a refusal found wrong.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Call:
     body: bytes = b""
     arguments: dict[str, Any] | None = None
     partenaire: str | None = None
+    parametre: str | None = None
     reply: Reply | None = None
 
 

@@ -23,7 +23,7 @@ Validator = Callable[[Any], bool]
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
-_DIGITS = re.compile(r"[0-9]{7,}")
+_DIGITS = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){6,}")
 
 
 def plain_name(name: str) -> str:
@@ -255,7 +255,7 @@ class BodyCheck:
                     raise ParametreInvalide(name)
             elif not fits(body[name]):
                 if name in self._codes:
-                    raise EdgeRefusal(self._codes[name])
+                    raise EdgeRefusal(self._codes[name], parametre=name)
                 raise ParametreInvalide(name)
         unknown = next((name for name in body if name not in self._fields), None)
         if unknown is not None:

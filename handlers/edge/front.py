@@ -14,13 +14,13 @@ from werkzeug.http import parse_etags
 
 from handlers.edge.address import client_address
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
+from handlers.edge.claims import Claims
 from handlers.edge.docs import Page
 from handlers.edge.errors import EdgeRefusal, choose_language
-from handlers.edge.logs import scrub
+from handlers.edge.logs import plain_path, plain_text
 from handlers.edge.operation import Refusals
 from handlers.settings import Network
 
-_NOT_PRINTABLE = re.compile(r"[^ -~]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 # RFC 9110, 5.3: the lists that are read here; on several lines they are one.
@@ -38,6 +38,7 @@ class FrontMiddleware:
         pages: Mapping[str, Page],
         served_version: str,
         proxies: tuple[Network, ...],
+        claims: Claims,
         on_shutdown: Callable[[], None],
     ) -> None:
         self.app = app
@@ -45,6 +46,7 @@ class FrontMiddleware:
         self._pages = pages
         self._served_version = (b"x-contract-version", served_version.encode("ascii"))
         self._proxies = proxies
+        self._claims = claims
         self._on_shutdown = on_shutdown
         self._log = structlog.get_logger("cynod.acces")
 
@@ -108,15 +110,24 @@ class FrontMiddleware:
         return call
 
     def _write_log(self, call: Call, reply: Reply, started: float) -> None:
+        told: dict[str, str | None] = {}
+        partenaire = call.partenaire
+        if reply.status >= 400:
+            if reply.status == 401:
+                partenaire = None  # remembered from before, and not confirmed
+            told["adresse"] = plain_text(call.address, 64)
+            told["pretendu"] = None if partenaire else self._claims(call)
+            told["parametre"] = call.parametre
         self._log.info(
             "requete",
             request_id=call.request_id,
             methode=call.method if call.method.isalpha() else "?",
             chemin=call.operation.path if call.operation else plain_path(call.path),
             operation=call.operation.operation_id if call.operation else None,
-            partenaire=call.partenaire,
+            partenaire=partenaire,
             statut=reply.status,
             code=reply.code,
+            **told,
             duree_ms=round((time.perf_counter() - started) * 1000, 2),
         )
 
@@ -133,12 +144,6 @@ class FrontMiddleware:
 
 class BrokenStream(Exception):
     """An answer that was being streamed could not be finished: the connection is cut."""
-
-
-def plain_path(path: str) -> str:
-    """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
-    # A number that the limit would cut is masked first.
-    return scrub(_NOT_PRINTABLE.sub("?", path[:1000]))[:100]
 
 
 def _serve_page(call: Call, page: Page) -> Reply:

@@ -13,11 +13,47 @@ import structlog
 
 from handlers.settings import Settings
 
-# The first half is a request id of ours, which stays whole whatever digits chance gave it. It has a
-# letter: 32 digits are card numbers side by side.
-_CARD = re.compile(
-    r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{32}(?![0-9A-Za-z])|([0-9]{6})[0-9]{2,}([0-9]{4})"
+# One digit, however it is written: of any script, percent-encoded, encoded again.
+_DIGIT = r"(?>%(?:25)*3[0-9]|\d)"
+# What people and programs put between the digits of one number, as it is, percent-encoded, or as Python
+# shows it: no letter, and nothing that parts one value from the next (a comma, a colon, a quote, a line).
+_ASCII_SIGNS = re.escape(" \t.-/\\+_*~|")
+_SIGN = (
+    rf"[{_ASCII_SIGNS}\u00a0\u00ad\u00b7\u1680\u2000-\u2015\u2022\u202f\u205f-\u2064\u2212"
+    r"\u3000\ufeff\uff0b\uff0d-\uff0f]"
 )
+_HIDDEN_SIGN = (
+    r"%(?:25)*+(?:[0-289A-Fa-f][0-9A-Fa-f]|5[CFcf]|7[CEce])|\\(?:t|x[0-9a-f]{2}|u[0-9a-f]{4})"
+)
+_GAP = rf"(?>{_HIDDEN_SIGN}|{_SIGN}){{0,3}}+"
+# In a path, which is one text of the caller, whatever is no letter and no digit is a gap.
+_HIDDEN_IN_PATH = rf"{_HIDDEN_SIGN}|%(?:25)*+3[A-Fa-f]"
+_PATH_GAP = rf"(?>{_HIDDEN_IN_PATH}|[^\w]|_){{0,3}}+"
+
+# Moments and addresses have as many digits as a card. They stay, unless more digits follow.
+_DAY = r"(?:(?:19|20)\d\d-[01]\d-[0-3]\d|[0-3]\d[-/][01]\d[-/](?:19|20)\d\d)"
+_MOMENT = rf"{_DAY}(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:[.,]\d{{1,9}})?)?(?:[+-][0-2]\d:?[0-5]\d)?)?"
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_ADDRESS = rf"{_BYTE}(?:\.{_BYTE}){{3}}"
+# A UUID, and a request id of ours, which has a letter: 32 digits are card numbers side by side. Both stay
+# whole, whatever digits chance gave them.
+_IDENTIFIER = (
+    r"(?<![0-9A-Za-z])(?:(?=[0-9]*[a-f])[0-9a-f]{32}"
+    r"|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})(?![0-9A-Za-z])"
+)
+
+
+def _numbers(gap: str) -> re.Pattern[str]:
+    """Finds what must stay, and as group 1 what has the digits of a card number or more."""
+    known = rf"(?:{_MOMENT}|{_ADDRESS})"
+    several = rf"(?<!\d){known}(?:[ /,;]{{1,2}}{known})*(?!{gap}{_DIGIT})"
+    return re.compile(rf"{_IDENTIFIER}|{several}|({_DIGIT}(?:{gap}{_DIGIT}){{11,}})")
+
+
+_CARD = _numbers(_GAP)
+_CARD_IN_PATH = _numbers(_PATH_GAP)
+_DIGITS = re.compile(rf"({_DIGIT})|{_HIDDEN_IN_PATH}")
+_WHOLE_CARDS = re.compile(r"\d{12,}(?:[^\w%\\]+\d{12,})+")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}")
 _NAMED_SECRET = re.compile(
     r"(?i)(client_secret|access_token|consumer_secret|password)([\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
@@ -26,8 +62,11 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s\"]*:)[^\s\"]+@")
 
 # What every text that the four above change holds: nearly all texts of the log hold none of it, and
 # to look for these costs a thirtieth. Digits are those of a whole card, words are in small letters.
-_LONG_NUMBER = re.compile(r"[0-9]{12}")
-_TRACES = ("bearer", "basic", "_secret", "_token", "password", "://")
+# A look ahead tells at once of most digits that they begin no number.
+_LONG_NUMBER = re.compile(
+    rf"[0-9](?=[0-9{_ASCII_SIGNS}]{{11}})(?:[{_ASCII_SIGNS}]{{0,3}}+[0-9]){{11}}"
+)
+_TRACES = ("bearer", "basic", "_secret", "_token", "password", "://", "%", "\\")
 
 
 def _is_harmless(text: str) -> bool:
@@ -52,8 +91,37 @@ def scrub(text: str) -> str:
     return _CARD.sub(_mask, text)
 
 
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
+
+
+def plain_text(text: str, length: int) -> str:
+    """A text sent by a caller, made fit for a log: printable ASCII, without secrets, so long at most."""
+    # What the limit would cut is masked first.
+    return _NOT_PRINTABLE.sub("?", scrub(text[: 10 * length]))[:length]
+
+
+def plain_path(path: str) -> str:
+    """A path sent by the caller, made fit for a log: short, printable ASCII, no card number."""
+    return plain_text(_CARD_IN_PATH.sub(_mask, path[:1000]), 100)
+
+
 def _mask(found: re.Match[str]) -> str:
-    return found[0] if found[1] is None else f"{found[1]}******{found[2]}"
+    number = found[1]
+    if number is None:
+        return found[0]
+    if _WHOLE_CARDS.fullmatch(number):
+        return re.sub(r"\d+", _mask_digits, number)
+    return _masked(_DIGITS.findall(number))
+
+
+def _mask_digits(found: re.Match[str]) -> str:
+    return _masked(list(found[0]))
+
+
+def _masked(digits: list[str]) -> str:
+    # Of an encoded digit the last sign is the digit; one of another script has the same value.
+    plain = "".join(str(int(digit[-1])) for digit in digits if digit)
+    return f"{plain[:6]}******{plain[-4:]}"
 
 
 def _scrub_values(_logger: Any, _name: str, event: Any) -> Any:

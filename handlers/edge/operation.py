@@ -62,6 +62,7 @@ class Refusals:
     def reply(self, error: BaseException, call: Call) -> Reply:
         """The refusal that `error` stands for: its own, 5001 for a database away, else 9999."""
         refusal = self._refusal(error, call)
+        call.parametre = refusal.fields.get("parametre")
         operation = call.operation
         if operation is not None and refusal.code not in operation.codes:
             self._log.error(

@@ -10,13 +10,14 @@ that has not ended, where its connection ends.
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 from functools import partial
 from typing import Any
 
 import httptools
 import orjson
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -50,6 +51,8 @@ _TAB = re.compile(
 # RFC 9110, 4.2.3: an absolute target without a path is that of the path `/`.
 _NO_PATH = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)((?:[?#].*)?)")
 
+_LOG = structlog.get_logger("cynod.acces")
+
 
 class _Nobody(list[tuple[bytes, bytes]]):
     """Keeps no trailer, however many come."""
@@ -74,6 +77,14 @@ class Protocol(HttpToolsProtocol):
         self._is_unsized = False
         self._is_broken = False
         self._is_ended = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell each request that its caller is gone; upstream tells the last one that came."""
+        for cycle in (self._served, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. What it cannot read is answered 400 and ends the connection."""
@@ -186,13 +197,21 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
             return
         if broken is None or not broken.response_started:
+            request_id = secrets.token_hex(16)
+            _LOG.info(
+                "requete",
+                request_id=request_id,
+                statut=400,
+                code="1002",
+                adresse=self.client[0] if self.client else None,
+            )
             self.transport.write(
                 b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
                 b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
                 b"x-request-id: %s\r\nx-contract-version: %s\r\ncontent-length: %d\r\n"
                 b"connection: close\r\n\r\n%s"
                 % (
-                    os.urandom(16).hex().encode(),
+                    request_id.encode("ascii"),
                     self.served_version,
                     len(self.malformed),
                     self.malformed,

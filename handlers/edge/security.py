@@ -140,6 +140,14 @@ class Security:
             self._remembered.clear()
         self._remembered[empreinte] = (found, time.monotonic() + REMEMBERED_S)
 
+    def owner_of(self, authorization: bytes | None) -> str | None:
+        """Whose bearer token this is or was, as far as it was looked up here. Asks no database."""
+        scheme, _, value = (authorization or b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        found, _ = self._remembered.get(self._hash(value.strip(b" ")), _NOBODY)
+        return found.partenaire.consumer_key if found.partenaire is not None else None
+
     def authenticate_client(
         self,
         session: Connection,

@@ -19,6 +19,7 @@ from handlers.app import assemble
 from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
+from handlers.edge.claims import Claims
 from handlers.edge.contract import (
     JSON_TYPE,
     LANGUAGES,
@@ -79,6 +80,7 @@ def create_mock(settings: Settings, contract: Contract) -> CynodApp:
             name: MockRunner(contract, operation, refusals)
             for name, operation in contract.operations.items()
         },
+        claims=Claims(),
         threads=THREADS,
     )
 

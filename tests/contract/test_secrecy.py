@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import MetaData
 
-from handlers.edge.front import plain_path
-from handlers.edge.logs import scrub
+from handlers.edge.logs import plain_path, scrub
 from models.db import Database
 from tests.live import serving, settings_for
 from tests.process import run_cynod, serve
@@ -184,6 +184,79 @@ def test_scrubber_that_finds_no_trace_would_have_changed_nothing(text: str) -> N
 def test_harmless_text_passes_the_scrubber(text: str) -> None:
     if not any(len(run) >= 12 for run in "".join(c if c.isdigit() else " " for c in text).split()):
         assert scrub(text) == text
+
+
+_PLAIN_GAPS = [
+    "",
+    " ",
+    "-",
+    ".",
+    "/",
+    "+",
+    "_",
+    "\t",
+    " - ",
+    "\u00a0",
+    "\u200b",
+    "\u2013",
+    "\u3000",
+]
+_ENCODED_GAPS = ["%20", "%2D", "%2e", "%2F", "%2B", "%C2%A0", "%2520", "\\xa0", "\\u2009"]
+_GAPS = st.sampled_from([*_PLAIN_GAPS, *_ENCODED_GAPS])
+_FORMS = st.sampled_from(["{}", "{}", "%3{}", "%253{}"])
+
+
+@st.composite
+def _written_numbers(draw: st.DrawFn, gaps: st.SearchStrategy[str] = _GAPS) -> tuple[str, str]:
+    """A card number, and the same as somebody may have written it."""
+    numero = draw(st.from_regex(r"[0-9]{13,19}", fullmatch=True))
+    full_width = draw(st.booleans())
+    written = ""
+    for place, digit in enumerate(numero):
+        form = draw(_FORMS)
+        shown = chr(0xFF10 + int(digit)) if full_width and form == "{}" else digit
+        written += (draw(gaps) if place else "") + form.format(shown)
+    return numero, written
+
+
+@given(_EDGES, _written_numbers(), _EDGES)
+def test_card_number_is_masked_however_it_is_written(
+    before: str, number: tuple[str, str], after: str
+) -> None:
+    numero, written = number
+    masked = f"{numero[:6]}******{numero[-4:]}"
+    assert masked in scrub(f"carte{before},{written},{after}")
+    assert masked in plain_path(f"/cartes/{written}/solde")
+
+
+@given(_written_numbers(st.sampled_from([":", "=", ";", ",", "&", "%3A", "'", "|", "%2C", ""])))
+def test_card_number_in_a_path_is_masked_whatever_parts_its_digits(number: tuple[str, str]) -> None:
+    numero, written = number
+    assert f"{numero[:6]}******{numero[-4:]}" in plain_path(f"/cartes/{written}")
+
+
+_DAYS = st.dates(date(1950, 1, 1), date(2090, 12, 31))
+_MOMENTS = st.builds(datetime.combine, _DAYS, st.times())
+_INNOCENT = st.one_of(
+    st.uuids().map(str),
+    st.uuids().map(lambda made: made.hex).filter(lambda text: not text.isdigit()),
+    st.ip_addresses().map(str),
+    st.integers(1, 10**11 - 1).map(str),
+    st.integers(1, 10**11 - 1).map(lambda amount: f"{amount:,} FCFA".replace(",", " ")),
+    st.integers(-(10**10), 10**10).map(lambda amount: f"{amount / 10:.1f}"),
+    _DAYS.map("{:%d/%m/%Y}".format),
+    _DAYS.map("{:%Y-%m-%d}".format),
+    st.tuples(_DAYS, _DAYS).map("{0[0]:%d-%m-%Y} {0[1]:%d-%m-%Y}".format),
+    _MOMENTS.map(lambda moment: moment.isoformat() + "Z"),
+    _MOMENTS.map(str),
+    _MOMENTS.map("{:%d-%m-%Y %H:%M:%S}".format),
+)
+
+
+@given(st.lists(_INNOCENT, min_size=1, max_size=4))
+def test_moments_amounts_and_identifiers_are_no_card_numbers(texts: list[str]) -> None:
+    text = " ; ".join(texts)
+    assert scrub(text) == text
 
 
 def test_card_number_is_masked_wherever_it_stands() -> None:

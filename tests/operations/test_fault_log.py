@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import threading
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
 from handlers.edge.routing import CynodRoutingMiddleware
 from handlers.views import render_solde
+from models.carte import find_carte
 from models.errors import SoldeInsuffisant
 from tests.operations.answers import Scene, assert_refused
+from tests.raw import LIVE, REQUESTS, request_bytes, values_of
 
 pytestmark = pytest.mark.only_on(
     "sqlite"
@@ -128,3 +133,29 @@ def test_answer_off_contract_is_a_fault_that_names_its_operation(
     assert_refused(answer, "9999")
     (line,) = lines_of(log, answer.headers["X-Request-Id"])
     assert line["exception"].endswith("OffContract: getSoldeCarte: the answer is off contract")
+
+
+def test_caller_who_left_before_several_answers_is_no_fault(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_of(monkeypatch)
+    asked, left = threading.Event(), threading.Event()
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        asked.set()
+        left.wait(5)
+        return find_carte(*arguments, **options)
+
+    monkeypatch.setattr(handlers.cartes, "find_carte", wait)
+    values = values_of(scene.world, scene.carte, scene.pair)
+    balance = next(case for case in REQUESTS if case["name"] == "a balance")
+    address = httpx.URL(scene.world.url)
+    with socket.create_connection((address.host, address.port)) as connection:
+        connection.sendall(LIVE + request_bytes(balance, values) + LIVE)
+        assert asked.wait(5)
+    for _ in range(3):  # by then the server has seen that the connection is closed
+        assert scene.nobody.get("/health/live").status_code == 200
+    left.set()
+    assert scene.call("getSoldeCarte").send(scene.api).status_code == 200
+    assert "erreur syst" not in log.getvalue()
+    assert "BrokenStream" not in log.getvalue()
