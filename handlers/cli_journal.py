@@ -175,7 +175,7 @@ def export(
     Accounts of hledger:               of beancount:
       passif:clients:CLI-0001            Liabilities:Clients:CLI-0001 (:000123 for each card)
       actif:partenaires:KEY              Assets:Partenaires:KEY
-      capitaux:ouverture:000001          Equity:Ouverture:000001
+      capital:ouverture:000001           Equity:Ouverture:000001
 
     hledger's strict check takes a time that grows with accounts times operations: --detail carte is
     for some thousand cards. The API may run meanwhile. A new FILE is its owner's only.

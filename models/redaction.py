@@ -116,7 +116,7 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _write_instant(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return f"{instant.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _end(operations: int, comptes: int, soldes: int) -> str:
@@ -163,12 +163,14 @@ def _describe_whole(entete: Entete) -> Iterable[str]:
 
 # ── hledger ──────────────────────────────────────────────────────────────────────────────────────
 _LISIBLE = re.compile(r"[^A-Za-z0-9 .'&/+-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*")
+"""Most texts: they are their own encoding."""
 
 # hledger's strict check walks the sorted accounts from the first one, for each posting: those of many
 # postings come before those of which there are many.
 _HLEDGER = {
     REGLEMENT: "actif:partenaires",
-    OUVERTURE: "capitaux:ouverture",
+    OUVERTURE: "capital:ouverture",
     CARTE: "passif:clients",
 }
 _HLEDGER_INCONNUS = {REGLEMENT: "actif:inconnu", CARTE: "passif:inconnu"}
@@ -189,7 +191,7 @@ class Hledger:
         ]
         roots = "".join(
             f"account {name}\n    ; type:{letter}\n"
-            for name, letter in (("actif", "A"), ("capitaux", "E"), ("passif", "L"))
+            for name, letter in (("actif", "A"), ("capital", "E"), ("passif", "L"))
         )
         commodities = "".join(f"commodity {_commodity(unite)}\n" for unite in entete.unites)
         return f"{_comment_lines(lines)}\n{commodities}\n{roots}"
@@ -288,6 +290,7 @@ def _commodity(unite: str) -> str:
     return unite if unite.isascii() and unite.isalpha() else f'"{_tag(unite)}"'
 
 
+@lru_cache(maxsize=4096)
 def _lisible(value: str) -> str:
     """A text without its accents and signs, for the eye."""
     plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode("ascii")
@@ -300,6 +303,8 @@ def _tags(values: dict[str, str | None]) -> str:
 
 def _tag(value: str | None) -> str:
     """A text that ends no tag, opens no other and is ASCII: `unquote` gives it back."""
+    if value is not None and _PLAIN.fullmatch(value):
+        return value
     encoded = quote(value or "", safe=" :/'()*!@&+=#?$")
     # hledger takes white space at either end for no part of the value.
     inner = encoded.strip(" ")

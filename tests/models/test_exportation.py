@@ -231,7 +231,7 @@ def _sums(database: Database, *, par_carte: bool) -> dict[tuple[str, str], int]:
 _HLEDGER = {
     "passif:clients": CARTE,
     "actif:partenaires": REGLEMENT,
-    "capitaux:ouverture": OUVERTURE,
+    "capital:ouverture": OUVERTURE,
 }
 
 
