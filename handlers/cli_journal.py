@@ -26,6 +26,9 @@ from models.verification import Rapport
 INTERVALLE_S = 30
 """Between two lines of progress in a log."""
 
+Progression = Callable[[int, int], None]
+"""Is told what is done, and of how much."""
+
 
 @click.command()
 @as_json
@@ -191,15 +194,14 @@ def export(
     choix = Choix(debut, fin, client, partenaire, par_carte=detail == "carte")
     with open_database() as database, database.snapshot() as session:
         _check_names(session, choix)
-        with (
-            _opened(output) as (write, file),
-            # A bar between the lines of the output would spoil both.
-            show_progress(
-                "journal export", bar_wanted=file is not None or not sys.stdout.isatty()
-            ) as progress,
-        ):
+        with _opened(output) as (write, file), _show_beside(file) as progress:
             written = export_journal(session, write, choix, format_, progress)
     _tell(file, format_, choix, written, as_json=as_json)
+
+
+def _show_beside(file: Path | None) -> contextlib.AbstractContextManager[Progression]:
+    """The progress of an export: a bar between the lines of the output would spoil both."""
+    return show_progress("journal export", bar_wanted=file is not None or not sys.stdout.isatty())
 
 
 def _check_names(session: Connection, choix: Choix) -> None:
@@ -239,7 +241,7 @@ def _tell(
 
 
 @contextlib.contextmanager
-def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
+def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Progression]:
     """Show a bar on stderr when it is a terminal, else a line now and then, for a log.
 
     What it gives is told what is done, and of how much.
