@@ -27,7 +27,6 @@ from handlers.settings import Settings, read_settings
 from models import migrate as migrations
 from models.db import OccupiedError
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, DatabaseNotEmpty, seed_demo
-from models.verification import FAUTES_MAXIMALES, Rapport, verify
 
 
 class _Cynod(click.Group):
@@ -228,43 +227,7 @@ def journal() -> None:
 journal.add_command(cli_journal.export)
 
 
-@journal.command("verify")
-def journal_verify() -> None:
-    """Prove the journal: every operation balances, every solde is the sum of its ecritures.
-
-    Also that no reference was executed twice, and that each plafond has counted its operations.
-    Reads everything, writes nothing; the API may run meanwhile. Prints one line when all is right,
-    else what differs, at most 20 lines per rule, card numbers masked. Progress goes to stderr: a
-    bar on a terminal, else a line every 30 seconds.
-
-    \b
-    Example:    cynod journal verify
-    Variables:  CYNOD_DATABASE_URL
-    Exit codes: 0 all is right, 1 something differs or failed, 2 wrong usage
-    """
-    with (
-        open_database() as database,
-        cli_journal.show_progress("journal verify") as progress,
-        database.reading() as session,
-    ):
-        rapport = verify(session, progress)
-    if rapport.fautes:
-        _print_fautes(rapport)
-        raise Refused("the journal does not hold; the list above says where.")
-    click.echo(
-        f"Journal verified: {rapport.operations} operations, {rapport.ecritures} ecritures,"
-        f" {rapport.cartes} cartes; nothing differs."
-    )
-
-
-def _print_fautes(rapport: Rapport) -> None:
-    regle = ""
-    for faute in rapport.fautes:
-        if faute.regle != regle:
-            regle = faute.regle
-            more = f" (the first {FAUTES_MAXIMALES})" if regle in rapport.regles_tronquees else ""
-            click.echo(f"Not so: {regle}{more}")
-        click.echo(f"  {faute.sujet}: {faute.detail}")
+journal.add_command(cli_journal.verify)
 
 
 @cli.command(

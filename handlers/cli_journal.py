@@ -1,75 +1,247 @@
-"""`cynod journal export`, and the progress that commands on the whole journal show."""
+"""`cynod journal`: verify and export, and the progress that both show."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy import Connection
 
-from handlers.cli_common import open_database, output_to
-from models.exportation import export_journal
+from handlers.cli_common import Refused, as_json, count, open_database, output_to
+from models import verification
+from models.exportation import Choix, Exportation, Inconnu, export_journal, find_names
+from models.redaction import REDACTIONS
+from models.verification import Rapport
 
 INTERVALLE_S = 30
 """Between two lines of progress in a log."""
 
+Progression = Callable[[int, int], None]
+"""Is told what is done, and of how much."""
+
 
 @click.command()
+@as_json
+def verify(*, as_json: bool) -> None:
+    """Prove the journal: every operation balances, every solde is the sum of its ecritures.
+
+    Also that no reference was executed twice, and that each plafond has counted its operations.
+    Reads everything, writes nothing; the API may run meanwhile. Prints one line when all is right,
+    else what differs, at most 20 lines per rule, card numbers masked. Progress goes to stderr: a
+    bar on a terminal, else a line every 30 seconds.
+
+    \b
+    Example:    cynod journal verify
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 all is right, 1 something differs or failed, 2 wrong usage
+    """
+    begun = time.monotonic()
+    with (
+        open_database() as database,
+        show_progress("journal verify") as progress,
+        database.reading() as session,
+    ):
+        rapport = verification.verify(session, progress)
+    if as_json:
+        described = _describe(rapport, time.monotonic() - begun)
+        click.echo(json.dumps(described, ensure_ascii=False, indent=2))
+    elif rapport.fautes:
+        _print_fautes(rapport)
+    else:
+        counted = ", ".join(
+            count(number, noun)
+            for number, noun in (
+                (rapport.operations, "operation"),
+                (rapport.ecritures, "ecriture"),
+                (rapport.cartes, "carte"),
+            )
+        )
+        click.echo(f"Journal verified: {counted}; nothing differs.")
+    if rapport.fautes:
+        raise Refused("the journal does not hold; the list above says where.")
+
+
+def _describe(rapport: Rapport, seconds: float) -> dict[str, Any]:
+    return {
+        "exact": not rapport.fautes,
+        "operations": rapport.operations,
+        "ecritures": rapport.ecritures,
+        "cartes": rapport.cartes,
+        "secondes": round(seconds, 3),
+        "fautes": [
+            {
+                "regle": faute.regle,
+                # `carte 701980******9577`: what kind of row it is, and which.
+                "objet": faute.sujet.partition(" ")[0],
+                "cle": faute.sujet.partition(" ")[2],
+                "detail": faute.detail,
+            }
+            for faute in rapport.fautes
+        ],
+        "reglesTronquees": rapport.regles_tronquees,
+    }
+
+
+def _print_fautes(rapport: Rapport) -> None:
+    regle = ""
+    for faute in rapport.fautes:
+        if faute.regle != regle:
+            regle = faute.regle
+            more = ""
+            if regle in rapport.regles_tronquees:
+                more = f" (the first {verification.FAUTES_MAXIMALES})"
+            click.echo(f"Not so: {regle}{more}")
+        click.echo(f"  {faute.sujet}: {faute.detail}")
+
+
+class _Jour(click.ParamType[date]):
+    """A day, in the one form that cannot be read in two ways."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day of `YYYY-MM-DD`."""
+        with contextlib.suppress(ValueError):
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+                return date.fromisoformat(value)
+        return self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
+
+
+@click.command()
+@click.option(
+    "--from", "debut", metavar="DATE", type=_Jour(), help="First day, included (YYYY-MM-DD)."
+)
+@click.option("--to", "fin", metavar="DATE", type=_Jour(), help="Last day, included.")
+@click.option("--client", metavar="ID", help="Only operations on cards of this client.")
+@click.option("--partenaire", metavar="KEY", help="Only operations of this partner.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(REDACTIONS)),
+    default="hledger",
+    show_default=True,
+    help="The program that is to read it.",
+)
+@click.option(
+    "--detail",
+    type=click.Choice(["client", "carte"]),
+    default="client",
+    show_default=True,
+    help="One account per client, or per card.",
+)
 @click.option(
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write to this file, replaced when all is written (default: standard output).",
+    help="Write to this file, replaced when all is written (default: -, standard output).",
 )
-def export(output: Path | None) -> None:
-    """Write the whole journal as plain text that hledger (https://hledger.org) can read.
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Say in JSON what was written; on stderr without --output.",
+)
+def export(
+    *,
+    debut: date | None,
+    fin: date | None,
+    client: str | None,
+    partenaire: str | None,
+    format_: str,
+    detail: str,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the journal for an accountant: for hledger (https://hledger.org) or for beancount.
 
-    One transaction per operation: day, numeroOperation as code, type as description; instant,
-    partenaire, reference and the operation that an annulation undoes as tags. At the end, one
-    balance assertion per card: hledger then proves, without this program, that each solde is the
-    sum of the card's ecritures. Closed references move nothing and are left out.
+    Days are those of UTC, which are those of Dakar, and both are included: --from 2026-01-01 --to
+    2026-01-31 is January. First the accounts with their names, then the soldes before the period as
+    one transaction, then one transaction per operation, with partenaire, reference, motif, point de
+    service, terminal, and its card: the masked number and the id of its compte.
+
+    At the end each solde is asserted, so that the accountant's program proves, without this one,
+    that it is the sum of what the file holds. With --client or --partenaire accounts hold what the
+    selected operations moved; those of the client's cards, or that of the partenaire, are whole:
+    their soldes are real and asserted. For hledger, months in a row may be joined into one file.
 
     \b
-    Accounts (the number is the id of the compte):
-      passif:cartes:000123          a card; tags: its masked number, its client
-      reglement:partenaire:000007   the settlement of a partner; tag: its consumer-key
-      ouverture:000001              where opening soldes come from
+    Accounts of hledger:               of beancount:
+      passif:clients:CLI-0001            Liabilities:Clients:CLI-0001 (:000123 for each card)
+      actif:partenaires:KEY              Assets:Partenaires:KEY
+      capital:ouverture:000001           Equity:Ouverture:000001
 
-    Everything is of the instant at which the command starts. The API may run meanwhile. A new FILE
-    can be read by its owner only. hledger holds a whole journal in memory: about 9 kB per
-    operation.
+    hledger's strict check takes a time that grows with accounts times operations: --detail carte is
+    for some thousand cards. The API may run meanwhile. A new FILE is its owner's only.
 
     \b
-    Example:    cynod journal export --output journal.hledger
-                hledger -f journal.hledger check --strict
-                hledger -f journal.hledger balance reglement
+    Example:    cynod journal export --from 2026-01-01 --to 2026-01-31 --output january.hledger
+                hledger -f january.hledger check --strict
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 written, 1 refused or failed, 2 wrong usage
     """
-    with (
-        open_database() as database,
-        _opened(output) as write,
-        # A bar between the lines of the output would spoil both.
-        show_progress(
-            "journal export", bar_wanted=output is not None or not sys.stdout.isatty()
-        ) as progress,
-        database.snapshot() as session,
-    ):
-        written = export_journal(session, write, progress)
-    if output is not None:
-        click.echo(
-            f"{written.operations} operations and the soldes of {written.cartes} cartes"
-            f" are in {output}."
-        )
+    if debut is not None and fin is not None and debut > fin:
+        raise click.UsageError(f"--from {debut} is after --to {fin}.")
+    choix = Choix(debut, fin, client, partenaire, par_carte=detail == "carte")
+    with open_database() as database, database.snapshot() as session:
+        _check_names(session, choix)
+        with _opened(output) as (write, file), _show_beside(file) as progress:
+            written = export_journal(session, write, choix, format_, progress)
+    _tell(file, format_, choix, written, as_json=as_json)
+
+
+def _show_beside(file: Path | None) -> contextlib.AbstractContextManager[Progression]:
+    """The progress of an export: a bar between the lines of the output would spoil both."""
+    return show_progress("journal export", bar_wanted=file is not None or not sys.stdout.isatty())
+
+
+def _check_names(session: Connection, choix: Choix) -> None:
+    """Refuse a client or a partenaire that nobody is, before anything is written."""
+    options = {"client_id": ("--client", "client"), "consumer_key": ("--partenaire", "partenaire")}
+    try:
+        for champ in options:
+            # PostgreSQL refuses a text that nobody has: one with NUL, or not Unicode.
+            valeur = getattr(choix, champ)
+            if valeur is not None and not valeur.isprintable():
+                raise Inconnu(champ, valeur)
+        find_names(session, choix)
+    except Inconnu as error:
+        option, noun = options[error.champ]
+        raise click.UsageError(f"{option}: there is no {noun} {error.valeur!r}.") from None
+
+
+def _tell(
+    file: Path | None, format_: str, choix: Choix, written: Exportation, *, as_json: bool
+) -> None:
+    """Say what was written: as a line when it is in a file, or as JSON when asked for."""
+    if as_json:
+        told = {
+            "fichier": None if file is None else str(file),
+            "format": format_,
+            "debut": None if choix.debut is None else choix.debut.isoformat(),
+            "fin": None if choix.fin is None else choix.fin.isoformat(),
+            "clientId": choix.client_id,
+            "consumerKey": choix.consumer_key,
+            "detail": "carte" if choix.par_carte else "client",
+            **written._asdict(),
+        }
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2), err=file is None)
+    elif file is not None:
+        counted = [count(number, nouns[:-1]) for nouns, number in written._asdict().items()]
+        click.echo(f"{', '.join(counted)} are in {file}.")
 
 
 @contextlib.contextmanager
-def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
+def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Progression]:
     """Show a bar on stderr when it is a terminal, else a line now and then, for a log.
 
     What it gives is told what is done, and of how much.
@@ -99,11 +271,19 @@ def _tell_in_lines(title: str) -> Callable[[int, int], None]:
     return tell
 
 
+class _Sortie(NamedTuple):
+    """Where the journal goes: what writes to it, and its name when that is a file."""
+
+    write: Callable[[str], object]
+    file: Path | None
+
+
 @contextlib.contextmanager
-def _opened(output: Path | None) -> Iterator[Callable[[str], object]]:
-    """The function that writes to `output`, or to standard output."""
-    if output is None:
-        yield sys.stdout.write
+def _opened(output: Path | None) -> Iterator[_Sortie]:
+    """The output, or standard output. In UTF-8 whatever the locale."""
+    if output in (None, Path("-")):
+        stream: IO[bytes] = sys.stdout.buffer
+        yield _Sortie(lambda piece: stream.write(piece.encode()), None)
         return
-    with output_to(output, encoding="ascii") as opened:
-        yield opened.file.write
+    with output_to(output) as opened:
+        yield _Sortie(opened.file.write, None if opened.is_standard_output else output)
