@@ -13,7 +13,7 @@ import click
 from handlers import cli_database, cli_import, cli_journal, cli_partenaire, cli_plafond
 from handlers.cli_common import (
     Refused,
-    as_json,
+    json_option,
     one_sentence,
     open_database,
     read_scopes,
@@ -156,7 +156,7 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
 
 
 @cli.command()
-@as_json
+@json_option
 def migrate(*, as_json: bool) -> None:
     """Bring the database to the schema that this version expects.
 
@@ -188,7 +188,7 @@ def migrate(*, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--demo", is_flag=True, required=True, help="The only data there is to seed.")
-@as_json
+@json_option
 def seed(*, demo: bool, as_json: bool) -> None:
     """Write the demo data: a partner, two clients, cards in each state.
 

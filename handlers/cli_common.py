@@ -94,9 +94,6 @@ def end_by_oneself() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
-
-
 def count(number: int, thing: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

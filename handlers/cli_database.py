@@ -10,11 +10,11 @@ import click
 
 from handlers.cli_common import (
     Refused,
-    as_json,
     count,
     describe_missing,
     end_by_oneself,
     is_missing,
+    json_option,
     open_database,
     undone_when_interrupted,
 )
@@ -29,7 +29,7 @@ _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 
 @click.command()
 @_FILE
-@as_json
+@json_option
 def backup(file: Path, *, as_json: bool) -> None:
     """Copy a SQLite database to FILE, while servers write to it.
 
@@ -63,7 +63,7 @@ def backup(file: Path, *, as_json: bool) -> None:
 
 @click.command()
 @_FILE
-@as_json
+@json_option
 def restore(file: Path, *, as_json: bool) -> None:
     """Make the SQLite database of CYNOD_DATABASE_URL from the backup FILE.
 

@@ -21,10 +21,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from handlers.cli_common import (
     Output,
     Refused,
-    as_json,
     count,
     describe_os_error,
     end_by_oneself,
+    json_option,
     open_database,
     tell_waiting,
     undone_when_interrupted,
@@ -79,7 +79,7 @@ def _check_region(_ctx: click.Context, _option: click.Parameter, value: str) -> 
     is_flag=True,
     help="Write telephones as country code and digits, whatever their form in the file.",
 )
-@as_json
+@json_option
 def import_(region: str, *, normalise_telephones: bool, **wanted: Any) -> None:
     """Import clients, membres and cards with their opening soldes.
 

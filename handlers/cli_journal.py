@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
-from handlers.cli_common import Refused, as_json, count, open_database, output_to
+from handlers.cli_common import Refused, count, json_option, open_database, output_to
 from models import verification
 from models.exportation import Choix, Exportation, Inconnu, export_journal, find_names
 from models.redaction import REDACTIONS
@@ -31,7 +31,7 @@ Progression = Callable[[int, int], None]
 
 
 @click.command()
-@as_json
+@json_option
 def verify(*, as_json: bool) -> None:
     """Prove the journal: every operation balances, every solde is the sum of its ecritures.
 
