@@ -24,8 +24,9 @@ from models.demo import seed_demo
 from models.mouvement import CarteDesignee, Demande, crediter
 from models.operation import operations
 from models.partenaire import Partenaire, find_by_secret
+from tests.machine import find_binaries
 from tests.needs import lack
-from tests.postgresql import create_database, find_binaries
+from tests.postgresql import create_database
 from tests.process import run_cynod, serve
 
 CARTE = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
