@@ -30,6 +30,7 @@ _WRITTEN = re.compile(
 )
 
 
+@lru_cache(maxsize=4_096)
 def parse_address(text: str) -> Address | None:
     """The address in a text of a socket or of a hop of X-Forwarded-For, None when there is none.
 
@@ -68,6 +69,7 @@ def plain_network(network: str | Network) -> Network:
     return network
 
 
+@lru_cache(maxsize=4_096)
 def rate_key(address: str) -> str:
     """Under what name the calls from an address are counted.
 
@@ -97,5 +99,6 @@ def client_address(peer: str, forwarded_for: list[bytes], proxies: tuple[Network
     return address
 
 
+@lru_cache(maxsize=4_096)  # callers come again and again, and to read an address takes ten calls
 def _canonical(text: str) -> str:
     return str(parse_address(text) or UNKNOWN)
