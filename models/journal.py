@@ -79,7 +79,7 @@ class Demandeur(NamedTuple):
     compte_id: int
     reference: str
     empreinte: bytes
-    generation: int = 0
+    generation: int
 
     @classmethod
     def of(cls, partenaire: Partenaire, reference: str, empreinte: bytes) -> Demandeur:
