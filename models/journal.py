@@ -80,7 +80,7 @@ class Demandeur(NamedTuple):
     compte_id: int
     reference: str
     contenu: Contenu | None
-    generation: int = 0
+    generation: int
 
     @classmethod
     def of(cls, partenaire: Partenaire, reference: str, contenu: Contenu | None) -> Demandeur:

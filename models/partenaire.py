@@ -104,7 +104,7 @@ class Partenaire(NamedTuple):
     compte_id: int
     scopes: frozenset[str]
     adresses: tuple[str, ...]
-    generation: int = 0
+    generation: int
 
 
 class NouveauPartenaire(NamedTuple):

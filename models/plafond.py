@@ -303,16 +303,13 @@ def find_plafond(
     consumer_key: str | None = None,
 ) -> PlafondListe | None:
     """The limit of that type and period of a card or of a partner, None when there is none."""
-    of_card = cartes.c.numero_carte == numero_carte
-    of_partner = partenaires.c.consumer_key == consumer_key
-    rows = _rows(
-        session,
-        and_(
-            of_partner if numero_carte is None else of_card,
-            plafonds.c.type == type_,
-            plafonds.c.periode == periode,
-        ),
+    whose = (
+        partenaires.c.consumer_key == (consumer_key or "")
+        if numero_carte is None
+        else cartes.c.numero_carte == numero_carte
     )
+    what = and_(plafonds.c.type == type_, plafonds.c.periode == periode)
+    rows = _rows(session, and_(whose, what))
     return _listed(rows[0]) if rows else None
 
 

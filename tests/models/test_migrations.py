@@ -315,7 +315,7 @@ def test_a_request_repeated_after_an_upgrade_has_its_first_answer(
     migrate.upgrade(database, schema)
     _fill(database, EMPREINTES[schema])
     migrate.upgrade(database)
-    partenaire = Partenaire(1, "P", "key", 3, frozenset(), ())
+    partenaire = Partenaire(1, "P", "key", 3, frozenset(), (), 0)
     with database.transaction() as session:
         session.execute(text("INSERT INTO acces (partenaire_id, client_id) VALUES (1, 'C1')"))
         assert debiter(session, partenaire, DEMANDE) == Operation(

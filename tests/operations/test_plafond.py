@@ -677,3 +677,47 @@ def test_reversals_and_debits_and_a_limit_at_once_count_what_stays(
     assert {answer.status_code for answer in answers} == {200}
     assert counted(scene, subject) == (1_200, 12)
     world.check_books(*cartes)
+
+
+def test_limits_that_come_and_go_under_transfers_and_reversals_never_deadlock(
+    world: World, second_url: str
+) -> None:
+    scene = Scene(world, solde=50_000)
+    credit(scene.api, scene.autre, 49_000, new_reference())
+    pairs = [(scene.carte, scene.autre), (scene.autre, scene.carte)]
+    apis = [*copies(scene, 8), *copies(scene, 8, second_url)]
+
+    def spend(number: int) -> httpx.Response:
+        api, (source, target) = apis[number], pairs[number % 2]
+        for _ in range(6):
+            origine = new_reference()
+            answers = [
+                transfer(api, source, target, 10, new_reference()),
+                debit(api, source, 10, origine),
+                reverse(api, origine, new_reference()),
+            ]
+            assert {answer.status_code for answer in answers} == {200}
+        return httpx.Response(200)
+
+    def come_and_go(subject: str, type_: str) -> httpx.Response:
+        for _ in range(6):
+            for periode in ("MOIS", "JOUR"):
+                limit(scene, subject, periode, type_=type_, montant=SOLDE_MAXIMAL)
+            with world.database.transaction() as session:
+                assert remove_plafond(session, type_=type_, periode="MOIS", **whose(scene, subject))
+        return httpx.Response(200)
+
+    changes = [
+        (subject, type_) for subject in ("CARTE", "PARTENAIRE") for type_ in ("DEBIT", "TRANSFERT")
+    ]
+    calls = [partial(spend, number) for number in range(len(apis))]
+    calls += [partial(come_and_go, *change) for change in changes]
+    assert {answer.status_code for answer in all_at_once(calls)} == {200}
+    with world.database.transaction() as session:
+        for subject in ("CARTE", "PARTENAIRE"):
+            assert remove_plafond(
+                session, type_="TRANSFERT", periode="JOUR", **whose(scene, subject)
+            )
+    assert counted(scene, "CARTE") == counted(scene, "PARTENAIRE") == (0, 0)
+    assert (world.solde(scene.carte), world.solde(scene.autre)) == (50_000, 50_000)
+    world.check_books(scene.carte, scene.autre)
