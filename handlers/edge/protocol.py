@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 import secrets
+import socket
+import struct
 from functools import partial
 from typing import Any
 
@@ -146,7 +148,13 @@ class Protocol(HttpToolsProtocol):
     async def _serve(
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, _send: Send
     ) -> None:
-        await app(scope, receive, partial(self._send, cycle))
+        try:
+            await app(scope, receive, partial(self._send, cycle))
+        except BaseException:
+            if self._is_unsized and cycle.response_started:
+                # RFC 9112, 8: ended in order, a part of an answer would pass for the whole.
+                self._reset()
+            raise
 
     async def _send(self, cycle: RequestResponseCycle, message: Message) -> None:
         """Pass on what the application answers, framed so that its caller can tell where it ends."""
@@ -168,6 +176,13 @@ class Protocol(HttpToolsProtocol):
                 cycle.keep_alive = self._is_ended = True  # else upstream closes before it is read
         await cycle.send(message)  # type: ignore[arg-type]  # two names of the same dictionaries
 
+    def _reset(self) -> None:
+        """Close so that the client has an error, not an end."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None and not self.transport.is_closing():
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     def _ignore(self, data: bytes) -> None:
         """Count what came for nothing; too much of it ends the connection, and still more closes it."""
         self._ignored_bytes += len(data)
@@ -178,6 +193,8 @@ class Protocol(HttpToolsProtocol):
 
     def _end(self) -> None:
         """Say that nothing follows, and take in for a while what the client still sends."""
+        if self.transport.is_closing():
+            return
         self._is_ended = True
         self._ignored_bytes = 0
         self._unset_keepalive_if_required()

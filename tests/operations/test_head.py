@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.answers import ALL, PLACES, Scene, assert_refused
+from tests.operations.answers import ALL, PLACES, Scene
 
 READ = [name for name in ALL if PLACES[name][0] == "GET"]
 VARYING = {"x-request-id", "date"}
@@ -34,10 +34,3 @@ def test_head_of_what_changes_something_is_no_method_of_it(scene: Scene, operati
     _, path = PLACES[operation]
     answer = scene.api.head(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-
-
-@pytest.mark.parametrize("operation", READ)
-def test_other_methods_are_told_of_head(scene: Scene, operation: str) -> None:
-    answer = scene.api.put(PLACES[operation][1])
-    assert_refused(answer, "1004")
-    assert answer.headers["allow"] == "GET, HEAD"

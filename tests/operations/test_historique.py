@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -501,6 +503,40 @@ def test_operations_that_arrive_during_a_stream_leave_it_alone(own_scene: Scene)
     told = [row[1] for row in rows if row[1].startswith("F-")]
     assert told == [f"F-{number}" for number in range(1_203, 0, -1)]
     assert [row[2] for row in rows[-2:]] == ["CREDIT", "OUVERTURE"]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_stream_that_breaks_does_not_pass_for_a_whole_one(
+    own_scene: Scene, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """RFC 9112, 8: to HTTP/1.0 the end of the connection is the end of the answer, unless it is reset."""
+    scene, batches, read = own_scene, 0, models.historique.Lecture.read
+    fill(scene.world.database, scene.carte, scene.pair.consumer_key, 100)
+
+    def broken(*arguments: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            raise RuntimeError("the second batch cannot be read")
+        return read(*arguments)
+
+    monkeypatch.setattr(models.historique, "BATCH", 20)
+    monkeypatch.setattr(models.historique.Lecture, "read", broken)
+    url = httpx.URL(scene.world.url)
+    head = (
+        f"GET {PATH}?{httpx.QueryParams(scene.carte.query)} HTTP/{version}\r\nHost: x\r\nAccept: text/csv\r\n"
+        f"Authorization: {scene.api.headers['Authorization']}\r\n\r\n"
+    )
+    received = b""
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        ended = False
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65_536):
+                received += chunk
+            ended = True
+    assert ended is (version == "1.1")
+    assert not received.endswith(b"\r\n0\r\n\r\n")
 
 
 def test_stream_that_nobody_reads_any_more_is_read_no_further(
