@@ -55,17 +55,20 @@ def test_call_of_a_proxy_itself_is_its_own() -> None:
     assert client_address("10.0.0.1", [], PROXIES) == "10.0.0.1"
 
 
-def test_address_is_checked_before_the_secret(world: World) -> None:
+def test_address_is_checked_after_the_secret(world: World) -> None:
+    """From elsewhere, only who has the secret learns that the key exists."""
     carte = world.carte(1000)
-    client = carte.membre.client_id
-    pair = world.partenaire([client], adresses=["10.0.0.0/8"])
+    pair = world.partenaire([carte.membre.client_id], adresses=["10.0.0.0/8"])
     form = {"grant_type": "client_credentials"}
-    for secret in (pair.consumer_secret, "wrong"):
+    for secret, expected in (
+        (pair.consumer_secret, [(403, "2004"), (403, "2004")]),
+        ("wrong", [(401, "2101"), (401, "2001")]),
+    ):
         auth = (pair.consumer_key, secret)
         token = world.anonymous().post("/access-token", auth=auth, data=form)
         basic = world.anonymous().get("/get-solde-carte", params=carte.query, auth=auth)
-        for answer in (token, basic):
-            assert (answer.status_code, answer.json()["code"]) == (403, "2004")
+        answers = [(answer.status_code, answer.json()["code"]) for answer in (token, basic)]
+        assert answers == expected
 
 
 def test_allowed_address_passes(world: World) -> None:
