@@ -10,7 +10,6 @@ import hmac
 import ipaddress
 import math
 import time
-from functools import lru_cache
 
 import structlog
 from limits import RateLimitItem, parse
@@ -31,7 +30,6 @@ BUCKETS = 4_096
 by the million take no memory; two that share one share their count, which hurts nobody who succeeds."""
 
 
-@lru_cache(maxsize=1024)
 def place_of(address: str) -> str:
     """What an address is counted as: an IPv6 subscriber has 2^64 of them, which are one (RFC 6177)."""
     try:
