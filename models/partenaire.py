@@ -289,11 +289,10 @@ def find_by_secret(
 
 def _opens(row: _Secret, given: list[tuple[str, bytes]], *, demo_allowed: bool) -> bool:
     stored = row.empreinte or _NO_SECRET
-    same = [
-        hmac.compare_digest(mine, stored) and key == row.partenaire.consumer_key
-        for key, mine in given
-    ]
-    return any(same) and row.revoque_le is None and (demo_allowed or not row.partenaire.demo)
+    same = False
+    for key, mine in given:
+        same |= hmac.compare_digest(mine, stored) and key == row.partenaire.consumer_key
+    return same and row.revoque_le is None and (demo_allowed or not row.partenaire.demo)
 
 
 def _partenaire(row: _Row, among: frozenset[str] | None = None) -> Partenaire:

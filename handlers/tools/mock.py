@@ -31,7 +31,7 @@ from handlers.edge.contract import (
 )
 from handlers.edge.errors import EdgeRefusal
 from handlers.edge.logs import configure_logs
-from handlers.edge.operation import Refusals
+from handlers.edge.operation import NOT_KEPT, Refusals
 from handlers.edge.protocol import teach_protocol
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.selfcheck import check_oneself
@@ -189,7 +189,8 @@ class MockRunner:
                 **value,
                 "message": template[call.language].format_map(data[0] if data else value),
             }
-        return Reply(200, "200", orjson.dumps(value), [])
+        headers = [NOT_KEPT] if self.operation.issues_tokens else []
+        return Reply(200, "200", orjson.dumps(value), headers)
 
 
 def read_preferences(header: bytes) -> dict[str, str]:

@@ -392,9 +392,11 @@ def _body(name: str, path: Path, schema: Json) -> Iterator[Mutant]:
                 yield Mutant(side, "request: field made required", name, f"{where}.{field}", edit)
             edit = _at_body(name, path, _remove_property(field))
             yield Mutant(SERVER, "request: field dropped", name, f"{where}.{field}", edit)
-    edit = _at_body(name, path, _add_property(required=False))
-    for side in (JUDGE, SERVER):
-        yield Mutant(side, "request: field added", name, where, edit)
+    # A field more means nothing where those that are unknown are ignored.
+    if schema.get("additionalProperties") is False:
+        edit = _at_body(name, path, _add_property(required=False))
+        for side in (JUDGE, SERVER):
+            yield Mutant(side, "request: field added", name, where, edit)
     if path:
         edit = _at_body(name, path, _set("additionalProperties", True))
         yield Mutant(SERVER, "request: object opened", name, where, edit)
