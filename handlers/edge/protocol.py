@@ -46,9 +46,7 @@ _IGNORED = b"\nx-offer"
 
 # RFC 9110, 5.5: a tab is white space as a space is. Of the fields that the parser reads by itself, these
 # two are not understood with one behind their value. That changes no body either.
-_TAB = re.compile(
-    rb"\n(?:[Tt][Rr][Aa][Nn][Ss][Ff][Ee][Rr]-[Ee][Nn][Cc][Oo][Dd][Ii][Nn][Gg]|[Cc][Oo][Nn][Nn][Ee][Cc][Tt][Ii][Oo][Nn]):[^\r\n]*\t[^\r\n]*"
-)
+_TAB = re.compile(rb"(?i)\n(?:transfer-encoding|connection):[^\r\n]*\t[^\r\n]*")
 
 # RFC 9110, 4.2.3: an absolute target without a path is that of the path `/`.
 _NO_PATH = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)((?:[?#].*)?)")
