@@ -130,7 +130,7 @@ class _Jour(click.ParamType[date]):
     type=click.Choice(list(REDACTIONS)),
     default="hledger",
     show_default=True,
-    help="The program that is to read it.",
+    help="What is to read it; csv is for spreadsheets.",
 )
 @click.option(
     "--detail",
@@ -162,7 +162,7 @@ def export(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the journal for an accountant: for hledger (https://hledger.org) or for beancount.
+    """Write the journal for an accountant: for hledger (https://hledger.org), beancount, or as CSV.
 
     Days are those of UTC, which are those of Dakar, and both are included: --from 2026-01-01 --to
     2026-01-31 is January. First the accounts with their names, then the soldes before the period as

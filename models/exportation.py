@@ -35,7 +35,8 @@ from models.compte import CARTE, REGLEMENT, comptes
 from models.journal import ecritures
 from models.operation import CLOTURE, operations
 from models.partenaire import partenaires
-from models.redaction import REDACTIONS, Compte, Cote, Entete, Mouvement, mask
+from models.redaction import REDACTIONS
+from models.redaction.base import Compte, Cote, Entete, Mouvement, mask
 
 __all__ = ["Choix", "Exportation", "Inconnu", "export_journal", "find_names", "mask"]
 
@@ -401,7 +402,7 @@ def export_journal(
             write(redaction.account(bilan.compte, entete))
             accounts += 1
             if bilan.ouverture:
-                opening.write(redaction.opening(bilan.compte, bilan.ouverture))
+                opening.write(redaction.opening(bilan.compte, bilan.ouverture, entete))
             if bilan.entier:
                 closing.write(redaction.solde(bilan.compte, bilan.cloture, entete))
                 soldes += 1

@@ -10,7 +10,6 @@ import csv
 import inspect
 import io
 import random
-import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -32,6 +31,7 @@ from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable
 from models.errors import AuthentificationInvalide, ClientInvalide, Refusal, ServiceIndisponible
 from models.partenaire import DroitsRetires, Partenaire
+from models.redaction.tableur import escape_formula
 
 ATTEMPTS = 3
 """Times that a call may run when the database lost it before COMMIT. An unknown COMMIT never runs again."""
@@ -289,10 +289,6 @@ class OperationRunner:
         return body
 
 
-# A spreadsheet runs what begins so, in its full width too; white space before it may be dropped on the way.
-_FORMULA = re.compile(r"\s*[=+@\-\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
-
-
 def csv_lines(rows: list[list[Any]]) -> bytes:
     """Rows as CSV lines (RFC 4180) in UTF-8; None is empty.
 
@@ -301,8 +297,7 @@ def csv_lines(rows: list[list[Any]]) -> bytes:
     """
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerows(
-        [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in row]
-        for row in rows
+        [escape_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
     )
     return written.getvalue().encode()
 

@@ -32,7 +32,8 @@ from models.journal import Details, NouvelleCarte, ecritures, find_ouverture, op
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
 from models.partenaire import NouveauPartenaire, Partenaire, find_by_secret, partenaires
-from models.redaction import REDACTIONS, Compte, Cote, Entete, Mouvement
+from models.redaction import REDACTIONS
+from models.redaction.base import Compte, Cote, Entete, Mouvement
 from models.suivi import close_reference
 from tests.needs import need
 from tests.world import FAR, PEPPER, Carte, World
@@ -544,6 +545,20 @@ def _fold(lines: list[_Ecriture], choix: Choix) -> dict[tuple[str, str], int]:
     return {owner: solde for owner, solde in found.items() if solde}
 
 
+def _add_up(file: Path) -> dict[str, int]:
+    """Debits less credits of each account of a CSV, which are what its last line says."""
+    sums: dict[str, int] = {}
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        for row in csv.DictReader(opened):
+            account = row["compte"]
+            if row["type"] == "SOLDE FINAL":
+                assert sums.get(account, 0) == int(row["solde"])
+            else:
+                moved = int(row["debit"] or 0) - int(row["credit"] or 0)
+                sums[account] = sums.get(account, 0) + moved
+    return sums
+
+
 def _without_zeros(found: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     return {owner: solde for owner, solde in found.items() if solde}
 
@@ -577,6 +592,8 @@ def test_each_month_ends_with_what_was_moved_until_then_and_begins_the_next(
                 for account, solde in found.items()
             }
         )
+        _export(months, tmp_path / "sheet", choix, "csv")
+        assert expected == _without_zeros(_by_owner(_add_up(tmp_path / "sheet")))
     opened = _balances(hledger, february, query=["desc:debut de la periode"])
     ended = _balances(hledger, january)
     assert opened == {account: solde for account, solde in ended.items() if solde}
@@ -751,6 +768,20 @@ def test_whatever_partners_write_beancount_reads_it_back(
     ]
 
 
+@_few
+@given(st.lists(TEXTS, min_size=1, max_size=80))
+def test_whatever_partners_write_a_spreadsheet_reads_it_back_and_runs_nothing(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    file = tmp_path_factory.mktemp("texts") / "journal.csv"
+    written = ["=1+1", " @x", "\t-2", *SPECIALS, *texts]
+    _write(written, file, "csv")
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        cells = [row["motif"] for row in csv.DictReader(opened)][::2]
+    formula = re.compile(r"\s*[=+@\-\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
+    assert cells == [f"'{text}" if formula.match(text) else text for text in written]
+
+
 # ── what is left of what was there ───────────────────────────────────────────────────────────────
 def test_an_empty_journal_is_read(
     database: Database, hledger: Program, bean_check: Program, tmp_path: Path
@@ -762,6 +793,8 @@ def test_an_empty_journal_is_read(
         assert file.read_text(encoding="ascii").endswith("Nothing was moved in this period.\n")
         _export(database, file, choix, "beancount")
         assert bean_check(file).returncode == 0
+        _export(database, file, choix, "csv")
+        assert len(file.read_text(encoding="utf-8-sig").splitlines()) == 1
 
 
 @pytest.mark.parametrize("format_", REDACTIONS)
