@@ -657,7 +657,7 @@ def test_hledger_reads_as_many_cards_as_there_are_in_a_time_that_grows_with_them
     assert _export(database, file, Choix(*JANUARY)) == (5_000, 2, 2)
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     _check(hledger, file)
-    # 0.5 s; each card an account: 1.2 s, then four times as much for twice as many.
+    # Less than a second. Were each card an account, twice as many would take four times as long.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 10
 
 
