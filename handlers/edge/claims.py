@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
 
 from handlers.edge.call import Call
 from handlers.edge.logs import plain_text
-from handlers.edge.security import Security
+from handlers.edge.security import Security, read_basic, split_authorization
 
 MAX_KEY = 40
 """Characters of a key that are told whole. Those that we give have 24; our secrets and tokens have 43, and
@@ -38,17 +36,9 @@ class Claims:
         return plain_text(key if len(key) <= MAX_KEY else f"{key[:START]}...", MAX_KEY)
 
     def _of_header(self, authorization: bytes) -> str | None:
-        scheme, _, value = authorization.partition(b" ")
-        if scheme.lower() == b"basic":
-            return _key_of_pair(value)
+        scheme, value = split_authorization(authorization)
+        if scheme == b"basic":
+            # The last reading is the decoded one. Without a colon it is no pair, and may be a secret.
+            pairs = read_basic(value)
+            return pairs[-1].key if pairs else None
         return self._security.owner_of(authorization) if self._security is not None else None
-
-
-def _key_of_pair(value: bytes) -> str | None:
-    try:
-        pair = base64.b64decode(value.strip(b" "), validate=True).decode("latin-1")
-    except (binascii.Error, ValueError):
-        return None
-    key, separator, _ = pair.partition(":")
-    # Without a colon it is no pair, and may be a secret.
-    return unquote_plus(key) if separator else None

@@ -70,7 +70,7 @@ def challenge(code: str, scopes: frozenset[str], authorization: bytes | None) ->
         return f'{_BEARER}, error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
     if code not in ("2001", "2002"):
         return None
-    scheme, value = _split(authorization)
+    scheme, value = split_authorization(authorization)
     return (
         f'{_BEARER}, error="invalid_token"'
         if scheme == b"bearer" and value
@@ -94,7 +94,7 @@ class Security:
         It asks no database, so it may say what was true `REMEMBERED_S` seconds ago: enough to tell a
         caller that a request is malformed, never enough to serve one.
         """
-        scheme, value = _split(authorization)
+        scheme, value = split_authorization(authorization)
         if scheme != b"bearer":
             return None
         found, until = self._remembered.get(self._hash(value), _NOBODY)
@@ -118,7 +118,7 @@ class Security:
         is checked after the secret: from elsewhere, a wrong secret of a known key is told what that
         of an unknown key is told.
         """
-        scheme, value = _split(authorization)
+        scheme, value = split_authorization(authorization)
         if scheme == b"bearer" and _TOKEN.fullmatch(value):
             empreinte = self._hash(value)
             found = find_by_token(session, empreinte, demo_allowed=self._demo_allowed)
@@ -200,7 +200,7 @@ def presented(authorization: bytes | None, form: Mapping[str, str]) -> bytes | N
 
     It is the same however the pair was written, and for the pair of a token request wherever it was.
     """
-    scheme, value = _split(authorization)
+    scheme, value = split_authorization(authorization)
     if scheme == b"basic":
         pairs = read_basic(value)
         return pairs[-1].key.encode() if pairs else value
@@ -209,7 +209,7 @@ def presented(authorization: bytes | None, form: Mapping[str, str]) -> bytes | N
     return authorization
 
 
-def _split(authorization: bytes | None) -> tuple[bytes, bytes]:
+def split_authorization(authorization: bytes | None) -> tuple[bytes, bytes]:
     """Scheme, in small letters, and what follows it."""
     scheme, _, value = (authorization or b"").strip(b" \t").partition(b" ")
     return scheme.lower(), value.strip(b" \t")
@@ -222,7 +222,7 @@ def _client_pairs(form: Mapping[str, str], authorization: bytes | None) -> tuple
     (RFC 6749, 2.3). What else a client puts into Authorization, say a token that it had, is not one.
     """
     in_form = Pair(form.get("client_id", ""), form.get("client_secret", ""))
-    scheme, value = _split(authorization)
+    scheme, value = split_authorization(authorization)
     if authorization == REPEATED:
         return ()
     if scheme != b"basic":
