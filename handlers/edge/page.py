@@ -284,7 +284,7 @@ def _answer(
     schemas = SchemaReader(contract, writer)
     return Answer(
         status=status,
-        description=writer.inline(response["description"]),
+        description=writer.inline(response["description"], linked=False),
         headers=[
             schemas.header(name, contract.resolve(node))
             for name, node in response.get("headers", {}).items()
@@ -490,9 +490,9 @@ class Writer:
                     headings.append(heading)
         return self._html(tokens), headings
 
-    def inline(self, markdown: str) -> Markup:
-        """The HTML of one paragraph, without its element."""
-        return self._html(self._markdown.parseInline(markdown))
+    def inline(self, markdown: str, *, linked: bool = True) -> Markup:
+        """The HTML of one paragraph, without its element; without links where it is to be clicked itself."""
+        return self._html(self._markdown.parseInline(markdown), linked=linked)
 
     def examples(self, content: Json, media_type: str) -> list[Example]:
         """The examples of a media type object."""
@@ -506,9 +506,9 @@ class Writer:
             found.append(Example(example.get("summary", name), media_type, code))
         return found
 
-    def _html(self, tokens: list[Token]) -> Markup:
+    def _html(self, tokens: list[Token], *, linked: bool = True) -> Markup:
         for token in tokens:
-            if token.children:
+            if token.children and linked:
                 token.children = [made for one in token.children for made in self._linked(one)]
         # The renderer escapes all text, since `html` is off.
         return Markup(self._markdown.renderer.render(tokens, self._markdown.options, {}))  # noqa: S704

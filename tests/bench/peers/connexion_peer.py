@@ -121,7 +121,7 @@ def _issue(body: dict[str, Any]) -> dict[str, Any]:
 def access_token(body: dict[str, Any]) -> Answered:
     """accessToken."""
     answer, status, headers = _issue(body)
-    return answer, status, {**headers, "Cache-Control": "no-store"}
+    return answer, status, {**headers, "Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def health_ready() -> Answered:

@@ -231,6 +231,7 @@ def debit_carte(caller: CartesDebiter, body: Annotated[Demande, Body()]) -> Any:
 def access_token(form: Annotated[Demandeur, Form()], response: Response) -> Any:
     """accessToken."""
     response.headers["Cache-Control"] = "no-store"
+    response.headers["Pragma"] = "no-cache"
     with store.transaction() as session:
         return store.jeton(session, form.client_id, form.client_secret)
 

@@ -132,4 +132,4 @@ def access_token() -> Any:
         raise store.malformed("grant_type")
     with store.transaction() as session:
         body = store.jeton(session, form.get("client_id", ""), form.get("client_secret", ""))
-    return body, {"Cache-Control": "no-store"}
+    return body, {"Cache-Control": "no-store", "Pragma": "no-cache"}
