@@ -18,7 +18,12 @@ import httpx
 from tests.contract_client import ROOT
 from tests.patience import CALL_S, PROGRAM_S
 
-CYNOD = (sys.executable, "-c", "import sys; from handlers.cli import main; sys.exit(main())")
+# Whoever runs the tests in the background of a shell gave them a SIGINT that is ignored; a person has not.
+_START = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from handlers.cli import main; sys.exit(main())"
+)
+CYNOD = (sys.executable, "-c", _START)
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from handlers.tools.history import (
     published,
     section,
 )
-from handlers.tools.redocly import PROGRAM
+from handlers.tools.redocly import RedoclyMissing, kept_running
 from tests.needs import lack
 
 TEXT_CHANGE = ("Solde d'une carte", "Le solde d'une carte")
@@ -30,11 +31,20 @@ BREAK = ("      operationId: mesDroits\n      tags", "      operationId: mesPlaf
 Files = tuple[Path, Path, Path]
 
 
+@pytest.fixture(scope="module")
+def redocly() -> Iterator[None]:
+    """One process for the comparisons of the file."""
+    try:
+        with kept_running():
+            yield
+    except RedoclyMissing as error:
+        lack(str(error))
+
+
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     """A contract, its history with that very version, and its changelog."""
-    if not PROGRAM.exists():
-        lack("Redocly CLI is not installed in build/node; `make node` installs it.")
+    request.getfixturevalue("redocly")
     contract, history = tmp_path / "openapi.yaml", tmp_path / "history"
     history.mkdir()
     text = CONTRACT.read_text(encoding="utf-8")
@@ -71,8 +81,6 @@ def test_published_versions_are_what_their_names_say() -> None:
 
 def test_contract_owes_nothing() -> None:
     """The one rule that each commit must keep; the text says what to do."""
-    if not PROGRAM.exists():
-        lack("Redocly CLI is not installed in build/node; `make node` installs it.")
     assert find_state().faults == []
 
 
