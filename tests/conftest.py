@@ -20,7 +20,7 @@ from tests.contract_coverage.recording import Recording
 from tests.live import serving, settings_for
 from tests.machine import find_binaries, how_to_get
 from tests.machine import missing as missing_tools
-from tests.needs import REQUIRED
+from tests.needs import REQUIRED, lack
 from tests.patience import TEST_S
 from tests.postgresql import PostgresqlServer, create_database, running_server
 from tests.world import World
@@ -96,9 +96,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 
+def _need_postgresql() -> None:
+    missing = _postgresql_is_missing()
+    if missing:
+        lack(missing)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """A PostgreSQL server of the tests' own, to be broken at will."""
+    _need_postgresql()
     with running_server() as server:
         yield server
 
@@ -106,6 +113,7 @@ def postgresql() -> Iterator[PostgresqlServer]:
 @pytest.fixture(scope="session")
 def postgresql_url(request: pytest.FixtureRequest) -> str:
     """The server on which the tests create their databases."""
+    _need_postgresql()
     if GIVEN:
         return GIVEN
     server: PostgresqlServer = request.getfixturevalue("postgresql")

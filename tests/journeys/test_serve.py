@@ -18,6 +18,8 @@ from sqlalchemy import text
 
 from models.db import Database, sqlite_module
 from tests.contract_client import CONTRACT, ROOT, ContractClient
+from tests.needs import need
+from tests.patience import PROGRAM_S
 from tests.postgresql import create_database
 from tests.process import ServerProcess, free_port, run_cynod, serve
 
@@ -258,13 +260,14 @@ def test_database_that_was_not_migrated_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_readme_exchange_works_as_pasted(tmp_path: Path) -> None:
+    need("curl")
     readme = (ROOT / "README.md").read_text()
     block = next(b for b in re.findall(r"```sh\n(.*?)```", readme, re.S) if "get-solde-carte" in b)
     with serve("--demo", folder=tmp_path) as server:
         pasted = block.replace("http://127.0.0.1:8080", server.url)
         assert pasted != block
         done = subprocess.run(
-            ["bash", "-c", pasted], capture_output=True, text=True, timeout=30, check=True
+            ["bash", "-c", pasted], capture_output=True, text=True, timeout=PROGRAM_S, check=True
         )
     lines = done.stdout.strip().splitlines()
     assert len(lines) == 4
