@@ -48,6 +48,12 @@ NOT_KEPT = ("Pragma", "no-cache")
 """For caches of HTTP/1.0, beside the Cache-Control that each answer has (RFC 6749, 5.1)."""
 
 
+def _declared(operation: OperationContract, status: int) -> Mapping[str, Any]:
+    """The headers that the contract declares for an answer of this status."""
+    headers: Mapping[str, Any] = operation.responses.get(status, {}).get("headers", {})
+    return headers
+
+
 class OffContract(Exception):
     """An answer or a refusal that the contract does not declare: a fault of ours, never sent."""
 
@@ -79,7 +85,8 @@ class Refusals:
         asked = challenge(refusal.code, scopes, _authorization(call))
         if asked is not None:
             headers.append(("WWW-Authenticate", asked))
-        if issues_tokens:
+        # Only a token's operation declares it, and this is the way of every refusal.
+        if operation is not None and issues_tokens and NOT_KEPT[0] in _declared(operation, status):
             headers.append(NOT_KEPT)
         if status == 503:
             headers.append(("Retry-After", str(RETRY_AFTER_S)))
@@ -250,7 +257,7 @@ class OperationRunner:
         if not self._check_answer.fits(200, body):
             raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
         headers = [("Idempotent-Replayed", "true")] if answer.replayed else []
-        if self.operation.issues_tokens:
+        if NOT_KEPT[0] in _declared(self.operation, 200):
             headers.append(NOT_KEPT)
         return Reply(200, "200", orjson.dumps(body), headers)
 

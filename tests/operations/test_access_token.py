@@ -31,6 +31,16 @@ def assert_not_kept(answer: httpx.Response) -> None:
     assert answer.headers["pragma"] == "no-cache"
 
 
+def test_refusals_carry_the_header_for_old_caches_where_it_is_declared(scene: Scene) -> None:
+    """Those of the pair and of the form have it (RFC 6749, 5.2); the ones of all operations do not."""
+    form = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}
+    api = scene.world.anonymous()
+    foreign = api.post("/access-token", data=form, headers={"Accept": "text/html"})
+    wrong, unread = api.post("/access-token", data=form), api.post("/access-token", json=form)
+    answers = [(one.status_code, one.headers.get("pragma")) for one in (wrong, foreign, unread)]
+    assert answers == [(401, "no-cache"), (406, None), (415, None)]
+
+
 def basic(text: str) -> str:
     """An Authorization of this text."""
     return f"Basic {base64.b64encode(text.encode()).decode()}"
