@@ -16,6 +16,7 @@ import httpx
 from tests.contract_client import CATALOGUE, ROOT, check_exchange
 from tests.machine import find_nginx
 from tests.needs import need
+from tests.patience import CALL_S
 from tests.process import free_port
 
 FILE = ROOT / "docs" / "nginx.conf"
@@ -88,10 +89,18 @@ class Nginx:
         )
         return self.tls.wrap_socket(plain, server_hostname=HOST)
 
-    @property
-    def access_log(self) -> str:
-        """What it wrote of the requests that have ended."""
-        return (self.folder / "access.log").read_text()
+    def access_log(self, *until: str) -> str:
+        """What it wrote of the requests that have ended, once all of this is in it.
+
+        nginx writes a line after it has sent the answer: who has the answer can be sooner.
+        """
+        patience = time.monotonic() + CALL_S
+        while True:
+            written = (self.folder / "access.log").read_text()
+            if all(text in written for text in until):
+                return written
+            assert time.monotonic() < patience, f"{until} is not all in the log:\n{written}"
+            time.sleep(0.005)
 
     @property
     def error_log(self) -> str:
