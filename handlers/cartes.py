@@ -2,9 +2,8 @@
 
 from sqlalchemy import Connection
 
+from handlers.answer import Answer, TableAnswer
 from handlers.views import (
-    Answer,
-    TableAnswer,
     read_filtre,
     render_historique,
     render_historique_csv,

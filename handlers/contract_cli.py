@@ -19,7 +19,7 @@ from handlers.edge.contract import (
     load,
     read_document,
 )
-from handlers.edge.generate import GeneratorMissing, generate_wire
+from handlers.edge.generate import GeneratorMissing, generate
 from handlers.settings import ROOT, read_settings
 from handlers.tools.change import BREAKING, worst
 from handlers.tools.changes import compare
@@ -40,7 +40,6 @@ from handlers.tools.report import FORMATS, as_json, as_markdown, as_text
 from handlers.tools.skeleton import SkeletonError, make_skeleton
 
 CONTRACT = ROOT / "openapi.yaml"
-WIRE = ROOT / "handlers" / "wire.py"
 
 MAX_SHOWN_LINES = 20
 
@@ -53,23 +52,32 @@ def contract() -> None:
 @contract.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail when a file would change.")
 def build(*, check: bool) -> None:
-    """Write handlers/wire.py from openapi.yaml."""
+    """Write what is generated from openapi.yaml: types, signatures, the hash of what was checked."""
     _build(check=check)
 
 
 def _build(*, check: bool) -> None:
     try:
         checked = load(CONTRACT, again=True)
-        wanted = generate_wire(CONTRACT, checked)
+        wanted = generate(CONTRACT, checked)
     except (ContractError, GeneratorMissing) as error:
         raise click.ClickException(str(error)) from None
-    found = WIRE.read_text(encoding="utf-8") if WIRE.exists() else ""
-    if found != wanted:
-        if check:
-            raise click.ClickException(_difference(found, wanted))
-        WIRE.write_text(wanted, encoding="utf-8")
-    state = "is up to date" if found == wanted else "written"
-    click.echo(f"{_summary(checked)}; handlers/wire.py {state}.")
+    stale = {path: text for path, text in wanted.items() if _read(path) != text}
+    if stale and check:
+        raise click.ClickException("\n".join(_difference(path, wanted[path]) for path in stale))
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
+    written = ", ".join(_shown(path) for path in stale)
+    state = f"{written} written" if stale else "what is generated from it is up to date"
+    click.echo(f"{_summary(checked)}; {state}.")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 @contract.command("all")
@@ -309,14 +317,14 @@ def _summary(checked: Contract) -> str:
     )
 
 
-def _difference(found: str, wanted: str) -> str:
+def _difference(path: Path, wanted: str) -> str:
+    shown = _shown(path)
     lines = list(
         difflib.unified_diff(
-            found.splitlines(), wanted.splitlines(), "handlers/wire.py", "openapi.yaml", lineterm=""
+            _read(path).splitlines(), wanted.splitlines(), shown, "openapi.yaml", lineterm=""
         )
     )
-    shown = "\n".join(lines[:MAX_SHOWN_LINES])
     return (
-        "handlers/wire.py is not what openapi.yaml gives; `make contract` repairs it, never edit "
-        f"the file by hand.\n{shown}"
+        f"{shown} is not what openapi.yaml gives; `make contract` repairs it, never edit "
+        "the file by hand.\n" + "\n".join(lines[:MAX_SHOWN_LINES])
     )

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
+from handlers.answer import Answer
 from handlers.views import (
-    Answer,
     read_demande,
     read_transfert,
     render_mouvement,

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from handlers.answer import Answer
 from handlers.settings import Settings
 from handlers.views import (
-    Answer,
     read_lignes,
     render_cloture,
     render_operation,

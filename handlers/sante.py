@@ -4,7 +4,8 @@ from typing import Never
 
 from sqlalchemy import Connection
 
-from handlers.views import Answer, render_sante
+from handlers.answer import Answer
+from handlers.views import render_sante
 from handlers.wire import Sante
 from models.migrate import check_current
 

@@ -16,12 +16,12 @@ from typing import Any
 from connexion.apps.flask import FlaskApp
 from connexion.resolver import Resolution, Resolver
 
+from handlers.answer import Answer
 from handlers.edge.contract import Contract, OperationContract, snake_case
 from handlers.edge.errors import Envelopes
 from handlers.edge.resolver import Handler, HandlerResolver
 from handlers.edge.selfcheck import check_oneself
 from handlers.settings import Settings
-from handlers.views import Answer
 from models.db import Database
 from models.errors import Refusal
 from models.partenaire import Partenaire, find_by_secret, find_by_token, hash_secret

@@ -18,9 +18,9 @@ from typing import Any
 import orjson
 import yaml
 
+from handlers.contract.checked import CONTRACT_SHA256
 from handlers.edge.deprecation import Header, deprecation_headers
 from handlers.edge.links import Linked, link_problems
-from handlers.wire import CONTRACT_SHA256
 
 METHODS = ("get", "put", "post", "delete", "patch")
 LANGUAGES = ("fr", "en")
@@ -166,8 +166,8 @@ def snake_case(name: str) -> str:
 def load(path: Path, *, again: bool = False) -> Contract:
     """Read and check the contract. Raises ContractError.
 
-    Whether it is OpenAPI was checked when handlers/wire.py was made from it, and is checked here when
-    it has changed since, or `again`.
+    Whether it is OpenAPI was checked when handlers/contract/checked.py was written, and is checked here
+    when it has changed since, or `again`.
     """
     document, source = read_document(path)
     return build(document, source, again=again)

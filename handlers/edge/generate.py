@@ -1,12 +1,14 @@
 """What is generated from the contract: the types of the wire, and the signatures of the handlers.
 
-One module, `handlers/wire.py`, holds both. mypy compares every handler with its signature there, so
+`handlers/wire.py` holds the types, `handlers/signatures.py` the signatures. mypy compares every handler
+with its signature there, so
 that an argument that does not fit the contract is found before the server is started.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -20,30 +22,39 @@ from handlers.edge.contract import (
 )
 from handlers.settings import ROOT
 
+WIRE = ROOT / "handlers" / "wire.py"
+SIGNATURES = ROOT / "handlers" / "signatures.py"
+CHECKED = ROOT / "handlers" / "contract" / "checked.py"
+
 HEADER = "# Generated from openapi.yaml by `make contract`; do not edit."
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
-_CHECKED = """
+_CHECKED = '''"""The contract that was checked whole when this was written: its hash."""
 
 CONTRACT_SHA256 = "{}"
-"""
+'''
 
-_PREAMBLE = """
+_SIGNATURES = '''"""One signature per operation and media type: the contract's arguments, then what the
+wrapper offers by keyword, and the declared success. mypy reads it, nobody imports it."""
 
-# One signature per operation and media type: the contract's arguments, then what the wrapper offers
-# by keyword, and the success that the contract declares.
-"""
+from __future__ import annotations
+
+from typing import Any, Never, Protocol
+'''
 
 
 class GeneratorMissing(Exception):
     """The generator of types is not installed; the text says how to get it."""
 
 
-def generate_wire(path: Path, contract: Contract) -> str:
-    """The text of handlers/wire.py for the contract in `path`. Raises GeneratorMissing."""
-    checked = _CHECKED.format(contract.sha256)
-    return _generate_types(path) + checked + _generate_signatures(contract)
+def generate(path: Path, contract: Contract) -> dict[Path, str]:
+    """The generated files of the contract in `path`, by their place. Raises GeneratorMissing."""
+    return {
+        WIRE: _generate_types(path, contract),
+        SIGNATURES: f"{HEADER}\n{_SIGNATURES}{_generate_signatures(contract)}",
+        CHECKED: f"{HEADER}\n{_CHECKED.format(contract.sha256)}",
+    }
 
 
 def _generator() -> ModuleType:
@@ -58,7 +69,7 @@ def _generator() -> ModuleType:
         ) from None
 
 
-def _generate_types(path: Path) -> str:
+def _generate_types(path: Path, contract: Contract) -> str:
     generator = _generator()
     text = generator.generate(
         path,
@@ -73,13 +84,6 @@ def _generate_types(path: Path) -> str:
             # With PEP 728's `closed`, the types would need typing_extensions where they run.
             use_closed_typed_dict=False,
             disable_timestamp=True,
-            # What the signatures need.
-            additional_imports=[
-                "typing.TYPE_CHECKING",
-                "typing.Any",
-                "typing.Never",
-                "typing.Protocol",
-            ],
             custom_file_header=HEADER,
             # The others read more settings than the length of lines; that one is the project's, whatever
             # folder the command is run in.
@@ -89,21 +93,33 @@ def _generate_types(path: Path) -> str:
     )
     if not isinstance(text, str):
         raise ContractError("openapi.yaml gives more than one module of types; it must give one.")
-    return text.rstrip() + "\n"
+    lines = [text.rstrip()]
+    for name, schema in sorted(_successes(contract).items()):
+        lines += _beside(name, schema)
+    return "\n".join(lines) + "\n"
 
 
 def _generate_signatures(contract: Contract) -> str:
     operations = list(contract.operations.values())
     modules = ", ".join(sorted({operation.module for operation in operations}))
     lines: list[str] = []
-    for name, schema in sorted(_successes(contract).items()):
-        lines += _beside(name, schema)
-    lines += [_PREAMBLE, "if TYPE_CHECKING:", f"    from handlers import {modules}"]
-    lines.append("    from handlers.views import Answer, TableAnswer")
     for operation in operations:
         for media_type in operation.media_types:
             lines += _signature(contract, operation, media_type)
-    return "\n".join(lines) + "\n"
+    offered = {
+        *contract.document["components"]["schemas"],
+        *map(_beside_name, _successes(contract)),
+    }
+    used = sorted(offered & set(re.findall(r"\w+", "\n".join(lines))))
+    head = [
+        "",
+        f"from handlers import {modules}",
+        "from handlers.answer import Answer, TableAnswer",
+        "from handlers.wire import (",
+        *[f"    {name}," for name in used],
+        ")",
+    ]
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def _successes(contract: Contract) -> dict[str, Json]:
@@ -123,12 +139,16 @@ def _beside_names(schema: Json) -> list[str]:
     return [name for name in properties if name not in _ENVELOPE] if "success" in properties else []
 
 
+def _beside_name(name: str) -> str:
+    return f"{name}Beside"
+
+
 def _beside(name: str, schema: Json) -> list[str]:
     """What a success has beside its envelope and items, as a TypedDict: a cursor, a count."""
     names = _beside_names(schema)
     if not names:
         return []
-    lines = ["", "", f"class {name}Beside(TypedDict):"]
+    lines = ["", "", f"class {_beside_name(name)}(TypedDict):"]
     for field in names:
         kind = _type(schema["properties"][field])
         always = field in schema.get("required", [])
@@ -143,7 +163,7 @@ def answer_type(contract: Contract, operation: OperationContract, media_type: st
     reference = operation.responses[200]["content"][JSON_TYPE]["schema"]
     schema = contract.resolve(reference)
     name = reference_name(reference)
-    beside = f"{name}Beside" if _beside_names(schema) else name
+    beside = _beside_name(name) if _beside_names(schema) else name
     if "data" not in schema["properties"]:
         return f"Answer[Never, {beside}]"
     item = reference_name(contract.resolve(schema["properties"]["data"])["items"])
@@ -152,7 +172,7 @@ def answer_type(contract: Contract, operation: OperationContract, media_type: st
 
 def _signature(contract: Contract, operation: OperationContract, media_type: str) -> list[str]:
     function = operation.function_for(media_type)
-    name = "".join(part.capitalize() for part in function.split("_"))
+    name = "".join(part.capitalize() for part in function.split("_")) + "Handler"
     arguments = [
         f"{snake_case(parameter['name'])}: {argument_type(parameter)}"
         for parameter in operation.parameters
@@ -161,15 +181,17 @@ def _signature(contract: Contract, operation: OperationContract, media_type: str
         arguments.append(f"corps: {reference_name(operation.body.schema)}")
     return [
         "",
-        f"    class {name}(Protocol):",
-        "        def __call__(",
-        "            self,",
-        *[f"            {argument}," for argument in arguments],
-        "            *more: Any,",
-        "            **injected: Any,",
-        f"        ) -> {answer_type(contract, operation, media_type)}: ...",
         "",
-        f"    _{function}: {name} = {operation.module}.{function}",
+        f"class {name}(Protocol):",
+        "    def __call__(",
+        "        self,",
+        *[f"        {argument}," for argument in arguments],
+        "        *more: Any,",
+        "        **injected: Any,",
+        f"    ) -> {answer_type(contract, operation, media_type)}: ...",
+        "",
+        "",
+        f"_{function}: {name} = {operation.module}.{function}",
     ]
 
 

@@ -18,6 +18,7 @@ import orjson
 import structlog
 from sqlalchemy import Connection
 
+from handlers.answer import Answer, TableAnswer
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
@@ -27,7 +28,6 @@ from handlers.edge.limits import RateLimits
 from handlers.edge.resolver import Handler
 from handlers.edge.security import REPEATED, Security, challenge, presented
 from handlers.settings import Settings
-from handlers.views import Answer, TableAnswer
 from models.db import Database, is_retriable, is_unavailable
 from models.errors import AuthentificationInvalide, ClientInvalide, Refusal, ServiceIndisponible
 from models.partenaire import DroitsRetires, Partenaire

@@ -58,8 +58,6 @@ TRANSACTIONS_LIVE_IN = ("models/db.py", "models/migrations/env.py")
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/views.py: handlers.edge.contract": "a type only, under TYPE_CHECKING: the edge "
     "imports the views",
-    "handlers/wire.py: handlers": "generated; types only, under TYPE_CHECKING",
-    "handlers/wire.py: handlers.views": "generated; types only, under TYPE_CHECKING",
 }
 
 LONGER_THAN_A_SCREEN: dict[str, str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,11 +14,10 @@ from click.testing import CliRunner
 
 from handlers import contract_cli
 from handlers.contract_cli import contract
+from handlers.edge import generate as generator
 from handlers.edge.contract import build, load
-from handlers.edge.generate import HEADER, generate_wire
-from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT
-
-WIRE = ROOT / "handlers" / "wire.py"
+from handlers.edge.generate import CHECKED, HEADER, SIGNATURES, WIRE, generate
+from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS
 
 
 def test_wire_is_what_the_contract_gives() -> None:
@@ -26,40 +26,47 @@ def test_wire_is_what_the_contract_gives() -> None:
     assert result.output == (
         f"openapi.yaml {DOCUMENT['info']['version']}: {len(OPERATIONS)} operations, "
         f"{len(DOCUMENT['components']['schemas'])} schemas, {len(CATALOGUE)} error codes; "
-        "handlers/wire.py is up to date.\n"
+        "what is generated from it is up to date.\n"
     )
 
 
-def test_wire_says_that_it_is_generated() -> None:
-    assert WIRE.read_text(encoding="utf-8").startswith(
-        "# Generated from openapi.yaml by `make contract`; do not edit.\n"
-    )
-    assert HEADER in WIRE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", [WIRE, SIGNATURES, CHECKED], ids=lambda path: path.stem)
+def test_generated_file_says_that_it_is_generated(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith(f"{HEADER}\n")
 
 
 def test_generation_is_the_same_each_time() -> None:
     served = load(CONTRACT)
-    assert generate_wire(CONTRACT, served) == generate_wire(CONTRACT, served)
+    assert generate(CONTRACT, served) == generate(CONTRACT, served)
 
 
-def test_edited_wire_is_found_named_and_repaired(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("WIRE", "montant: Montant", "montant: float"),
+        ("SIGNATURES", "curseur: Curseur | None", "curseur: Curseur"),
+        ("CHECKED", "CONTRACT_SHA256", "SHA256"),
+    ],
+)
+def test_edited_file_is_found_named_and_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, right: str, wrong: str
 ) -> None:
-    copy_of_wire = tmp_path / "wire.py"
-    edited = WIRE.read_text(encoding="utf-8").replace("montant: Montant", "montant: float")
-    copy_of_wire.write_text(edited, encoding="utf-8")
-    monkeypatch.setattr(contract_cli, "WIRE", copy_of_wire)
+    original: Path = getattr(generator, name)
+    copied = tmp_path / original.name
+    edited = original.read_text(encoding="utf-8").replace(right, wrong)
+    copied.write_text(edited, encoding="utf-8")
+    monkeypatch.setattr(generator, name, copied)
     refused = CliRunner().invoke(contract, ["build", "--check"])
     assert refused.exit_code == 1
-    assert "handlers/wire.py is not what openapi.yaml gives; `make contract` repairs it" in (
+    assert f"{copied.name} is not what openapi.yaml gives; `make contract` repairs it" in (
         refused.output
     )
-    assert "-    montant: float" in refused.output
-    assert copy_of_wire.read_text(encoding="utf-8") == edited, "--check writes nothing"
+    assert re.search(rf"^-\s*{wrong}", refused.output, re.MULTILINE)
+    assert copied.read_text(encoding="utf-8") == edited, "--check writes nothing"
     repaired = CliRunner().invoke(contract, ["build"])
     assert repaired.exit_code == 0, repaired.output
-    assert repaired.output.endswith("handlers/wire.py written.\n")
-    assert copy_of_wire.read_text(encoding="utf-8") == WIRE.read_text(encoding="utf-8")
+    assert repaired.output.endswith(f"{copied.name} written.\n")
+    assert copied.read_text(encoding="utf-8") == original.read_text(encoding="utf-8")
 
 
 def test_wrong_contract_is_refused_in_one_sentence(
@@ -107,7 +114,8 @@ def test_signature_follows_the_parameter(
     parameter = document["components"]["parameters"]["WalletId"]
     parameter.update(required=required, schema=schema)
     parameter.pop("example")
-    signatures = generate_wire(CONTRACT, build(document, b"")).partition("class GetSoldeCarte(")[2]
+    signatures = generate(CONTRACT, build(document, b""))[SIGNATURES]
+    signatures = signatures.partition("class GetSoldeCarteHandler(")[2]
     assert argument in signatures.partition("class ")[0]
 
 

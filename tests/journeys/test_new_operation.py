@@ -284,7 +284,7 @@ def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_writte
     assert renamed != rest
     (copy.folder / "openapi.yaml").write_text(head + mark + renamed, encoding="utf-8")
     said = copy.cynod("contract", "build")
-    assert "handlers/wire.py written" in said, said
+    assert "handlers/wire.py, " in said, said
     done = copy.run(sys.executable, "-m", "mypy", "handlers/views.py", "handlers/wire.py")
     views = (copy.folder / "handlers" / "views.py").read_text(encoding="utf-8").splitlines()
     line = 1 + views.index("    item: wire.ValiditeCarte = {")
@@ -298,14 +298,17 @@ def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_writte
 
 
 def test_contract_is_made_without_node_and_says_what_is_left_out(copy: Copy) -> None:
-    (copy.folder / "handlers" / "wire.py").write_text("CONTRACT_SHA256 = ''\n", encoding="utf-8")
+    generated = ("wire.py", "signatures.py", "contract/checked.py")
+    (copy.folder / "handlers" / "contract" / "checked.py").write_text("CONTRACT_SHA256 = ''\n")
+    (copy.folder / "handlers" / "wire.py").unlink()
+    (copy.folder / "handlers" / "signatures.py").write_text("")
     done = copy.run(*CYNOD, "contract", "all", PATH="/nowhere")
     assert done.returncode == 0, done.stderr
     written, left_out = done.stdout.splitlines()
-    assert written.endswith("handlers/wire.py written.")
+    assert written.endswith(" handlers/contract/checked.py written.")
     assert left_out.startswith(
         "Not linted and not compared with the last published version: Node.js"
     )
-    assert (copy.folder / "handlers" / "wire.py").read_bytes() == (
-        ROOT / "handlers" / "wire.py"
-    ).read_bytes()
+    for name in generated:
+        found, wanted = (root / "handlers" / name for root in (copy.folder, ROOT))
+        assert found.read_bytes() == wanted.read_bytes(), name

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import handlers.mouvements
 import handlers.views
-from handlers.views import Answer
+from handlers.answer import Answer
 from models.client import clients
 from models.db import Database, is_unavailable
 from models.operation import Operation

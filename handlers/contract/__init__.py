@@ -1,0 +1,2 @@
+"""The contract, read: from YAML to values, rules and compiled checks. Knows no HTTP, no settings, no
+handler."""
