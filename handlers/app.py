@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from handlers.contract.reading import Contract, load
+from handlers.contract.selfcheck import check_oneself
 from handlers.edge.bridge import CynodApp, Runners
 from handlers.edge.claims import Claims
 from handlers.edge.clients import packages
-from handlers.edge.contract import Contract, load
 from handlers.edge.docs import pages
 from handlers.edge.limits import RateLimits
 from handlers.edge.operation import OperationRunner, Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.security import Security
-from handlers.edge.selfcheck import check_oneself
 from handlers.settings import Settings
 from models.db import Database
 

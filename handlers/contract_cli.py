@@ -12,7 +12,7 @@ import click
 import httpx
 
 from handlers.cli_common import Refused
-from handlers.edge.contract import (
+from handlers.contract.reading import (
     Contract,
     ContractError,
     check_openapi,

@@ -23,7 +23,7 @@ from models.rapprochement import LigneDuPartenaire, Rapprochement
 from models.suivi import Cloture
 
 if TYPE_CHECKING:
-    from handlers.edge.contract import CatalogueEntry, SelfCheck
+    from handlers.contract.reading import CatalogueEntry, SelfCheck
 
 
 def format_instant(instant: datetime) -> str:

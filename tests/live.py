@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.config import Config
 
 from handlers.app import create_app
-from handlers.edge.contract import load
+from handlers.contract.reading import load
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.server import listen
 from handlers.settings import Settings

@@ -17,10 +17,10 @@ from connexion.apps.flask import FlaskApp
 from connexion.resolver import Resolution, Resolver
 
 from handlers.answer import Answer
-from handlers.edge.contract import Contract, OperationContract, snake_case
+from handlers.contract.reading import Contract, OperationContract, snake_case
+from handlers.contract.selfcheck import check_oneself
 from handlers.edge.errors import Envelopes
 from handlers.edge.resolver import Handler, HandlerResolver
-from handlers.edge.selfcheck import check_oneself
 from handlers.settings import Settings
 from models.db import Database
 from models.errors import Refusal

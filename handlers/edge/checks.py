@@ -15,7 +15,13 @@ from urllib.parse import unquote_to_bytes
 
 import jsonschema_rs
 
-from handlers.edge.contract import Body, Contract, Json, OperationContract, snake_case
+from handlers.contract.reading import (
+    Body,
+    Contract,
+    Json,
+    OperationContract,
+    snake_case,
+)
 from handlers.edge.errors import EdgeRefusal
 from models.errors import ParametreInvalide
 

@@ -13,7 +13,12 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from handlers.edge.contract import Contract, Json, OperationContract, snake_case
+from handlers.contract.reading import (
+    Contract,
+    Json,
+    OperationContract,
+    snake_case,
+)
 from handlers.edge.snippets import as_json, example_request, example_value
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"

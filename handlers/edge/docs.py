@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from handlers.contract.reading import Contract
 from handlers.edge.clients import Package
-from handlers.edge.contract import Contract
 from handlers.settings import ROOT
 
 _UI = Path(__file__).resolve().parent.parent / "ui"

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from handlers.edge.contract import (
+from handlers.contract.reading import (
     JSON_TYPE,
     Contract,
     ContractError,

@@ -19,10 +19,10 @@ import structlog
 from sqlalchemy import Connection
 
 from handlers.answer import Answer, TableAnswer
+from handlers.contract.reading import Contract, OperationContract, SelfCheck
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
-from handlers.edge.contract import Contract, OperationContract, SelfCheck
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.limits import RateLimits
 from handlers.edge.resolver import Handler

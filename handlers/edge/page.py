@@ -23,8 +23,14 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Literal, Name, String
 from pygments.token import _TokenType as TokenType
 
+from handlers.contract.reading import (
+    JSON_TYPE,
+    CatalogueEntry,
+    Contract,
+    Json,
+    OperationContract,
+)
 from handlers.edge.clients import Package
-from handlers.edge.contract import JSON_TYPE, CatalogueEntry, Contract, Json, OperationContract
 from handlers.edge.snippets import (
     EXAMPLE_ADDRESS,
     GENERATORS,

@@ -10,7 +10,12 @@ from typing import Any
 
 from connexion.resolver import Resolution, Resolver
 
-from handlers.edge.contract import Contract, ContractError, OperationContract, snake_case
+from handlers.contract.reading import (
+    Contract,
+    ContractError,
+    OperationContract,
+    snake_case,
+)
 
 INJECTED = ("session", "partenaire", "settings", "contract", "conformite")
 """Keyword-only arguments that a handler may ask of the wrapper."""

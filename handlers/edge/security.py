@@ -12,8 +12,8 @@ from urllib.parse import unquote_plus
 
 from sqlalchemy import Connection
 
+from handlers.contract.reading import OperationContract
 from handlers.edge.address import is_within
-from handlers.edge.contract import OperationContract
 from handlers.edge.errors import EdgeRefusal
 from handlers.settings import Settings
 from models.base import now

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from handlers.edge.contract import JSON_TYPE, Contract, Json, OperationContract
+from handlers.contract.reading import (
+    JSON_TYPE,
+    Contract,
+    Json,
+    OperationContract,
+)
 
 EXAMPLE_ADDRESS = "https://api.cynod.example"
 """Stands for the server's own, which a contract with a relative `servers` does not name."""

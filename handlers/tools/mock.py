@@ -16,11 +16,7 @@ import click
 import orjson
 
 from handlers.app import assemble
-from handlers.edge.bridge import CynodApp
-from handlers.edge.call import Call, Reply
-from handlers.edge.checks import BodyCheck, ParameterCheck
-from handlers.edge.claims import Claims
-from handlers.edge.contract import (
+from handlers.contract.reading import (
     JSON_TYPE,
     LANGUAGES,
     Contract,
@@ -29,12 +25,16 @@ from handlers.edge.contract import (
     OperationContract,
     load,
 )
+from handlers.contract.selfcheck import check_oneself
+from handlers.edge.bridge import CynodApp
+from handlers.edge.call import Call, Reply
+from handlers.edge.checks import BodyCheck, ParameterCheck
+from handlers.edge.claims import Claims
 from handlers.edge.errors import EdgeRefusal
 from handlers.edge.logs import configure_logs
 from handlers.edge.operation import NOT_KEPT, Refusals
 from handlers.edge.protocol import teach_protocol
 from handlers.edge.resolver import HandlerResolver
-from handlers.edge.selfcheck import check_oneself
 from handlers.server import Server, StartupError, address_of, listen, server_config
 from handlers.settings import Settings, SettingsError
 from models.errors import ParametreInvalide

@@ -15,8 +15,13 @@ from typing import Any
 
 import httpx
 
+from handlers.contract.reading import (
+    JSON_TYPE,
+    Contract,
+    Json,
+    OperationContract,
+)
 from handlers.edge.checks import compile_schema
-from handlers.edge.contract import JSON_TYPE, Contract, Json, OperationContract
 
 TIMEOUT_S = 30.0
 UNKNOWN_CARD = "000000000000"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handlers.edge.contract import (
+from handlers.contract.reading import (
     JSON_TYPE,
     Contract,
     Json,

@@ -7,8 +7,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from handlers.contract.reading import load
 from handlers.edge.clients import file_name
-from handlers.edge.contract import load
 from tests.contract_client import CONTRACT
 
 LEFT_OUT = ("git_push.sh", "generation.log")

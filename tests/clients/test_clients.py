@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
+from handlers.contract.reading import load
 from handlers.edge.clients import TITLES, packages
-from handlers.edge.contract import load
 from models.db import Database, sqlite_module
 from tests.clients import generators
 from tests.clients.generators import GENERATORS, HERE, NODE, PYTHON, class_path, make, run

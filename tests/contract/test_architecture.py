@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from handlers.edge.contract import snake_case
+from handlers.contract.reading import snake_case
 from tests.contract_client import DOCUMENT, OPERATIONS, ROOT, Json
 
 WEB = frozenset(
@@ -56,7 +56,7 @@ SCREEN_LINES = 50
 TRANSACTIONS_LIVE_IN = ("models/db.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
-    "handlers/views.py: handlers.edge.contract": "a type only, under TYPE_CHECKING: the edge "
+    "handlers/views.py: handlers.contract.reading": "a type only, under TYPE_CHECKING: the edge "
     "imports the views",
 }
 

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from handlers import contract_cli
+from handlers.contract.reading import build, load
 from handlers.contract_cli import contract
 from handlers.edge import generate as generator
-from handlers.edge.contract import build, load
 from handlers.edge.generate import CHECKED, HEADER, SIGNATURES, WIRE, generate
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS
 

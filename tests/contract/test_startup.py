@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from handlers.app import create_app
-from handlers.edge.contract import ContractError, build, load
+from handlers.contract.reading import ContractError, build, load
 from handlers.edge.resolver import HandlerResolver
 from handlers.settings import Settings, SettingsError
 from tests.contract_client import CONTRACT, DOCUMENT, Json, deprecate, read_contract

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.edge.contract import load
+from handlers.contract.reading import load
 from tests.contract_client import CONTRACT
 from tests.docs.browser import Browser, chromium
 from tests.process import serve

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
+from handlers.contract.reading import load
 from handlers.edge.clients import packages
-from handlers.edge.contract import load
 from handlers.tools.static_docs import write
 from tests.contract_client import CONTRACT, DOCUMENT, OPERATIONS
 from tests.docs.browser import Browser

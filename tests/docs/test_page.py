@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from handlers.edge.contract import build, load
+from handlers.contract.reading import build, load
 from handlers.edge.docs import PAGE_POLICY, partner_page
 from handlers.edge.snippets import GENERATORS
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
@@ -317,7 +317,7 @@ def test_server_without_a_changelog_or_clients_has_a_page(tmp_path: Path) -> Non
 def test_page_costs_nothing_before_it_is_asked_for() -> None:
     """Neither the template nor the Markdown is read in a process that only serves calls."""
     code = (
-        "import sys, handlers.app, handlers.edge.contract as c, handlers.settings as s\n"
+        "import sys, handlers.app, handlers.contract.reading as c, handlers.settings as s\n"
         "from handlers.edge.docs import pages\n"
         "made = pages(c.load(s.ROOT / 'openapi.yaml'), [])\n"
         "lazy = {'handlers.edge.page', 'handlers.edge.collection', 'markdown_it'}\n"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from handlers.edge.contract import load
+from handlers.contract.reading import load
 from handlers.tools.replay import replay
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import CONTRACT, Json

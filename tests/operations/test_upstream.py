@@ -20,7 +20,7 @@ import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers.edge.contract import load
+from handlers.contract.reading import load
 from models.db import Database
 from tests.contract_client import Json, resolve
 from tests.live import settings_for

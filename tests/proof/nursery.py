@@ -162,7 +162,7 @@ def _remove(path: Path) -> None:
 
 def _learn_contract() -> None:
     """Read, check and compile the contract once: children find it done."""
-    contract = importlib.import_module("handlers.edge.contract")
+    contract = importlib.import_module("handlers.contract.reading")
     checks = importlib.import_module("handlers.edge.checks")
     compiled: dict[tuple[int, str, bool], Any] = {}
     compile_right = checks.compile_schema

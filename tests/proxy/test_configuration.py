@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from handlers.contract.reading import load
 from handlers.edge import bridge
-from handlers.edge.contract import load
 from handlers.edge.operation import RETRY_AFTER_S
 from handlers.server import server_config
 from handlers.settings import Settings

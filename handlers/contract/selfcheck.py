@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from handlers.edge.checks import AnswerCheck, compile_schema
-from handlers.edge.contract import (
+from handlers.contract.reading import (
     JSON_TYPE,
     Contract,
     ContractError,
@@ -18,6 +17,7 @@ from handlers.edge.contract import (
     OperationContract,
     SelfCheck,
 )
+from handlers.edge.checks import AnswerCheck, compile_schema
 from handlers.settings import Settings, SettingsError
 
 

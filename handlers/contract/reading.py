@@ -19,8 +19,8 @@ import orjson
 import yaml
 
 from handlers.contract.checked import CONTRACT_SHA256
-from handlers.edge.deprecation import Header, deprecation_headers
-from handlers.edge.links import Linked, link_problems
+from handlers.contract.deprecation import Header, deprecation_headers
+from handlers.contract.links import Linked, link_problems
 
 METHODS = ("get", "put", "post", "delete", "patch")
 LANGUAGES = ("fr", "en")
