@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from handlers.contract.reading import Contract, load
+from handlers.contract.model import Contract
+from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
 from handlers.edge.bridge import CynodApp, Runners
 from handlers.edge.claims import Claims
@@ -14,7 +15,7 @@ from handlers.edge.limits import RateLimits
 from handlers.edge.operation import OperationRunner, Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.security import Security
-from handlers.settings import Settings
+from handlers.settings import Settings, SettingsError
 from models.db import Database
 
 RESERVED_CONNECTIONS = 2
@@ -28,6 +29,16 @@ def open_database(settings: Settings) -> Database:
         pool_size=settings.pool_size + RESERVED_CONNECTIONS,
         attente_s=settings.attente_s,
     )
+
+
+def check_switched_off(contract: Contract, settings: Settings) -> None:
+    """Raises SettingsError for an operation that cannot be switched off."""
+    unknown = sorted(settings.desactivees - contract.optional_operations)
+    if unknown:
+        raise SettingsError(
+            f"CYNOD_OPERATIONS_DESACTIVEES names {unknown[0]}; the optional operations are "
+            f"{', '.join(sorted(contract.optional_operations)) or 'none'}."
+        )
 
 
 def create_app(
@@ -44,7 +55,8 @@ def create_app(
     refusals = Refusals(contract)
     security = Security(settings)
     limits = RateLimits(contract, settings)
-    conformite = check_oneself(contract, settings)
+    check_switched_off(contract, settings)
+    conformite = check_oneself(contract, settings.desactivees)
     runners = {
         operation_id: OperationRunner(
             operation,

@@ -1,7 +1,7 @@
 """Operations of the tag `catalogue`."""
 
 from handlers.answer import Answer
-from handlers.contract.reading import Contract, SelfCheck
+from handlers.contract.model import Contract, SelfCheck
 from handlers.views import render_catalogue, render_conformite
 from handlers.wire import CodeErreurCatalogue, Conformite
 

@@ -12,13 +12,9 @@ import click
 import httpx
 
 from handlers.cli_common import Refused
-from handlers.contract.reading import (
-    Contract,
-    ContractError,
-    check_openapi,
-    load,
-    read_document,
-)
+from handlers.contract.model import Contract, ContractError
+from handlers.contract.reading import load, read_document
+from handlers.contract.rules import check_openapi
 from handlers.edge.generate import GeneratorMissing, generate
 from handlers.settings import ROOT, read_settings
 from handlers.tools.change import BREAKING, worst

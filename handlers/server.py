@@ -17,7 +17,8 @@ from uvicorn.supervisors import Multiprocess
 
 from handlers.app import create_app, open_database
 from handlers.cli_common import describe_missing, is_missing
-from handlers.contract.reading import Contract, ContractError, load
+from handlers.contract.model import Contract, ContractError
+from handlers.contract.reading import load
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings

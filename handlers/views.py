@@ -23,7 +23,7 @@ from models.rapprochement import LigneDuPartenaire, Rapprochement
 from models.suivi import Cloture
 
 if TYPE_CHECKING:
-    from handlers.contract.reading import CatalogueEntry, SelfCheck
+    from handlers.contract.model import CatalogueEntry, SelfCheck
 
 
 def format_instant(instant: datetime) -> str:

@@ -17,7 +17,7 @@ from connexion.apps.flask import FlaskApp
 from connexion.resolver import Resolution, Resolver
 
 from handlers.answer import Answer
-from handlers.contract.reading import Contract, OperationContract, snake_case
+from handlers.contract.model import Contract, OperationContract, snake_case
 from handlers.contract.selfcheck import check_oneself
 from handlers.edge.errors import Envelopes
 from handlers.edge.resolver import Handler, HandlerResolver
@@ -39,7 +39,7 @@ class _Views(Resolver):
         self._database = database
         self._envelopes = Envelopes(contract)
         self._handlers = HandlerResolver(contract).handlers
-        self._conformite = check_oneself(contract, settings)
+        self._conformite = check_oneself(contract, settings.desactivees)
 
     def resolve(self, operation: Any) -> Resolution:
         """Called by Connexion for each operation."""

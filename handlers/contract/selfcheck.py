@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     JSON_TYPE,
     Contract,
     ContractError,
@@ -17,19 +17,11 @@ from handlers.contract.reading import (
     OperationContract,
     SelfCheck,
 )
-from handlers.edge.checks import AnswerCheck, compile_schema
-from handlers.settings import Settings, SettingsError
+from handlers.contract.schema import AnswerCheck, compile_schema
 
 
-def check_oneself(contract: Contract, settings: Settings) -> SelfCheck:
-    """Check all examples. Raises ContractError naming the example, and SettingsError for an
-    operation that cannot be switched off."""
-    unknown = sorted(settings.desactivees - contract.optional_operations)
-    if unknown:
-        raise SettingsError(
-            f"CYNOD_OPERATIONS_DESACTIVEES names {unknown[0]}; the optional operations are "
-            f"{', '.join(sorted(contract.optional_operations)) or 'none'}."
-        )
+def check_oneself(contract: Contract, switched_off: frozenset[str]) -> SelfCheck:
+    """Check all examples. Raises ContractError naming the example."""
     for operation in contract.operations.values():
         for fault in example_faults(contract, operation):
             raise ContractError(f"{operation.where}: {fault}")
@@ -38,8 +30,7 @@ def check_oneself(contract: Contract, settings: Settings) -> SelfCheck:
         sha256=contract.sha256,
         checked=datetime.now(UTC),
         optional_operations=tuple(
-            (name, name not in settings.desactivees)
-            for name in sorted(contract.optional_operations)
+            (name, name not in switched_off) for name in sorted(contract.optional_operations)
         ),
     )
 

@@ -25,7 +25,7 @@ from connexion.operations.abstract import AbstractOperation
 from starlette.types import Receive, Scope, Send
 from werkzeug.routing import Map, MapAdapter, Rule
 
-from handlers.contract.reading import Contract, OperationContract
+from handlers.contract.model import Contract, OperationContract
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.errors import MAX_PREFERENCES, EdgeRefusal, choose_media_type
 from handlers.edge.front import FrontMiddleware

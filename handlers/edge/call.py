@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers.contract.reading import JSON_TYPE, OperationContract
+from handlers.contract.model import JSON_TYPE, OperationContract
 
 
 class ClientGone(Exception):

@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers.contract.reading import Contract
+from handlers.contract.model import Contract
 
 TITLES = {
     "python-httpx": "Python, avec httpx (openapi-python-client)",

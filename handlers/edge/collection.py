@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     Contract,
     Json,
     OperationContract,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from handlers.contract.reading import Contract
+from handlers.contract.model import Contract
 from handlers.edge.clients import Package
 from handlers.settings import ROOT
 

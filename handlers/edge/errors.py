@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handlers.contract.reading import LANGUAGES, CatalogueEntry, Contract
+from handlers.contract.model import LANGUAGES, CatalogueEntry, Contract
 from models.errors import Refusal
 
 

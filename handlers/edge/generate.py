@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     JSON_TYPE,
     Contract,
     ContractError,

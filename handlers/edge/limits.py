@@ -16,7 +16,7 @@ from limits.errors import ConfigurationError, StorageError
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from handlers.contract.reading import Contract, ContractError
+from handlers.contract.model import Contract, ContractError
 from handlers.edge.address import rate_key
 from handlers.edge.errors import EdgeRefusal
 from handlers.settings import Settings, SettingsError

@@ -19,10 +19,11 @@ import structlog
 from sqlalchemy import Connection
 
 from handlers.answer import Answer, TableAnswer
-from handlers.contract.reading import Contract, OperationContract, SelfCheck
+from handlers.contract.model import Contract, OperationContract, SelfCheck
+from handlers.contract.schema import AnswerCheck
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
-from handlers.edge.checks import AnswerCheck, BodyCheck, ParameterCheck
+from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.limits import RateLimits
 from handlers.edge.resolver import Handler

@@ -23,7 +23,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Literal, Name, String
 from pygments.token import _TokenType as TokenType
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     JSON_TYPE,
     CatalogueEntry,
     Contract,

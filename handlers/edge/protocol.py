@@ -23,7 +23,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from handlers.contract.reading import Contract
+from handlers.contract.model import Contract
 from handlers.edge.errors import EdgeRefusal, Envelopes
 
 MAX_HEAD = 65_536

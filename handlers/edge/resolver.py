@@ -10,7 +10,7 @@ from typing import Any
 
 from connexion.resolver import Resolution, Resolver
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     Contract,
     ContractError,
     OperationContract,

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from handlers.contract.reading import Contract
+from handlers.contract.model import Contract
 from handlers.edge.errors import EdgeRefusal
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from sqlalchemy import Connection
 
-from handlers.contract.reading import OperationContract
+from handlers.contract.model import OperationContract
 from handlers.edge.address import is_within
 from handlers.edge.errors import EdgeRefusal
 from handlers.settings import Settings

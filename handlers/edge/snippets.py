@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     JSON_TYPE,
     Contract,
     Json,

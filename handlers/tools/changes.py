@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from handlers.contract.reading import Json
+from handlers.contract.model import Json
 from handlers.tools.change import IMPACTS, Change
 from handlers.tools.judge import Judge
 from handlers.tools.own_rules import own_changes

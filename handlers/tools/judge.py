@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from handlers.contract.reading import Json
+from handlers.contract.model import Json
 from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
 from handlers.tools.patterns import UnknownPattern, compare
 from handlers.tools.usage import Usage, dotted, split

@@ -15,16 +15,16 @@ from typing import Any
 import click
 import orjson
 
-from handlers.app import assemble
-from handlers.contract.reading import (
+from handlers.app import assemble, check_switched_off
+from handlers.contract.model import (
     JSON_TYPE,
     LANGUAGES,
     Contract,
     ContractError,
     Json,
     OperationContract,
-    load,
 )
+from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
 from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
@@ -69,7 +69,8 @@ def serve(settings: Settings) -> int:
 
 def create_mock(settings: Settings, contract: Contract) -> CynodApp:
     """The ASGI application. Raises ContractError or SettingsError."""
-    check_oneself(contract, settings)
+    check_switched_off(contract, settings)
+    check_oneself(contract, settings.desactivees)
     refusals = Refusals(contract)
     return assemble(
         contract,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from handlers.contract.reading import METHODS, Json
+from handlers.contract.model import METHODS, Json
 from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
 from handlers.tools.usage import resolve
 

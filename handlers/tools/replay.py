@@ -15,13 +15,13 @@ from typing import Any
 
 import httpx
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     JSON_TYPE,
     Contract,
     Json,
     OperationContract,
 )
-from handlers.edge.checks import compile_schema
+from handlers.contract.schema import compile_schema
 
 TIMEOUT_S = 30.0
 UNKNOWN_CARD = "000000000000"

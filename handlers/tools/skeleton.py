@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handlers.contract.reading import (
+from handlers.contract.model import (
     JSON_TYPE,
     Contract,
     Json,
     OperationContract,
-    inevitable_codes,
     snake_case,
 )
+from handlers.contract.rules import inevitable_codes
 from handlers.edge.generate import answer_type, argument_type, reference_name
 
 WIDTH = 100

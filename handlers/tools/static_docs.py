@@ -6,7 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from handlers.contract.reading import Contract, ContractError, load
+from handlers.contract.model import Contract, ContractError
+from handlers.contract.reading import load
 from handlers.edge.clients import Package, packages
 from handlers.edge.docs import collection, console_files, console_page, partner_page
 from handlers.settings import ROOT, SettingsError, read_settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from handlers.contract.reading import Json
+from handlers.contract.model import Json
 from handlers.tools.change import BOTH, TEXT, Change
 from handlers.tools.usage import dotted, resolve
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from handlers.contract.reading import METHODS, Json
+from handlers.contract.model import METHODS, Json
 from handlers.tools.change import BOTH, RECEIVED, SENT
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from handlers.contract.reading import snake_case
+from handlers.contract.model import snake_case
 from tests.contract_client import DOCUMENT, OPERATIONS, ROOT, Json
 
 WEB = frozenset(

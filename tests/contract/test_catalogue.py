@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from handlers.contract.reading import DEFAULT_MAX_BODY, load
+from handlers.contract.model import DEFAULT_MAX_BODY
+from handlers.contract.reading import load
 from handlers.edge.errors import EdgeRefusal, Envelopes
 from models import errors
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve

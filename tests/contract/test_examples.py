@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS30Validator
 
-from handlers.contract.reading import load, snake_case
-from handlers.edge.checks import BodyCheck, ParameterCheck, compile_schema
+from handlers.contract.model import snake_case
+from handlers.contract.reading import load
+from handlers.contract.schema import compile_schema
+from handlers.edge.checks import BodyCheck, ParameterCheck
 from models.errors import Refusal
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, Json, expand, resolve
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from handlers.app import create_app
-from handlers.contract.reading import ContractError, build, load
+from handlers.contract.model import ContractError
+from handlers.contract.reading import build, load
 from handlers.edge.resolver import HandlerResolver
 from handlers.settings import Settings, SettingsError
 from tests.contract_client import CONTRACT, DOCUMENT, Json, deprecate, read_contract

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.contract.reading import ContractError
+from handlers.contract.model import ContractError
 from tests.contract_client import ROOT
 
 HTTP = "tests/operations"

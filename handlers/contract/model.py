@@ -1,0 +1,153 @@
+"""The contract as values: operations, error catalogue, rate classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from handlers.contract.deprecation import Header
+
+METHODS = ("get", "put", "post", "delete", "patch")
+
+
+LANGUAGES = ("fr", "en")
+
+
+JSON_TYPE = "application/json"
+
+
+DEFAULT_MAX_BODY = 65_536
+"""Largest request body in bytes, unless the operation says otherwise."""
+
+
+Json = dict[str, Any]
+
+
+class ContractError(Exception):
+    """The contract, or the code beside it, cannot be served. The text says what to edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One code of the error catalogue."""
+
+    code: str
+    nom: str
+    statut: int
+    message: Mapping[str, str]
+    conseil: Mapping[str, str]
+    reessayer: bool
+    debug_message: bool
+    oauth: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request body: its one media type and its schema."""
+
+    media_type: str
+    schema: Json
+    required: bool
+    content: Json
+    """Its media type object: the schema again, and the examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContract:
+    """Everything the contract says of one operation, references resolved one level deep."""
+
+    operation_id: str
+    module: str
+    function: str
+    method: str
+    path: str
+    summary: str
+    parameters: tuple[Json, ...]
+    body: Body | None
+    responses: Mapping[int, Json]
+    codes: frozenset[str]
+    message: Mapping[str, str] | None
+    rate_class: str
+    scopes: frozenset[str]
+    secured: bool
+    by_token: bool
+    issues_tokens: bool
+    idempotent_on: str | None
+    max_body: int
+    writes: bool
+    optional: bool
+    deprecation: tuple[Header, ...]
+    """Headers of each of its answers: none, unless it is deprecated."""
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The media types of a success, the default one first."""
+        return tuple(self.responses[200]["content"])
+
+    def function_for(self, media_type: str) -> str:
+        """The handler's function: `get_x`, or `get_x_csv` for another media type than JSON."""
+        if media_type == JSON_TYPE:
+            return self.function
+        return f"{self.function}_{media_type.rpartition('/')[2]}"
+
+    @property
+    def where(self) -> str:
+        """The operation's place in the file, for messages."""
+        return f"openapi.yaml, paths.{self.path}.{self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The whole contract: the file's bytes, its JSON reading, and what the server derives."""
+
+    source: bytes
+    json: bytes
+    document: Json
+    version: str
+    sha256: str
+    catalogue: Mapping[str, CatalogueEntry]
+    operations: Mapping[str, OperationContract]
+    rate_classes: Mapping[str, str]
+
+    @property
+    def served_version(self) -> str:
+        """What each answer says of it: the version, and the first digits of the hash."""
+        return f"{self.version}+{self.sha256[:12]}"
+
+    @property
+    def optional_operations(self) -> frozenset[str]:
+        """The operations that a deployment may switch off."""
+        return frozenset(name for name, one in self.operations.items() if one.optional)
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope a partner can hold."""
+        flows = self.document["components"]["securitySchemes"]["oauth2"]["flows"]
+        return frozenset(flows["clientCredentials"]["scopes"])
+
+    def resolve(self, node: Json) -> Json:
+        """The object that `node` is, or that its `$ref` designates."""
+        while "$ref" in node:
+            target: Any = self.document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part.replace("~1", "/").replace("~0", "~")]
+            node = target
+        return node
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """The contract that this server serves, when it last passed its check, and which operations it offers."""
+
+    version: str
+    sha256: str
+    checked: datetime
+    optional_operations: tuple[tuple[str, bool], ...]
+
+
+def snake_case(name: str) -> str:
+    """`getSoldeCarte` -> `get_solde_carte`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

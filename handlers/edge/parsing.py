@@ -1,0 +1,129 @@
+"""Bytes of a request into values: query, form, strict JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
+
+from handlers.contract.model import (
+    Json,
+)
+from handlers.edge.errors import EdgeRefusal
+from models.errors import ParametreInvalide
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+_DIGITS = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){6,}")
+
+
+def plain_name(name: str) -> str:
+    """A name sent by the caller, made fit to be shown in a text: short, ASCII, no card number."""
+    return _DIGITS.sub("…", _NOT_PLAIN.sub("?", name[:64])) or "?"
+
+
+def converter(schema: Json) -> Callable[[str], Any]:
+    """What makes a parameter's value of its text: None when it is none of that type."""
+    if schema.get("type") == "integer":
+        return lambda text: int(text) if _INTEGER.fullmatch(text) else None
+    if schema.get("type") == "boolean":
+        return {"true": True, "false": False}.get
+    return lambda text: text
+
+
+def parse_pairs(raw: bytes) -> tuple[dict[str, str], set[str]]:
+    """Decode `a=b&c=d`: the pairs, and the names that are repeated or whose value is not UTF-8.
+
+    Raises EdgeRefusal for a name that is not.
+    """
+    pairs: dict[str, str] = {}
+    faulty: set[str] = set()
+    if not raw:
+        return pairs, faulty
+    for part in raw.split(b"&"):
+        if not part:
+            continue
+        raw_name, _, raw_value = part.partition(b"=")
+        try:
+            name = _decode(raw_name)
+        except UnicodeDecodeError:
+            raise EdgeRefusal("1002") from None
+        try:
+            value = _decode(raw_value)
+        except UnicodeDecodeError:
+            faulty.add(name)
+            continue
+        if name in pairs:
+            faulty.add(name)
+        pairs[name] = value
+    return pairs, faulty
+
+
+def _decode(raw: bytes) -> str:
+    if b"+" in raw:
+        raw = raw.replace(b"+", b" ")
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    return raw.decode("utf-8")
+
+
+class _Refused(ValueError):
+    """JSON that Python reads and the contract does not admit."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _Refused(name)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Refused("repeated key")
+    return made
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _Refused("number out of range")
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+)
+
+
+def parse_json(raw: bytes) -> dict[str, Any]:
+    """Strict JSON: UTF-8, no repeated key, no NaN, no infinity, bounded depth and digits."""
+    try:
+        body = _DECODER.decode(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        # ValueError covers bad UTF-8, bad JSON, our refusals and integers of thousands of digits.
+        raise EdgeRefusal("1001") from None
+    if not isinstance(body, dict):
+        raise EdgeRefusal("1001")
+    return body
+
+
+def parse_form(raw: bytes, *, known: frozenset[str] | None) -> dict[str, Any]:
+    """An URL-encoded form. A repeated or undecodable field is that field's refusal.
+
+    A field without a value is as if it were not there, and so is one that is not `known` when those
+    are told (RFC 6749, 3.2): repeated or not, nothing is read of it.
+    """
+    try:
+        pairs, faulty = parse_pairs(raw)
+    except EdgeRefusal:
+        raise EdgeRefusal("1001") from None
+    for name in faulty if known is None else faulty & known:
+        raise ParametreInvalide(plain_name(name))
+    return {
+        name: value for name, value in pairs.items() if value and (known is None or name in known)
+    }
