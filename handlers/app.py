@@ -12,8 +12,9 @@ from handlers.edge.claims import Claims
 from handlers.edge.clients import packages
 from handlers.edge.docs import pages
 from handlers.edge.limits import RateLimits
-from handlers.edge.operation import OperationRunner, Refusals
+from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
+from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
 from handlers.settings import Settings, SettingsError
 from models.db import Database

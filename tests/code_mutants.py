@@ -60,7 +60,7 @@ TESTS = {
     "models/suivi.py": ["models/test_journal", *_MONEY],
     "models/annulation.py": ["models/test_journal", *_MONEY],
     "models/plafond.py": ["models/test_plafond", *_MONEY, "operations/test_droits"],
-    "handlers/edge/operation.py": [
+    "handlers/edge/runner.py": [
         *("operations/test_fault_log", "models/test_transaction", "contract/test_front"),
         "operations/test_authentification",
         *("operations/test_access_token", "operations/test_mouvements", "operations/test_suivi"),

@@ -19,7 +19,7 @@ from connexion.resolver import Resolution, Resolver
 from handlers.answer import Answer
 from handlers.contract.model import Contract, OperationContract, snake_case
 from handlers.contract.selfcheck import check_oneself
-from handlers.edge.errors import Envelopes
+from handlers.edge.refusals import Envelopes
 from handlers.edge.resolver import Handler, HandlerResolver
 from handlers.settings import Settings
 from models.db import Database

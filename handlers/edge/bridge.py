@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import io
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, partial
@@ -25,27 +24,18 @@ from connexion.operations.abstract import AbstractOperation
 from starlette.types import Receive, Scope, Send
 from werkzeug.routing import Map, MapAdapter, Rule
 
-from handlers.contract.model import Contract, OperationContract
-from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
-from handlers.edge.errors import MAX_PREFERENCES, EdgeRefusal, choose_media_type
+from handlers.contract.model import Contract
+from handlers.edge.call import CALL_KEY, Call, Reply, call_of
 from handlers.edge.front import FrontMiddleware
+from handlers.edge.http import check_head, check_http, read_body
+from handlers.edge.refusals import RessourceInconnue
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
 from handlers.edge.workers import Workers
-
-MAX_QUERY = 8_192
-MAX_HEADERS = 32_768
-MAX_HEADER_COUNT = 100
-"""Limits of a request's head, in bytes and in number."""
+from models.errors import ServiceIndisponible
 
 MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
-
-_VERSIONS = ("1.1", "1.0")
-# RFC 3986, 3.2.2: a name, an IPv4 or an IPv6 address, and a port. RFC 9112 allows an empty one.
-_HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
-)
 
 
 class Runner(Protocol):
@@ -153,13 +143,13 @@ class FlaskBridge(SpecMiddleware):
         call = call_of(scope)
         operation_id = scope["extensions"].get(ROUTING_CONTEXT, {}).get("operation_id")
         if operation_id is None:
-            raise EdgeRefusal("1003")
+            raise RessourceInconnue
         operation = call.operation = self._contract.operations[operation_id]
         call.path_parameters = scope.get("path_params") or {}
-        _check_head(scope, call)
-        _check_http(call, operation)
+        check_head(scope, call)
+        check_http(call, operation)
         if operation.body is not None:
-            call.body = await _read_body(call, receive, operation.max_body)
+            call.body = await read_body(call, receive, operation.max_body)
         runner = self._runners[operation_id]
         runner.check_early(call)
         workers = self._workers
@@ -167,89 +157,12 @@ class FlaskBridge(SpecMiddleware):
             workers = self._probes if runner.needs_database else self._reserved
         # What cannot say so (the catalogue, liveness) asks no database and is soon done.
         if self._waiting >= MAX_WAITING and "5001" in operation.codes:
-            raise EdgeRefusal("5001")
+            raise ServiceIndisponible
         self._waiting += 1
         try:
             call.reply = await workers.run(call)
         finally:
             self._waiting -= 1
-
-
-def _check_head(scope: Scope, call: Call) -> None:
-    headers = scope["headers"]
-    if (
-        len(call.query) > MAX_QUERY
-        or len(headers) > MAX_HEADER_COUNT
-        or len(call.headers.get(b"accept", b"")) > MAX_PREFERENCES
-        or sum([len(name) + len(value) for name, value in headers]) > MAX_HEADERS
-    ):
-        raise EdgeRefusal("1002")
-    version, host = scope["http_version"], call.headers.get(b"host")
-    if version not in _VERSIONS:
-        raise EdgeRefusal("1002")
-    # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a valid Host, or with several.
-    if b"host" in call.repeated or (host is None and version == "1.1"):
-        raise EdgeRefusal("1002")
-    if host is not None and not _HOST.fullmatch(host):
-        raise EdgeRefusal("1002")
-    # RFC 9112, 6.1: a coding that is not understood; any beside chunked is one.
-    if call.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        raise EdgeRefusal("1002")
-
-
-def _check_http(call: Call, operation: OperationContract) -> None:
-    headers = call.headers
-    media_type = choose_media_type(headers.get(b"accept"), operation.media_types)
-    if media_type is None:
-        raise EdgeRefusal("1005")
-    call.media_type = media_type
-    if b"content-length" in call.repeated:
-        raise EdgeRefusal("1002")
-    if operation.body is None:
-        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
-            raise EdgeRefusal("1002")
-        return
-    if b"content-type" in call.repeated or not _is_media_type(
-        headers.get(b"content-type", b""), operation.body.media_type
-    ):
-        raise EdgeRefusal("1007")
-    if b"content-encoding" in call.repeated or headers.get(
-        b"content-encoding", b"identity"
-    ).lower() not in (b"identity", b""):
-        raise EdgeRefusal("1007")
-
-
-def _is_media_type(content_type: bytes, expected: str) -> bool:
-    """Whether a Content-Type names the expected media type, in UTF-8 if it names a charset."""
-    media_type, *parameters = content_type.decode("latin-1").lower().split(";")
-    if media_type.strip() != expected:
-        return False
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition("=")
-        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
-            return False
-    return True
-
-
-async def _read_body(call: Call, receive: Receive, limit: int) -> bytes:
-    """The whole body, refused as soon as it is larger than `limit`, before it is parsed."""
-    declared = call.headers.get(b"content-length", b"0")
-    if len(declared.lstrip(b"0")) > 9 or int(declared) > limit:
-        raise EdgeRefusal("1006")
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        if len(body) > limit:
-            raise EdgeRefusal("1006")
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-    if len(body) > limit:
-        raise EdgeRefusal("1006")
-    return body
 
 
 # They speak to the server, not to the application: Werkzeug takes an Upgrade for a WebSocket.

@@ -18,8 +18,8 @@ from handlers.contract.model import (
     snake_case,
 )
 from handlers.contract.schema import compile_schema
-from handlers.edge.errors import EdgeRefusal
 from handlers.edge.parsing import converter, parse_form, parse_json, parse_pairs, plain_name
+from handlers.edge.refusals import FieldRefusal
 from models.errors import ParametreInvalide
 
 
@@ -115,7 +115,7 @@ class BodyCheck:
                     raise ParametreInvalide(name)
             elif not fits(body[name]):
                 if name in self._codes:
-                    raise EdgeRefusal(self._codes[name], parametre=name)
+                    raise FieldRefusal(self._codes[name], name)
                 raise ParametreInvalide(name)
         unknown = next((name for name in body if name not in self._fields), None)
         if unknown is not None:

@@ -16,9 +16,10 @@ from handlers.edge.address import client_address
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
 from handlers.edge.claims import Claims
 from handlers.edge.docs import Page
-from handlers.edge.errors import EdgeRefusal, choose_language
 from handlers.edge.logs import plain_path, plain_text
-from handlers.edge.operation import Refusals
+from handlers.edge.negotiation import choose_language
+from handlers.edge.refusals import MethodeInterdite
+from handlers.edge.replies import Refusals
 from handlers.settings import Network
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -148,7 +149,7 @@ class BrokenStream(Exception):
 
 def _serve_page(call: Call, page: Page) -> Reply:
     if call.method not in ("GET", "HEAD"):
-        raise EdgeRefusal("1004", headers={"Allow": "GET, HEAD"})
+        raise MethodeInterdite("GET, HEAD")
     headers = [(name.decode(), value.decode()) for name, value in page.headers]
     # A proxy that compresses makes of our ETag a weak one, which is then what it asks us about.
     known = parse_etags(call.headers.get(b"if-none-match", b"").decode("latin-1"))

@@ -18,7 +18,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from handlers.contract.model import Contract, ContractError
 from handlers.edge.address import rate_key
-from handlers.edge.errors import EdgeRefusal
+from handlers.edge.refusals import TropDeRequetes
 from handlers.settings import Settings, SettingsError
 
 OFF = "off"
@@ -80,14 +80,14 @@ class RateLimits:
         key is not told apart from an unknown one.
         """
         places = {FAILURES: presented, FAILURES_OF_ADDRESS: rate_key(address).encode()}
-        refusals = []
+        refusals: list[TropDeRequetes] = []
         for rate_class, name in places.items():
             try:
                 self.count(rate_class, self._bucket(name))
-            except EdgeRefusal as refusal:
+            except TropDeRequetes as refusal:
                 refusals.append(refusal)
         if refusals:
-            raise max(refusals, key=lambda refusal: int(refusal.headers["Retry-After"]))
+            raise max(refusals, key=lambda refusal: refusal.wait_s)
 
     def _bucket(self, name: bytes) -> str:
         # Under the pepper, nobody can choose names that share a counter, and Redis holds no name.
@@ -108,4 +108,4 @@ class RateLimits:
             self._log.warning("compteur de requêtes indisponible", cause=str(error)[:200])
             return
         wait = max(1, math.ceil(reset - time.time()))
-        raise EdgeRefusal("1008", headers={"Retry-After": str(wait)})
+        raise TropDeRequetes(wait)

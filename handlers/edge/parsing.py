@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from handlers.contract.model import (
     Json,
 )
-from handlers.edge.errors import EdgeRefusal
+from handlers.edge.refusals import CorpsIllisible, EdgeRefusal, RequeteMalFormee
 from models.errors import ParametreInvalide
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -53,7 +53,7 @@ def parse_pairs(raw: bytes) -> tuple[dict[str, str], set[str]]:
         try:
             name = _decode(raw_name)
         except UnicodeDecodeError:
-            raise EdgeRefusal("1002") from None
+            raise RequeteMalFormee from None
         try:
             value = _decode(raw_value)
         except UnicodeDecodeError:
@@ -106,9 +106,9 @@ def parse_json(raw: bytes) -> dict[str, Any]:
         body = _DECODER.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         # ValueError covers bad UTF-8, bad JSON, our refusals and integers of thousands of digits.
-        raise EdgeRefusal("1001") from None
+        raise CorpsIllisible from None
     if not isinstance(body, dict):
-        raise EdgeRefusal("1001")
+        raise CorpsIllisible
     return body
 
 
@@ -121,7 +121,7 @@ def parse_form(raw: bytes, *, known: frozenset[str] | None) -> dict[str, Any]:
     try:
         pairs, faulty = parse_pairs(raw)
     except EdgeRefusal:
-        raise EdgeRefusal("1001") from None
+        raise CorpsIllisible from None
     for name in faulty if known is None else faulty & known:
         raise ParametreInvalide(plain_name(name))
     return {

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from handlers.contract.model import Contract
-from handlers.edge.errors import EdgeRefusal, Envelopes
+from handlers.edge.refusals import Envelopes, RequeteMalFormee
 
 MAX_HEAD = 65_536
 """Bytes of a head that has not ended, its first packet left out."""
@@ -247,6 +247,6 @@ def _readable(data: bytes) -> bytes:
 
 def teach_protocol(contract: Contract) -> None:
     """Give the protocol the refusal that the contract has for bytes that are no HTTP."""
-    _, body = Envelopes(contract).render(EdgeRefusal("1002"), "fr")
+    _, body = Envelopes(contract).render(RequeteMalFormee(), "fr")
     Protocol.malformed = orjson.dumps(body)
     Protocol.served_version = contract.served_version.encode("ascii")

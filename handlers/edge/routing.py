@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.contract.model import Contract
-from handlers.edge.errors import EdgeRefusal
+from handlers.edge.refusals import MethodeInterdite, RessourceInconnue
 
 
 class CynodRoutingMiddleware(RoutingMiddleware):
@@ -57,28 +57,28 @@ class CynodRoutingMiddleware(RoutingMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the operation in the scope, or raise the refusal of an unknown path or method."""
         if b"%2" in scope["raw_path"] and b"%2f" in scope["raw_path"].lower():
-            raise EdgeRefusal("1003")  # RFC 3986, 2.2: an encoded slash is data, not a separator
+            raise RessourceInconnue  # RFC 3986, 2.2: an encoded slash is data, not a separator
         by_method = self._plain.get(scope["path"])
         if by_method is None:
             await self._route_upstream(scope, receive, send)
             return
         operation_id = by_method.get(scope["method"])
         if operation_id is None:
-            raise EdgeRefusal("1004", headers={"Allow": ", ".join(sorted(by_method))})
+            raise MethodeInterdite(", ".join(sorted(by_method)))
         # What upstream's RoutingOperation would have written.
         scope["extensions"][ROUTING_CONTEXT] = {"api_base_path": "", "operation_id": operation_id}
         await self.app(scope, receive, send)
 
     async def _route_upstream(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._templated:
-            raise EdgeRefusal("1003")
+            raise RessourceInconnue
         try:
             await super().__call__(scope, receive, send)
         except HTTPException as error:
             if error.status_code == 405:
                 allow = self._allow(scope["path"])
-                raise EdgeRefusal("1004", headers={"Allow": allow}) from None
-            raise EdgeRefusal("1003") from None
+                raise MethodeInterdite(allow) from None
+            raise RessourceInconnue from None
 
     def _allow(self, path: str) -> str:
         parts = path.split("/")

@@ -12,9 +12,11 @@ from urllib.parse import unquote_plus
 
 from sqlalchemy import Connection
 
-from handlers.contract.model import OperationContract
+from handlers.contract.model import (
+    OperationContract,
+)
 from handlers.edge.address import is_within
-from handlers.edge.errors import EdgeRefusal
+from handlers.edge.call import Call
 from handlers.settings import Settings
 from models.base import now
 from models.errors import (
@@ -23,6 +25,7 @@ from models.errors import (
     ClientInvalide,
     DroitInsuffisant,
     JetonExpire,
+    ParametreInvalide,
     Refusal,
 )
 from models.partenaire import (
@@ -229,7 +232,7 @@ def _client_pairs(form: Mapping[str, str], authorization: bytes | None) -> tuple
         return (in_form,)
     pairs = read_basic(value)
     if in_form.secret or in_form.key not in ("", *(pair.key for pair in pairs)):
-        raise EdgeRefusal("405", parametre="client_id")
+        raise ParametreInvalide("client_id")
     return pairs
 
 
@@ -256,3 +259,10 @@ def read_basic(value: bytes) -> tuple[Pair, ...]:
 def _may_exist(key: str) -> bool:
     # PostgreSQL text cannot hold NUL, and no key has one.
     return len(key) <= MAX_KEY and "\x00" not in key
+
+
+def authorization_of(call: Call) -> bytes | None:
+    """The Authorization header, None when it is absent or empty."""
+    if b"authorization" in call.repeated:
+        return REPEATED
+    return call.headers.get(b"authorization") or None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -30,14 +31,14 @@ from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.claims import Claims
-from handlers.edge.errors import EdgeRefusal
 from handlers.edge.logs import configure_logs
-from handlers.edge.operation import NOT_KEPT, Refusals
 from handlers.edge.protocol import teach_protocol
+from handlers.edge.refusals import EdgeRefusal
+from handlers.edge.replies import NOT_KEPT, Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.server import Server, StartupError, address_of, listen, server_config
 from handlers.settings import Settings, SettingsError
-from models.errors import ParametreInvalide
+from models.errors import AuthentificationInvalide, ParametreInvalide
 
 THREADS = 2
 
@@ -87,9 +88,14 @@ def create_mock(settings: Settings, contract: Contract) -> CynodApp:
 
 
 class MockRefusal(EdgeRefusal):
-    """A refusal with the `moreInfo` of the contract's example."""
+    """A refusal of any code, with the `moreInfo` of the contract's example."""
 
-    more_info: str | None = None
+    def __init__(
+        self, code: str, headers: Mapping[str, str], more_info: str | None, **fields: str
+    ) -> None:
+        self.code = code
+        super().__init__(headers, **fields)
+        self.more_info = more_info
 
 
 class MockRunner:
@@ -126,7 +132,7 @@ class MockRunner:
         if code != "200":
             raise self._refusal(code)
         if self.operation.secured and b"authorization" not in call.headers:
-            raise EdgeRefusal("2001")
+            raise AuthentificationInvalide
         self._check_parameters(call.query, call.path_parameters)
         if self._check_body is not None:
             self._check_body(call.body)
@@ -142,9 +148,8 @@ class MockRunner:
             code = of_status[0]
         headers = {"Retry-After": "2"} if code == "1008" else {}
         example = self._example_of(code)
-        refusal = MockRefusal(code, headers, **self._fields(code, example))
-        refusal.more_info = example.get("moreInfo")
-        return refusal
+        fields = self._fields(code, example)
+        return MockRefusal(code, headers, example.get("moreInfo"), **fields)
 
     def _example_of(self, code: str) -> Json:
         """The body of an example of the contract that has this code, else nothing."""

@@ -56,7 +56,7 @@ SCREEN_LINES = 50
 TRANSACTIONS_LIVE_IN = ("models/db.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
-    "handlers/views.py: handlers.contract.reading": "a type only, under TYPE_CHECKING: the edge "
+    "handlers/views.py: handlers.contract.model": "a type only, under TYPE_CHECKING: the edge "
     "imports the views",
 }
 

@@ -9,13 +9,13 @@ import pytest
 
 from handlers.contract.model import DEFAULT_MAX_BODY
 from handlers.contract.reading import load
-from handlers.edge.errors import EdgeRefusal, Envelopes
+from handlers.edge import refusals
+from handlers.edge.refusals import Envelopes
 from models import errors
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
 from tests.world import World
 
 SERVED = load(CONTRACT)
-EDGE = sorted((ROOT / "handlers").rglob("*.py"))
 LANGUAGES = ("fr", "en")
 
 
@@ -27,20 +27,23 @@ def _codes_of_the_core() -> dict[str, type[errors.Refusal]]:
     }
 
 
-def _codes_of_the_edge() -> set[str]:
-    """The codes that handlers/ names in `EdgeRefusal("…")`."""
-    found: set[str] = set()
-    for path in EDGE:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id == "EdgeRefusal"
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                found.add(str(node.args[0].value))
-    return found
+def _codes_of_the_edge() -> dict[str, type[errors.Refusal]]:
+    return {
+        cls.code: cls
+        for cls in vars(refusals).values()
+        if isinstance(cls, type) and issubclass(cls, refusals.EdgeRefusal) and "code" in vars(cls)
+    }
+
+
+def _raised() -> set[str]:
+    """Names that handlers/ and models/ use, but to define or to import them."""
+    return {
+        node.id
+        for room in ("handlers", "models")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _codes_of_the_fields() -> set[str]:
@@ -54,7 +57,11 @@ def _codes_of_the_fields() -> set[str]:
 
 
 def test_catalogue_is_what_the_code_raises() -> None:
-    raised = _codes_of_the_core().keys() | _codes_of_the_edge() | _codes_of_the_fields()
+    classes = _codes_of_the_core() | _codes_of_the_edge()
+    used = _raised()
+    idle = sorted(cls.__name__ for cls in classes.values() if cls.__name__ not in used)
+    assert not idle, f"nothing raises {idle}: remove the class, and its code from the catalogue."
+    raised = classes.keys() | _codes_of_the_fields()
     unknown = sorted(raised - CATALOGUE.keys())
     assert not unknown, f"openapi.yaml: add {unknown} to x-catalogue-erreurs; the code raises them."
     dead = sorted(CATALOGUE.keys() - raised)
@@ -64,19 +71,22 @@ def test_catalogue_is_what_the_code_raises() -> None:
 def test_exception_classes_bear_the_names_of_the_catalogue() -> None:
     wrong = {
         cls.__name__: CATALOGUE[code]["nom"]
-        for code, cls in _codes_of_the_core().items()
+        for code, cls in (_codes_of_the_core() | _codes_of_the_edge()).items()
         if cls.__name__ != CATALOGUE[code]["nom"]
     }
-    assert not wrong, f"models/errors.py: rename as in x-catalogue-erreurs: {wrong}."
+    assert not wrong, f"rename these classes as in x-catalogue-erreurs: {wrong}."
 
 
 def test_each_exception_class_has_its_own_code() -> None:
     classes = [
         cls
-        for cls in vars(errors).values()
-        if isinstance(cls, type) and issubclass(cls, errors.Refusal) and cls is not errors.Refusal
+        for cls in {
+            id(one): one for room in (errors, refusals) for one in vars(room).values()
+        }.values()
+        if isinstance(cls, type) and issubclass(cls, errors.Refusal) and "code" in vars(cls)
     ]
-    assert len(classes) == len(_codes_of_the_core()), "models/errors.py: two classes share a code."
+    codes = _codes_of_the_core() | _codes_of_the_edge()
+    assert len(classes) == len(codes), "two classes of refusals share a code."
 
 
 def test_every_code_is_listed_by_an_operation_or_by_the_routes_responses() -> None:
@@ -91,7 +101,8 @@ def test_every_code_is_listed_by_an_operation_or_by_the_routes_responses() -> No
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_every_text_renders(code: str, language: str) -> None:
     names = re.findall(r"\{(\w*)\}", CATALOGUE[code]["message"][language])
-    refusal = EdgeRefusal(code, headers=None, **dict.fromkeys(names, "valeur"))
+    refusal = errors.Refusal.__new__(errors.Refusal)
+    refusal.code, refusal.fields = code, dict.fromkeys(names, "valeur")
     status, body = Envelopes(SERVED).render(refusal, language)
     message = re.sub(r"\{(parametre|reste)\}", "valeur", CATALOGUE[code]["message"][language])
     assert status == CATALOGUE[code]["statut"]

@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 import handlers.cartes
 from handlers import cli
 from handlers.edge import front
-from handlers.edge.errors import Envelopes
-from handlers.edge.operation import OperationRunner
+from handlers.edge.refusals import Envelopes
+from handlers.edge.runner import OperationRunner
 from models.carte import cartes
 from models.db import sqlite_module
 from models.errors import OperationInconnue, Refusal

@@ -13,10 +13,12 @@ from urllib.parse import unquote
 
 from handlers.edge import bridge, front, security
 from handlers.edge.call import Call, Reply
-from handlers.edge.errors import EdgeRefusal
-from handlers.edge.operation import OperationRunner, Refusals
+from handlers.edge.refusals import EdgeRefusal
+from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.routing import CynodRoutingMiddleware
+from handlers.edge.runner import OperationRunner
+from models.errors import Refusal
 from tests.contract_client import CATALOGUE, OPERATIONS, Json, resolve
 from tests.mutants.mutant import SERVER, Mutant
 
@@ -174,7 +176,8 @@ def _refuse_otherwise(name: str, old: str, new: str) -> None:
     def reply(self: Refusals, error: BaseException, call: Call) -> Reply:
         operation = call.operation
         if getattr(error, "code", None) == old and operation and operation.operation_id == name:
-            error = EdgeRefusal(new)
+            error = Refusal.__new__(Refusal)
+            error.code, error.fields = new, {}
         return original(self, error, call)
 
     setattr(Refusals, "reply", reply)  # noqa: B010
@@ -269,7 +272,7 @@ def requests() -> Iterator[Mutant]:
             if code != "1007" or "requestBody" in operation:
                 if code == "1002" and "requestBody" in operation:
                     continue
-                patch = partial(_tolerate, "_check_http", name, code)
+                patch = partial(_tolerate, "check_http", name, code)
                 yield make("HTTP fault accepted", name, place, patch=patch)
         yield make("HTTP fault accepted", name, "long head", patch=partial(_tolerate_head, name))
         patch = partial(_take_method, name)
@@ -290,13 +293,13 @@ def _tolerate(check: str, name: str, code: str) -> None:
 
 
 def _tolerate_head(name: str) -> None:
-    original = bridge.__dict__["_check_head"]
+    original = bridge.__dict__["check_head"]
 
     def tolerant(scope: Any, call: Call) -> None:
         if call.operation is None or call.operation.operation_id != name:
             original(scope, call)
 
-    setattr(bridge, "_check_head", tolerant)  # noqa: B010
+    setattr(bridge, "check_head", tolerant)  # noqa: B010
 
 
 def _take_method(name: str) -> None:

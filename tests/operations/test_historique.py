@@ -20,7 +20,7 @@ from sqlalchemy import insert, select, update
 
 import models.historique
 import models.journal
-from handlers.edge.operation import csv_lines
+from handlers.edge.streaming import csv_lines
 from models.carte import ANNULEE, OPPOSITION, cartes
 from models.db import Database
 from models.journal import ecritures

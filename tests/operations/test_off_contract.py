@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handlers.edge.operation import OperationRunner
+from handlers.edge.runner import OperationRunner
 from tests.contract_client import Json, resolve
 from tests.operations.answers import ALL, CONTRACT, Scene, assert_refused
 

@@ -19,7 +19,7 @@ import handlers.mouvements
 import models.annulation
 import models.journal
 import models.mouvement
-from handlers.edge.operation import ATTEMPTS
+from handlers.edge.runner import ATTEMPTS
 from models.db import Database
 from models.journal import is_running
 from models.operation import operations

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from handlers.contract.reading import load
-from handlers.edge import bridge
-from handlers.edge.operation import RETRY_AFTER_S
+from handlers.edge import http
+from handlers.edge.replies import RETRY_AFTER_S
 from handlers.server import server_config
 from handlers.settings import Settings
 from tests.contract_client import CATALOGUE, CONTRACT
@@ -52,9 +52,9 @@ def test_no_path_has_limits_of_its_own_without_need() -> None:
 def test_head_that_the_server_takes_passes() -> None:
     number, size = re.findall(r"large_client_header_buffers (\d+) (\d+)k;", TEXT)[0]
     # A field stands whole in one buffer, with the colon and the space that the server does not count.
-    assert int(size) * 1024 > bridge.MAX_HEADERS + len(": \r\n")
-    assert int(size) * 1024 > bridge.MAX_QUERY + 4096
-    assert int(number) * int(size) * 1024 > bridge.MAX_HEADERS + bridge.MAX_QUERY
+    assert int(size) * 1024 > http.MAX_HEADERS + len(": \r\n")
+    assert int(size) * 1024 > http.MAX_QUERY + 4096
+    assert int(number) * int(size) * 1024 > http.MAX_HEADERS + http.MAX_QUERY
 
 
 def test_server_answers_before_the_proxy_gives_up() -> None:

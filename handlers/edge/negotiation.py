@@ -1,56 +1,15 @@
-"""Refusals as they leave the server: the catalogue's texts in the contract's envelope."""
+"""Content negotiation (RFC 9110, 12): the language and the media type of an answer."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from handlers.contract.model import LANGUAGES, CatalogueEntry, Contract
-from models.errors import Refusal
-
-
-class EdgeRefusal(Refusal):
-    """A refusal that HTTP itself calls for; `code` is the catalogue's."""
-
-    def __init__(self, code: str, headers: Mapping[str, str] | None = None, **fields: str) -> None:
-        self.code = code
-        super().__init__(**fields)
-        self.headers = dict(headers or {})
-
-
-class Envelopes:
-    """Makes the envelope of a refusal in the caller's language."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._catalogue = contract.catalogue
-
-    def entry(self, code: str) -> CatalogueEntry:
-        """The catalogue's entry of a code."""
-        return self._catalogue[code]
-
-    def render(
-        self, refusal: Refusal, language: str, *, oauth: bool = False
-    ) -> tuple[int, dict[str, Any]]:
-        """HTTP status and body. `oauth` adds the `error` of RFC 6749 for the token's operation."""
-        entry = self._catalogue[refusal.code]
-        message = entry.message[language]
-        if refusal.fields:
-            message = message.format_map(refusal.fields)
-        body: dict[str, Any] = {
-            "success": False,
-            "code": entry.code,
-            "message": message,
-            "debugMessage": message if entry.debug_message else None,
-            "moreInfo": getattr(refusal, "more_info", None),
-        }
-        if oauth and entry.oauth is not None:
-            body = {"error": entry.oauth, **body}
-        return entry.statut, body
-
+from handlers.contract.model import LANGUAGES
 
 MAX_PREFERENCES = 8_192
 """Bytes of an `Accept` or `Accept-Language` that are read."""
+
 
 # A comma or a semicolon in quotes parts nothing. What is not closed goes until the end: one look at each.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?$)', re.DOTALL)

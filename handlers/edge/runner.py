@@ -6,16 +6,13 @@ contract -> commit -> reply. A refusal or an answer off contract rolls back; nob
 
 from __future__ import annotations
 
-import csv
 import inspect
-import io
 import random
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-import structlog
 from sqlalchemy import Connection
 
 from handlers.answer import Answer, TableAnswer
@@ -24,15 +21,16 @@ from handlers.contract.schema import AnswerCheck
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
-from handlers.edge.errors import EdgeRefusal, Envelopes
 from handlers.edge.limits import RateLimits
+from handlers.edge.refusals import EdgeRefusal, OperationDesactivee
+from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
 from handlers.edge.resolver import Handler
-from handlers.edge.security import REPEATED, Security, challenge, presented
+from handlers.edge.security import Security, authorization_of, presented
+from handlers.edge.streaming import OffContract, csv_lines
 from handlers.settings import Settings
-from models.db import Database, is_retriable, is_unavailable
-from models.errors import AuthentificationInvalide, ClientInvalide, Refusal, ServiceIndisponible
+from models.db import Database, is_retriable
+from models.errors import AuthentificationInvalide, ClientInvalide
 from models.partenaire import DroitsRetires, Partenaire
-from models.redaction.tableur import escape_formula
 
 ATTEMPTS = 3
 """Times that a call may run when the database lost it before COMMIT. An unknown COMMIT never runs again."""
@@ -41,77 +39,6 @@ RETRY_DELAY_S = 0.02
 
 MAX_EARLY_BODY = 65_536
 """Bytes of a body that is parsed and checked on the event loop: a fraction of a millisecond."""
-
-RETRY_AFTER_S = 2
-"""Seconds that a 503 asks to wait: long enough for a restart of the database to be under way."""
-
-NOT_KEPT = ("Pragma", "no-cache")
-"""For caches of HTTP/1.0, beside the Cache-Control that each answer has (RFC 6749, 5.1)."""
-
-
-def _declared(operation: OperationContract, status: int) -> Mapping[str, Any]:
-    """The headers that the contract declares for an answer of this status."""
-    headers: Mapping[str, Any] = operation.responses.get(status, {}).get("headers", {})
-    return headers
-
-
-class OffContract(Exception):
-    """An answer or a refusal that the contract does not declare: a fault of ours, never sent."""
-
-
-class Refusals:
-    """Turns an exception into the operation's declared refusal."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._envelopes = Envelopes(contract)
-        self._log = structlog.get_logger("cynod")
-
-    def reply(self, error: BaseException, call: Call) -> Reply:
-        """The refusal that `error` stands for: its own, 5001 for a database away, else 9999."""
-        refusal = self._refusal(error, call)
-        call.parametre = refusal.fields.get("parametre")
-        operation = call.operation
-        if operation is not None and refusal.code not in operation.codes:
-            self._log.error(
-                "refus hors contrat",
-                operation=operation.operation_id,
-                code=refusal.code,
-                request_id=call.request_id,
-            )
-            refusal = EdgeRefusal("9999")
-        issues_tokens = operation is not None and operation.issues_tokens
-        status, body = self._envelopes.render(refusal, call.language, oauth=issues_tokens)
-        headers = list(getattr(refusal, "headers", {}).items())
-        scopes = operation.scopes if operation is not None else frozenset()
-        asked = challenge(refusal.code, scopes, _authorization(call))
-        if asked is not None:
-            headers.append(("WWW-Authenticate", asked))
-        # Only a token's operation declares it, and this is the way of every refusal.
-        if operation is not None and issues_tokens and NOT_KEPT[0] in _declared(operation, status):
-            headers.append(NOT_KEPT)
-        if status == 503:
-            headers.append(("Retry-After", str(RETRY_AFTER_S)))
-        return Reply(status, refusal.code, orjson.dumps(body), headers)
-
-    def _refusal(self, error: BaseException, call: Call) -> Refusal:
-        if isinstance(error, Refusal):
-            return error
-        operation_id = call.operation.operation_id if call.operation else None
-        if is_unavailable(error):
-            self._log.warning(
-                "base indisponible",
-                operation=operation_id,
-                request_id=call.request_id,
-                cause=f"{type(error).__name__}: {error}"[:300],
-            )
-            return ServiceIndisponible()
-        self._log.error(
-            "erreur système",
-            operation=operation_id,
-            request_id=call.request_id,
-            exc_info=(type(error), error, error.__traceback__),
-        )
-        return EdgeRefusal("9999")
 
 
 class OperationRunner:
@@ -160,11 +87,11 @@ class OperationRunner:
         Nobody is served for being remembered: who calls is looked up again, in the thread.
         """
         if not self._offered:
-            raise EdgeRefusal("1009")
+            raise OperationDesactivee
         operation = self.operation
         if not operation.secured or self._limits.waits or len(call.body) > MAX_EARLY_BODY:
             return
-        partenaire = self._security.recall(operation, _authorization(call), call.address)
+        partenaire = self._security.recall(operation, authorization_of(call), call.address)
         if partenaire is None:
             return
         call.partenaire = partenaire.consumer_key
@@ -194,7 +121,7 @@ class OperationRunner:
         if not isinstance(error, AuthentificationInvalide | ClientInvalide):
             return error
         form = self._check(call)["corps"] if self.operation.issues_tokens else {}
-        name = presented(_authorization(call), form)
+        name = presented(authorization_of(call), form)
         if name is None:
             return error
         try:
@@ -210,7 +137,7 @@ class OperationRunner:
             arguments = self._check(call)
             with self._database.reading() as session:
                 partenaire = self._security.authenticate_client(
-                    session, arguments["corps"], _authorization(call), call.address
+                    session, arguments["corps"], authorization_of(call), call.address
                 )
                 call.partenaire = partenaire.consumer_key
                 with self._database.transaction(on=session):
@@ -223,7 +150,7 @@ class OperationRunner:
                 return self._execute(call, arguments, session, None)
         with self._database.reading() as session:
             partenaire = self._security.authenticate(
-                session, operation, _authorization(call), call.address
+                session, operation, authorization_of(call), call.address
             )
             call.partenaire = partenaire.consumer_key
             if call.arguments is None:
@@ -258,7 +185,7 @@ class OperationRunner:
         if not self._check_answer.fits(200, body):
             raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
         headers = [("Idempotent-Replayed", "true")] if answer.replayed else []
-        if NOT_KEPT[0] in _declared(self.operation, 200):
+        if NOT_KEPT[0] in declared_headers(self.operation, 200):
             headers.append(NOT_KEPT)
         return Reply(200, "200", orjson.dumps(body), headers)
 
@@ -295,23 +222,3 @@ class OperationRunner:
             body["data"] = answer.data
         body.update(answer.fields)
         return body
-
-
-def csv_lines(rows: list[list[Any]]) -> bytes:
-    """Rows as CSV lines (RFC 4180) in UTF-8; None is empty.
-
-    A text that a spreadsheet would run has an apostrophe before it, for texts are other people's; numbers
-    stay what they are (OWASP, CSV injection).
-    """
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerows(
-        [escape_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
-    )
-    return written.getvalue().encode()
-
-
-def _authorization(call: Call) -> bytes | None:
-    """The Authorization header, None when it is absent or empty."""
-    if b"authorization" in call.repeated:
-        return REPEATED
-    return call.headers.get(b"authorization") or None
