@@ -123,7 +123,7 @@ bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the li
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--judge) $(ARGS)
 
 docs: $(VENV)/.project ## write the documentation as a folder of files into build/docs
-	@$(BIN)/python -m handlers.tools.static_docs build/docs
+	@$(BIN)/python -m handlers.site.static_copy build/docs
 
 lock: $(DEV) ## write the lock files of Python's packages (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) pyproject.toml --group build --output-file requirements.lock $(ARGS)

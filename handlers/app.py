@@ -9,14 +9,14 @@ from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
 from handlers.edge.bridge import CynodApp, Runners
 from handlers.edge.claims import Claims
-from handlers.edge.clients import packages
-from handlers.edge.docs import pages
 from handlers.edge.limits import RateLimits
 from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
 from handlers.settings import Settings, SettingsError
+from handlers.site.packages import packages
+from handlers.site.pages import pages
 from models.db import Database
 
 RESERVED_CONNECTIONS = 2

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any, Never
 
 from sqlalchemy import Connection
 
 from handlers import wire
 from handlers.answer import Answer, TableAnswer
+from handlers.contract.model import CatalogueEntry, SelfCheck
 from models.base import today
 from models.carte import Carte, CarteDuPorteur, CarteListee, Page
 from models.errors import ParametreInvalide
@@ -21,9 +22,6 @@ from models.partenaire import Jeton, Partenaire
 from models.plafond import Reste
 from models.rapprochement import LigneDuPartenaire, Rapprochement
 from models.suivi import Cloture
-
-if TYPE_CHECKING:
-    from handlers.contract.model import CatalogueEntry, SelfCheck
 
 
 def format_instant(instant: datetime) -> str:

@@ -15,7 +15,7 @@ from werkzeug.http import parse_etags
 from handlers.edge.address import client_address
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply
 from handlers.edge.claims import Claims
-from handlers.edge.docs import Page
+from handlers.edge.document import Document
 from handlers.edge.logs import plain_path, plain_text
 from handlers.edge.negotiation import choose_language
 from handlers.edge.refusals import MethodeInterdite
@@ -36,7 +36,7 @@ class FrontMiddleware:
         app: ASGIApp,
         *,
         refusals: Refusals,
-        pages: Mapping[str, Page],
+        pages: Mapping[str, Document],
         served_version: str,
         proxies: tuple[Network, ...],
         claims: Claims,
@@ -147,7 +147,7 @@ class BrokenStream(Exception):
     """An answer that was being streamed could not be finished: the connection is cut."""
 
 
-def _serve_page(call: Call, page: Page) -> Reply:
+def _serve_page(call: Call, page: Document) -> Reply:
     if call.method not in ("GET", "HEAD"):
         raise MethodeInterdite("GET, HEAD")
     headers = [(name.decode(), value.decode()) for name, value in page.headers]

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from handlers.contract.reading import load
-from handlers.edge.clients import file_name
+from handlers.site.packages import file_name
 from tests.contract_client import CONTRACT
 
 LEFT_OUT = ("git_push.sh", "generation.log")

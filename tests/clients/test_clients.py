@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from handlers.contract.reading import load
-from handlers.edge.clients import TITLES, packages
+from handlers.site.packages import TITLES, packages
 from models.db import Database, sqlite_module
 from tests.clients import generators
 from tests.clients.generators import GENERATORS, HERE, NODE, PYTHON, class_path, make, run

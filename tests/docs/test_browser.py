@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
-from handlers.edge.snippets import LANGUAGES
+from handlers.site.snippets import LANGUAGES
 from tests.contract_client import OPERATIONS, ROOT
 from tests.docs.browser import Browser
 from tests.needs import lack

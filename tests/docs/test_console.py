@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from handlers.contract.reading import load
-from handlers.edge.clients import packages
-from handlers.tools.static_docs import write
+from handlers.site.packages import packages
+from handlers.site.static_copy import write
 from tests.contract_client import CONTRACT, DOCUMENT, OPERATIONS
 from tests.docs.browser import Browser
 from tests.patience import CALL_S

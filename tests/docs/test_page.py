@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from handlers.contract.reading import build, load
-from handlers.edge.docs import PAGE_POLICY, partner_page
-from handlers.edge.snippets import GENERATORS
+from handlers.site.pages import PAGE_POLICY, partner_page
+from handlers.site.snippets import GENERATORS
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
 from tests.patience import CALL_S
 
@@ -318,9 +318,9 @@ def test_page_costs_nothing_before_it_is_asked_for() -> None:
     """Neither the template nor the Markdown is read in a process that only serves calls."""
     code = (
         "import sys, handlers.app, handlers.contract.reading as c, handlers.settings as s\n"
-        "from handlers.edge.docs import pages\n"
+        "from handlers.site.pages import pages\n"
         "made = pages(c.load(s.ROOT / 'openapi.yaml'), [])\n"
-        "lazy = {'handlers.edge.page', 'handlers.edge.collection', 'markdown_it'}\n"
+        "lazy = {'handlers.site.page', 'handlers.site.postman', 'markdown_it'}\n"
         "before = lazy & set(sys.modules)\n"
         "made['/'].body\n"
         "print(sorted(before), made['/'].is_finished, made['/ui'].is_finished)\n"

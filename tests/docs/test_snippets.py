@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from handlers.edge.snippets import EXAMPLE_ADDRESS
+from handlers.site.snippets import EXAMPLE_ADDRESS
 from tests.contract_client import OPERATIONS, ROOT
 from tests.needs import lack, need
 from tests.patience import CALL_S, PROGRAM_S

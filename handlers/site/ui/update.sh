@@ -1,7 +1,7 @@
 #!/bin/sh
-# Replaces the vendored Swagger UI: handlers/ui/update.sh [VERSION], by default the newest 5.x.
+# Replaces the vendored Swagger UI: handlers/site/ui/update.sh [VERSION], by default the newest 5.x.
 # Needs npm. Nothing of the package is run; the files are kept byte for byte as it ships them.
-# To check them later: cd handlers/ui/swagger-ui && sed 1d VERSION | sha256sum --check
+# To check them later: cd handlers/site/ui/swagger-ui && sed 1d VERSION | sha256sum --check
 set -eu
 
 cd "$(dirname "$0")"

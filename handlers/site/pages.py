@@ -8,18 +8,16 @@ and `make docs` writes the same pages for a server of files.
 
 from __future__ import annotations
 
-import hashlib
 import html
-import importlib
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
 from handlers.contract.model import Contract
-from handlers.edge.clients import Package
+from handlers.edge.document import Document
 from handlers.settings import ROOT
+from handlers.site.packages import Package
 
-_UI = Path(__file__).resolve().parent.parent / "ui"
+_UI = Path(__file__).with_name("ui")
 _VENDORED = _UI / "swagger-ui"
 
 _OWN_FILES = ("icon.svg", "init.js", "page.css", "page.js", "style.css")
@@ -49,40 +47,9 @@ _REVALIDATE = b"no-cache"
 _FOR_EVER = b"public, max-age=31536000, immutable"
 
 
-class Page:
-    """An answer to GET, finished when it is first asked for: body, and headers without content-length.
-
-    Who serves payments should not keep two megabytes of a console that nobody opens.
-    """
-
-    def __init__(self, read: Callable[[], bytes], headers: list[tuple[bytes, bytes]]) -> None:
-        self._read = read
-        self._headers = headers
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether asking for it costs nothing more."""
-        return "body" in self.__dict__
-
-    @cached_property
-    def body(self) -> bytes:
-        """What is served."""
-        return self._read()
-
-    @cached_property
-    def etag(self) -> str:
-        """Its entity tag, without quotes."""
-        return hashlib.sha256(self.body).hexdigest()[:32]
-
-    @cached_property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """The type, how long a browser may keep it, and its ETag."""
-        return [*self._headers, (b"etag", f'"{self.etag}"'.encode())]
-
-
 def pages(
     contract: Contract, clients: list[Package], changelog: Path = ROOT / "CHANGELOG.md"
-) -> dict[str, Page]:
+) -> dict[str, Document]:
     """Every page by its path: the partner's, the contract (YAML as it is, and JSON), its collection, its
     clients, the console, their files.
     """
@@ -123,16 +90,17 @@ def partner_page(
 ) -> bytes:
     """The partner's page. A `static` one declares its policy itself."""
     text = changelog.read_text(encoding="utf-8") if changelog.exists() else None
-    page = importlib.import_module("handlers.edge.page")
+    from handlers.site import page  # noqa: PLC0415 - half a second and 6 MiB, for a page few open
+
     policy = PAGE_POLICY if static else None
-    made: bytes = page.render(contract, clients, text, static_policy=policy)
-    return made
+    return page.render(contract, clients, text, static_policy=policy)
 
 
 def collection(contract: Contract) -> bytes:
     """The Postman collection."""
-    made: bytes = importlib.import_module("handlers.edge.collection").render(contract)
-    return made
+    from handlers.site import postman  # noqa: PLC0415 - as above
+
+    return postman.render(contract)
 
 
 def console_page(contract: Contract, *, root: str, here: str, static: bool = False) -> bytes:
@@ -157,12 +125,12 @@ def console_page(contract: Contract, *, root: str, here: str, static: bool = Fal
 
 
 def _swagger_ui_version() -> str:
-    """The release that `handlers/ui/update.sh` wrote down, such as 5.1.0."""
+    """The release that `handlers/site/ui/update.sh` wrote down, such as 5.1.0."""
     name_and_version, _, _ = (_VENDORED / "VERSION").read_text(encoding="ascii").partition("\n")
     return name_and_version.split(" ")[1]
 
 
-def _html_page(read: Callable[[], bytes], policy: str) -> Page:
+def _html_page(read: Callable[[], bytes], policy: str) -> Document:
     return _page(
         read,
         b"text/html; charset=utf-8",
@@ -177,8 +145,8 @@ def _page(
     content_type: bytes,
     cache: bytes = _REVALIDATE,
     *more: tuple[bytes, bytes],
-) -> Page:
-    return Page(
+) -> Document:
+    return Document(
         read,
         [
             (b"content-type", content_type),

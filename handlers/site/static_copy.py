@@ -8,9 +8,14 @@ from pathlib import Path
 
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import load
-from handlers.edge.clients import Package, packages
-from handlers.edge.docs import collection, console_files, console_page, partner_page
 from handlers.settings import ROOT, SettingsError, read_settings
+from handlers.site.packages import Package, packages
+from handlers.site.pages import (
+    collection,
+    console_files,
+    console_page,
+    partner_page,
+)
 
 
 def write(

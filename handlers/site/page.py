@@ -30,8 +30,8 @@ from handlers.contract.model import (
     Json,
     OperationContract,
 )
-from handlers.edge.clients import Package
-from handlers.edge.snippets import (
+from handlers.site.packages import Package
+from handlers.site.snippets import (
     EXAMPLE_ADDRESS,
     GENERATORS,
     LANGUAGES,
@@ -41,7 +41,7 @@ from handlers.edge.snippets import (
     snippets,
 )
 
-_UI = Path(__file__).resolve().parent.parent / "ui"
+_UI = Path(__file__).with_name("ui")
 
 # A schema may hold itself.
 _DEEPEST = 5

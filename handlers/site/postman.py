@@ -19,7 +19,7 @@ from handlers.contract.model import (
     OperationContract,
     snake_case,
 )
-from handlers.edge.snippets import as_json, example_request, example_value
+from handlers.site.snippets import as_json, example_request, example_value
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 
