@@ -16,14 +16,20 @@ from uvicorn.config import Config
 from uvicorn.supervisors import Multiprocess
 
 from handlers.app import create_app, open_database
-from handlers.cli_common import describe_missing, is_missing
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import load
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
-from models.db import DatabaseUrlError, OccupiedError, describe_error, find_durability_gap
+from models.db import (
+    DatabaseUrlError,
+    OccupiedError,
+    describe_error,
+    describe_missing,
+    find_durability_gap,
+    is_missing,
+)
 from models.demo import seed_demo
 from models.partenaire import database_holds_anything
 

@@ -486,3 +486,16 @@ def describe_error(database: Database, error: BaseException) -> str:
     # The query may hold a password too.
     shown = database.url.set(query={}).render_as_string(hide_password=True)
     return f"the database {shown} cannot be used: {cause.splitlines()[0][:200]}."
+
+
+def is_missing(database: Database) -> bool:
+    """Whether a SQLite database has no file: its path is mistyped, or it was never migrated."""
+    return database.file is not None and not database.file.exists()
+
+
+def describe_missing(database: Database) -> str:
+    """One sentence for it."""
+    return (
+        f"the database {database.file} does not exist; correct CYNOD_DATABASE_URL, or run"
+        " `cynod migrate` to create it."
+    )

@@ -21,7 +21,7 @@ from tests.patience import CALL_S, PROGRAM_S
 # Whoever runs the tests in the background of a shell gave them a SIGINT that is ignored; a person has not.
 _START = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " from handlers.cli import main; sys.exit(main())"
+    " from handlers.cli.root import main; sys.exit(main())"
 )
 CYNOD = (sys.executable, "-c", _START)
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from handlers import contract_cli
+from handlers.cli import contract as contract_cli
+from handlers.cli.contract import contract
 from handlers.contract.reading import build, load
-from handlers.contract_cli import contract
 from handlers.edge import generate as generator
 from handlers.edge.generate import CHECKED, HEADER, SIGNATURES, WIRE, generate
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS

@@ -16,7 +16,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
-from handlers import cli
+from handlers.cli import root as cli
 from handlers.edge import front
 from handlers.edge.refusals import Envelopes
 from handlers.edge.runner import OperationRunner

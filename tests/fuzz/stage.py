@@ -29,7 +29,7 @@ SCOPES = list(
 
 _RUN_ALL = """
 import json, sys, io, contextlib
-from handlers.cli import cli
+from handlers.cli.root import cli
 for arguments in json.load(sys.stdin):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
@@ -86,7 +86,7 @@ class Stage:
     def cynod(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command of cynod on the database."""
         return subprocess.run(
-            [sys.executable, "-m", "handlers.cli", *arguments],
+            [sys.executable, "-m", "handlers.cli.root", *arguments],
             cwd=self.folder,
             env=environment(self.folder, CYNOD_DATABASE_URL=self.database_url, CYNOD_PEPPER="fuzz"),
             capture_output=True,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select, update
 
-from handlers.cli import cli
+from handlers.cli.root import cli
 from models.base import now
 from models.carte import cartes, find_carte
 from models.client import clients

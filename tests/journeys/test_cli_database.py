@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from handlers.cli import cli
+from handlers.cli.root import cli
 from models import migrate
 from models.backup import BackupError, back_up
 from models.db import Database

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
-from handlers.cli import cli
+from handlers.cli.root import cli
 from models.carte import cartes
 from models.db import CommitUnknownError, Database
 from models.fichier import COLUMNS, UNTERMINATED
@@ -251,7 +251,7 @@ def test_rejects_are_kept_and_named_when_their_place_is_taken_meanwhile(
         rejects.mkdir()
         return bilan
 
-    monkeypatch.setattr("handlers.cli_import.import_cartes", import_then_take)
+    monkeypatch.setattr("handlers.cli.importation.import_cartes", import_then_take)
     result = cynod("import", mixed, "--skip-bad", rejects)
     assert result.exit_code == 0
     told = result.stdout.splitlines()[-1]
@@ -270,7 +270,7 @@ def test_rejects_are_kept_when_nobody_knows_whether_the_import_was_committed(
         imported(*arguments, **more)
         raise CommitUnknownError
 
-    monkeypatch.setattr("handlers.cli_import.import_cartes", import_then_lose)
+    monkeypatch.setattr("handlers.cli.importation.import_cartes", import_then_lose)
     rejects = tmp_path / "rejects.csv"
     result = cynod("import", mixed, "--skip-bad", rejects)
     assert (result.exit_code, result.stdout, result.stderr) == (
@@ -359,7 +359,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
             more_rows.write(f"{_row(2)}\n")
         return imported(*arguments, **more)
 
-    monkeypatch.setattr("handlers.cli_import.import_cartes", grow_then_import)
+    monkeypatch.setattr("handlers.cli.importation.import_cartes", grow_then_import)
     result = cynod("import", file)
     assert (result.exit_code, result.stdout, result.stderr) == (
         1,

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from handlers.cli import cli
+from handlers.cli.root import cli
 from handlers.settings import OTHER_VARIABLES, find_unknown_variables
 from models.db import Database
 from models.importation import COLUMNS

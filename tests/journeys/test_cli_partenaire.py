@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Connection, update
 
-from handlers.cli import cli
+from handlers.cli.root import cli
 from models.base import now
 from models.db import Database
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo

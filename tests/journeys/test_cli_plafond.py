@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
-from handlers.cli import cli
+from handlers.cli.root import cli
 from models.db import Database
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
 from models.errors import PlafondDepasse

@@ -124,7 +124,7 @@ class Nursery:
 
 def _main() -> None:
     # Everything a server needs is loaded here, once; nothing is started before a fork.
-    cli = importlib.import_module("handlers.cli")
+    cli = importlib.import_module("handlers.cli.root")
     for name in ("handlers.server", "psycopg", "models.db"):
         importlib.import_module(name)
     _learn_contract()

@@ -12,7 +12,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from handlers.cli_common import Refused, json_option, open_database, waiting_for_operations
+from handlers.cli.common import (
+    Refused,
+    json_option,
+    open_database,
+    waiting_for_operations,
+)
 from models.base import SOLDE_MAXIMAL, UNITE
 from models.exportation import mask
 from models.plafond import (

@@ -18,8 +18,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from handlers.cli_common import (
-    Output,
+from handlers.cli.common import (
     Refused,
     count,
     describe_os_error,
@@ -29,6 +28,7 @@ from handlers.cli_common import (
     tell_waiting,
     undone_when_interrupted,
 )
+from handlers.cli.output import Output
 from models.db import CommitUnknownError, Database, OccupiedError
 from models.fichier import COLUMNS, describe_fault
 from models.importation import Bilan, ImportationRefusee, Rejet, import_cartes

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import httpx
 
-from handlers.cli_common import Refused
+from handlers.cli.common import Refused
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import load, read_document
 from handlers.contract.rules import check_openapi

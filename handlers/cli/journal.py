@@ -17,7 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
-from handlers.cli_common import Refused, count, json_option, open_database, output_to
+from handlers.cli.common import (
+    Refused,
+    count,
+    json_option,
+    open_database,
+)
+from handlers.cli.output import output_to
 from models import verification
 from models.exportation import Choix, Exportation, Inconnu, export_journal, find_names
 from models.redaction import REDACTIONS

@@ -10,8 +10,22 @@ from typing import Any
 
 import click
 
-from handlers import cli_database, cli_import, cli_journal, cli_partenaire, cli_plafond
-from handlers.cli_common import (
+from handlers.cli import (
+    database as cli_database,
+)
+from handlers.cli import (
+    importation as cli_import,
+)
+from handlers.cli import (
+    journal as cli_journal,
+)
+from handlers.cli import (
+    partenaire as cli_partenaire,
+)
+from handlers.cli import (
+    plafond as cli_plafond,
+)
+from handlers.cli.common import (
     Refused,
     json_option,
     one_sentence,
@@ -239,7 +253,7 @@ journal.add_command(cli_journal.verify)
 @click.pass_context
 def contract(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     """Check openapi.yaml and write again what is generated from it."""
-    group = _load("handlers.contract_cli").contract
+    group = _load("handlers.cli.contract").contract
     code = group.main(list(arguments), prog_name=ctx.command_path, standalone_mode=False)
     ctx.exit(code or 0)
 

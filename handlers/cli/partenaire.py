@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection
 
-from handlers.cli_common import (
+from handlers.cli.common import (
     Refused,
     confirm,
     json_option,

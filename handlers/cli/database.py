@@ -8,21 +8,19 @@ from pathlib import Path
 
 import click
 
-from handlers.cli_common import (
+from handlers.cli.common import (
     Refused,
     count,
-    describe_missing,
     end_by_oneself,
-    is_missing,
     json_option,
     open_database,
     undone_when_interrupted,
 )
-from handlers.cli_journal import show_progress
+from handlers.cli.journal import show_progress
 from models import migrate
 from models.backup import BackupError, Copie, back_up
 from models.backup import restore as restore_copy
-from models.db import Database
+from models.db import Database, describe_missing, is_missing
 
 _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 
