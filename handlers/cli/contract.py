@@ -15,14 +15,8 @@ from handlers.cli.common import Refused
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import load, read_document
 from handlers.contract.rules import check_openapi
-from handlers.edge.generate import GeneratorMissing, generate
 from handlers.settings import ROOT, read_settings
-from handlers.tools.change import BREAKING, worst
-from handlers.tools.changes import compare
-from handlers.tools.history import HISTORY, HistoryError, find_state, find_version, published
-from handlers.tools.history import publish as freeze
-from handlers.tools.redocly import RedoclyFailed, RedoclyMissing, lint
-from handlers.tools.replay import (
+from handlers.workbench.conformance import (
     CONFORM,
     IDENTICAL,
     LEFT,
@@ -32,8 +26,25 @@ from handlers.tools.replay import (
     Report,
     replay,
 )
-from handlers.tools.report import FORMATS, as_json, as_markdown, as_text
-from handlers.tools.skeleton import SkeletonError, make_skeleton
+from handlers.workbench.diff.change import BREAKING, worst
+from handlers.workbench.diff.compare import compare
+from handlers.workbench.diff.redocly import RedoclyFailed, RedoclyMissing, lint
+from handlers.workbench.diff.report import (
+    FORMATS,
+    as_json,
+    as_markdown,
+    as_text,
+)
+from handlers.workbench.generate import GeneratorMissing, generate
+from handlers.workbench.history import (
+    HISTORY,
+    HistoryError,
+    find_state,
+    find_version,
+    published,
+)
+from handlers.workbench.history import publish as freeze
+from handlers.workbench.skeleton import SkeletonError, make_skeleton
 
 CONTRACT = ROOT / "openapi.yaml"
 

@@ -166,7 +166,7 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
     Variables:  HOST, PORT, CYNOD_CONTRACT, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
-    ctx.exit(_load("handlers.tools.mock").serve(_listening(host, port)))
+    ctx.exit(_load("handlers.sandbox.mock").serve(_listening(host, port)))
 
 
 @cli.command()

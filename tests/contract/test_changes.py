@@ -14,10 +14,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT
-from handlers.tools.changes import compare, read
-from handlers.tools.history import HISTORY
-from handlers.tools.redocly import RedoclyMissing, find_changes, kept_running
+from handlers.workbench.diff.change import (
+    ADDITIVE,
+    BOTH,
+    BREAKING,
+    RECEIVED,
+    SENT,
+    TEXT,
+)
+from handlers.workbench.diff.compare import compare, read
+from handlers.workbench.diff.redocly import RedoclyMissing, find_changes, kept_running
+from handlers.workbench.history import HISTORY
 from tests.contract_client import Json
 from tests.needs import lack
 

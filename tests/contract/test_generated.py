@@ -15,8 +15,14 @@ from click.testing import CliRunner
 from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
 from handlers.contract.reading import build, load
-from handlers.edge import generate as generator
-from handlers.edge.generate import CHECKED, HEADER, SIGNATURES, WIRE, generate
+from handlers.workbench import generate as generator
+from handlers.workbench.generate import (
+    CHECKED,
+    HEADER,
+    SIGNATURES,
+    WIRE,
+    generate,
+)
 from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.tools.history import (
+from handlers.workbench.diff.redocly import RedoclyMissing, kept_running
+from handlers.workbench.history import (
     CHANGELOG,
     CONTRACT,
     HISTORY,
@@ -19,7 +20,6 @@ from handlers.tools.history import (
     published,
     section,
 )
-from handlers.tools.redocly import RedoclyMissing, kept_running
 from tests.needs import lack
 
 TEXT_CHANGE = ("Solde d'une carte", "Le solde d'une carte")

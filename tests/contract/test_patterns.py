@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.tools.patterns import UnknownPattern, compare
+from handlers.workbench.diff.patterns import UnknownPattern, compare
 from tests.contract_client import CONTRACT
 
 BOTH, ONE, OTHER, NEITHER = (True, True), (True, False), (False, True), (False, False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.tools.history import HISTORY
-from handlers.tools.redocly import PROGRAM
+from handlers.workbench.diff.redocly import PROGRAM
+from handlers.workbench.history import HISTORY
 from tests.contract_client import CONTRACT
 from tests.needs import lack
 from tests.patience import PROGRAM_S

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers.tools.redocly import PROGRAM
+from handlers.workbench.diff.redocly import PROGRAM
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import ROOT
 from tests.needs import lack

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from handlers.contract.reading import load
-from handlers.tools.replay import replay
+from handlers.workbench.conformance import replay
 from models.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import CONTRACT, Json
 from tests.operations.answers import ALL, NEEDED

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handlers.contract.model import METHODS, Json
-from handlers.tools.change import BOTH, RECEIVED, SENT
+from handlers.workbench.diff.change import BOTH, RECEIVED, SENT
 
 
 def split(pointer: str) -> list[str]:

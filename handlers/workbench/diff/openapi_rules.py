@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from handlers.contract.model import Json
-from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
-from handlers.tools.patterns import UnknownPattern, compare
-from handlers.tools.usage import Usage, dotted, split
+from handlers.workbench.diff.change import (
+    ADDITIVE,
+    BOTH,
+    BREAKING,
+    RECEIVED,
+    SENT,
+    TEXT,
+    Change,
+)
+from handlers.workbench.diff.directions import Usage, dotted, split
+from handlers.workbench.diff.patterns import UnknownPattern, compare
 
 NARROWER, WIDER, OTHER, SAME = "narrower", "wider", "other", "same"
 

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.settings import ROOT
-from handlers.tools.change import ADDITIVE, BREAKING, TEXT, Change, worst
-from handlers.tools.changes import compare, read
-from handlers.tools.report import as_changelog
+from handlers.workbench.diff.change import (
+    ADDITIVE,
+    BREAKING,
+    TEXT,
+    Change,
+    worst,
+)
+from handlers.workbench.diff.compare import compare, read
+from handlers.workbench.diff.report import as_changelog
 
 CONTRACT = ROOT / "openapi.yaml"
 HISTORY = ROOT / "tests" / "contract" / "history"

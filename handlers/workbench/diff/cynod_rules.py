@@ -11,8 +11,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from handlers.contract.model import METHODS, Json
-from handlers.tools.change import ADDITIVE, BOTH, BREAKING, RECEIVED, SENT, TEXT, Change
-from handlers.tools.usage import resolve
+from handlers.workbench.diff.change import (
+    ADDITIVE,
+    BOTH,
+    BREAKING,
+    RECEIVED,
+    SENT,
+    TEXT,
+    Change,
+)
+from handlers.workbench.diff.directions import resolve
 
 _PARAMETER = re.compile(r"\{([^}]*)\}")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}

@@ -15,7 +15,7 @@ from handlers.contract.model import (
     snake_case,
 )
 from handlers.contract.rules import inevitable_codes
-from handlers.edge.generate import answer_type, argument_type, reference_name
+from handlers.workbench.generate import answer_type, argument_type, reference_name
 
 WIDTH = 100
 

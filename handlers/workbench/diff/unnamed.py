@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from handlers.contract.model import Json
-from handlers.tools.change import BOTH, TEXT, Change
-from handlers.tools.usage import dotted, resolve
+from handlers.workbench.diff.change import BOTH, TEXT, Change
+from handlers.workbench.diff.directions import dotted, resolve
 
 _VERSION = ("info", "version")
 _WHOLE = frozenset({"value", "example", "x-corps"})

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from handlers.tools.change import BREAKING, IMPACTS, TEXT, Change, worst
+from handlers.workbench.diff.change import (
+    BREAKING,
+    IMPACTS,
+    TEXT,
+    Change,
+    worst,
+)
 
 _HEADINGS = {"breaking": "Breaking", "additive": "Additive", "text": "Text"}
 _SIDES = {"sent": "what clients send", "received": "what clients receive", "both": "both sides"}

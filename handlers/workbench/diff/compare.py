@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from handlers.contract.model import Json
-from handlers.tools.change import IMPACTS, Change
-from handlers.tools.judge import Judge
-from handlers.tools.own_rules import own_changes
-from handlers.tools.redocly import find_changes
-from handlers.tools.unnamed import unnamed_changes
+from handlers.workbench.diff.change import IMPACTS, Change
+from handlers.workbench.diff.cynod_rules import own_changes
+from handlers.workbench.diff.openapi_rules import Judge
+from handlers.workbench.diff.redocly import find_changes
+from handlers.workbench.diff.unnamed import unnamed_changes
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -1,0 +1,1 @@
+"""A server that moves nothing: it answers from the contract's examples."""

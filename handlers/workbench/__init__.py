@@ -1,0 +1,1 @@
+"""For who edits the contract: what is generated, first lines of an operation, history, conformance."""
