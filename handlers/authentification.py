@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from handlers.answer import Answer
 from handlers.settings import Settings
-from handlers.views import render_droits, render_jeton
+from handlers.views.authentification import render_droits, render_jeton
 from handlers.wire import DemandeJeton, Droits, JetonBeside
 from models.partenaire import Partenaire, find_secret_expiry, issue_token, list_clients
 from models.plafond import remaining

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from handlers.answer import Answer, TableAnswer
-from handlers.views import (
+from handlers.views.cartes import (
     read_filtre,
     render_historique,
     render_historique_csv,

@@ -2,7 +2,7 @@
 
 from handlers.answer import Answer
 from handlers.contract.model import Contract, SelfCheck
-from handlers.views import render_catalogue, render_conformite
+from handlers.views.catalogue import render_catalogue, render_conformite
 from handlers.wire import CodeErreurCatalogue, Conformite
 
 

@@ -3,12 +3,8 @@
 from sqlalchemy import Connection
 
 from handlers.answer import Answer
-from handlers.views import (
-    read_demande,
-    read_transfert,
-    render_mouvement,
-    render_operation,
-)
+from handlers.views.mouvements import read_demande, read_transfert, render_mouvement
+from handlers.views.operations import render_operation
 from handlers.wire import DemandeMouvement, DemandeTransfert, Mouvement, Operation
 from models.mouvement import crediter, debiter, transferer
 from models.partenaire import Partenaire

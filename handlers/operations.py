@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from handlers.answer import Answer
 from handlers.settings import Settings
-from handlers.views import (
+from handlers.views.operations import (
     read_lignes,
     render_cloture,
     render_operation,

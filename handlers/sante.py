@@ -5,7 +5,7 @@ from typing import Never
 from sqlalchemy import Connection
 
 from handlers.answer import Answer
-from handlers.views import render_sante
+from handlers.views.sante import render_sante
 from handlers.wire import Sante
 from models.migrate import check_current
 

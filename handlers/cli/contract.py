@@ -257,7 +257,7 @@ def _name(path: Path) -> str:
 
 @contract.command()
 def publish() -> None:
-    """Freeze openapi.yaml as its version: tests/contract/history/<version>.yaml.
+    """Freeze openapi.yaml as its version: docs/contract/<version>.yaml.
 
     Refused when the version is too small for what changed. Drafts the section of CHANGELOG.md when it
     has none; read it before you commit it.

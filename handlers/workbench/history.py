@@ -19,7 +19,7 @@ from handlers.workbench.diff.compare import compare, read
 from handlers.workbench.diff.report import as_changelog
 
 CONTRACT = ROOT / "openapi.yaml"
-HISTORY = ROOT / "tests" / "contract" / "history"
+HISTORY = ROOT / "docs" / "contract"
 CHANGELOG = ROOT / "CHANGELOG.md"
 
 _VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")

@@ -92,7 +92,7 @@ def _function(
     contract: Contract, operation: OperationContract, media_type: str
 ) -> tuple[str, set[tuple[str, str]]]:
     answer = answer_type(contract, operation, media_type)
-    imports = {("handlers.views", answer.partition("[")[0])}
+    imports = {("handlers.answer", answer.partition("[")[0])}
     for name in answer.partition("[")[2].rstrip("]").replace(" ", "").split(","):
         if name:
             imports.add(("typing" if name == "Never" else "handlers.wire", name))
@@ -114,7 +114,7 @@ def _function(
         inner = "".join(f"    {argument},\n" for argument in arguments)
         line = f"def {operation.function_for(media_type)}(\n{inner}) -> {answer}:"
     return (
-        f"{line}\n    raise NotImplementedError  # its rule is in models/, its view in handlers/views.py\n",
+        f"{line}\n    raise NotImplementedError  # its rule is in models/, its view in views/\n",
         imports,
     )
 
@@ -162,7 +162,7 @@ def _example(contract: Contract, operation: OperationContract) -> Any:
 def _todo(contract: Contract, operation: OperationContract) -> list[str]:
     item = answer_type(contract, operation, JSON_TYPE)
     steps = [
-        f"Write its rule in models/, and its view `-> {item}` in handlers/views.py.",
+        f"Write its rule in models/, and its view `-> {item}` in handlers/views/{operation.module}.py.",
         f"Put both into {operation.function} of handlers/{operation.module}.py.",
         f"Give tests/operations/answers.py a valid call of {operation.operation_id} (now: its examples).",
     ]

@@ -162,7 +162,7 @@ def test_a_tags_module_holds_its_operations_and_nothing_else(module: str) -> Non
     found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert found == expected, f"{where} must have exactly the functions {sorted(expected)}."
     other = [
-        f"{where}:{node.lineno}: only imports and operations live here; move this to views.py or "
+        f"{where}:{node.lineno}: only imports and operations live here; move this to views/ or "
         "models/."
         for node in tree.body[1:]
         if not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)

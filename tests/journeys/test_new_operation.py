@@ -26,7 +26,7 @@ from tests.patience import CALL_S, PROGRAM_S
 from tests.process import CYNOD, free_port
 
 SUPERFLUOUS = "def autre(): ...\n\n\n"
-COPIED = ("openapi.yaml", "CHANGELOG.md", "pyproject.toml", "handlers", "models", "tests")
+COPIED = ("openapi.yaml", "CHANGELOG.md", "pyproject.toml", "docs", "handlers", "models", "tests")
 LEFT = shutil.ignore_patterns("__pycache__", "node_modules", "bench", "fuzz", "proof", "mutants")
 
 
@@ -209,7 +209,7 @@ def test_operation_goes_from_the_yaml_to_the_server(copy: Copy) -> None:
         handlers/pertes.py written.
         tests/operations/test_declarer_perte.py written.
         Next:
-          1. Write its rule in models/, and its view `-> Answer[Perte]` in handlers/views.py.
+          1. Write its rule in models/, and its view `-> Answer[Perte]` in handlers/views/pertes.py.
           2. Put both into declarer_perte of handlers/pertes.py.
           3. Give tests/operations/answers.py a valid call of declarerPerte (now: its examples).
           4. Raise 3901 (CarteDejaEnOpposition), 3902 (CarteDejaAnnulee), 412 (UtilisateurInconnu) from \
@@ -223,17 +223,18 @@ the rule; a new code needs its class in models/errors.py.
     )
     assert (linted.returncode, linted.stdout) == (0, "")
     (copy.folder / "models" / "perte.py").write_text(piece("rule.py.txt"), encoding="utf-8")
-    for name, more in (("models/errors.py", "errors.py.txt"), ("handlers/views.py", "view.py.txt")):
-        with (copy.folder / name).open("a", encoding="utf-8") as file:
-            file.write(piece(more))
+    with (copy.folder / "models" / "errors.py").open("a", encoding="utf-8") as file:
+        file.write(piece("errors.py.txt"))
+    view = copy.folder / "handlers" / "views" / "pertes.py"
+    view.write_text(piece("view.py.txt"), encoding="utf-8")
     handler = (copy.folder / "handlers" / "pertes.py").read_text(encoding="utf-8")
     unwritten = handler[handler.index("    raise NotImplementedError") :]
     copy.edit(
         "handlers/pertes.py",
         (unwritten, piece("body.py.txt")),
         (
-            "from handlers.views import Answer\n",
-            "from handlers.views import Answer, render_perte\n",
+            "from handlers.wire import DemandePerte, Perte\n",
+            "from handlers.views.pertes import render_perte\nfrom handlers.wire import DemandePerte, Perte\n",
         ),
         (
             "from models.partenaire import Partenaire\n",
@@ -285,15 +286,18 @@ def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_writte
     (copy.folder / "openapi.yaml").write_text(head + mark + renamed, encoding="utf-8")
     said = copy.cynod("contract", "build")
     assert "handlers/wire.py, " in said, said
-    done = copy.run(sys.executable, "-m", "mypy", "handlers/views.py", "handlers/wire.py")
-    views = (copy.folder / "handlers" / "views.py").read_text(encoding="utf-8").splitlines()
+    done = copy.run(sys.executable, "-m", "mypy", "handlers/views/cartes.py", "handlers/wire.py")
+    views = (
+        (copy.folder / "handlers" / "views" / "cartes.py").read_text(encoding="utf-8").splitlines()
+    )
     line = 1 + views.index("    item: wire.ValiditeCarte = {")
     assert done.returncode == 1
-    assert f'handlers/views.py:{line}: error: Missing key "pieceIdentite"' in done.stdout, (
+    assert f'handlers/views/cartes.py:{line}: error: Missing key "pieceIdentite"' in done.stdout, (
         done.stdout
     )
     assert all(
-        told.startswith(f"handlers/views.py:{line}") for told in done.stdout.splitlines()[:-1]
+        told.startswith(f"handlers/views/cartes.py:{line}")
+        for told in done.stdout.splitlines()[:-1]
     )
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import handlers.mouvements
-import handlers.views
 from handlers.answer import Answer
+from handlers.views.mouvements import render_mouvement
 from models.client import clients
 from models.db import Database, is_unavailable
 from models.operation import Operation
@@ -268,7 +268,7 @@ def test_answer_off_contract_moves_no_money_and_is_a_system_error(
     body = carte.mouvement(1_000, f"R-{new_number()}")
 
     def render(operation: Operation) -> Any:
-        answer = handlers.views.render_mouvement(operation)
+        answer = render_mouvement(operation)
         assert answer.data is not None
         return Answer([spoil(dict(answer.data[0]))], replayed=answer.replayed)
 
@@ -287,7 +287,7 @@ def test_undeclared_field_beside_data_moves_no_money(world: World, path: str) ->
     api = world.api(carte)
 
     def render(operation: Operation) -> Any:
-        whole = handlers.views.render_mouvement(operation)
+        whole = render_mouvement(operation)
         return Answer(list(whole.data or []), {"surplus": True})
 
     with pytest.MonkeyPatch.context() as monkeypatch:

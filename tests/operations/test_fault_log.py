@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
 from handlers.edge.routing import CynodRoutingMiddleware
-from handlers.views import render_solde
+from handlers.views.cartes import render_solde
 from models.carte import find_carte
 from models.errors import SoldeInsuffisant
 from tests.operations.answers import Scene, assert_refused
