@@ -110,7 +110,7 @@ fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/fail
 mutants: $(DEV) ## change the contract one thing at a time, the tests must fail (ARGS="--seed 7 --count 200")
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-code-mutants: $(DEV) ## change the code of MODULE=models/journal.py one thing at a time, its tests must fail
+code-mutants: $(DEV) ## change the code of MODULE=models/journal/ecriture.py one thing at a time, its tests must fail
 	@$(BIN)/python -m tests.code_mutants $(MODULE) $(ARGS)
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)

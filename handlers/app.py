@@ -17,14 +17,14 @@ from handlers.edge.security import Security
 from handlers.settings import Settings, SettingsError
 from handlers.site.packages import packages
 from handlers.site.pages import pages
-from models.db import Database
+from models.database.engine import Database
 
 RESERVED_CONNECTIONS = 2
 """Connections for the reserved threads, so that readiness never waits for a busy operation."""
 
 
 def open_database(settings: Settings) -> Database:
-    """The database of the settings. Raises models.db.DatabaseUrlError."""
+    """The database of the settings. Raises models.database.engine.DatabaseUrlError."""
     return Database(
         settings.database_url,
         pool_size=settings.pool_size + RESERVED_CONNECTIONS,

@@ -8,8 +8,10 @@ from handlers.answer import Answer
 from handlers.settings import Settings
 from handlers.views.authentification import render_droits, render_jeton
 from handlers.wire import DemandeJeton, Droits, JetonBeside
-from models.partenaire import Partenaire, find_secret_expiry, issue_token, list_clients
+from models.authentification import issue_token
+from models.partenaire import Partenaire, list_clients
 from models.plafond import remaining
+from models.secret import find_secret_expiry
 
 
 def access_token(

@@ -22,15 +22,14 @@ from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings
 from models import migrate
-from models.db import (
-    DatabaseUrlError,
-    OccupiedError,
+from models.books.demo import seed_demo
+from models.database.engine import (
     describe_error,
     describe_missing,
     find_durability_gap,
     is_missing,
 )
-from models.demo import seed_demo
+from models.database.failures import DatabaseUrlError, OccupiedError
 from models.partenaire import database_holds_anything
 
 BACKLOG = 1024

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, select
 from models import plafond
 from models.base import now
 from models.carte import cartes
-from models.empreinte import Contenu
+from models.database.prepared import Prepared
 from models.errors import (
     DelaiAnnulationDepasse,
     DroitInsuffisant,
@@ -19,11 +19,17 @@ from models.errors import (
     OperationNonAnnulable,
     ReferenceCloturee,
 )
-from models.journal import Claim, Demandeur, Details, claim, give_back, post, take_back
+from models.journal.ecriture import give_back, post, take_back
+from models.journal.empreinte import Contenu
+from models.journal.reference import (
+    Claim,
+    Demandeur,
+    Details,
+    claim,
+)
 from models.operation import ANNULATION, CLOTURE, CREDIT, DEBIT, EXECUTEE, Operation, operations
 from models.partenaire import Partenaire
 from models.plafond import Comptee
-from models.prepared import Prepared
 from models.suivi import find_replay, replay_of
 
 SCOPE_BY_TYPE = {CREDIT: "cartes:crediter", DEBIT: "cartes:debiter"}

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
+from models.database.prepared import Prepared
 from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
@@ -34,7 +35,6 @@ from models.errors import (
 )
 from models.membre import membres
 from models.partenaire import Partenaire, acces
-from models.prepared import Prepared
 
 ACTIVE, OPPOSITION, ANNULEE = "ACTIVE", "OPPOSITION", "ANNULEE"
 """Statuts of a card. Expired is not one: the day of validity says it."""

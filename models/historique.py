@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 
 from models.carte import Carte
+from models.database.prepared import Prepared
 from models.errors import ParametreInvalide
-from models.journal import ecritures
+from models.journal.ecriture import ecritures
 from models.operation import operations
 from models.partenaire import Partenaire
-from models.prepared import Prepared
 
 DEFAULT_LIMITE = 50
 """Lines of a page when none is asked for."""

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from models.db import Database, OccupiedError, is_lock_timeout, is_unavailable
+from models.database.engine import Database
+from models.database.failures import OccupiedError, is_lock_timeout, is_unavailable
 from models.errors import ServiceIndisponible
 
 _LOCK = 0x43594E4F44  # "CYNOD": PostgreSQL's advisory lock of a running migration.

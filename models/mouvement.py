@@ -9,13 +9,19 @@ from sqlalchemy import Connection, bindparam, or_, select
 from models import plafond
 from models.carte import Carte, find_carte
 from models.client import clients
-from models.empreinte import Contenu
+from models.database.prepared import Prepared
 from models.errors import ParametreInvalide, TransfertHorsReseau, UtilisateurInconnu
-from models.journal import Claim, Demandeur, Details, claim, give, post, take
+from models.journal.ecriture import give, post, take
+from models.journal.empreinte import Contenu
+from models.journal.reference import (
+    Claim,
+    Demandeur,
+    Details,
+    claim,
+)
 from models.operation import CREDIT, DEBIT, EXECUTEE, TRANSFERT, Operation
 from models.partenaire import Partenaire
 from models.plafond import Comptee
-from models.prepared import Prepared
 from models.suivi import find_replay, replay_of
 
 

@@ -44,7 +44,11 @@ operations = Table(
     Column("partenaire_id", ForeignKey("partenaires.id"), doc="null for an opening"),
     Column("reference", String(64), doc="the partner's own id; null for an opening"),
     Column("empreinte", LargeBinary(32), doc="hash of the request's content"),
-    Column("empreinte_version", SmallInteger, doc="shape of that content: see models/empreinte.py"),
+    Column(
+        "empreinte_version",
+        SmallInteger,
+        doc="shape of that content: see models/journal/empreinte.py",
+    ),
     Column("type", String(16), nullable=False),
     Column("statut", String(16), nullable=False),
     Column("carte_id", ForeignKey("cartes.id"), doc="null for a closed reference"),

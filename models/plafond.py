@@ -41,10 +41,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from models.base import BigId, Instant, metadata, now
 from models.carte import cartes
+from models.database.prepared import Prepared
 from models.errors import PlafondDepasse
 from models.operation import CREDIT, DEBIT, TRANSFERT, operations
 from models.partenaire import Partenaire, hold, partenaires
-from models.prepared import Prepared
 
 OPERATION, JOUR, MOIS = "OPERATION", "JOUR", "MOIS"
 """Periods of a limit."""

@@ -1,16 +1,29 @@
 """Every table, imported once, so that `metadata` is whole for migrations and checks."""
 
-from models import carte, client, compte, journal, membre, operation, partenaire, plafond
+from models import (
+    authentification,
+    carte,
+    client,
+    compte,
+    membre,
+    operation,
+    partenaire,
+    plafond,
+    secret,
+)
 from models.base import metadata
+from models.journal import ecriture
 
 __all__ = [
+    "authentification",
     "carte",
     "client",
     "compte",
-    "journal",
+    "ecriture",
     "membre",
     "metadata",
     "operation",
     "partenaire",
     "plafond",
+    "secret",
 ]

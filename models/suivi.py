@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from models.carte import cartes
+from models.database.prepared import Prepared
 from models.errors import (
     OperationEnCours,
     OperationInconnue,
@@ -15,10 +16,10 @@ from models.errors import (
     ReferenceCloturee,
     ReferenceDejaUtilisee,
 )
-from models.journal import Demandeur, claim, ecritures, is_running
+from models.journal.ecriture import ecritures
+from models.journal.reference import Demandeur, claim, is_running
 from models.operation import CLOTURE, CLOTUREE, EXECUTEE, Operation, operations
 from models.partenaire import Partenaire, check_entitled
-from models.prepared import Prepared
 
 _destination = cartes.alias("destination")
 _origine = operations.alias("origine")

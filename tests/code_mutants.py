@@ -55,7 +55,7 @@ EDGE = [
     *("contract/test_startup", *_EDGE),
 ]
 TESTS = {
-    "models/journal.py": ["models/test_journal", *_MONEY, "operations/test_historique"],
+    "models/journal/ecriture.py": ["models/test_journal", *_MONEY, "operations/test_historique"],
     "models/mouvement.py": ["models/test_journal", *_MONEY],
     "models/suivi.py": ["models/test_journal", *_MONEY],
     "models/annulation.py": ["models/test_journal", *_MONEY],

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from handlers.edge.logs import configure_logs
 from handlers.settings import Settings
 from models import migrate
-from models.db import Database
+from models.database.engine import Database
 from tests import exchanges
 from tests.contract_coverage.recording import Recording
 from tests.live import serving, settings_for

@@ -16,7 +16,7 @@ from handlers.contract.reading import load
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.server import listen
 from handlers.settings import Settings
-from models.db import Database
+from models.database.engine import Database
 from tests.patience import CALL_S
 from tests.world import PEPPER
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from models.partenaire import NouveauPartenaire
+from models.secret import NouveauPartenaire
 from tests.exchanges import record_bytes
 from tests.world import Carte, World, new_number
 

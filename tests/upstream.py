@@ -22,9 +22,11 @@ from handlers.contract.selfcheck import check_oneself
 from handlers.edge.refusals import Envelopes
 from handlers.edge.resolver import Handler, HandlerResolver
 from handlers.settings import Settings
-from models.db import Database
+from models.authentification import find_by_token
+from models.database.engine import Database
 from models.errors import Refusal
-from models.partenaire import Partenaire, find_by_secret, find_by_token, hash_secret
+from models.partenaire import Partenaire
+from models.secret import find_by_secret, hash_secret
 
 Answered = tuple[dict[str, Any], int, dict[str, str]]
 

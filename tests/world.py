@@ -20,11 +20,12 @@ from sqlalchemy import insert, or_, select, update
 
 from models.carte import ACTIVE, cartes
 from models.client import clients
-from models.db import Database
-from models.journal import NouvelleCarte, ecritures, find_ouverture, open_cartes
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from models.operation import operations
-from models.partenaire import NouveauPartenaire, create
+from models.secret import NouveauPartenaire, create
 from tests.contract_client import ContractClient
 
 ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")

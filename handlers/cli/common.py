@@ -18,15 +18,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from handlers.settings import Settings, SettingsError, find_unknown_variables, read_settings
 from models import migrate
-from models.db import (
-    CommitUnknownError,
+from models.database.engine import (
     Database,
-    DatabaseUrlError,
     describe_error,
     describe_missing,
-    is_lock_timeout,
     is_missing,
 )
+from models.database.failures import CommitUnknownError, DatabaseUrlError, is_lock_timeout
 
 
 class Refused(click.ClickException):

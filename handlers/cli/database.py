@@ -18,9 +18,9 @@ from handlers.cli.common import (
 )
 from handlers.cli.journal import show_progress
 from models import migrate
-from models.backup import BackupError, Copie, back_up
-from models.backup import restore as restore_copy
-from models.db import Database, describe_missing, is_missing
+from models.database.backup import BackupError, Copie, back_up
+from models.database.backup import restore as restore_copy
+from models.database.engine import Database, describe_missing, is_missing
 
 _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 

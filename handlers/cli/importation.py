@@ -29,9 +29,15 @@ from handlers.cli.common import (
     undone_when_interrupted,
 )
 from handlers.cli.output import Output
-from models.db import CommitUnknownError, Database, OccupiedError
-from models.fichier import COLUMNS, describe_fault
-from models.importation import Bilan, ImportationRefusee, Rejet, import_cartes
+from models.books.importation import (
+    Bilan,
+    ImportationRefusee,
+    Rejet,
+    import_cartes,
+)
+from models.books.rows import COLUMNS, describe_fault
+from models.database.engine import Database
+from models.database.failures import CommitUnknownError, OccupiedError
 from models.telephone import REGION, REGIONS, Telephones
 
 

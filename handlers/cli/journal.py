@@ -24,10 +24,16 @@ from handlers.cli.common import (
     open_database,
 )
 from handlers.cli.output import output_to
-from models import verification
-from models.exportation import Choix, Exportation, Inconnu, export_journal, find_names
-from models.redaction import REDACTIONS
-from models.verification import Rapport
+from models.books import verification
+from models.books.exportation import (
+    Choix,
+    Exportation,
+    Inconnu,
+    export_journal,
+    find_names,
+)
+from models.books.redaction import REDACTIONS
+from models.books.verification import Rapport
 
 INTERVALLE_S = 30
 """Between two lines of progress in a log."""

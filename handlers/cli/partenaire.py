@@ -24,8 +24,8 @@ from handlers.cli.common import (
 )
 from handlers.edge.address import plain_network
 from handlers.settings import Settings, read_settings
-from models import partenaire
-from models.db import Database
+from models import authentification, partenaire, secret
+from models.database.engine import Database
 from models.errors import AuthentificationInvalide
 
 DELAI_MAXIMAL_H = 24 * 366
@@ -120,7 +120,7 @@ def create(
         unknown = [one for one in client_ids if not _is_known_client(session, one)]
         if unknown:
             raise Refused(f"unknown client {', '.join(unknown)}; no partner was created.")
-        pair = partenaire.create(
+        pair = secret.create(
             session,
             nom=nom,
             client_ids=list(client_ids),
@@ -152,7 +152,7 @@ def list_(*, as_json: bool) -> None:
     Exit codes: 0 listed, 1 refused, 2 wrong usage
     """
     with open_database() as database, database.reading() as session:
-        found = partenaire.list_all(session)
+        found = secret.list_all(session)
     if as_json:
         _print_json([_describe_partenaire(one) for one in found])
     elif found:
@@ -186,7 +186,7 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
             waiting_for_operations(f"{consumer_key} is not revoked"),
             database.transaction() as session,
         ):
-            if not partenaire.revoke(session, consumer_key):
+            if not authentification.revoke(session, consumer_key):
                 raise Refused(_no_partner(consumer_key))
         with database.reading() as session:
             revoked = _find(session, consumer_key)
@@ -224,7 +224,7 @@ def jetons(consumer_key: str, *, revoquer: bool, yes: bool, as_json: bool) -> No
             _end_jetons(database, consumer_key, as_json=as_json)
             return
         with database.reading() as session:
-            found = partenaire.list_jetons(session, consumer_key)
+            found = authentification.list_jetons(session, consumer_key)
     if as_json:
         listed = [
             {
@@ -250,7 +250,7 @@ def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None
         waiting_for_operations(f"no token of {consumer_key} is ended"),
         database.transaction() as session,
     ):
-        ended = partenaire.revoke_jetons(session, consumer_key)
+        ended = authentification.revoke_jetons(session, consumer_key)
     if ended is None:
         raise Refused(_no_partner(consumer_key))
     if as_json:
@@ -289,12 +289,12 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
         raise Refused(_no_partner(consumer_key))
     with open_database(settings) as database, database.transaction() as session:
         try:
-            pair = partenaire.rotate(
+            pair = secret.rotate(
                 session, consumer_key, delai=timedelta(hours=delai), pepper=settings.pepper
             )
         except AuthentificationInvalide:
             raise Refused(_no_partner(consumer_key)) from None
-        alive = partenaire.list_jetons(session, consumer_key)
+        alive = authentification.list_jetons(session, consumer_key)
     _warn_of_pepper(settings)
     if as_json:
         _print_json(_describe_pair(pair) | {"delaiHeures": delai} | _describe_jetons(alive))
@@ -339,12 +339,12 @@ def _is_known_client(session: Any, client_id: str) -> bool:
     return client_id.isprintable() and partenaire.check_client(session, client_id)
 
 
-def _find(session: Connection, consumer_key: str) -> partenaire.PartenaireListe | None:
-    found = (one for one in partenaire.list_all(session) if one.consumer_key == consumer_key)
+def _find(session: Connection, consumer_key: str) -> secret.PartenaireListe | None:
+    found = (one for one in secret.list_all(session) if one.consumer_key == consumer_key)
     return next(found, None)
 
 
-def _find_active(database: Database, consumer_key: str) -> partenaire.PartenaireListe:
+def _find_active(database: Database, consumer_key: str) -> secret.PartenaireListe:
     with database.reading() as session:
         found = _find(session, consumer_key)
     if found is None or found.revoque_le is not None:
@@ -356,14 +356,14 @@ def _count_jetons(number: int) -> str:
     return "1 token" if number == 1 else f"{number} tokens"
 
 
-def _tell_jetons(alive: list[partenaire.JetonListe]) -> str:
+def _tell_jetons(alive: list[authentification.JetonListe]) -> str:
     if not alive:
         return "No token lives."
     until = _show_instant(alive[-1].expire_le)
     return f"{_count_jetons(len(alive))} {'lives' if len(alive) == 1 else 'live'} until {until}."
 
 
-def _describe_jetons(alive: list[partenaire.JetonListe]) -> dict[str, Any]:
+def _describe_jetons(alive: list[authentification.JetonListe]) -> dict[str, Any]:
     return {
         "jetonsActifs": len(alive),
         "jetonsExpirentLe": _show_instant(alive[-1].expire_le) if alive else None,
@@ -381,17 +381,17 @@ def _warn_of_pepper(settings: Settings) -> None:
         )
 
 
-def _describe_pair(pair: partenaire.NouveauPartenaire) -> dict[str, Any]:
+def _describe_pair(pair: secret.NouveauPartenaire) -> dict[str, Any]:
     return {"consumerKey": pair.consumer_key, "consumerSecret": pair.consumer_secret}
 
 
-def _print_pair(pair: partenaire.NouveauPartenaire) -> None:
+def _print_pair(pair: secret.NouveauPartenaire) -> None:
     click.echo(f"consumer-key:    {pair.consumer_key}")
     click.echo(f"consumer-secret: {pair.consumer_secret}")
     click.echo("Keep the secret now: it is not shown again.")
 
 
-def _describe_partenaire(one: partenaire.PartenaireListe) -> dict[str, Any]:
+def _describe_partenaire(one: secret.PartenaireListe) -> dict[str, Any]:
     return {
         "consumerKey": one.consumer_key,
         "nom": one.nom,
@@ -408,7 +408,7 @@ def _show_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _print_table(found: list[partenaire.PartenaireListe]) -> None:
+def _print_table(found: list[secret.PartenaireListe]) -> None:
     rows = [
         (
             one.consumer_key,

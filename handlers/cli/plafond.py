@@ -19,7 +19,7 @@ from handlers.cli.common import (
     waiting_for_operations,
 )
 from models.base import SOLDE_MAXIMAL, UNITE
-from models.exportation import mask
+from models.books.exportation import mask
 from models.plafond import (
     OPERATION,
     PERIODES,

@@ -39,8 +39,13 @@ from handlers.cli.common import (
 )
 from handlers.settings import Settings, read_settings
 from models import migrate as migrations
-from models.db import OccupiedError
-from models.demo import CONSUMER_KEY, CONSUMER_SECRET, DatabaseNotEmpty, seed_demo
+from models.books.demo import (
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    DatabaseNotEmpty,
+    seed_demo,
+)
+from models.database.failures import OccupiedError
 
 
 class _Cynod(click.Group):

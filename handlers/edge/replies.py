@@ -15,7 +15,7 @@ from handlers.contract.model import (
 from handlers.edge.call import Call, Reply
 from handlers.edge.refusals import Envelopes, ErreurSysteme
 from handlers.edge.security import authorization_of, challenge
-from models.db import is_unavailable
+from models.database.failures import is_unavailable
 from models.errors import Refusal, ServiceIndisponible
 
 RETRY_AFTER_S = 2

@@ -28,7 +28,8 @@ from handlers.edge.resolver import Handler
 from handlers.edge.security import Security, authorization_of, presented
 from handlers.edge.streaming import OffContract, csv_lines
 from handlers.settings import Settings
-from models.db import Database, is_retriable
+from models.database.engine import Database
+from models.database.failures import is_retriable
 from models.errors import AuthentificationInvalide, ClientInvalide
 from models.partenaire import DroitsRetires, Partenaire
 

@@ -18,6 +18,7 @@ from handlers.contract.model import (
 from handlers.edge.address import is_within
 from handlers.edge.call import Call
 from handlers.settings import Settings
+from models.authentification import find_by_token
 from models.base import now
 from models.errors import (
     AdresseRefusee,
@@ -28,13 +29,8 @@ from models.errors import (
     ParametreInvalide,
     Refusal,
 )
-from models.partenaire import (
-    Credentials,
-    Partenaire,
-    find_by_secret,
-    find_by_token,
-    hash_secret,
-)
+from models.partenaire import Credentials, Partenaire
+from models.secret import find_by_secret, hash_secret
 
 REMEMBERED_S = 5.0
 """How long a caller of a good token is remembered, for `Security.recall` alone."""

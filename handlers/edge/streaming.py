@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from models.redaction.tableur import escape_formula
+from models.books.redaction.tableur import escape_formula
 
 
 class OffContract(Exception):

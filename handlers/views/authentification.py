@@ -8,7 +8,8 @@ from typing import Never
 from handlers import wire
 from handlers.answer import Answer
 from handlers.views.formats import format_instant
-from models.partenaire import Jeton, Partenaire
+from models.authentification import Jeton
+from models.partenaire import Partenaire
 from models.plafond import Reste
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handlers import wire
 from handlers.answer import Answer
 from handlers.views.formats import format_instant
-from models.journal import Details
+from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande
 from models.operation import Operation
 

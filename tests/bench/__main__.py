@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from models.db import sqlite_module
+from models.database.engine import sqlite_module
 from tests.bench import report
 from tests.bench.ground import POSTGRESQL, SQLITE
 from tests.bench.load import CONNECTIONS, WORKLOADS, LoadError, find_wrk

@@ -13,14 +13,17 @@ from pathlib import Path
 from sqlalchemy import Connection, func, insert, select, text
 
 from models import migrate
+from models.authentification import issue_token
 from models.base import UNITE
 from models.carte import cartes
 from models.client import clients
 from models.compte import comptes
-from models.db import Database
-from models.journal import ecritures, find_ouverture
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import find_ouverture
 from models.operation import operations
-from models.partenaire import NouveauPartenaire, create, find_by_secret, issue_token, partenaires
+from models.partenaire import partenaires
+from models.secret import NouveauPartenaire, create, find_by_secret
 from tests.postgresql import PostgresqlServer, create_database
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"

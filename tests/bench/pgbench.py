@@ -21,7 +21,7 @@ import httpx
 import psycopg
 from sqlalchemy.engine import make_url
 
-from models.partenaire import hash_secret
+from models.secret import hash_secret
 from tests.bench.ground import CLIENT, PEPPER, PER_MEMBRE, Carte, Ground
 from tests.bench.load import CONNECTIONS, LoadError
 from tests.bench.servers import OURS, serve
@@ -123,7 +123,7 @@ def _find(statements: Sequence[Statement], what: str, table: str, column: str) -
         if pattern.search(statement.sql) and re.search(rf"\b{column}\b", statement.sql):
             return f":s{number}_{column}"
     raise LoadError(
-        f"no {what} … {table} of a debit returns {column}: tests/bench/pgbench.py follows models/journal.py"
+        f"no {what} … {table} of a debit returns {column}: tests/bench/pgbench.py follows models/journal/"
     )
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from handlers.contract.reading import load
 from handlers.site.packages import TITLES, packages
-from models.db import Database, sqlite_module
+from models.database.engine import Database, sqlite_module
 from tests.clients import generators
 from tests.clients.generators import GENERATORS, HERE, NODE, PYTHON, class_path, make, run
 from tests.clients.packages import LEFT_OUT, pack

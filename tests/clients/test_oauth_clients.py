@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from models.db import Database
+from models.database.engine import Database
 from tests.clients.generators import HERE, NODE, PYTHON, install, run
 from tests.live import serving, settings_for
 from tests.needs import need

@@ -15,7 +15,7 @@ import pytest
 
 import handlers.edge.bridge
 from models.carte import find_carte
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import CONTRACT, DOCUMENT
 from tests.live import serving, settings_for, with_limits
 from tests.world import World

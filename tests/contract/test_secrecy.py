@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import MetaData
 
 from handlers.edge.logs import plain_path, scrub
-from models.db import Database
+from models.database.engine import Database
 from tests.live import serving, settings_for
 from tests.process import run_cynod, serve
 from tests.world import World

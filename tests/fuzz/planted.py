@@ -21,7 +21,7 @@ from handlers.edge import front
 from handlers.edge.refusals import Envelopes
 from handlers.edge.runner import OperationRunner
 from models.carte import cartes
-from models.db import sqlite_module
+from models.database.engine import sqlite_module
 from models.errors import OperationInconnue, Refusal
 
 FAULT_HEADER = b"x-cynod-fuzz"

@@ -13,15 +13,17 @@ from click.testing import CliRunner, Result
 from sqlalchemy import func, select, update
 
 from handlers.cli.root import cli
+from models.authentification import issue_token, jetons
 from models.base import now
+from models.books.importation import COLUMNS
 from models.carte import cartes, find_carte
 from models.client import clients
-from models.db import Database
-from models.importation import COLUMNS
+from models.database.engine import Database
 from models.membre import membres
 from models.migrate import expected_revision
 from models.operation import operations
-from models.partenaire import find_by_secret, issue_token, jetons, partenaires, secrets
+from models.partenaire import partenaires
+from models.secret import find_by_secret, secrets
 from tests.process import run_cynod
 
 PEPPER = "pepper of the tests"

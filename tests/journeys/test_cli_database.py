@@ -18,12 +18,13 @@ from sqlalchemy import select
 
 from handlers.cli.root import cli
 from models import migrate
-from models.backup import BackupError, back_up
-from models.db import Database
-from models.demo import seed_demo
+from models.books.demo import seed_demo
+from models.database.backup import BackupError, back_up
+from models.database.engine import Database
 from models.mouvement import CarteDesignee, Demande, crediter
 from models.operation import operations
-from models.partenaire import Partenaire, find_by_secret
+from models.partenaire import Partenaire
+from models.secret import find_by_secret
 from tests.machine import find_binaries
 from tests.needs import lack
 from tests.postgresql import create_database

@@ -18,10 +18,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
 from handlers.cli.root import cli
+from models.books.importation import import_cartes
+from models.books.rows import COLUMNS, UNTERMINATED
 from models.carte import cartes
-from models.db import CommitUnknownError, Database
-from models.fichier import COLUMNS, UNTERMINATED
-from models.importation import import_cartes
+from models.database.engine import Database
+from models.database.failures import CommitUnknownError
 from models.membre import membres
 from tests.process import CYNOD, environment
 

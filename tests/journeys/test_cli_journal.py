@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from handlers.cli.root import cli
+from models.books.demo import seed_demo
 from models.carte import cartes
-from models.db import Database
-from models.demo import seed_demo
+from models.database.engine import Database
 from tests.process import CYNOD, environment, run_cynod
 from tests.world import World
 
@@ -318,7 +318,7 @@ def test_progress_is_a_line_now_and_then_in_a_log(
 ) -> None:
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(demo))
     monkeypatch.setattr("handlers.cli.journal.INTERVALLE_S", 0)
-    monkeypatch.setattr("models.exportation.LOT", 3)
+    monkeypatch.setattr("models.books.exportation.LOT", 3)
     verified = CliRunner().invoke(cli, ["journal", "verify"])
     lines = verified.stderr.splitlines()
     assert (lines[0], lines[-1]) == ("cynod: journal verify: 0 %", "cynod: journal verify: 100 %")

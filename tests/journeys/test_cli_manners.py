@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 from handlers.cli.root import cli
 from handlers.settings import OTHER_VARIABLES, find_unknown_variables
-from models.db import Database
-from models.importation import COLUMNS
+from models.books.importation import COLUMNS
+from models.database.engine import Database
 from models.migrate import expected_revision
 from tests.contract_client import DOCUMENT, ROOT
 from tests.process import CYNOD, environment, run_cynod

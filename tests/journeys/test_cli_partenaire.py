@@ -16,12 +16,14 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Connection, update
 
 from handlers.cli.root import cli
+from models.authentification import issue_token, jetons
 from models.base import now
-from models.db import Database
-from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.database.engine import Database
 from models.errors import AuthentificationInvalide
 from models.mouvement import CarteDesignee, Demande, debiter
-from models.partenaire import Partenaire, find_by_secret, issue_token, jetons
+from models.partenaire import Partenaire
+from models.secret import find_by_secret
 from tests.process import CYNOD, environment
 
 PEPPER = "pepper of the tests"

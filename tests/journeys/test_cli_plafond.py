@@ -13,12 +13,12 @@ from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
 from handlers.cli.root import cli
-from models.db import Database
-from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.database.engine import Database
 from models.errors import PlafondDepasse
 from models.mouvement import CarteDesignee, Demande, debiter
-from models.partenaire import find_by_secret
 from models.plafond import plafonds
+from models.secret import find_by_secret
 from tests.process import run_cynod
 
 CARD = "7019800100009569"

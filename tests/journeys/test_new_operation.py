@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from handlers.workbench.diff.redocly import PROGRAM
-from models.demo import CONSUMER_KEY, CONSUMER_SECRET
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import ROOT
 from tests.needs import lack
 from tests.patience import CALL_S, PROGRAM_S

@@ -13,7 +13,7 @@ import yaml
 
 from handlers.contract.reading import load
 from handlers.workbench.conformance import replay
-from models.demo import CONSUMER_KEY, CONSUMER_SECRET
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
 from tests.contract_client import CONTRACT, Json
 from tests.operations.answers import ALL, NEEDED
 from tests.patience import PROGRAM_S

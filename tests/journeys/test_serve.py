@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from models.db import Database, sqlite_module
+from models.database.engine import Database, sqlite_module
 from tests.contract_client import CONTRACT, ROOT, ContractClient
 from tests.needs import need
 from tests.patience import PROGRAM_S

@@ -27,9 +27,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from models.db import Database
+from models.books.verification import verify
+from models.database.engine import Database
 from models.plafond import remove_plafond, set_plafond
-from models.verification import verify
 from tests.contract_client import CATALOGUE, ContractClient, Json
 from tests.live import serving, settings_for
 from tests.world import Carte, World

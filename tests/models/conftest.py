@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.db import Database
+from models.database.engine import Database
 from tests.postgresql import create_database
 
 NewDatabase = Callable[[], Database]

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from models import migrate
-from models.db import Database, DatabaseUrlError
+from models.database.engine import Database
+from models.database.failures import DatabaseUrlError
 
 
 @pytest.fixture

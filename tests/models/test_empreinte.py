@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.empreinte import Contenu
-from models.journal import Details
+from models.journal.empreinte import Contenu
+from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande
 
 CARTE = CarteDesignee("7019800000000001", "221771234567", "C1")

@@ -23,17 +23,30 @@ from sqlalchemy import event, func, select
 
 from models import migrate
 from models.annulation import annuler
+from models.books.exportation import (
+    Choix,
+    Exportation,
+    Inconnu,
+    export_journal,
+)
+from models.books.redaction import REDACTIONS
+from models.books.redaction.base import (
+    Compte,
+    Cote,
+    Entete,
+    Mouvement,
+)
 from models.carte import cartes
 from models.client import clients
 from models.compte import CARTE, OUVERTURE, REGLEMENT, comptes
-from models.db import Database
-from models.exportation import Choix, Exportation, Inconnu, export_journal
-from models.journal import Details, NouvelleCarte, ecritures, find_ouverture, open_cartes
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
+from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
-from models.partenaire import NouveauPartenaire, Partenaire, find_by_secret, partenaires
-from models.redaction import REDACTIONS
-from models.redaction.base import Compte, Cote, Entete, Mouvement
+from models.partenaire import Partenaire, partenaires
+from models.secret import NouveauPartenaire, find_by_secret
 from models.suivi import close_reference
 from tests.needs import need
 from tests.world import FAR, PEPPER, Carte, World
@@ -459,7 +472,7 @@ def months(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Three clients' and two partners' operations, at the edges of January and February too."""
     world = World(database, "")
     moment = [datetime(2025, 12, 20, tzinfo=UTC)]
-    monkeypatch.setattr("models.journal.now", lambda: moment[0])
+    monkeypatch.setattr("models.journal.reference.now", lambda: moment[0])
     membres = [world.membre(world.client(f"CLI-{number}")) for number in range(3)]
     owned = [
         world.carte(
@@ -832,7 +845,7 @@ def test_what_is_written_meanwhile_is_not_exported(journal: Database, tmp_path: 
 
 
 def test_progress_moves_to_the_end(journal: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.exportation.LOT", 1)
+    monkeypatch.setattr("models.books.exportation.LOT", 1)
     told: list[tuple[int, int]] = []
     with journal.snapshot() as session:
         written = export_journal(

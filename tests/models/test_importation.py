@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select, update
 
 from models.base import SOLDE_MAXIMAL
-from models.carte import cartes
-from models.client import clients
-from models.compte import comptes
-from models.db import Database
-from models.demo import seed_demo
-from models.fichier import UNTERMINATED
-from models.importation import (
+from models.books.demo import seed_demo
+from models.books.importation import (
     COLUMNS,
     LIGNE_MAXIMALE,
     LOT,
@@ -30,14 +25,19 @@ from models.importation import (
     Rejet,
     import_cartes,
 )
-from models.journal import ecritures
+from models.books.rows import UNTERMINATED
+from models.books.verification import verify
+from models.carte import cartes
+from models.client import clients
+from models.compte import comptes
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
 from models.membre import membres
 from models.motifs import DU_CONTRAT
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
-from models.partenaire import find_by_secret
+from models.secret import find_by_secret
 from models.telephone import Ecart, Telephones
-from models.verification import verify
 from tests.contract_client import DOCUMENT
 
 HEADER = ",".join(COLUMNS)

@@ -13,7 +13,7 @@ from models import migrate
 from models.base import SOLDE_MAXIMAL, UNITE, today
 from models.carte import find_carte
 from models.compte import REGLEMENT, comptes
-from models.db import Database
+from models.database.engine import Database
 from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
@@ -24,10 +24,13 @@ from models.errors import (
     SoldeInsuffisant,
     SoldeMaximalDepasse,
 )
-from models.journal import Details, ecritures, find_ouverture
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import find_ouverture
+from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
 from models.operation import OUVERTURE, Operation, new_numero_operation, operations
-from models.partenaire import Partenaire, find_by_secret
+from models.partenaire import Partenaire
+from models.secret import find_by_secret
 from models.suivi import find_operation
 from tests.models.conftest import NewDatabase
 from tests.world import PEPPER, Carte, World, new_number

@@ -15,15 +15,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import migrate
 from models.base import now
-from models.db import Database
+from models.books.verification import verify
+from models.database.engine import Database
 from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
-from models.journal import Details
+from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import Operation
 from models.partenaire import Partenaire
 from models.plafond import consommations
 from models.schema import metadata
-from models.verification import verify
 from tests.models.conftest import NewDatabase
 from tests.world import World
 

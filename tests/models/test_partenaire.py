@@ -9,24 +9,25 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select, update
 
-from models.base import now
-from models.db import Database
-from models.errors import AuthentificationInvalide, PorteeInvalide
-from models.partenaire import (
-    NouveauPartenaire,
-    Partenaire,
-    find_by_secret,
+from models.authentification import (
     find_by_token,
-    hash_secret,
     issue_token,
     jetons,
-    list_all,
-    partenaires,
     revoke,
+)
+from models.base import now
+from models.database.engine import Database
+from models.errors import AuthentificationInvalide, PorteeInvalide
+from models.partenaire import Partenaire, partenaires
+from models.schema import metadata
+from models.secret import (
+    NouveauPartenaire,
+    find_by_secret,
+    hash_secret,
+    list_all,
     rotate,
     secrets,
 )
-from models.schema import metadata
 from tests.world import PEPPER, World
 
 SCOPES = ["soldes:lire", "cartes:lire"]

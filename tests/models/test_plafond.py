@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 import models.annulation
-import models.journal
+import models.journal.reference
 import models.plafond
 from models.annulation import annuler
-from models.db import Database
+from models.database.engine import Database
 from models.errors import PlafondDepasse
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
 from models.operation import CREDIT, DEBIT
-from models.partenaire import Partenaire, find_by_secret
+from models.partenaire import Partenaire
 from models.plafond import (
     JOUR,
     MOIS,
@@ -32,6 +32,7 @@ from models.plafond import (
     set_plafond,
     start_of,
 )
+from models.secret import find_by_secret
 from tests.world import PEPPER, World
 
 CARD, PARTNER = "carte", "partenaire"
@@ -190,7 +191,7 @@ def ledger(database: Database, partenaire: Partenaire, carte: CarteDesignee) -> 
     """A ledger whose clock is its own, and of which nothing stays."""
     with pytest.MonkeyPatch.context() as patch, suppress(_Over), database.transaction() as one:
         made = Ledger(one, partenaire, carte)
-        for module in (models.annulation, models.journal, models.plafond):
+        for module in (models.annulation, models.journal.reference, models.plafond):
             patch.setattr(module, "now", lambda: made.at)
         yield made
         raise _Over

@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from models.authentification import jetons
 from models.carte import cartes
 from models.client import clients
-from models.db import Database, is_retriable, is_unavailable
-from models.partenaire import jetons, partenaires
-from models.prepared import Prepared
+from models.database.engine import Database
+from models.database.failures import is_retriable, is_unavailable
+from models.database.prepared import Prepared
+from models.partenaire import partenaires
 from tests.world import World, new_number
 
 _ADD = insert(clients).values({"client_id": bindparam("client_id"), "nom": bindparam("nom")})

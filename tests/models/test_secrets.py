@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from models.db import Database
-from models.partenaire import find_by_secret, hash_secret, rotate
+from models.database.engine import Database
+from models.secret import find_by_secret, hash_secret, rotate
 from tests.world import PEPPER, World
 
 

@@ -15,7 +15,8 @@ import handlers.mouvements
 from handlers.answer import Answer
 from handlers.views.mouvements import render_mouvement
 from models.client import clients
-from models.db import Database, is_unavailable
+from models.database.engine import Database
+from models.database.failures import is_unavailable
 from models.operation import Operation
 from tests.contract_client import Json
 from tests.live import serving, settings_for

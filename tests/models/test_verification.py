@@ -13,20 +13,24 @@ from typing import Any
 import pytest
 from sqlalchemy import event, make_url, select, update
 
-from models import migrate
-from models import partenaire as partenaires
+from models import migrate, secret
 from models.annulation import annuler
 from models.base import now
-from models.db import Database
-from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
-from models.exportation import export_journal
-from models.journal import ecritures
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.books.exportation import export_journal
+from models.books.verification import (
+    FAUTES_MAXIMALES,
+    Faute,
+    Rapport,
+    verify,
+)
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
 from models.operation import operations
-from models.partenaire import find_by_secret
 from models.plafond import plafonds, set_plafond
+from models.secret import find_by_secret
 from models.suivi import close_reference
-from models.verification import FAUTES_MAXIMALES, Faute, Rapport, verify
 from tests.postgresql import create_database
 
 PEPPER = b"pepper"
@@ -97,7 +101,7 @@ def database(
 def _write_journal(database: Database) -> None:
     with database.transaction() as session:
         seed_demo(session, scopes=SCOPES, pepper=PEPPER)
-        partenaires.create(
+        secret.create(
             session, nom="Autre", client_ids=[], scopes=SCOPES, adresses=[], pepper=PEPPER
         )
         for type_, periode, subject in (
@@ -567,7 +571,7 @@ def test_what_a_plafond_counted_in_a_past_period_limits_nothing_and_is_not_judge
 def test_the_list_of_faults_is_bounded_and_says_so(
     database: Database, monkeypatch: pytest.MonkeyPatch, tranche: int
 ) -> None:
-    monkeypatch.setattr("models.verification.TRANCHE", tranche)
+    monkeypatch.setattr("models.books.verification.TRANCHE", tranche)
     statements = ["UPDATE cartes SET solde = solde + 1, version = version + 1"]
     statements += [
         f"INSERT INTO comptes (id, type, unite) VALUES ({1000 + number}, 'CARTE', 'FCFA')"
@@ -586,7 +590,7 @@ def test_the_list_of_faults_is_bounded_and_says_so(
 def test_a_rule_that_is_checked_in_parts_tells_as_many_faults_as_another(
     database: Database, monkeypatch: pytest.MonkeyPatch, cartes: int, told: int
 ) -> None:
-    monkeypatch.setattr("models.verification.TRANCHE", 2)
+    monkeypatch.setattr("models.books.verification.TRANCHE", 2)
     columns = "client_id, membre_id, fin_validite, statut, unite, date_solde, plafonnee"
     statements = [
         f"INSERT INTO comptes (id, type, unite) VALUES ({number}, 'CARTE', 'FCFA')"
@@ -605,7 +609,7 @@ def test_a_rule_that_is_checked_in_parts_tells_as_many_faults_as_another(
 def test_progress_tells_each_statement_and_the_end(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.verification.TRANCHE", 3)
+    monkeypatch.setattr("models.books.verification.TRANCHE", 3)
     told: list[tuple[int, int]] = []
     with database.reading() as session:
         verify(session, lambda done, total: told.append((done, total)))

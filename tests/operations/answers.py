@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from models.partenaire import NouveauPartenaire
+from models.secret import NouveauPartenaire
 from tests.contract_client import CATALOGUE, OPERATIONS, ContractClient, Json, resolve
 from tests.world import Carte, World, new_number
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from sqlalchemy.engine import make_url
 
-from models.db import Database
+from models.database.engine import Database
 from tests.live import serving, settings_for, with_limits
 from tests.operations.answers import Scene
 from tests.postgresql import create_database

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Row, select, text
 
-from models.db import Database
+from models.database.engine import Database
 from models.operation import operations
 from tests.contract_client import ContractClient, Json
 from tests.operations.answers import PLACES, Scene

@@ -13,9 +13,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from models.authentification import jetons
 from models.base import now
-from models.db import Database
-from models.partenaire import jetons, partenaires
+from models.database.engine import Database
+from models.partenaire import partenaires
 from tests.live import serving, settings_for
 from tests.operations.answers import Scene, assert_refused
 from tests.world import World, new_number

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import text
 
 import models.annulation
-import models.journal
+import models.journal.reference
 from models.base import SOLDE_MAXIMAL, now, today
 from models.carte import ANNULEE, OPPOSITION
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import Json
 from tests.live import serving, settings_for
 from tests.operations.answers import Scene, assert_refused
@@ -285,9 +285,9 @@ def test_window_is_a_setting_of_the_server(
 ) -> None:
     (hasty,) = copies(scene, 1, hasty_url)
     with monkeypatch.context() as clock:
-        clock.setattr(models.journal, "now", lambda: now() - timedelta(seconds=90))
+        clock.setattr(models.journal.reference, "now", lambda: now() - timedelta(seconds=90))
         old = executed(scene, debit, 1_000)
-        clock.setattr(models.journal, "now", lambda: now() - timedelta(seconds=30))
+        clock.setattr(models.journal.reference, "now", lambda: now() - timedelta(seconds=30))
         young = executed(scene, debit, 500)
     assert_nothing_moved(scene, reverse(hasty, old, new_reference()), "4009")
     assert item(reverse(hasty, young, new_reference()))["soldeOnline"] == 9_000

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
+from models.authentification import jetons, revoke
 from models.base import now
-from models.db import Database
-from models.partenaire import NouveauPartenaire, jetons, partenaires, revoke, rotate
+from models.database.engine import Database
+from models.partenaire import partenaires
+from models.secret import NouveauPartenaire, rotate
 from tests.live import serving, settings_for
 from tests.operations.answers import SCOPES, SECURED, Scene, assert_refused
 from tests.world import ALL_SCOPES, PEPPER, TLS, World

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import OPERATIONS, Json, resolve
 from tests.operations.answers import ALL, CONTRACT, PLACES, Call, Scene, assert_refused, body_schema
 from tests.world import World

@@ -8,7 +8,7 @@ import pytest
 
 from models.base import today
 from models.carte import ANNULEE, OPPOSITION
-from models.partenaire import NouveauPartenaire
+from models.secret import NouveauPartenaire
 from tests.contract_client import Json
 from tests.operations.answers import MONEY, ON_A_CARD, Scene, assert_refused, call_of
 from tests.world import Carte, Membre, World, new_number

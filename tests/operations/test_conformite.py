@@ -12,7 +12,7 @@ import pytest
 
 from handlers.app import create_app
 from handlers.settings import Settings, SettingsError, read_settings
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import CONTRACT, DOCUMENT, OPERATIONS, ContractClient
 from tests.live import serving, settings_for
 from tests.operations.answers import ALL, Scene, assert_refused, refusal

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import deprecate, read_contract
 from tests.live import serving, settings_for
 from tests.operations.answers import Scene

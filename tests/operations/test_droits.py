@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import select, update
 
 import models.partenaire
+from models.authentification import jetons, revoke
 from models.base import now
-from models.partenaire import jetons, partenaires, revoke, rotate, secrets
+from models.partenaire import partenaires
 from models.plafond import set_plafond
+from models.secret import rotate, secrets
 from tests.contract_client import ContractClient, Json
 from tests.operations.answers import AUTHENTICATED, NEEDED, SCOPES, Scene, assert_refused
 from tests.operations.steps import REPLAYED, copies, debit, item, new_reference, success

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from handlers.edge import security
-from models.db import Database
-from models.partenaire import revoke
+from models.authentification import revoke
+from models.database.engine import Database
 from tests.live import serving, settings_for, with_limits
 from tests.operations.answers import Scene, assert_refused
 from tests.world import World

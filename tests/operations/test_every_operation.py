@@ -22,7 +22,7 @@ import handlers.mouvements
 import handlers.operations
 import handlers.sante
 from models.carte import cartes
-from models.db import Database
+from models.database.engine import Database
 from models.migrate import expected_revision
 from tests.contract_client import CATALOGUE, resolve
 from tests.operations.answers import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.db import Database
-from models.demo import seed_demo
+from models.books.demo import seed_demo
+from models.database.engine import Database
 from tests.contract_client import DOCUMENT, OPERATIONS, ContractClient, Json, resolve
 from tests.live import serving, settings_for
 from tests.operations.conftest import NewUrl

@@ -14,9 +14,11 @@ import pytest
 from sqlalchemy import select, update
 
 from handlers.edge import limits
+from models.authentification import jetons
 from models.base import now
-from models.db import Database
-from models.partenaire import NouveauPartenaire, jetons, partenaires
+from models.database.engine import Database
+from models.partenaire import partenaires
+from models.secret import NouveauPartenaire
 from tests.live import serving, settings_for, with_limits
 from tests.operations.answers import Scene, assert_refused
 from tests.world import World

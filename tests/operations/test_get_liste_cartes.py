@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.carte import ANNULEE, OPPOSITION
-from models.journal import NouvelleCarte, find_ouverture, open_cartes
+from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from tests.contract_client import Json
 from tests.operations.answers import Scene, assert_refused
 from tests.world import FAR, OPENED, Carte, Membre, World, new_number

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
 import models.historique
-import models.journal
+import models.journal.reference
 from handlers.edge.streaming import csv_lines
 from models.carte import ANNULEE, OPPOSITION, cartes
-from models.db import Database
-from models.journal import ecritures
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
 from models.operation import new_numero_operation, operations
 from models.partenaire import partenaires
 from tests.contract_client import ContractClient, Json
@@ -308,7 +308,7 @@ def test_days_begin_and_end_at_midnight_utc(scene: Scene, monkeypatch: pytest.Mo
         "2 first": MIDNIGHT + timedelta(days=1),
     }
     for montant, moment in enumerate(moments.values(), 1):
-        monkeypatch.setattr(models.journal, "now", lambda moment=moment: moment)
+        monkeypatch.setattr(models.journal.reference, "now", lambda moment=moment: moment)
         item(debit(scene.api, scene.carte, montant, new_reference()))
 
     def days(**params: str) -> list[int]:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 import models.annulation
-import models.journal
+import models.journal.reference
 import models.mouvement
 import models.plafond
 from models.base import SOLDE_MAXIMAL
@@ -320,7 +320,7 @@ def test_limit_is_whole_again_when_its_period_ends(
     length: timedelta,
 ) -> None:
     def at(moment: datetime) -> None:
-        for module in (models.journal, models.plafond):
+        for module in (models.journal.reference, models.plafond):
             monkeypatch.setattr(module, "now", lambda: moment)
 
     tick = timedelta(microseconds=1)
@@ -351,9 +351,9 @@ def test_limit_set_today_counts_no_operation_of_yesterday(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yesterday = NEW_YEAR - timedelta(microseconds=1)
-    monkeypatch.setattr(models.journal, "now", lambda: yesterday)
+    monkeypatch.setattr(models.journal.reference, "now", lambda: yesterday)
     item(send(scene, "DEBIT", 900))
-    for module in (models.journal, models.plafond):
+    for module in (models.journal.reference, models.plafond):
         monkeypatch.setattr(module, "now", lambda: NEW_YEAR)
     limit(scene, "CARTE", "JOUR", montant=1_000)
     item(send(scene, "DEBIT", 1_000))
@@ -621,7 +621,7 @@ def test_reversal_gives_back_to_the_period_that_counted_and_to_no_other(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, subject: str, periode: str
 ) -> None:
     def at(moment: datetime) -> None:
-        for module in (models.annulation, models.journal, models.plafond):
+        for module in (models.annulation, models.journal.reference, models.plafond):
             monkeypatch.setattr(module, "now", lambda: moment)
 
     at(NEW_YEAR - timedelta(hours=2))
@@ -640,10 +640,10 @@ def test_reversal_gives_back_to_the_period_that_counted_and_to_no_other(
 def test_limit_of_a_later_period_gets_nothing_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, subject: str
 ) -> None:
-    for module in (models.annulation, models.journal, models.plafond):
+    for module in (models.annulation, models.journal.reference, models.plafond):
         monkeypatch.setattr(module, "now", lambda: NEW_YEAR - timedelta(hours=2))
     origine = moved(scene, "DEBIT", 400)
-    for module in (models.annulation, models.journal, models.plafond):
+    for module in (models.annulation, models.journal.reference, models.plafond):
         monkeypatch.setattr(module, "now", lambda: NEW_YEAR)
     limit(scene, subject, "JOUR", montant=500)
     moved(scene, "DEBIT", 100)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-import models.journal
+import models.journal.reference
 from models.base import now
 from models.rapprochement import MAX_ABSENTES
 from tests.contract_client import Json
@@ -164,7 +164,7 @@ def test_day_is_that_of_dakar_and_a_line_is_found_on_any_day(
     references = []
     for moment in (midnight - timedelta(microseconds=1), midnight, midnight + timedelta(days=1)):
         references.append(new_reference())
-        monkeypatch.setattr(models.journal, "now", lambda moment=moment: moment)
+        monkeypatch.setattr(models.journal.reference, "now", lambda moment=moment: moment)
         debit(scene.api, scene.carte, 100, references[-1])
     for jour, lacked in zip(("28/02/2026", "01/03/2026", "02/03/2026"), references, strict=True):
         body = compare(scene.api, jour=jour).json()

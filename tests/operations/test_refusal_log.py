@@ -16,9 +16,10 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
+from models.authentification import jetons, revoke
 from models.base import now
-from models.db import Database
-from models.partenaire import jetons, partenaires, revoke
+from models.database.engine import Database
+from models.partenaire import partenaires
 from tests.live import serving, settings_for, with_limits
 from tests.operations.answers import Scene
 from tests.raw import exchange

@@ -16,8 +16,9 @@ import models.annulation
 import models.mouvement
 import models.partenaire
 import models.suivi
+from models.authentification import jetons, revoke, revoke_jetons
 from models.operation import operations
-from models.partenaire import jetons, partenaires, revoke, revoke_jetons
+from models.partenaire import partenaires
 from tests.operations.answers import Scene, assert_refused
 from tests.operations.steps import (
     ask,

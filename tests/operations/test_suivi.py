@@ -17,11 +17,12 @@ from sqlalchemy.exc import OperationalError
 
 import handlers.mouvements
 import models.annulation
-import models.journal
+import models.journal.ecriture
+import models.journal.reference
 import models.mouvement
 from handlers.edge.runner import ATTEMPTS
-from models.db import Database
-from models.journal import is_running
+from models.database.engine import Database
+from models.journal.reference import is_running
 from models.operation import operations
 from models.partenaire import partenaires
 from tests.operations.answers import Scene, assert_refused
@@ -470,7 +471,7 @@ def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_
     with own_world() as world:
         scene, reference = Scene(world), new_reference()
         lost: list[int] = []
-        original = models.journal.post
+        original = models.journal.ecriture.post
 
         def lose_and_post(session: Any, *args: Any, **kwargs: Any) -> None:
             if at_commit:

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers.contract.reading import load
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import Json, resolve
 from tests.live import settings_for
 from tests.operations.answers import ALL, CONTRACT, Scene, body_schema

@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 
 from handlers.app import create_app
 from handlers.edge.bridge import CynodApp
-from models.db import Database
+from models.database.engine import Database
 from tests.live import settings_for
 from tests.operations.answers import Call, Scene
 

@@ -14,10 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from handlers import server
-from models import journal, suivi
+from models import suivi
 from models.carte import cartes
-from models.db import Database
+from models.database.engine import Database
 from models.errors import SoldeInsuffisant
+from models.journal import ecriture, reference
+from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
 from tests.proof.nursery import replace_everywhere
 from tests.proof.spoilt import is_armed
@@ -33,9 +35,9 @@ def drops_what_it_was_sent() -> None:
 
 def forgets_references() -> None:
     """A repeated reference is executed again."""
-    right = journal.claim
+    right = reference.claim
 
-    def claim(session: Connection, demandeur: journal.Demandeur, **more: Any) -> Any:
+    def claim(session: Connection, demandeur: Demandeur, **more: Any) -> Any:
         claimed = right(session, demandeur, **more)
         if claimed is not None or more["type_"] == CLOTURE:
             return claimed
@@ -51,8 +53,8 @@ def reads_then_writes() -> None:
     remembered: dict[int, int] = {}
 
     def move(
-        session: Connection, statement: Any, carte: journal.CarteCle, montant: int, quand: Any
-    ) -> journal.Position | None:
+        session: Connection, statement: Any, carte: CarteCle, montant: int, quand: Any
+    ) -> ecriture.Position | None:
         read = session.execute(select(cartes.c.solde).where(cartes.c.id == carte.id)).scalar_one()
         solde = int(read)
         if session.dialect.name == "sqlite":
@@ -69,13 +71,13 @@ def reads_then_writes() -> None:
             .values(solde=solde, version=cartes.c.version + 1, date_solde=quand)
             .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
         ).one()
-        return journal.Position._make(row)
+        return ecriture.Position._make(row)
 
     replace_everywhere("_move", _secret("_move"), move)
 
 
 def _secret(name: str) -> Any:
-    return getattr(journal, name)
+    return getattr(ecriture, name)
 
 
 class _Forgotten(Exception):
@@ -123,7 +125,7 @@ def replays_another_answer() -> None:
     """A replay tells another solde than the first answer."""
     right = suivi.find_replay
 
-    def find_replay(session: Connection, demandeur: journal.Demandeur) -> Operation | None:
+    def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
         found = right(session, demandeur)
         return found and found._replace(solde=found.solde + 1)
 

@@ -125,7 +125,7 @@ class Nursery:
 def _main() -> None:
     # Everything a server needs is loaded here, once; nothing is started before a fork.
     cli = importlib.import_module("handlers.cli.root")
-    for name in ("handlers.server", "psycopg", "models.db"):
+    for name in ("handlers.server", "psycopg", "models.database.engine"):
         importlib.import_module(name)
     _learn_contract()
     gc.freeze()

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from models import base
-from models.db import Database
+from models.database.engine import Database
 from tests.proof.nursery import replace_everywhere
 
 ARMED = Path("armed")

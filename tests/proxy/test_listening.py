@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from handlers.settings import Settings, read_settings
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import ContractClient
 from tests.live import serving, settings_for, with_limits
 from tests.needs import lack

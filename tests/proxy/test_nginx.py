@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.db import Database
+from models.database.engine import Database
 from tests.contract_client import CATALOGUE
 from tests.live import serving, settings_for
 from tests.operations.answers import CONTRACT, PLACES, WITH_BODY, WITH_JSON, Scene

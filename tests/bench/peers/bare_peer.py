@@ -22,7 +22,7 @@ import psycopg
 import uvicorn
 from sqlalchemy.engine import make_url
 
-from models.db import sqlite_module
+from models.database.engine import sqlite_module
 
 PEPPER = os.environ.get("CYNOD_PEPPER", "").encode()
 URL = make_url(os.environ["CYNOD_DATABASE_URL"])

@@ -1,6 +1,6 @@
 """What every peer does with the database: SQLAlchemy Core, prepared once, one statement a step.
 
-The promises are those of models.db, in the plainest words: one transaction for a debit, commits that
+The promises are those of models.database, in the plainest words: one transaction for a debit, commits that
 are flushed, BEGIN IMMEDIATE and a queue of writers on SQLite, autocommit for what only reads.
 """
 
@@ -35,14 +35,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
 
+from models.authentification import jetons
 from models.carte import ACTIVE as USABLE
 from models.carte import ANNULEE, OPPOSITION, cartes
-from models.db import sqlite_module
-from models.journal import ecritures
+from models.database.engine import sqlite_module
+from models.journal.ecriture import ecritures
 from models.membre import membres
 from models.operation import DEBIT, EXECUTEE, new_numero_operation, operations
-from models.partenaire import acces, jetons, partenaires
-from models.partenaire import secrets as pairs
+from models.partenaire import acces, partenaires
+from models.secret import secrets as pairs
 
 URL = os.environ.get("CYNOD_DATABASE_URL", "")
 PEPPER = os.environ.get("CYNOD_PEPPER", "").encode()

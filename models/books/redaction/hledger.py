@@ -7,8 +7,7 @@ import unicodedata
 from functools import lru_cache, partial
 from urllib.parse import quote
 
-from models.compte import CARTE, OUVERTURE, REGLEMENT
-from models.redaction.base import (
+from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
@@ -19,6 +18,7 @@ from models.redaction.base import (
     write_end,
     write_instant,
 )
+from models.compte import CARTE, OUVERTURE, REGLEMENT
 
 _LISIBLE = re.compile(r"[^A-Za-z0-9 .'&/+-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*")

@@ -133,7 +133,7 @@ def _line(session: Connection) -> _Line:
     if line is None:
         # psycopg takes a tenth of a second to import, which SQLite need not wait for.
         kind: Callable[[Any], _Line] = (
-            importlib.import_module("models.libpq").PostgresqlLine
+            importlib.import_module("models.database.libpq").PostgresqlLine
             if session.dialect.name == "postgresql"
             else _SqliteLine
         )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, func, select, text
 
 from models.carte import cartes
 from models.compte import comptes
-from models.journal import ecritures
+from models.journal.ecriture import ecritures
 from models.operation import operations
 
 FAUTES_MAXIMALES = 20

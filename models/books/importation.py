@@ -27,12 +27,7 @@ from sqlalchemy import (
 )
 
 from models.base import SOLDE_MAXIMAL, now, today
-from models.bulk import analyse_tables, insert_rows, keys_table, keys_values
-from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
-from models.client import clients
-from models.compte import comptes
-from models.db import Database
-from models.fichier import (
+from models.books.rows import (
     COLUMNS,
     LIGNE_MAXIMALE,
     BadRow,
@@ -41,7 +36,18 @@ from models.fichier import (
     Rejet,
     read_rows,
 )
-from models.journal import NouvelleCarte, ecritures, find_ouverture, open_cartes
+from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
+from models.client import clients
+from models.compte import comptes
+from models.database.bulk import (
+    analyse_tables,
+    insert_rows,
+    keys_table,
+    keys_values,
+)
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from models.motifs import IDENTIFIANT, NUMERO_CARTE, TELEPHONE
 from models.operation import OUVERTURE, operations

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models.db import Database, create_private, sqlite_module
+from models.database.engine import Database, create_private, sqlite_module
 
 PAGES = 4096
 """Copied between two looks at signals and at the progress."""

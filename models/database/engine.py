@@ -19,7 +19,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from models.prepared import run_command
+from models.database.failures import (
+    CommitUnknownError,
+    DatabaseUrlError,
+    OccupiedError,
+    is_lock_timeout,
+    is_lost,
+)
+from models.database.prepared import run_command
+from models.database.running import forget_running
 
 WAL_SAFE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at
@@ -28,10 +36,6 @@ the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3.
 
 _WORTH_TELLING_S = 0.5
 """Of a wait for SQLite's lock: a server's own writes end sooner."""
-
-
-class DatabaseUrlError(ValueError):
-    """The database URL is not one this product serves."""
 
 
 def create_private(path: Path) -> int:
@@ -158,7 +162,7 @@ class Database:
                 _roll_back_driver(connection)
                 raise
             finally:
-                _forget_running(connection)
+                forget_running(connection)
 
     def _begin(self, connection: Connection, waiting: Callable[[], None] | None) -> None:
         if waiting is None or self.dialect != "sqlite":
@@ -248,17 +252,6 @@ def find_durability_gap(session: Connection) -> str | None:
     return ", ".join(f"{name} = {found[name]}" for name in wrong) or None
 
 
-class CommitUnknownError(Exception):
-    """The connection broke while COMMIT was on its way: it was done, or it was not.
-
-    Never to be tried again blindly: the reference of the operation decides.
-    """
-
-
-class OccupiedError(Exception):
-    """Another process does what only one at a time may do, and did not end in time."""
-
-
 _STEP_MS = 100
 
 
@@ -291,32 +284,9 @@ def _commit(transaction: RootTransaction) -> None:
     try:
         transaction.commit()
     except DBAPIError as error:
-        if _is_lost(error):
+        if is_lost(error):
             raise CommitUnknownError(str(error.orig)) from error
         raise
-
-
-# Keys of what the transactions of this process are doing now: what an advisory lock tells on
-# PostgreSQL, for SQLite, which has none.
-_RUNNING = "cynod_running"
-_running: set[object] = set()
-
-
-def mark_running(session: Connection, key: object) -> None:
-    """Say until the end of the session's transaction that `key` is being worked on."""
-    session.info.setdefault(_RUNNING, []).append(key)
-    _running.add(key)
-
-
-def is_marked_running(key: object) -> bool:
-    """Whether a transaction of this process marked `key` and has not ended."""
-    return key in _running
-
-
-def _forget_running(connection: Connection) -> None:
-    if not connection.invalidated:
-        for key in connection.info.pop(_RUNNING, ()):
-            _running.discard(key)
 
 
 def _roll_back_driver(connection: Connection) -> None:
@@ -416,7 +386,7 @@ def _postgresql_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         # The driver would begin a transaction for each read, and have to be told so each time.
         isolation_level="AUTOCOMMIT",
         connect_args={
-            # It would drop all prepared statements after a ROLLBACK, those of models.prepared too.
+            # It would drop all prepared statements after a ROLLBACK, those of models.database.prepared too.
             "prepare_threshold": None,
             "connect_timeout": min(attente_s, 5),
             "application_name": "cynod",
@@ -425,58 +395,6 @@ def _postgresql_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
                 f" -c idle_in_transaction_session_timeout={attente_ms * 2} -c timezone=UTC"
             ),
         },
-    )
-
-
-_UNAVAILABLE_STATES = ("08", "53", "55P03", "57", "58", "40", "25006")
-"""PostgreSQL's SQLSTATEs that say "not now": connection, resources, locks, shutdown, conflicts,
-a server that became read-only (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
-
-_UNAVAILABLE_SQLITE = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly")
-
-
-_CONFLICTS = ("40001", "40P01")
-"""SQLSTATEs of a transaction that lost against another and may simply run again."""
-
-
-def is_retriable(error: BaseException) -> bool:
-    """Whether the work may run again at once: it lost a conflict, or its connection before COMMIT."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return _is_lost(error) or getattr(error.orig, "sqlstate", None) in _CONFLICTS
-
-
-def _is_lost(error: DBAPIError) -> bool:
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return bool(error.connection_invalidated) or sqlstate.startswith(("08", "57P"))
-
-
-def is_lock_timeout(error: DBAPIError) -> bool:
-    """Whether a statement ended because what it waited for did not."""
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    if sqlstate is not None:
-        return sqlstate in ("55P03", "57014")  # lock_not_available, query_canceled
-    return "locked" in str(error.orig).lower()
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether the failure is the database's momentary state rather than a fault of ours."""
-    if isinstance(error, PoolTimeoutError | CommitUnknownError):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    if error.connection_invalidated:
-        return True
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    if sqlstate is not None:
-        return str(sqlstate).startswith(_UNAVAILABLE_STATES)
-    kinds = type(error.orig).__mro__
-    if not any(kind.__name__ == "OperationalError" for kind in kinds):
-        return False
-    # Without a SQLSTATE psycopg's, and its subclasses (ConnectionTimeout), is a connection that was
-    # lost, refused or not answered.
-    return kinds[0].__module__.startswith("psycopg") or any(
-        word in str(error.orig).lower() for word in _UNAVAILABLE_SQLITE
     )
 
 

@@ -8,8 +8,7 @@ from functools import lru_cache, partial
 from io import StringIO
 from typing import NamedTuple
 
-from models.compte import CARTE
-from models.redaction.base import (
+from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
@@ -17,7 +16,8 @@ from models.redaction.base import (
     mask,
     write_instant,
 )
-from models.redaction.hledger import account_name
+from models.books.redaction.hledger import account_name
+from models.compte import CARTE
 
 # A spreadsheet runs what begins so, in its full width too; white space before it may be dropped.
 _FORMULA = re.compile(r"\s*[=+@\-\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")

@@ -6,8 +6,7 @@ import re
 from datetime import date, timedelta
 from functools import lru_cache, partial
 
-from models.compte import CARTE, OUVERTURE, REGLEMENT
-from models.redaction.base import (
+from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
@@ -18,6 +17,7 @@ from models.redaction.base import (
     write_end,
     write_instant,
 )
+from models.compte import CARTE, OUVERTURE, REGLEMENT
 
 _BEANCOUNT = {
     REGLEMENT: "Assets:Partenaires",

@@ -4,7 +4,7 @@ An export is what its selection takes of the ecritures, and nothing else. Each a
 was selected of it before the period and ends with that and what was selected in it, so that two periods
 that follow each other are one. An account whose every ecriture is selected ends with its real solde,
 which the file asserts: a card's is the one kept in its row, so that a program that knows nothing of this
-one proves it. How all this is written is a Redaction's affair: `models.redaction`.
+one proves it. How all this is written is a Redaction's affair: `models.books.redaction`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,20 @@ from sqlalchemy import (
     select,
 )
 
+from models.books.redaction import REDACTIONS
+from models.books.redaction.base import (
+    Compte,
+    Cote,
+    Entete,
+    Mouvement,
+    mask,
+)
 from models.carte import cartes
 from models.client import clients
 from models.compte import CARTE, REGLEMENT, comptes
-from models.journal import ecritures
+from models.journal.ecriture import ecritures
 from models.operation import CLOTURE, operations
 from models.partenaire import partenaires
-from models.redaction import REDACTIONS
-from models.redaction.base import Compte, Cote, Entete, Mouvement, mask
 
 __all__ = ["Choix", "Exportation", "Inconnu", "export_journal", "find_names", "mask"]
 

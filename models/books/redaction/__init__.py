@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from models.redaction.base import Redaction
-from models.redaction.beancount import Beancount
-from models.redaction.hledger import Hledger
-from models.redaction.tableur import Csv
+from models.books.redaction.base import Redaction
+from models.books.redaction.beancount import Beancount
+from models.books.redaction.hledger import Hledger
+from models.books.redaction.tableur import Csv
 
 REDACTIONS: dict[str, Callable[..., Redaction]] = {
     "hledger": Hledger,

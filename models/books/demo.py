@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, insert
 
-from models import partenaire
+from models import secret
 from models.carte import ACTIVE, ANNULEE, OPPOSITION
 from models.client import clients
-from models.journal import NouvelleCarte, find_ouverture, open_cartes
+from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
+from models.partenaire import database_holds_anything
 
 CONSUMER_KEY, CONSUMER_SECRET = "demo-partenaire", "demo-secret"
 """The pair of the demo partner, which opens nothing in production."""
@@ -41,7 +42,7 @@ def seed_demo(session: Connection, *, scopes: Sequence[str], pepper: bytes) -> N
 
     Raises DatabaseNotEmpty when any client or partner exists.
     """
-    if partenaire.database_holds_anything(session):
+    if database_holds_anything(session):
         raise DatabaseNotEmpty
     session.execute(
         insert(clients),
@@ -61,7 +62,7 @@ def seed_demo(session: Connection, *, scopes: Sequence[str], pepper: bytes) -> N
         ],
     )
     open_cartes(session, _CARTES, contra=find_ouverture(session), date_solde=DATE_SOLDE)
-    partenaire.create(
+    secret.create(
         session,
         nom="Partenaire de démonstration",
         client_ids=["CLI-0001"],

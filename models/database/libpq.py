@@ -1,4 +1,4 @@
-"""PostgreSQL's connection as models.prepared speaks to it: libpq's own calls, psycopg's adaptation."""
+"""PostgreSQL's connection as prepared.py speaks to it: libpq's own calls, psycopg's adaptation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from models.prepared import Compiled, Row
+from models.database.prepared import Compiled, Row
 
 
 class PostgresqlLine:

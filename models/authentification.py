@@ -1,0 +1,205 @@
+"""Tokens: issued for a secret, found, ended."""
+
+from __future__ import annotations
+
+import secrets as random_secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from models.base import Instant, metadata, now
+from models.database.prepared import Prepared
+from models.errors import ClientInvalide, PorteeInvalide
+from models.partenaire import (
+    _STILL,
+    PARTENAIRE_COLUMNS,
+    Credentials,
+    Partenaire,
+    PartenaireRow,
+    hold_active,
+    partenaire_lock,
+    partenaires,
+    read_partenaire,
+)
+from models.secret import hash_secret
+
+jetons = Table(
+    "jetons",
+    metadata,
+    Column("empreinte", LargeBinary(32), primary_key=True),
+    Column("partenaire_id", ForeignKey("partenaires.id"), nullable=False),
+    Column("scopes", String(500), nullable=False),
+    Column("emis_le", Instant, nullable=False),
+    Column("expire_le", Instant, nullable=False),
+    Index(None, "partenaire_id", "expire_le"),
+)
+
+
+class Jeton(NamedTuple):
+    """A token just issued: `access_token` is shown once, `duree_s` is its life in seconds."""
+
+    access_token: str
+    duree_s: int
+    scopes: frozenset[str]
+
+
+_BY_JETON = Prepared(
+    select(*PARTENAIRE_COLUMNS, jetons.c.scopes.label("scopes_du_jeton"), jetons.c.expire_le)
+    .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
+    .where(jetons.c.empreinte == bindparam("empreinte"), partenaires.c.revoque_le.is_(None))
+)
+
+
+def find_by_token(session: Connection, empreinte: bytes, *, demo_allowed: bool) -> Credentials:
+    """Look up a bearer token by its `hash_secret`.
+
+    Revoked partners and, when not allowed, demo ones are not found.
+    """
+    found = _BY_JETON.first(session, {"empreinte": empreinte})
+    if found is None:
+        return Credentials(None, False, None)
+    *columns, scopes_du_jeton, expire_le = found
+    row = PartenaireRow._make(columns)
+    if row.demo and not demo_allowed:
+        return Credentials(None, False, None)
+    return Credentials(read_partenaire(row, frozenset(scopes_du_jeton.split())), True, expire_le)
+
+
+_TOO_OLD = delete(jetons).where(
+    jetons.c.partenaire_id == bindparam("le_partenaire"),
+    jetons.c.expire_le < bindparam("avant"),
+)
+
+
+_FORGET = Prepared(
+    {
+        # It shares the partner's lock, as an operation does: whoever ends the partner's tokens waits
+        # for this one, or this one is issued after, and then not at all.
+        "postgresql": select(func.pg_advisory_xact_lock_shared(bindparam("verrou"))).add_cte(
+            _TOO_OLD.cte("oublies")
+        ),
+        "sqlite": _TOO_OLD,
+    }
+)
+
+
+_ISSUED = ("empreinte", "scopes", "emis_le", "expire_le")
+
+
+_ISSUE = Prepared(
+    insert(jetons)
+    .from_select(
+        ["partenaire_id", *_ISSUED],
+        select(
+            partenaires.c.id, *(bindparam(name, type_=jetons.c[name].type) for name in _ISSUED)
+        ).where(*_STILL),
+    )
+    .returning(jetons.c.partenaire_id)
+)
+
+
+def issue_token(
+    session: Connection,
+    partenaire: Partenaire,
+    *,
+    scope: str | None,
+    duree_s: int,
+    pepper: bytes,
+) -> Jeton:
+    """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
+
+    Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
+    is not the partner's, or `scope` names none; ClientInvalide when the partner was revoked, or its
+    tokens were ended, since it was authenticated.
+    """
+    scopes = partenaire.scopes
+    if scope is not None:
+        scopes = frozenset(scope.split(" ")) - {""}
+        if not scopes or not scopes <= partenaire.scopes:
+            raise PorteeInvalide
+    token = random_secrets.token_urlsafe(32)
+    emis_le = now()
+    values = {
+        "verrou": partenaire_lock(partenaire.id),
+        "le_partenaire": partenaire.id,
+        "la_generation": partenaire.generation,
+        "avant": emis_le - timedelta(days=1),
+        "empreinte": hash_secret(token, pepper),
+        "scopes": " ".join(sorted(scopes)),
+        "emis_le": emis_le,
+        "expire_le": emis_le + timedelta(seconds=duree_s),
+    }
+    _FORGET.all(session, values)
+    if _ISSUE.first(session, values) is None:
+        raise ClientInvalide
+    return Jeton(token, duree_s, scopes)
+
+
+def revoke(session: Connection, consumer_key: str) -> bool:
+    """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
+
+    Waits for what the partner has under way; once committed, nothing of the partner commits.
+    """
+    partenaire_id = hold_active(session, consumer_key)
+    if partenaire_id is None:
+        return False
+    session.execute(
+        update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
+    )
+    session.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
+    return True
+
+
+def revoke_jetons(session: Connection, consumer_key: str) -> int | None:
+    """End every token of a partner: how many lived, None when no active partner has that key.
+
+    Waits for what the partner has under way. Once committed, no token that was issued or asked for
+    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
+    """
+    partenaire_id = hold_active(session, consumer_key)
+    if partenaire_id is None:
+        return None
+    session.execute(
+        update(partenaires)
+        .where(partenaires.c.id == partenaire_id)
+        .values(generation=partenaires.c.generation + 1)
+    )
+    ended = session.execute(
+        delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
+    ).all()
+    moment = now()
+    return len([row for row in ended if row.expire_le > moment])
+
+
+class JetonListe(NamedTuple):
+    """A living token as the operator sees it: nothing of the token itself."""
+
+    emis_le: datetime
+    expire_le: datetime
+    scopes: list[str]
+
+
+def list_jetons(session: Connection, consumer_key: str) -> list[JetonListe]:
+    """The living tokens of a partner, the one that ends first comes first."""
+    rows = session.execute(
+        select(jetons.c.emis_le, jetons.c.expire_le, jetons.c.scopes)
+        .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
+        .where(partenaires.c.consumer_key == consumer_key, jetons.c.expire_le > now())
+        .order_by(jetons.c.expire_le, jetons.c.emis_le)
+    )
+    return [JetonListe(row.emis_le, row.expire_le, row.scopes.split()) for row in rows]

@@ -1,0 +1,1 @@
+"""The whole journal at once: proved, exported, imported; and the demo's."""

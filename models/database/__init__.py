@@ -1,0 +1,1 @@
+"""The database below the tables: engine, transactions, failures, prepared statements, bulk writes."""

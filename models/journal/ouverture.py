@@ -1,0 +1,124 @@
+"""Openings: new cards with what is on them, written in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    Connection,
+    select,
+)
+
+from models.base import UNITE
+from models.carte import cartes
+from models.compte import CARTE, comptes
+from models.database.bulk import insert_rows, take_ids
+from models.journal.ecriture import ecritures
+from models.operation import (
+    EXECUTEE,
+    OUVERTURE,
+    new_numero_operation,
+    operations,
+)
+
+
+class NouvelleCarte(NamedTuple):
+    """A card to create for an existing membre, with its opening `solde` in francs, zero or more."""
+
+    numero_carte: str
+    client_id: str
+    membre_id: str
+    fin_validite: date
+    statut: str
+    solde: int
+
+
+def open_cartes(
+    session: Connection,
+    nouvelles: Sequence[NouvelleCarte],
+    *,
+    contra: int,
+    date_solde: datetime,
+) -> None:
+    """Create cards and post their opening soldes from the account that `find_ouverture` gives.
+
+    A card whose solde is zero needs no operation: its version is 0. Cards are written with their
+    solde, because an update of each would double the cost of a large import.
+    """
+    compte_ids = take_ids(session, comptes.c.id, len(nouvelles))
+    insert_rows(
+        session, comptes, ("id", "type", "unite"), ((id_, CARTE, UNITE) for id_ in compte_ids)
+    )
+    carte_ids = take_ids(session, cartes.c.id, len(nouvelles))
+    insert_rows(
+        session,
+        cartes,
+        ("id", *NouvelleCarte._fields, "version", "compte_id", "unite", "date_solde"),
+        (
+            (carte_id, *carte, 1 if carte.solde else 0, compte_id, UNITE, date_solde)
+            for carte_id, compte_id, carte in zip(carte_ids, compte_ids, nouvelles, strict=True)
+        ),
+    )
+    opened = [one for one in zip(carte_ids, compte_ids, nouvelles, strict=True) if one[2].solde]
+    ids = take_ids(session, operations.c.id, len(opened))
+    insert_rows(
+        session,
+        operations,
+        (
+            "id",
+            "numero_operation",
+            "type",
+            "statut",
+            "carte_id",
+            "montant",
+            "unite",
+            "date_operation",
+        ),
+        (
+            (
+                id_,
+                new_numero_operation(),
+                OUVERTURE,
+                EXECUTEE,
+                carte_id,
+                carte.solde,
+                UNITE,
+                date_solde,
+            )
+            for id_, (carte_id, _, carte) in zip(ids, opened, strict=True)
+        ),
+    )
+    insert_rows(
+        session,
+        ecritures,
+        (
+            "operation_id",
+            "compte_debit",
+            "compte_credit",
+            "montant",
+            "unite",
+            "version_credit",
+            "solde_credit",
+        ),
+        (
+            (id_, contra, compte_id, carte.solde, UNITE, 1, carte.solde)
+            for id_, (_, compte_id, carte) in zip(ids, opened, strict=True)
+        ),
+    )
+
+
+def find_ouverture(session: Connection) -> int:
+    """The id of the contra account of openings, created by the first who asks for it."""
+    found = session.scalar(
+        select(comptes.c.id)
+        .where(comptes.c.type == OUVERTURE, comptes.c.unite == UNITE)
+        .order_by(comptes.c.id)
+        .limit(1)
+    )
+    if found is not None:
+        return int(found)
+    (id_,) = take_ids(session, comptes.c.id, 1)
+    insert_rows(session, comptes, ("id", "type", "unite"), [(id_, OUVERTURE, UNITE)])
+    return id_
