@@ -52,7 +52,7 @@ test: $(DEV) node docs-node ## run the tests (ARGS="-k debit" goes to pytest)
 contract-coverage: $(DEV) ## judge what the tests observed of openapi.yaml: build/contract-coverage.html
 	@test -f build/exchanges/whole/run.json || test -f build/exchanges/part/run.json || \
 	    CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest --ignore=tests/models --numprocesses 2 --dist loadgroup
-	@$(BIN)/python -m tests.contract_coverage
+	@$(BIN)/python -m tests.lab.coverage
 
 # The same calls each time: a change is judged by what it changed. `make fuzz` alone takes a new seed.
 check: SEED := 20261123
@@ -88,9 +88,9 @@ build/node/node_modules/.installed: tests/contract/node/package-lock.json
 # What runs the Postman collection and the TypeScript of the documentation.
 docs-node: build/docs-node/node_modules/.installed
 
-build/docs-node/node_modules/.installed: tests/docs/node/package-lock.json
+build/docs-node/node_modules/.installed: tests/site/node/package-lock.json
 	@mkdir -p build/docs-node
-	@cp tests/docs/node/package.json tests/docs/node/package-lock.json tests/docs/node/.npmrc build/docs-node
+	@cp tests/site/node/package.json tests/site/node/package-lock.json tests/site/node/.npmrc build/docs-node
 	@if command -v npm > /dev/null; then cd build/docs-node && npm ci --ignore-scripts --silent && touch node_modules/.installed; fi
 
 coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
@@ -98,29 +98,29 @@ coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95
 	@$(BIN)/coverage run -m pytest --timeout 360 $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
-	@$(BIN)/python -m tests.branches
+	@$(BIN)/python -m tests.lab.branches
 
 fuzz: $(DEV) ## try every operation with generated calls (TIME=30m, SEED=, URL= a staging server)
-	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m tests.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
+	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m tests.lab.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
 	@$(if $(TIME),$(if $(URL),,$(BIN)/python -m pytest -m fuzz --timeout 3600))
 
 fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/failures/…)
-	@$(BIN)/python -m tests.fuzz --replay $(FILE) $(ARGS)
+	@$(BIN)/python -m tests.lab.fuzz --replay $(FILE) $(ARGS)
 
 mutants: $(DEV) ## change the contract one thing at a time, the tests must fail (ARGS="--seed 7 --count 200")
-	@$(BIN)/python -m tests.mutants $(ARGS)
+	@$(BIN)/python -m tests.lab.mutants $(ARGS)
 
 code-mutants: $(DEV) ## change the code of MODULE=models/journal/ecriture.py one thing at a time, its tests must fail
-	@$(BIN)/python -m tests.code_mutants $(MODULE) $(ARGS)
+	@$(BIN)/python -m tests.lab.code_mutants $(MODULE) $(ARGS)
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
-	@$(BIN)/python -m tests.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m tests.lab.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clients: $(DEV) ## make the clients of the contract in nine packages: build/clients
-	@$(BIN)/python -m tests.clients
+	@$(BIN)/python -m tests.lab.clients
 
 bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the limits (QUICK=1, ARGS=--help)
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--judge) $(ARGS)
+	@$(BIN)/python -m tests.lab.bench $(if $(QUICK),--quick,--judge) $(ARGS)
 
 docs: $(VENV)/.project ## write the documentation as a folder of files into build/docs
 	@$(BIN)/python -m handlers.site.static_copy build/docs
@@ -128,7 +128,7 @@ docs: $(VENV)/.project ## write the documentation as a folder of files into buil
 lock: $(DEV) ## write the lock files of Python's packages (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) pyproject.toml --group build --output-file requirements.lock $(ARGS)
 	@$(COMPILE) pyproject.toml --group build --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
-	@$(COMPILE) tests/clients/requirements.in --output-file tests/clients/requirements.lock $(ARGS)
+	@$(COMPILE) tests/lab/clients/requirements.in --output-file tests/lab/clients/requirements.lock $(ARGS)
 	@$(COMPILE) tests/contract/node/requirements.in --output-file tests/contract/node/requirements.lock $(ARGS)
 
 clean: ## remove what make and the tools wrote, never a database

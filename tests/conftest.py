@@ -15,19 +15,23 @@ from handlers.edge.logs import configure_logs
 from handlers.settings import Settings
 from models import migrate
 from models.database.engine import Database
-from tests import exchanges
-from tests.contract_coverage.recording import Recording
-from tests.live import serving, settings_for
-from tests.machine import find_binaries, how_to_get
-from tests.machine import missing as missing_tools
-from tests.needs import REQUIRED, lack
-from tests.patience import TEST_S
-from tests.postgresql import PostgresqlServer, create_database, running_server
-from tests.world import World
+from tests.lab.coverage.recording import Recording
+from tests.support import exchanges
+from tests.support.live import serving, settings_for
+from tests.support.machine import find_binaries, how_to_get
+from tests.support.machine import missing as missing_tools
+from tests.support.needs import REQUIRED, lack
+from tests.support.patience import TEST_S
+from tests.support.postgresql import PostgresqlServer, create_database, running_server
+from tests.support.world import World
+
+pytest_plugins = ["tests.support.scenes"]
+
+HERE = Path(__file__).parent
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
-LONG = ("bench", "clients", "contract", "docs", "journeys", "oauth", "proxy")
+LONG = ("cli", "contract", "journeys", "lab", "proxy", "sandbox", "site", "workbench")
 """Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
 configure_logs(Settings(environment="test", log_format="json"))
@@ -91,7 +95,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes, the tests of a file share one, which makes their fixtures once."""
     for item in items:
-        if item.path.parent.name in LONG and item.get_closest_marker("timeout") is None:
+        if (
+            item.path.relative_to(HERE).parts[0] in LONG
+            and item.get_closest_marker("timeout") is None
+        ):
             item.add_marker(pytest.mark.timeout(TEST_S))
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 

@@ -133,7 +133,7 @@ def _test(contract: Contract, operation: OperationContract) -> str:
         "",
         "from __future__ import annotations",
         "",
-        f"from tests.operations.answers import {', '.join(names)}",
+        f"from tests.support.scene import {', '.join(names)}",
         "",
         "",
         f"def test_{function}_answers_as_its_example(scene: Scene) -> None:",
@@ -164,7 +164,7 @@ def _todo(contract: Contract, operation: OperationContract) -> list[str]:
     steps = [
         f"Write its rule in models/, and its view `-> {item}` in handlers/views/{operation.module}.py.",
         f"Put both into {operation.function} of handlers/{operation.module}.py.",
-        f"Give tests/operations/answers.py a valid call of {operation.operation_id} (now: its examples).",
+        f"Give tests/support/scene.py a valid call of {operation.operation_id} (now: its examples).",
     ]
     codes = own_codes(operation)
     if codes:

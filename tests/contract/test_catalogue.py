@@ -12,8 +12,16 @@ from handlers.contract.reading import load
 from handlers.edge import refusals
 from handlers.edge.refusals import Envelopes
 from models import errors
-from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, ROOT, Json, resolve
-from tests.world import World
+from tests.support.contract_client import (
+    CATALOGUE,
+    CONTRACT,
+    DOCUMENT,
+    OPERATIONS,
+    ROOT,
+    Json,
+    resolve,
+)
+from tests.support.world import World
 
 SERVED = load(CONTRACT)
 LANGUAGES = ("fr", "en")

@@ -22,7 +22,15 @@ from handlers.contract.reading import load
 from handlers.contract.schema import compile_schema
 from handlers.edge.checks import BodyCheck, ParameterCheck
 from models.errors import Refusal
-from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, Json, expand, resolve
+from tests.support.contract_client import (
+    CATALOGUE,
+    CONTRACT,
+    DOCUMENT,
+    OPERATIONS,
+    Json,
+    expand,
+    resolve,
+)
 
 SERVED = load(CONTRACT)
 BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}

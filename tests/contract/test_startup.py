@@ -16,7 +16,13 @@ from handlers.contract.model import ContractError
 from handlers.contract.reading import build, load
 from handlers.edge.resolver import HandlerResolver
 from handlers.settings import Settings, SettingsError
-from tests.contract_client import CONTRACT, DOCUMENT, Json, deprecate, read_contract
+from tests.support.contract_client import (
+    CONTRACT,
+    DOCUMENT,
+    Json,
+    deprecate,
+    read_contract,
+)
 
 SERVED = load(CONTRACT)
 SOLDE = "paths./get-solde-carte.get"

@@ -14,7 +14,14 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from tests.contract_client import CATALOGUE, CONTRACT, DOCUMENT, OPERATIONS, Json, resolve
+from tests.support.contract_client import (
+    CATALOGUE,
+    CONTRACT,
+    DOCUMENT,
+    OPERATIONS,
+    Json,
+    resolve,
+)
 
 COMPONENTS: Json = DOCUMENT["components"]
 BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}

@@ -10,9 +10,9 @@ import warnings
 
 import pytest
 
-from tests import postgresql
-from tests.needs import need
-from tests.postgresql import running_server
+from tests.support import postgresql
+from tests.support.needs import need
+from tests.support.postgresql import running_server
 
 
 def test_server_whose_files_are_slow_to_delete_ends_without_a_warning(

@@ -20,10 +20,10 @@ import pytest
 
 from handlers.workbench.diff.redocly import PROGRAM
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
-from tests.contract_client import ROOT
-from tests.needs import lack
-from tests.patience import CALL_S, PROGRAM_S
-from tests.process import CYNOD, free_port
+from tests.support.contract_client import ROOT
+from tests.support.needs import lack
+from tests.support.patience import CALL_S, PROGRAM_S
+from tests.support.process import CYNOD, free_port
 
 SUPERFLUOUS = "def autre(): ...\n\n\n"
 COPIED = ("openapi.yaml", "CHANGELOG.md", "pyproject.toml", "docs", "handlers", "models", "tests")
@@ -211,7 +211,7 @@ def test_operation_goes_from_the_yaml_to_the_server(copy: Copy) -> None:
         Next:
           1. Write its rule in models/, and its view `-> Answer[Perte]` in handlers/views/pertes.py.
           2. Put both into declarer_perte of handlers/pertes.py.
-          3. Give tests/operations/answers.py a valid call of declarerPerte (now: its examples).
+          3. Give tests/support/scene.py a valid call of declarerPerte (now: its examples).
           4. Raise 3901 (CarteDejaEnOpposition), 3902 (CarteDejaAnnulee), 412 (UtilisateurInconnu) from \
 the rule; a new code needs its class in models/errors.py.
           5. `make types` and `make test` tell what does not fit yet.

@@ -30,9 +30,9 @@ from sqlalchemy import text
 from models.books.verification import verify
 from models.database.engine import Database
 from models.plafond import remove_plafond, set_plafond
-from tests.contract_client import CATALOGUE, ContractClient, Json
-from tests.live import serving, settings_for
-from tests.world import Carte, World
+from tests.support.contract_client import CATALOGUE, ContractClient, Json
+from tests.support.live import serving, settings_for
+from tests.support.world import Carte, World
 
 PATHS = {"CREDIT": "/credit-carte", "DEBIT": "/debit-carte", "TRANSFERT": "/transferer-solde"}
 REPLAYED = "Idempotent-Replayed"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.database.engine import Database
-from tests.postgresql import create_database
+from tests.support.postgresql import create_database
 
 NewDatabase = Callable[[], Database]
 

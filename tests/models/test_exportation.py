@@ -48,8 +48,13 @@ from models.operation import operations
 from models.partenaire import Partenaire, partenaires
 from models.secret import NouveauPartenaire, find_by_secret
 from models.suivi import close_reference
-from tests.needs import need
-from tests.world import FAR, PEPPER, Carte, World
+from tests.support.needs import need
+from tests.support.world import (
+    FAR,
+    PEPPER,
+    Carte,
+    World,
+)
 
 SPECIALS = (
     "; comment",

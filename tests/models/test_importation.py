@@ -38,7 +38,7 @@ from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
 from models.secret import find_by_secret
 from models.telephone import Ecart, Telephones
-from tests.contract_client import DOCUMENT
+from tests.support.contract_client import DOCUMENT
 
 HEADER = ",".join(COLUMNS)
 ROW = {

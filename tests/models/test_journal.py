@@ -33,7 +33,12 @@ from models.partenaire import Partenaire
 from models.secret import find_by_secret
 from models.suivi import find_operation
 from tests.models.conftest import NewDatabase
-from tests.world import PEPPER, Carte, World, new_number
+from tests.support.world import (
+    PEPPER,
+    Carte,
+    World,
+    new_number,
+)
 
 
 class Bench:

@@ -25,7 +25,7 @@ from models.partenaire import Partenaire
 from models.plafond import consommations
 from models.schema import metadata
 from tests.models.conftest import NewDatabase
-from tests.world import World
+from tests.support.world import World
 
 
 def _as_dict(rows: list[Any], *, without: str = "") -> dict[str, Any]:

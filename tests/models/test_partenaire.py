@@ -28,7 +28,7 @@ from models.secret import (
     rotate,
     secrets,
 )
-from tests.world import PEPPER, World
+from tests.support.world import PEPPER, World
 
 SCOPES = ["soldes:lire", "cartes:lire"]
 

@@ -33,7 +33,7 @@ from models.plafond import (
     start_of,
 )
 from models.secret import find_by_secret
-from tests.world import PEPPER, World
+from tests.support.world import PEPPER, World
 
 CARD, PARTNER = "carte", "partenaire"
 MOVES = {CREDIT: crediter, DEBIT: debiter}

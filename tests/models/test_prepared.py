@@ -17,7 +17,7 @@ from models.database.engine import Database
 from models.database.failures import is_retriable, is_unavailable
 from models.database.prepared import Prepared
 from models.partenaire import partenaires
-from tests.world import World, new_number
+from tests.support.world import World, new_number
 
 _ADD = insert(clients).values({"client_id": bindparam("client_id"), "nom": bindparam("nom")})
 ADD = Prepared(_ADD)

@@ -11,7 +11,7 @@ import pytest
 
 from models.database.engine import Database
 from models.secret import find_by_secret, hash_secret, rotate
-from tests.world import PEPPER, World
+from tests.support.world import PEPPER, World
 
 
 def test_drawn_pairs_are_letters_and_digits_of_256_bits(shared_database: Database) -> None:

@@ -18,9 +18,9 @@ from models.client import clients
 from models.database.engine import Database
 from models.database.failures import is_unavailable
 from models.operation import Operation
-from tests.contract_client import Json
-from tests.live import serving, settings_for
-from tests.world import Carte, World, new_number
+from tests.support.contract_client import Json
+from tests.support.live import serving, settings_for
+from tests.support.world import Carte, World, new_number
 
 SYSTEM = {
     "success": False,

@@ -31,7 +31,7 @@ from models.operation import operations
 from models.plafond import plafonds, set_plafond
 from models.secret import find_by_secret
 from models.suivi import close_reference
-from tests.postgresql import create_database
+from tests.support.postgresql import create_database
 
 PEPPER = b"pepper"
 CARD = "numero_carte = '7019800100009569'"

@@ -14,9 +14,17 @@ import httpx
 import pytest
 
 from models.database.engine import Database
-from tests.contract_client import OPERATIONS, Json, resolve
-from tests.operations.answers import ALL, CONTRACT, PLACES, Call, Scene, assert_refused, body_schema
-from tests.world import World
+from tests.support.contract_client import OPERATIONS, Json, resolve
+from tests.support.scene import (
+    ALL,
+    CONTRACT,
+    PLACES,
+    Call,
+    Scene,
+    assert_refused,
+    body_schema,
+)
+from tests.support.world import World
 
 pytestmark = pytest.mark.only_on("sqlite")  # the edge refuses these before any database is asked
 

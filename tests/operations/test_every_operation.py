@@ -24,8 +24,8 @@ import handlers.sante
 from models.carte import cartes
 from models.database.engine import Database
 from models.migrate import expected_revision
-from tests.contract_client import CATALOGUE, resolve
-from tests.operations.answers import (
+from tests.support.contract_client import CATALOGUE, resolve
+from tests.support.scene import (
     ALL,
     CONTRACT,
     MONEY,
@@ -38,8 +38,8 @@ from tests.operations.answers import (
     assert_refused,
     body_schema,
 )
-from tests.operations.conftest import NewWorld
-from tests.world import World
+from tests.support.scenes import NewWorld
+from tests.support.world import World
 
 MAX_BODY = 65_536
 JSON = {"Content-Type": "application/json"}

@@ -13,11 +13,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract_coverage import values
-from tests.contract_coverage.cells import BODY, FORM, VALUE, Contract, Field, Operation
-from tests.operations.answers import Call, Scene, assert_refused
-from tests.operations.steps import new_reference
-from tests.world import World
+from tests.lab.coverage import values
+from tests.lab.coverage.cells import (
+    BODY,
+    FORM,
+    VALUE,
+    Contract,
+    Field,
+    Operation,
+)
+from tests.support.scene import Call, Scene, assert_refused
+from tests.support.steps import new_reference
+from tests.support.world import World
 
 CONTRACT = Contract.read()
 BY_NAME = {operation.name: operation for operation in CONTRACT.operations.values()}

@@ -9,10 +9,16 @@ import pytest
 
 from models.books.demo import seed_demo
 from models.database.engine import Database
-from tests.contract_client import DOCUMENT, OPERATIONS, ContractClient, Json, resolve
-from tests.live import serving, settings_for
-from tests.operations.conftest import NewUrl
-from tests.world import ALL_SCOPES, PEPPER, World
+from tests.support.contract_client import (
+    DOCUMENT,
+    OPERATIONS,
+    ContractClient,
+    Json,
+    resolve,
+)
+from tests.support.live import serving, settings_for
+from tests.support.scenes import NewUrl
+from tests.support.world import ALL_SCOPES, PEPPER, World
 
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
 BODIES = [

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from handlers.edge.runner import OperationRunner
-from tests.contract_client import Json, resolve
-from tests.operations.answers import ALL, CONTRACT, Scene, assert_refused
+from tests.support.contract_client import Json, resolve
+from tests.support.scene import (
+    ALL,
+    CONTRACT,
+    Scene,
+    assert_refused,
+)
 
 pytestmark = pytest.mark.only_on("sqlite")  # an answer is checked after its database was asked
 

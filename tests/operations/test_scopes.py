@@ -5,8 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.operations.answers import ALL, NEEDED, Scene, assert_refused
-from tests.world import ALL_SCOPES
+from tests.support.scene import (
+    ALL,
+    NEEDED,
+    Scene,
+    assert_refused,
+)
+from tests.support.world import ALL_SCOPES
 
 SCOPED = [(name, needed) for name in ALL if (needed := NEEDED[name])]
 

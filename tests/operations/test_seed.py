@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from tests.contract_client import ContractClient, Json
-from tests.operations.conftest import NewWorld
-from tests.world import World
+from tests.support.contract_client import ContractClient, Json
+from tests.support.scenes import NewWorld
+from tests.support.world import World
 
 NUMERO, WALLET, CLIENT = "7019800100009569", "221771234567", "CLI-0001"
 QUERY = {"numeroCarte": NUMERO, "walletId": WALLET, "clientId": CLIENT}

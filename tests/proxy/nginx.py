@@ -13,11 +13,11 @@ from pathlib import Path
 
 import httpx
 
-from tests.contract_client import CATALOGUE, ROOT, check_exchange
-from tests.machine import find_nginx
-from tests.needs import need
-from tests.patience import CALL_S
-from tests.process import free_port
+from tests.support.contract_client import CATALOGUE, ROOT, check_exchange
+from tests.support.machine import find_nginx
+from tests.support.needs import need
+from tests.support.patience import CALL_S
+from tests.support.process import free_port
 
 FILE = ROOT / "docs" / "nginx.conf"
 HOST = "api.example"

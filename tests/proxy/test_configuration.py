@@ -11,8 +11,8 @@ from handlers.edge import http
 from handlers.edge.replies import RETRY_AFTER_S
 from handlers.server import server_config
 from handlers.settings import Settings
-from tests.contract_client import CATALOGUE, CONTRACT
 from tests.proxy.nginx import FILE
+from tests.support.contract_client import CATALOGUE, CONTRACT
 
 TEXT = re.sub(r"(?m)^\s*#.*$", "", FILE.read_text())
 UNITS = {"": 1, "k": 1024, "s": 1}

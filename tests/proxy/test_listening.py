@@ -11,10 +11,10 @@ import pytest
 
 from handlers.settings import Settings, read_settings
 from models.database.engine import Database
-from tests.contract_client import ContractClient
-from tests.live import serving, settings_for, with_limits
-from tests.needs import lack
-from tests.world import World
+from tests.support.contract_client import ContractClient
+from tests.support.live import serving, settings_for, with_limits
+from tests.support.needs import lack
+from tests.support.world import World
 
 
 @pytest.fixture(scope="module")

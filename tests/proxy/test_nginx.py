@@ -18,9 +18,6 @@ import httpx
 import pytest
 
 from models.database.engine import Database
-from tests.contract_client import CATALOGUE
-from tests.live import serving, settings_for
-from tests.operations.answers import CONTRACT, PLACES, WITH_BODY, WITH_JSON, Scene
 from tests.proxy.nginx import (
     FILE,
     HOST,
@@ -31,7 +28,16 @@ from tests.proxy.nginx import (
     from_server,
     nginx,
 )
-from tests.world import World, new_number
+from tests.support.contract_client import CATALOGUE
+from tests.support.live import serving, settings_for
+from tests.support.scene import (
+    CONTRACT,
+    PLACES,
+    WITH_BODY,
+    WITH_JSON,
+    Scene,
+)
+from tests.support.world import World, new_number
 
 DEFAULT_MAX_BODY = 65_536
 DEPLOYMENT = FILE.with_name("deploiement.md")

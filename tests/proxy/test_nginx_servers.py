@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.answers import PLACES
-from tests.process import free_port
 from tests.proxy.nginx import QUICK, assert_own_refusal, begun_debit, nginx
+from tests.support.process import free_port
+from tests.support.scene import PLACES
 
 
 class Upstream:

@@ -1,0 +1,223 @@
+"""How every command behaves: versions, mistyped variables, interruptions, answers of machines."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from handlers.cli.root import cli
+from handlers.settings import OTHER_VARIABLES, find_unknown_variables
+from models.books.importation import COLUMNS
+from models.database.engine import Database
+from models.migrate import expected_revision
+from tests.support.contract_client import DOCUMENT, ROOT
+from tests.support.process import CYNOD, environment, run_cynod
+
+
+def _answer(result: Result) -> tuple[int, str, str]:
+    return result.exit_code, result.stdout, result.stderr
+
+
+# ── versions ─────────────────────────────────────────────────────────────────────────────────────
+def test_version_is_the_programs_and_the_contracts() -> None:
+    version = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[0]
+    told = f"cynod {version}, contract {DOCUMENT['info']['version']}\n"
+    assert _answer(CliRunner().invoke(cli, ["--version"])) == (0, told, "")
+
+
+# ── variables ────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("CYNOD_DATABSE_URL", "is not known; did you mean CYNOD_DATABASE_URL?"),
+        ("CYNOD_DATABASE", "is not known; did you mean CYNOD_DATABASE_URL?"),
+        ("cynod_env", "is not known; did you mean CYNOD_ENV?"),
+        ("CYNOD_PROXY", "is not known; did you mean CYNOD_PROXIES?"),
+        ("CYNOD_COLOUR", "is not known; nothing reads it."),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_told_and_what_it_resembles(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    variables = {name: "x", "CYNOD_DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}"}
+    result = CliRunner(env=variables).invoke(cli, ["migrate"])
+    assert _answer(result) == (
+        0,
+        f"Migrated to {expected_revision()}.\n",
+        f"cynod: {name} {told}\n",
+    )
+
+
+def test_serve_tells_a_variable_that_nothing_reads_too(tmp_path: Path) -> None:
+    done = run_cynod("serve", folder=tmp_path, CYNOD_ATENTE_S="3")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == (
+        "cynod: CYNOD_ATENTE_S is not known; did you mean CYNOD_ATTENTE_S?"
+    )
+
+
+def test_every_variable_that_the_code_or_the_documentation_names_is_known() -> None:
+    sources = [*(ROOT / "handlers").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    sources += [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        name
+        for path in sources
+        for name in re.findall(r"\bCYNOD_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    assert named > OTHER_VARIABLES
+    assert find_unknown_variables(dict.fromkeys(named, "")) == {}
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
+def test_migrate_and_seed_answer_machines(tmp_path: Path) -> None:
+    run = CliRunner(env={"CYNOD_DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}"})
+    answers = [
+        json.loads(run.invoke(cli, arguments).stdout)
+        for arguments in (
+            ["migrate", "--json"],
+            ["migrate", "--json"],
+            ["seed", "--demo", "--json"],
+        )
+    ]
+    assert answers == [
+        {"revision": expected_revision(), "changed": True},
+        {"revision": expected_revision(), "changed": False},
+        {"consumerKey": "demo-partenaire", "consumerSecret": "demo-secret"},
+    ]
+
+
+# ── one at a time ────────────────────────────────────────────────────────────────────────────────
+LOCKS = {"migrate": 0x43594E4F44, "import": 0x494D504F5254}
+
+
+@contextmanager
+def _running(database: Database, command: str) -> Iterator[None]:
+    """Another process's import or migration."""
+    with database.transaction() as session:
+        if database.dialect == "postgresql":
+            session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCKS[command]})
+        yield
+
+
+def _start(database: Database, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    url = database.url.render_as_string(hide_password=False)
+    return subprocess.Popen(
+        [*CYNOD, *arguments],
+        cwd=folder,
+        env=environment(folder, CYNOD_DATABASE_URL=url, CYNOD_ATTENTE_S="2"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _cards(folder: Path) -> str:
+    file = folder / "cards.csv"
+    file.write_text(
+        f"{','.join(COLUMNS)}\nC1,N,M1,N,P,,221770000001,,,7019800000000001,18/07/2029,ACTIVE,5\n",
+        encoding="utf-8",
+    )
+    return str(file)
+
+
+WAITING = {
+    ("postgresql", "migrate"): "cynod: another migration is running; waiting for it to end.\n",
+    ("postgresql", "import"): "cynod: another import is running; waiting for it to end.\n",
+    (
+        "sqlite",
+        "migrate",
+    ): "cynod: another process writes to the database; waiting for it to end.\n",
+    ("sqlite", "import"): "cynod: another process writes to the database; waiting for it to end.\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "done"), [("migrate", "Already at"), ("import", "1 new, 0 unchanged;")]
+)
+def test_a_second_of_its_kind_waits_for_the_first_and_says_so(
+    database: Database, tmp_path: Path, command: str, done: str
+) -> None:
+    arguments = [command] if command == "migrate" else [command, _cards(tmp_path)]
+    with _running(database, command):
+        process = _start(database, tmp_path, *arguments)
+        assert process.stderr is not None
+        assert process.stderr.readline() == WAITING[database.dialect, command]
+    out, rest = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (0, "")
+    assert out.startswith(done)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            "migrate",
+            (
+                "cynod: another migration is running, or a server is busy with what it changes;"
+                " nothing was migrated.\n"
+            ),
+        ),
+        (
+            "import",
+            (
+                "cynod: another import is running, or a server writes all the time; nothing was"
+                " imported.\n"
+            ),
+        ),
+    ],
+)
+def test_a_second_of_its_kind_waits_no_longer_than_it_was_told(
+    database: Database, tmp_path: Path, command: str, told: str
+) -> None:
+    arguments = [command] if command == "migrate" else [command, _cards(tmp_path)]
+    with _running(database, command):
+        process = _start(database, tmp_path, *arguments)
+        out, rest = process.communicate(timeout=20)
+    assert (process.returncode, out, rest) == (1, "", WAITING[database.dialect, command] + told)
+
+
+# ── interruptions ────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_migration_that_is_interrupted_says_that_nothing_was_migrated(
+    database: Database, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with _running(database, "migrate"):
+        process = _start(database, tmp_path, "migrate")
+        assert process.stderr is not None
+        waiting = process.stderr.readline()
+        process.send_signal(number)
+        out, rest = process.communicate(timeout=20)
+    assert waiting == WAITING[database.dialect, "migrate"]
+    assert (process.returncode, out, rest) == (
+        code,
+        "",
+        "cynod: interrupted: nothing was migrated.\n",
+    )
+
+
+def test_a_question_that_is_not_answered_with_yes_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command()
+    def ask() -> None:
+        click.confirm("Sure?", abort=True)
+
+    monkeypatch.setitem(cli.commands, "ask", ask)
+    results: list[Any] = [CliRunner().invoke(cli, ["ask"], input=said) for said in ("n\n", "")]
+    assert [one.exit_code for one in results] == [1, 1]
+    for one in results:
+        assert one.stderr.splitlines()[-1] == "cynod: not confirmed: nothing was changed."
+        assert "Aborted" not in one.output

@@ -1,0 +1,271 @@
+"""`cynod partenaire` where it takes rights away: what it asks, tells, waits for and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Connection, update
+
+from handlers.cli.root import cli
+from models.authentification import issue_token, jetons
+from models.base import now
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
+from models.database.engine import Database
+from models.errors import AuthentificationInvalide
+from models.mouvement import CarteDesignee, Demande, debiter
+from models.partenaire import Partenaire
+from models.secret import find_by_secret
+from tests.support.process import CYNOD, environment
+
+PEPPER = "pepper of the tests"
+HOLDER = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
+ENDING = [("revoke", CONSUMER_KEY), ("jetons", CONSUMER_KEY, "--revoquer")]
+ENDINGS = pytest.mark.parametrize("command", ENDING, ids=["revoke", "jetons"])
+NOBODY = "no active partner has the consumer-key 'inconnu'."
+
+Cynod = Callable[..., Result]
+
+
+@pytest.fixture
+def cynod(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cynod:
+    """Run `cynod partenaire` on the demo data, without a terminal."""
+    monkeypatch.setenv("CYNOD_DATABASE_URL", _url(database))
+    monkeypatch.setenv("CYNOD_PEPPER", PEPPER)
+    with database.transaction() as session:
+        seed_demo(session, scopes=["cartes:debiter", "soldes:lire"], pepper=PEPPER.encode())
+
+    def run(*arguments: str, **variables: str) -> Result:
+        return CliRunner(env=variables).invoke(cli, ["partenaire", *arguments], prog_name="cynod")
+
+    return run
+
+
+def _url(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
+
+
+def _answer(result: Result) -> tuple[int, str, str]:
+    return result.exit_code, result.stdout, result.stderr
+
+
+def _partner(session: Connection) -> Partenaire:
+    found = find_by_secret(
+        session, CONSUMER_KEY, CONSUMER_SECRET, pepper=PEPPER.encode(), demo_allowed=True
+    )
+    assert found.partenaire is not None
+    return found.partenaire
+
+
+def _issue(database: Database, *lives_s: int, scope: str | None = None) -> list[str]:
+    """Issue tokens of these lives; the tokens."""
+    with database.transaction() as session:
+        owner = _partner(session)
+        return [
+            issue_token(session, owner, scope=scope, duree_s=s, pepper=PEPPER.encode()).access_token
+            for s in lives_s
+        ]
+
+
+def _living(cynod: Cynod) -> Any:
+    """What `jetons --json` tells."""
+    return json.loads(cynod("jetons", CONSUMER_KEY, "--json").stdout)
+
+
+def _is_active(cynod: Cynod) -> bool:
+    (one,) = json.loads(cynod("list", "--json").stdout)
+    return one["revoqueLe"] is None
+
+
+# ── tokens ───────────────────────────────────────────────────────────────────────────────────────
+def test_tokens_are_listed_without_what_they_are(cynod: Cynod, database: Database) -> None:
+    assert _answer(cynod("jetons", CONSUMER_KEY)) == (0, "No token lives.\n", "")
+    nothing = {"consumerKey": CONSUMER_KEY, "jetonsActifs": 0, "jetonsExpirentLe": None}
+    assert _living(cynod) == {**nothing, "jetons": []}
+    shown = _issue(database, 600, scope="soldes:lire") + _issue(database, 60)
+    with database.transaction() as session:  # of a token that is over, nothing is told
+        _issue_expired(session)
+    told = _living(cynod)
+    assert [(one["scopes"], set(one)) for one in told["jetons"]] == [
+        (["cartes:debiter", "soldes:lire"], {"emisLe", "expireLe", "scopes"}),
+        (["soldes:lire"], {"emisLe", "expireLe", "scopes"}),
+    ]
+    last = told["jetons"][1]["expireLe"]
+    assert (told["jetonsActifs"], told["jetonsExpirentLe"]) == (2, last)
+    result = cynod("jetons", CONSUMER_KEY)
+    first, *table = result.stdout.splitlines()
+    assert first == f"2 tokens live until {last}."
+    assert [line.split() for line in table] == [
+        ["émis", "expire", "scopes"],
+        *([one["emisLe"], one["expireLe"], *one["scopes"]] for one in told["jetons"]),
+    ]
+    for token in shown:
+        assert token not in result.output
+
+
+def _issue_expired(session: Connection) -> None:
+    owner = _partner(session)
+    issue_token(session, owner, scope=None, duree_s=1, pepper=PEPPER.encode())
+    past = now() - timedelta(seconds=1)
+    session.execute(
+        update(jetons)
+        .where(jetons.c.expire_le < now() + timedelta(seconds=5))
+        .values(expire_le=past)
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (0, f"No token of {CONSUMER_KEY} lived."),
+        (1, f"1 token of {CONSUMER_KEY} ended."),
+        (2, f"2 tokens of {CONSUMER_KEY} ended."),
+    ],
+)
+def test_tokens_are_ended_and_the_partner_goes_on(
+    cynod: Cynod, database: Database, number: int, told: str
+) -> None:
+    _issue(database, *[600] * number)
+    result = cynod("jetons", CONSUMER_KEY, "--revoquer", "--yes")
+    assert _answer(result) == (0, f"{told}\n", "")
+    assert _living(cynod)["jetonsActifs"] == 0
+    _issue(database, 600)
+    ended = cynod("jetons", CONSUMER_KEY, "--revoquer", "--yes", "--json")
+    assert json.loads(ended.stdout) == {"consumerKey": CONSUMER_KEY, "jetonsRevoques": 1}
+    assert _is_active(cynod)
+
+
+def test_rotate_tells_the_tokens_that_live_on_and_how_to_end_them(
+    cynod: Cynod, database: Database
+) -> None:
+    text = cynod("rotate", CONSUMER_KEY).stdout.splitlines()
+    assert text[3:] == ["The secret before it stays good for 24 h.", "No token lives."]
+    secret = text[1].removeprefix("consumer-secret: ")
+    with database.transaction() as session:
+        owner = find_by_secret(
+            session, CONSUMER_KEY, secret, pepper=PEPPER.encode(), demo_allowed=True
+        ).partenaire
+        assert owner is not None
+        issue_token(session, owner, scope=None, duree_s=600, pepper=PEPPER.encode())
+    until = _living(cynod)["jetonsExpirentLe"]
+    assert cynod("rotate", CONSUMER_KEY, "--delai", "0").stdout.splitlines()[3:] == [
+        "The secret before it stays good for 0 h.",
+        f"1 token lives until {until}.",
+        f"To end it now: cynod partenaire jetons {CONSUMER_KEY} --revoquer",
+    ]
+    rotated = json.loads(cynod("rotate", CONSUMER_KEY, "--json").stdout)
+    assert (rotated["jetonsActifs"], rotated["jetonsExpirentLe"]) == (1, until)
+
+
+# ── asking before ────────────────────────────────────────────────────────────────────────────────
+@ENDINGS
+def test_nothing_ends_where_nobody_can_be_asked(
+    cynod: Cynod, database: Database, command: tuple[str, ...]
+) -> None:
+    _issue(database, 600)
+    result = cynod(*command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(
+        "Error: This cannot be undone, and nobody can be asked here; give --yes.\n"
+    )
+    assert _is_active(cynod)
+    assert _living(cynod)["jetonsActifs"] == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("revoke",), ("revoke", "--yes"), ("jetons",), ("jetons", "--revoquer"), ("rotate",)],
+)
+@pytest.mark.parametrize("key", ["inconnu", "\x00", "\udcff"])
+def test_key_of_nobody_is_told_before_anything_is_asked(
+    cynod: Cynod, command: tuple[str, ...], key: str
+) -> None:
+    told = f"cynod: {NOBODY.replace('inconnu', repr(key)[1:-1])}\n"
+    assert _answer(cynod(*command, key)) == (1, "", told)
+
+
+@pytest.mark.only_on("sqlite")
+@ENDINGS
+@pytest.mark.parametrize(("typed", "ends"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_a_terminal_is_asked_and_obeyed(
+    cynod: Cynod,
+    database: Database,
+    tmp_path: Path,
+    command: tuple[str, ...],
+    typed: str,
+    ends: bool,
+) -> None:
+    _issue(database, 600)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*CYNOD, "partenaire", *command],
+        cwd=tmp_path,
+        env=environment(tmp_path, CYNOD_DATABASE_URL=_url(database)),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    out, err = process.communicate(timeout=60)
+    os.close(ours)
+    question = {
+        "revoke": f"Revoke Partenaire de démonstration ({CONSUMER_KEY}) for good? [y/N]: ",
+        "jetons": f"End every token of Partenaire de démonstration ({CONSUMER_KEY})? [y/N]: ",
+    }[command[0]]
+    assert err == question + ("" if ends else "cynod: nothing was changed.\n")
+    assert (process.returncode, bool(out)) == ((0, True) if ends else (1, False))
+    assert _is_active(cynod) == (not ends or command[0] == "jetons")
+
+
+def test_revoke_tells_programs_who_is_revoked_since_when(cynod: Cynod) -> None:
+    told = json.loads(cynod("revoke", CONSUMER_KEY, "--yes", "--json").stdout)
+    assert [told] == json.loads(cynod("list", "--json").stdout)
+    assert told["revoqueLe"] is not None
+
+
+# ── waiting ──────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        (ENDING[0], f"{CONSUMER_KEY} is not revoked"),
+        (ENDING[1], f"no token of {CONSUMER_KEY} is ended"),
+    ],
+    ids=["revoke", "jetons"],
+)
+def test_what_does_not_end_in_time_is_told_and_nothing_is_changed(
+    cynod: Cynod, database: Database, command: tuple[str, ...], outcome: str
+) -> None:
+    _issue(database, 600)
+    with database.transaction() as session:
+        debiter(session, _partner(session), Demande(HOLDER, 1, "D1"))
+        assert _answer(cynod(*command, "--yes", CYNOD_ATTENTE_S="1")) == (
+            1,
+            "",
+            (
+                f"cynod: {outcome}: operations under way did not end in time;"
+                " run the command again.\n"
+            ),
+        )
+    assert _is_active(cynod)
+    assert _living(cynod)["jetonsActifs"] == 1
+    assert cynod(*command, "--yes").exit_code == 0
+
+
+def test_caller_known_before_a_revocation_executes_nothing_after_it(
+    cynod: Cynod, database: Database
+) -> None:
+    with database.reading() as session:
+        known = _partner(session)
+    assert cynod("revoke", CONSUMER_KEY, "--yes").exit_code == 0
+    with pytest.raises(AuthentificationInvalide), database.transaction() as session:
+        debiter(session, known, Demande(HOLDER, 1, "D1"))

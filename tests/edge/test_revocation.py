@@ -1,0 +1,256 @@
+"""Rights that are taken away: what is under way is waited for, and nothing is executed afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import ModuleType
+
+import httpx
+import pytest
+from sqlalchemy import Connection, Table, func, select, text
+
+import models.annulation
+import models.mouvement
+import models.partenaire
+import models.suivi
+from models.authentification import jetons, revoke, revoke_jetons
+from models.operation import operations
+from models.partenaire import partenaires
+from tests.support.scene import Scene, assert_refused
+from tests.support.steps import (
+    ask,
+    copies,
+    credit,
+    debit,
+    holding,
+    item,
+    new_reference,
+    noticing_waits,
+    reverse,
+    transfer,
+)
+
+KINDS = ["credit", "debit", "transfert", "annulation", "cloture"]
+WRITES = pytest.mark.parametrize("kind", KINDS)
+Call = Callable[[], httpx.Response]
+
+
+@pytest.fixture
+def scene(own_scene: Scene) -> Scene:
+    """A partner of the test's own, whose rights are taken away."""
+    return own_scene
+
+
+def calls(scene: Scene, api: httpx.Client) -> dict[str, tuple[ModuleType, str, Call]]:
+    """For each write: a step in the middle of its transaction, and the call."""
+    origine = new_reference()
+    item(credit(scene.api, scene.carte, 1_000, origine))
+    carte, reference = scene.carte, new_reference()
+    close = partial(ask, api, "cloturerReference", {"reference": reference})
+    return {
+        "credit": (models.mouvement, "post", partial(credit, api, carte, 500, reference)),
+        "debit": (models.mouvement, "post", partial(debit, api, carte, 500, reference)),
+        "transfert": (
+            models.mouvement,
+            "post",
+            partial(transfer, api, carte, scene.autre, 500, reference),
+        ),
+        "annulation": (models.annulation, "post", partial(reverse, api, origine, reference)),
+        "cloture": (models.suivi, "check_entitled", close),
+    }
+
+
+def revoked(scene: Scene) -> bool:
+    """Revoke the scene's partner."""
+    with scene.world.database.transaction() as session:
+        return revoke(session, scene.pair.consumer_key)
+
+
+def end_tokens(scene: Scene) -> int | None:
+    """End the tokens of the scene's partner."""
+    with scene.world.database.transaction() as session:
+        return revoke_jetons(session, scene.pair.consumer_key)
+
+
+def written(scene: Scene) -> tuple[int, int]:
+    """How many operations, and how many tokens, the scene's partner has."""
+    with scene.world.database.reading() as session:
+        return _count(session, scene, operations), _count(session, scene, jetons)
+
+
+def _count(session: Connection, scene: Scene, table: Table) -> int:
+    own = select(partenaires.c.id).where(partenaires.c.consumer_key == scene.pair.consumer_key)
+    found = select(func.count()).select_from(table).where(table.c.partenaire_id.in_(own))
+    return session.execute(found).scalar_one()
+
+
+# ── what is under way ────────────────────────────────────────────────────────────────────────────
+@WRITES
+@pytest.mark.parametrize("end", [revoked, end_tokens])
+def test_taking_rights_away_waits_for_what_is_under_way(
+    scene: Scene, kind: str, end: Callable[[Scene], object]
+) -> None:
+    module, step, call = calls(scene, scene.api)[kind]
+    before = written(scene)[0]
+    with ThreadPoolExecutor(2) as pool, holding(module, step) as held:
+        running = pool.submit(call)
+        held.wait()
+        with noticing_waits(scene.world.database) as wait:
+            ending = pool.submit(end, scene)
+            wait(1)
+        assert not ending.done()
+        held.release()
+        assert running.result(20).status_code == 200
+        assert ending.result(20)
+    assert written(scene) == (before + 1, 0)
+    assert_refused(call(), "2001")
+
+
+@WRITES
+def test_write_that_waits_while_its_partner_is_revoked_is_refused(scene: Scene, kind: str) -> None:
+    *_, call = calls(scene, scene.api)[kind]
+    database, before = scene.world.database, written(scene)[0]
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            assert revoke(session, scene.pair.consumer_key)
+            with noticing_waits(database) as wait:
+                running = pool.submit(call)
+                wait(1)
+            assert not running.done()
+        assert_refused(running.result(20), "2001")
+    assert written(scene) == (before, 0)
+
+
+def test_debit_that_waits_for_its_card_ends_before_the_revocation_or_not_at_all(
+    scene: Scene,
+) -> None:
+    database = scene.world.database
+    before = written(scene)[0]
+    with ThreadPoolExecutor(2) as pool:
+        with database.transaction() as session:
+            if database.dialect == "postgresql":
+                session.execute(
+                    text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE")
+                )
+            with noticing_waits(database) as wait:
+                running = pool.submit(debit, scene.api, scene.carte, 1_000, new_reference())
+                wait(1)
+                ending = pool.submit(lambda: (revoked(scene), written(scene)))
+                wait(1)
+            assert not running.done()
+            assert not ending.done()
+        done, after = ending.result(20)
+        answer = running.result(20)
+    assert done
+    assert after == written(scene)
+    assert after[0] == before + (answer.status_code == 200)
+    if answer.status_code != 200:
+        assert_refused(answer, "2001")
+
+
+def test_partner_who_never_pauses_is_revoked_and_nothing_follows(
+    scene: Scene, second_url: str
+) -> None:
+    def spend(api: httpx.Client) -> Counter[object]:
+        seen: Counter[object] = Counter()
+        while not seen["2001"]:
+            seen[debit(api, scene.carte, 1, new_reference()).json()["code"]] += 1
+        return seen
+
+    apis = [*copies(scene, 6), *copies(scene, 6, second_url)]
+    before = written(scene)[0]
+    with ThreadPoolExecutor(len(apis)) as pool:
+        spending = [pool.submit(spend, api) for api in apis]
+        while written(scene)[0] < before + 20:
+            assert not any(one.done() for one in spending)
+        assert revoked(scene)
+        after = written(scene)
+        seen = sum((one.result(30) for one in spending), Counter[object]())
+    assert written(scene) == after
+    assert after[1] == 0
+    assert seen == {200: after[0] - before, "2001": len(apis)}
+
+
+# ── tokens ───────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("end", [revoke, revoke_jetons])
+def test_token_that_is_asked_for_meanwhile_is_not_issued(
+    scene: Scene, end: Callable[[Connection, str], object]
+) -> None:
+    database = scene.world.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            assert end(session, scene.pair.consumer_key)
+            with noticing_waits(database) as wait:
+                running = pool.submit(scene.call("accessToken").send, scene.nobody)
+                wait(1)
+            assert not running.done()
+        assert_refused(running.result(20), "2101")
+    assert written(scene)[1] == 0
+
+
+@pytest.mark.parametrize("end", [revoked, end_tokens])
+def test_token_that_is_being_issued_does_not_survive(
+    scene: Scene, end: Callable[[Scene], object]
+) -> None:
+    with ThreadPoolExecutor(2) as pool, holding(models.partenaire, "Jeton") as held:
+        running = pool.submit(scene.call("accessToken").send, scene.nobody)
+        held.wait()
+        with noticing_waits(scene.world.database) as wait:
+            ending = pool.submit(end, scene)
+            wait(1)
+        assert not ending.done()
+        held.release()
+        answer = running.result(20)
+        assert ending.result(20)
+    assert answer.status_code == 200
+    assert written(scene)[1] == 0
+    scene.api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    assert_refused(debit(scene.api, scene.carte, 1, new_reference()), "2001")
+
+
+@WRITES
+def test_write_by_a_token_that_is_ended_meanwhile_is_refused(scene: Scene, kind: str) -> None:
+    *_, call = calls(scene, scene.api)[kind]
+    database, before = scene.world.database, written(scene)[0]
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            assert revoke_jetons(session, scene.pair.consumer_key) == 1
+            with noticing_waits(database) as wait:
+                running = pool.submit(call)
+                wait(1)
+        assert_refused(running.result(20), "2001")
+    assert written(scene) == (before, 0)
+
+
+@WRITES
+def test_write_by_the_secret_goes_on_when_tokens_are_ended_meanwhile(
+    scene: Scene, kind: str
+) -> None:
+    api = scene.world.anonymous()
+    api.auth = httpx.BasicAuth(*scene.pair)
+    *_, call = calls(scene, api)[kind]
+    database, before = scene.world.database, written(scene)[0]
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            assert revoke_jetons(session, scene.pair.consumer_key) == 1
+            with noticing_waits(database) as wait:
+                running = pool.submit(call)
+                wait(1)
+        assert running.result(20).status_code == 200
+    assert written(scene) == (before + 1, 0)
+
+
+def test_ended_token_opens_nothing_that_moment_and_a_new_one_everything(scene: Scene) -> None:
+    for api in (scene.api, other := scene.world.api_of(scene.pair)):
+        item(debit(api, scene.carte, 1, new_reference()))
+    assert end_tokens(scene) == 2
+    for api in (scene.api, other):
+        assert_refused(debit(api, scene.carte, 1, new_reference()), "2001")
+        assert_refused(api.get("/mes-droits"), "2001")
+        assert_refused(scene.call("debitCarte").with_values(montant=0).send(api), "2001")
+    item(debit(scene.world.api_of(scene.pair), scene.carte, 1, new_reference()))
+    assert end_tokens(scene) == 1
+    assert end_tokens(scene) == 0

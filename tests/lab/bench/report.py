@@ -1,0 +1,351 @@
+"""What the measurements say: ratios, targets, tables, and the record in docs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tests.lab.bench.load import Round
+from tests.lab.bench.servers import FASTAPI, OURS
+
+Json = dict[str, Any]
+
+
+class Target(NamedTuple):
+    """What ours over the peer must be at least."""
+
+    workload: str
+    database: str
+    peer: str
+    processes: int
+    least: float
+
+
+TARGETS = (
+    Target("balance", "postgresql", "connexion", 1, 3.0),
+    Target("balance", "postgresql", "fastapi", 1, 1.3),
+    Target("balance", "postgresql", "bare", 1, 0.45),
+    Target("balance", "sqlite", "connexion", 1, 3.0),
+    Target("balance", "sqlite", "fastapi", 1, 1.3),
+    Target("balance", "sqlite", "bare", 1, 0.45),
+    Target("debit", "postgresql", "connexion", 1, 2.0),
+    Target("debit", "postgresql", "fastapi", 1, 1.2),
+    Target("debit", "postgresql", "pgbench", 2, 0.35),
+    Target("debit_hot", "postgresql", "fastapi", 1, 1.1),
+    Target("refused", "postgresql", "connexion", 1, 3.0),
+    Target("refused", "postgresql", "fastapi", 1, 1.3),
+    Target("refused", "sqlite", "connexion", 1, 3.0),
+    Target("refused", "sqlite", "fastapi", 1, 1.3),
+)
+
+GROWTH = 1.15
+"""At most: the cost of a balance with a million cards over that with a thousand."""
+
+MEMORY = 1.1
+"""At most: the peak of one of our processes over that of one of FastAPI's."""
+
+
+def is_judged(workload: str, database: str, processes: int) -> bool:
+    """Whether a target is about this: it is then measured for longer."""
+    return any(one[:2] == (workload, database) and one.processes == processes for one in TARGETS)
+
+
+def ratio(ours: Sequence[float], peer: Sequence[float]) -> float:
+    """The ratio of the medians."""
+    return statistics.median(ours) / statistics.median(peer)
+
+
+def spread(ours: Sequence[float], peer: Sequence[float]) -> tuple[float, float]:
+    """The least and the greatest ratio of two rounds that followed each other."""
+    each = [mine / theirs for mine, theirs in zip(ours, peer, strict=True)]
+    return min(each), max(each)
+
+
+@dataclass
+class Series:
+    """The rounds of one server under one workload. `fault` says why there are none."""
+
+    workload: str
+    database: str
+    processes: int
+    server: str
+    rounds: list[Round] = field(default_factory=list)
+    fault: str = ""
+
+    @property
+    def place(self) -> Json:
+        """What was measured, for a line of the report."""
+        return {
+            "workload": self.workload,
+            "database": self.database,
+            "processes": self.processes,
+            "server": self.server,
+        }
+
+    @property
+    def good(self) -> list[Round]:
+        """The rounds that are not void."""
+        return [one for one in self.rounds if not one.void]
+
+    @property
+    def errors(self) -> int:
+        """Wrong answers of all rounds; a server that was not measured counts as one."""
+        return sum(one.errors for one in self.rounds) + bool(self.fault)
+
+    @property
+    def complaint(self) -> str:
+        """The first thing that was wrong."""
+        return self.fault or next((one.complaint for one in self.rounds if one.complaint), "")
+
+    @property
+    def rps(self) -> float | None:
+        """The median of requests a second, None without a good round."""
+        good = [one.rps for one in self.good]
+        return round(statistics.median(good), 1) if good else None
+
+    @property
+    def cpu(self) -> float | None:
+        """The median of processor seconds for 1,000 requests, None where it was not measured."""
+        known = [one.cpu_s_per_1000 for one in self.good if one.cpu_s_per_1000 is not None]
+        return round(statistics.median(known), 3) if known else None
+
+
+def compare(series: Iterable[Series]) -> list[Json]:
+    """One result for each peer of each workload. A ratio without a good round is null."""
+    found: list[Json] = []
+    groups: dict[tuple[str, str, int], dict[str, Series]] = {}
+    for one in series:
+        groups.setdefault((one.workload, one.database, one.processes), {})[one.server] = one
+    for (workload, database, processes), by_server in groups.items():
+        ours = by_server[OURS]
+        for name, peer in by_server.items():
+            if name == OURS:
+                continue
+            measured = ours.good and peer.good
+            value = (
+                ratio([one.rps for one in ours.good], [one.rps for one in peer.good])
+                if measured
+                else None
+            )
+            pairs = [
+                (mine.rps, theirs.rps)
+                for mine, theirs in zip(ours.rounds, peer.rounds, strict=False)
+                if not mine.void and not theirs.void
+            ]
+            found.append(
+                {
+                    "workload": workload,
+                    "database": database,
+                    "processes": processes,
+                    "peer": name,
+                    "ours_over_peer": None if value is None else round(value, 3),
+                    "spread": [round(one, 3) for one in spread(*zip(*pairs, strict=True))]
+                    if pairs
+                    else None,
+                    "errors": ours.errors + peer.errors,
+                    "ours_rps": ours.rps,
+                    "peer_rps": peer.rps,
+                    "rounds": len(peer.good),
+                }
+            )
+    return found
+
+
+def throughput(series: Iterable[Series]) -> list[Json]:
+    """Requests a second of each server: the median, and each good round."""
+    return [
+        {
+            **one.place,
+            "rps": one.rps,
+            "rounds": [round(each.rps, 1) for each in one.good],
+            "errors": one.errors,
+            "complaint": one.complaint,
+        }
+        for one in series
+    ]
+
+
+def cpu(series: Iterable[Series]) -> list[Json]:
+    """Processor seconds of each server for 1,000 requests, the database's own not among them."""
+    return [
+        {
+            **one.place,
+            "cpu_s_per_1000": one.cpu,
+        }
+        for one in series
+        if one.cpu is not None
+    ]
+
+
+def _verdict(name: str, wanted: str, value: float | None, *, reached: bool) -> Json:
+    return {"target": name, "wanted": wanted, "measured": value, "reached": reached}
+
+
+def judge(body: Json) -> list[Json]:
+    """Each target of which this run measured something, and whether it was reached."""
+    found: list[Json] = []
+    for target in TARGETS:
+        for result in body["results"]:
+            place = (result["workload"], result["database"], result["peer"], result["processes"])
+            if place != target[:4]:
+                continue
+            value = result["ours_over_peer"]
+            reached = value is not None and value >= target.least and not result["errors"]
+            name = f"{target.workload}, {target.database}, against {target.peer}"
+            if target.processes > 1:
+                name += f", {target.processes} processes"
+            found.append(_verdict(name, f"≥ {target.least}", value, reached=reached))
+    for growth in body.get("growth", []):
+        if growth["workload"] == "balance" and growth["grown"] == "cards":
+            name = f"cost of a balance at {growth['large']:,} cards, {growth['database']}"
+            cost = growth["cost"]
+            reached = cost is not None and cost <= GROWTH and not growth["errors"]
+            found.append(_verdict(name, f"≤ {GROWTH}", cost, reached=reached))
+    peaks = {
+        (one["database"], one["server"]): one["peak_mib"]
+        for one in body.get("memory", [])
+        if one["processes"] == 1
+    }
+    for database in dict.fromkeys(database for database, _ in peaks):
+        if (database, OURS) in peaks and (database, FASTAPI) in peaks:
+            value = round(peaks[database, OURS] / peaks[database, FASTAPI], 3)
+            name = f"peak memory of a process against fastapi, {database}"
+            found.append(_verdict(name, f"≤ {MEMORY}", value, reached=value <= MEMORY))
+    return found
+
+
+# ── text ─────────────────────────────────────────────────────────────────────────────────────────
+class Shown(NamedTuple):
+    """A table to be read."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+REACHED, MISSED = "✓", "✗ missed"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _spread(pair: Sequence[float] | None) -> str:
+    return f"{pair[0]:.2f}–{pair[1]:.2f}" if pair else "–"
+
+
+def _of_peers(body: Json) -> Shown:
+    costs = {
+        (one["workload"], one["database"], one["processes"], one["server"]): one["cpu_s_per_1000"]
+        for one in body["cpu"]
+    }
+    rows = []
+    for one in body["results"]:
+        place = (one["workload"], one["database"], one["processes"])
+        rows.append(
+            (
+                *(one["workload"], one["database"], str(one["processes"]), one["peer"]),
+                _number(one["ours_over_peer"], ".2f"),
+                _spread(one["spread"]),
+                _number(one["ours_rps"], ",.0f"),
+                _number(one["peer_rps"], ",.0f"),
+                _number(costs.get((*place, OURS)), ".2f"),
+                _number(costs.get((*place, one["peer"])), ".2f"),
+                str(one["errors"]),
+            )
+        )
+    columns = (
+        *("workload", "database", "processes", "peer", "ours / peer", "spread"),
+        *("ours, 1/s", "peer, 1/s", "ours, CPU s/1,000", "peer, CPU s/1,000", "errors"),
+    )
+    return Shown("Throughput: ours over the peer", columns, rows)
+
+
+def tables(body: Json) -> list[Shown]:
+    """Everything measured, what was not left out."""
+    made = [
+        Shown(
+            "Targets",
+            ("target", "wanted", "measured", ""),
+            [
+                (
+                    *(one["target"], one["wanted"], _number(one["measured"], ".3f")),
+                    REACHED if one["reached"] else MISSED,
+                )
+                for one in body["targets"]
+            ],
+        ),
+        Shown("Faults", ("what was wrong",), [(one,) for one in body["faults"]]),
+        _of_peers(body),
+        Shown(
+            "Latency at a fixed rate, in milliseconds from when each request was due",
+            ("workload", "database", "server", "rate, 1/s", "p50", "p95", "p99", "errors"),
+            [
+                (
+                    *(one["workload"], one["database"], one["server"], f"{one['rate']:.0f}"),
+                    *(_number(one[share], ".1f") for share in ("p50", "p95", "p99")),
+                    str(one["errors"]),
+                )
+                for one in body["latency"]
+            ],
+        ),
+        Shown(
+            "Memory of the largest process, in MiB, after all workloads",
+            ("database", "processes", "server", "peak resident", "proportional share"),
+            [
+                (
+                    *(one["database"], str(one["processes"]), one["server"]),
+                    *(f"{one['peak_mib']:.0f}", f"{one['pss_mib']:.0f}"),
+                )
+                for one in body["memory"]
+            ],
+        ),
+        Shown(
+            "From start to ready, in seconds",
+            ("database", "server", "median", "least", "most"),
+            [
+                (
+                    *(one["database"], one["server"]),
+                    *(f"{one[name]:.2f}" for name in ("median_s", "least_s", "most_s")),
+                )
+                for one in body["start"]
+            ],
+        ),
+        Shown(
+            "Cost of a call as data grows",
+            ("workload", "database", "what grew", "from", "to", "cost", "spread", "errors"),
+            [
+                (
+                    *(one["workload"], one["database"], one["grown"]),
+                    *(f"{one['small']:,}", f"{one['large']:,}", _number(one["cost"], ".2f")),
+                    _spread(one["spread"]),
+                    str(one["errors"]),
+                )
+                for one in body["growth"]
+            ],
+        ),
+    ]
+    return [table for table in made if table.rows]
+
+
+def markdown(body: Json) -> str:
+    """docs/performance.md."""
+    parts = [
+        "# Performance",
+        "",
+        "Written by `make bench`; do not edit. Ratios compare medians of interleaved rounds of one run; the",
+        "absolute figures are of one machine on one day.",
+        "",
+        f"{body['date']}, {body['machine']}.",
+        "",
+        "## How it is measured",
+        "",
+        *(f"- {line}" for line in body["how"]),
+    ]
+    for table in tables(body):
+        parts += ["", f"## {table.title}", "", f"| {' | '.join(table.columns)} |"]
+        parts.append("|---" * len(table.columns) + "|")
+        parts += [f"| {' | '.join(row)} |" for row in table.rows]
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,351 @@
+"""One run: databases, servers, rounds in turn, and the books after each workload that moves money."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.bench import report
+from tests.lab.bench.ground import (
+    PEPPER,
+    POSTGRESQL,
+    Ground,
+    Size,
+    ground,
+)
+from tests.lab.bench.load import (
+    HISTORY,
+    WORKLOADS,
+    LoadError,
+    Round,
+    Workload,
+    run_round,
+)
+from tests.lab.bench.paced import run_paced
+from tests.lab.bench.pgbench import Script, capture, run_pgbench
+from tests.lab.bench.report import Json, Series
+from tests.lab.bench.same import find_difference
+from tests.lab.bench.servers import (
+    OURS,
+    PGBENCH,
+    Server,
+    ServerError,
+    serve,
+)
+from tests.support.postgresql import PostgresqlServer, running_server
+from tests.support.process import run_cynod
+
+SMALL = Size(1_000)
+DEEP = 500
+"""Of the operations of a large history, one in so many thousand is of the first card."""
+
+PACED = ("balance", "debit")
+GROWN = ("balance", "list", "debit")
+WARM_S = 1
+VERIFY_S = 900
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and for how long. `judged` is what targets are about."""
+
+    workloads: Sequence[str]
+    databases: Sequence[str]
+    peers: Sequence[str]
+    processes: Sequence[int]
+    rounds: int
+    seconds: int
+    judged_rounds: int
+    judged_seconds: int
+    large: int
+    starts: int
+    paced_s: float
+
+    def lengths(self, workload: str, database: str, processes: int) -> tuple[int, int]:
+        """Rounds, and seconds of each."""
+        if report.is_judged(workload, database, processes):
+            return self.judged_rounds, self.judged_seconds
+        return self.rounds, self.seconds
+
+
+class Bench:
+    """Measures what a plan says. What goes wrong is kept in `faults`, and the rest goes on."""
+
+    def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.say = say
+        self.series: list[Series] = []
+        self.faults: list[str] = []
+        self.body: Json = {"latency": [], "memory": [], "start": [], "growth": []}
+
+    def run(self) -> Json:
+        """The results."""
+        with contextlib.ExitStack() as stack:
+            cluster = (
+                stack.enter_context(running_server()) if POSTGRESQL in self.plan.databases else None
+            )
+            for kind in self.plan.databases:
+                self._compare(kind, cluster)
+                if self.plan.large:
+                    self._grow(kind, cluster)
+        self.body["results"] = report.compare(self.series)
+        self.body["throughput"] = report.throughput(self.series)
+        self.body["cpu"] = report.cpu(self.series)
+        self.body["targets"] = report.judge(self.body)
+        self.body["faults"] = self.faults
+        return self.body
+
+    # ── beside the peers ─────────────────────────────────────────────────────────────────────────
+    def _compare(self, kind: str, cluster: PostgresqlServer | None) -> None:
+        with ground(kind, SMALL, self.folder, cluster) as land:
+            script = self._script(land)
+            for processes in self.plan.processes:
+                with self._servers(land, processes) as servers:
+                    for name in self.plan.workloads:
+                        self._workload(land, processes, WORKLOADS[name], servers, script)
+                    self._ask_memory(land, processes, servers)
+                    if processes == min(self.plan.processes) and self.plan.paced_s:
+                        self._ask_latency(land, servers)
+            self._ask_start(land)
+
+    def _script(self, land: Ground) -> Script | None:
+        wanted = PGBENCH in self.plan.peers and land.kind == POSTGRESQL
+        if not wanted or not any(PGBENCH in WORKLOADS[name].peers for name in self.plan.workloads):
+            return None
+        try:
+            script = capture(land, self.folder)
+        except LoadError as error:
+            self._fault(f"pgbench: {error}")
+            return None
+        self.say(f"{land.kind}: a debit is {script.statements} statements")
+        self.body["debit_statements"] = script.statements
+        return script
+
+    @contextlib.contextmanager
+    def _servers(self, land: Ground, processes: int) -> Iterator[dict[str, Server]]:
+        used = {peer for name in self.plan.workloads for peer in WORKLOADS[name].peers}
+        peers = [name for name in self.plan.peers if name in used and name != PGBENCH]
+        with contextlib.ExitStack() as stack:
+            servers = {OURS: stack.enter_context(serve(OURS, land, processes, self.folder))}
+            for name in peers:
+                try:
+                    servers[name] = stack.enter_context(serve(name, land, processes, self.folder))
+                except ServerError as error:
+                    self._fault(f"{name}, {land.kind}, {processes} process(es): {error}")
+            yield servers
+
+    def _workload(
+        self,
+        land: Ground,
+        processes: int,
+        workload: Workload,
+        servers: dict[str, Server],
+        script: Script | None,
+    ) -> None:
+        measured = []
+        for name in (OURS, *workload.peers):
+            if name not in servers and not (name == PGBENCH and script):
+                continue
+            one = Series(workload.name, land.kind, processes, name)
+            self.series.append(one)
+            if name not in (OURS, PGBENCH):
+                difference = find_difference(servers[OURS], servers[name], workload, land)
+                one.fault = difference or ""
+            if not one.fault:
+                measured.append(one)
+                self._round(land, workload, one, servers, script, WARM_S)
+        rounds, seconds = self.plan.lengths(workload.name, land.kind, processes)
+        for _ in range(rounds):
+            for one in measured:
+                found = self._round(land, workload, one, servers, script, seconds)
+                one.rounds.append(found)
+        place = f"{land.kind}, {processes} process(es), {workload.name}"
+        told = ", ".join(f"{one.server} {one.rps or 0:,.0f}/s" for one in measured)
+        self.say(f"{place}: {told}")
+        for one in self.series:
+            if (one.workload, one.database, one.processes) == (
+                workload.name,
+                land.kind,
+                processes,
+            ) and one.errors:
+                self._fault(f"{place}, {one.server}: {one.errors} errors, {one.complaint}")
+        if workload.money:
+            self._verify(land, f"{workload.name}, {land.kind}, {processes} process(es)")
+
+    def _round(
+        self,
+        land: Ground,
+        workload: Workload,
+        series: Series,
+        servers: dict[str, Server],
+        script: Script | None,
+        seconds: int,
+    ) -> Round:
+        if series.server != PGBENCH:
+            return run_round(servers[series.server], workload, land, seconds, self.folder)
+        assert script is not None
+        try:
+            hot = workload.name == "debit_hot"
+            tps = run_pgbench(script, land, seconds, self.folder, hot=hot)
+        except LoadError as error:
+            return Round(0, errors=1, complaint=str(error))
+        return Round(tps, requests=round(tps * seconds))
+
+    def _verify(self, land: Ground, after: str) -> None:
+        try:
+            result = run_cynod(
+                *("journal", "verify"),
+                folder=self.folder,
+                timeout=VERIFY_S,
+                CYNOD_DATABASE_URL=land.url,
+                CYNOD_PEPPER=PEPPER.decode(),
+            )
+        except subprocess.TimeoutExpired:
+            self._fault(f"cynod journal verify after {after}: not done in {VERIFY_S} s")
+            return
+        if result.returncode:
+            told = f"{result.stdout}{result.stderr}".strip()[-1000:]
+            self._fault(f"cynod journal verify after {after}: {told}")
+
+    def _fault(self, text: str) -> None:
+        self.faults.append(text)
+        self.say(f"FAULT: {text}")
+
+    # ── each server by itself ────────────────────────────────────────────────────────────────────
+    def _ask_memory(self, land: Ground, processes: int, servers: dict[str, Server]) -> None:
+        for name, server in servers.items():
+            found = server.memory()
+            self.body["memory"].append(
+                {
+                    "database": land.kind,
+                    "processes": processes,
+                    "server": name,
+                    "peak_mib": found.peak_mib,
+                    "pss_mib": found.pss_mib,
+                }
+            )
+
+    def _ask_latency(self, land: Ground, servers: dict[str, Server]) -> None:
+        """At half of what the slowest of them can do, the same for all."""
+        for name in PACED:
+            known = {
+                one.server: one.rps
+                for one in self.series
+                if (one.workload, one.database) == (name, land.kind)
+                and one.processes == min(self.plan.processes)
+                and one.server in servers
+                and one.rps
+            }
+            if not known:
+                continue
+            rate = max(10, round(min(filter(None, known.values())) / 2, -1))
+            for server in known:
+                try:
+                    found = run_paced(
+                        servers[server], WORKLOADS[name], land, rate, self.plan.paced_s
+                    )
+                except (OSError, TimeoutError) as error:
+                    self._fault(f"latency of {name}, {land.kind}, {server}: {error!r}")
+                    continue
+                place = {"workload": name, "database": land.kind, "server": server, "rate": rate}
+                self.body["latency"].append({**place, **found})
+                if found["errors"]:
+                    self._fault(f"latency of {name}, {land.kind}, {server}: wrong answers")
+            if WORKLOADS[name].money:
+                self._verify(land, f"latency of {name}, {land.kind}")
+
+    def _ask_start(self, land: Ground) -> None:
+        for name in (OURS, *self.plan.peers):
+            if name == PGBENCH:
+                continue
+            taken = []
+            # One that does not start was told of already; a quick look has no time for starts.
+            with contextlib.suppress(ServerError):
+                for _ in range(self.plan.starts):
+                    with serve(name, land, 1, self.folder) as server:
+                        taken.append(server.ready_after_s)
+            if taken:
+                self.body["start"].append(
+                    {
+                        "database": land.kind,
+                        "server": name,
+                        "median_s": round(statistics.median(taken), 3),
+                        "least_s": round(min(taken), 3),
+                        "most_s": round(max(taken), 3),
+                    }
+                )
+
+    # ── as data grows ────────────────────────────────────────────────────────────────────────────
+    def _grow(self, kind: str, cluster: PostgresqlServer | None) -> None:
+        large = self.plan.large
+        deep = large * DEEP // 1_000
+        history = Size(SMALL.cartes, debits=(large - deep) // SMALL.cartes, deep=deep)
+        self._grow_to(kind, cluster, "cards", Size(large), GROWN)
+        self._grow_to(kind, cluster, "history", history, (*GROWN, HISTORY.name))
+
+    def _grow_to(
+        self,
+        kind: str,
+        cluster: PostgresqlServer | None,
+        grown: str,
+        size: Size,
+        names: Sequence[str],
+    ) -> None:
+        few = SMALL if grown == "cards" else Size(SMALL.cartes, debits=1)
+        with contextlib.ExitStack() as stack:
+            lands = [
+                stack.enter_context(ground(kind, one, self.folder, cluster)) for one in (few, size)
+            ]
+            servers = [stack.enter_context(serve(OURS, land, 1, self.folder)) for land in lands]
+            for name in names:
+                workload = WORKLOADS.get(name, HISTORY)
+                rounds: tuple[list[Round], list[Round]] = ([], [])
+                for number in range(self.plan.judged_rounds + 1):
+                    for land, server, kept in zip(lands, servers, rounds, strict=True):
+                        found = run_round(server, workload, land, self.plan.seconds, self.folder)
+                        if number:
+                            kept.append(found)
+                self._add_growth(kind, grown, name, (few, size), rounds)
+            for land in lands:
+                self._verify(land, f"growth of {grown}, {kind}")
+
+    def _add_growth(
+        self,
+        kind: str,
+        grown: str,
+        name: str,
+        sizes: tuple[Size, Size],
+        rounds: tuple[list[Round], list[Round]],
+    ) -> None:
+        amounts = [one.cartes if grown == "cards" else one.operations for one in sizes]
+        small, large = ([one.rps for one in each if not one.void] for each in rounds)
+        errors = sum(one.errors for each in rounds for one in each)
+        pairs = [
+            (few.rps, many.rps)
+            for few, many in zip(*rounds, strict=True)
+            if not few.void and not many.void
+        ]
+        cost = round(report.ratio(small, large), 3) if small and large else None
+        self.body["growth"].append(
+            {
+                "workload": name,
+                "database": kind,
+                "grown": grown,
+                "small": amounts[0],
+                "large": amounts[1],
+                "cost": cost,
+                "spread": [round(one, 3) for one in report.spread(*zip(*pairs, strict=True))]
+                if pairs
+                else None,
+                "errors": errors,
+            }
+        )
+        if errors:
+            told = next((one.complaint for each in rounds for one in each if one.complaint), "")
+            self._fault(f"growth of {grown}, {kind}, {name}: {errors} errors, {told}")
+        self.say(f"{kind}, {grown} to {amounts[1]:,}, {name}: {cost} × the cost")

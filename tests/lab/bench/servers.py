@@ -1,0 +1,163 @@
+"""Servers of a run: ours and the peers, each a tree of processes whose time and memory can be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.lab.bench.ground import PEPPER, Ground
+from tests.support.process import CYNOD, environment, free_port
+
+OURS = "ours"
+CONNEXION, FASTAPI, FLASK = "connexion", "fastapi", "flask"
+BARE, BARE_LOOP, PGBENCH = "bare", "bare-loop", "pgbench"
+PEERS = (CONNEXION, FASTAPI, FLASK, BARE, BARE_LOOP, PGBENCH)
+TICKS = os.sysconf("SC_CLK_TCK")
+
+POOL = 10
+"""Connections of each process: ours has 8 for its operations and 2 in reserve."""
+
+THREADS = 8
+UNLIMITED = "lecture=100000000/second,ecriture=100000000/second,jeton=100000000/second"
+"""Limits that count each call, and refuse none."""
+
+PATIENCE_S = 90
+
+
+class ServerError(RuntimeError):
+    """A server did not become ready."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the process that has most, in MiB: the most it ever had, and what is its own share now."""
+
+    peak_mib: float
+    pss_mib: float
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[bytes]
+    ready_after_s: float
+
+    def processes(self) -> list[int]:
+        """The process and all under it."""
+        found, waiting = [], [self.process.pid]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    waiting += map(int, task.read_text().split())
+        return found
+
+    def cpu_s(self) -> float:
+        """Processor seconds of the process and all under it, so far."""
+        total = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        return total / TICKS
+
+    def memory(self) -> Memory:
+        """Of its largest process."""
+        return Memory(self._largest("status", "VmHWM"), self._largest("smaps_rollup", "Pss"))
+
+    def _largest(self, file: str, name: str) -> float:
+        found = [0]
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+                found += [int(line.split()[1]) for line in lines if line.startswith(f"{name}:")]
+        return round(max(found) / 1024, 1)
+
+
+def _command(name: str, port: int, workers: int) -> list[str]:
+    if name == OURS:
+        return [*CYNOD, "serve", "--workers", str(workers)]
+    if name == FLASK:
+        return [
+            *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
+            *("--threads", str(THREADS), "--keep-alive", "75", "--access-logfile", "-"),
+            *("--workers", str(workers), "--bind", f"127.0.0.1:{port}"),
+            "tests.lab.bench.peers.flask_peer:app",
+        ]
+    module = BARE if name == BARE_LOOP else name
+    return [sys.executable, "-m", f"tests.lab.bench.peers.{module}_peer"]
+
+
+@contextlib.contextmanager
+def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Server]:
+    """A server on the ground's database; yields when it is ready. Raises ServerError."""
+    port = free_port()
+    given = environment(
+        folder,
+        CYNOD_DATABASE_URL=ground.url,
+        CYNOD_PEPPER=PEPPER.decode(),
+        CYNOD_LIMITES=UNLIMITED,
+        CYNOD_LOG_FORMAT="json",
+        CYNOD_POOL_SIZE=str(THREADS),
+        BENCH_POOL=str(POOL),
+        BENCH_BARE="loop" if name == BARE_LOOP else "threads",
+        PORT=str(port),
+        WORKERS=str(workers),
+    )
+    log = folder / f"{name}-{port}.log"
+    # As `make` leaves it: modules are compiled, so that a start does not compile them again.
+    given.pop("PYTHONDONTWRITEBYTECODE", None)
+    started = time.monotonic()
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            _command(name, port, workers),
+            cwd=folder,
+            env=given,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_ready(process, url, log)
+            yield Server(name, url, process, round(time.monotonic() - started, 3))
+        finally:
+            _end(process)
+            log.unlink(missing_ok=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group: uvicorn's parent may be gone before its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    with httpx.Client(trust_env=False, verify=False) as client:  # noqa: S501 - no TLS is asked for
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServerError(f"{url} is not served: {log.read_text()[-2000:]}")
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(f"{url}/health/ready").status_code == 200:
+                    return
+            time.sleep(0.01)

@@ -1,0 +1,222 @@
+"""The arithmetic of the bench, what it shows, and what it makes of PostgreSQL's log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.lab.bench import report
+from tests.lab.bench.__main__ import is_whole, parse, plan_of
+from tests.lab.bench.load import LoadError, Round, read_wrk
+from tests.lab.bench.paced import percentile
+from tests.lab.bench.page import page
+from tests.lab.bench.pgbench import (
+    Statement,
+    _find,
+    read_log,
+    write_script,
+)
+from tests.lab.bench.report import Series
+from tests.lab.bench.same import plain
+
+GOOD = Round(0, 1.5, 1, 2, 3, 100)
+
+
+def series(server: str, *rps: float, void: int = -1) -> Series:
+    """Rounds of so many requests a second; the one numbered `void` has a wrong answer."""
+    rounds = [
+        replace(GOOD, rps=one, errors=int(number == void), complaint="500" * (number == void))
+        for number, one in enumerate(rps)
+    ]
+    return Series("balance", "sqlite", 1, server, rounds)
+
+
+def test_ratio_is_of_medians_and_spread_of_neighbours() -> None:
+    (found,) = report.compare([series("ours", 300, 330, 900), series("fastapi", 100, 220, 200)])
+    assert found == {
+        "workload": "balance",
+        "database": "sqlite",
+        "processes": 1,
+        "peer": "fastapi",
+        "ours_over_peer": 1.65,
+        "spread": [1.5, 4.5],
+        "errors": 0,
+        "ours_rps": 330,
+        "peer_rps": 200,
+        "rounds": 3,
+    }
+
+
+def test_round_with_a_wrong_answer_is_void_and_told() -> None:
+    bad = series("fastapi", 100, 9000, 100, void=1)
+    (found,) = report.compare([series("ours", 300, 300, 300), bad])
+    assert (found["ours_over_peer"], found["spread"], found["errors"]) == (3.0, [3.0, 3.0], 1)
+    assert (found["rounds"], bad.complaint) == (2, "500")
+
+
+def test_peer_that_answers_otherwise_has_no_ratio_and_reaches_nothing() -> None:
+    peer = Series("balance", "sqlite", 1, "fastapi", fault="it answers 500")
+    (found,) = report.compare([series("ours", 300), peer])
+    assert (found["ours_over_peer"], found["spread"], found["errors"]) == (None, None, 1)
+    (target,) = report.judge({"results": [found]})
+    assert (target["measured"], target["reached"]) == (None, False)
+
+
+def body(value: float, void: int = -1) -> dict[str, Any]:
+    """A run of one workload."""
+    made = [series("ours", value, value), series("fastapi", 1.0, 1.0, void=void)]
+    memory = {"database": "sqlite", "processes": 1, "pss_mib": 50.0}
+    told: dict[str, Any] = {
+        "date": "2026-11-23",
+        "machine": "a <machine>",
+        "how": ["quickly"],
+        "results": report.compare(made),
+        "throughput": report.throughput(made),
+        "cpu": report.cpu(made),
+        "memory": [
+            {**memory, "server": "ours", "peak_mib": 111.0},
+            {**memory, "server": "fastapi", "peak_mib": 100.0},
+        ],
+        "start": [
+            {
+                "database": "sqlite",
+                "server": "ours",
+                "median_s": 1.0,
+                "least_s": 1.0,
+                "most_s": 2.0,
+            }
+        ],
+        "growth": [
+            {
+                "workload": "balance",
+                "database": "sqlite",
+                "grown": "cards",
+                "small": 1,
+                "large": 2,
+                "cost": 1.15,
+                "spread": [1.0, 1.3],
+                "errors": 0,
+            }
+        ],
+        "latency": [
+            {
+                "workload": "balance",
+                "database": "sqlite",
+                "server": "ours",
+                "rate": 60,
+                "p50": 1.0,
+                "p95": 2.0,
+                "p99": 3.0,
+                "errors": 0,
+            }
+        ],
+        "faults": [],
+    }
+    told["targets"] = report.judge(told)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("value", "void", "reached"), [(1.3, -1, True), (1.29, -1, False), (2, 1, False)]
+)
+def test_target_is_reached_at_its_value_and_without_a_wrong_answer(
+    value: float, void: int, *, reached: bool
+) -> None:
+    first, growth, memory = body(value, void)["targets"]
+    assert first == {
+        "target": "balance, sqlite, against fastapi",
+        "wanted": "≥ 1.3",
+        "measured": value,
+        "reached": reached,
+    }
+    assert (growth["reached"], memory["reached"], memory["measured"]) == (True, False, 1.11)
+
+
+def test_page_and_record_show_every_result_and_stand_alone() -> None:
+    shown, record = page(body(1.0)), report.markdown(body(1.0))
+    assert "a &lt;machine&gt;" in shown
+    assert report.MISSED in shown
+    assert "balance / fastapi" in shown
+    assert shown.count("<svg") == 5
+    assert "http" not in shown
+    assert "| balance | sqlite | 1 | fastapi | 1.00 | 1.00–1.00 |" in record
+    json.dumps(body(1.0))
+
+
+def test_page_of_a_run_in_which_nothing_was_measured_is_still_a_page() -> None:
+    empty: dict[str, Any] = {key: [] for key in body(1.0)} | {"date": "", "machine": ""}
+    assert "<h1>" in page(empty)
+    assert "# Performance" in report.markdown(empty)
+
+
+def test_percentile_is_a_value_that_was_measured() -> None:
+    values = [float(one) for one in range(1, 101)]
+    assert [percentile(values, share) for share in (50, 95, 99)] == [50, 95, 99]
+    assert percentile([7.0], 99) == 7.0
+
+
+def test_line_of_the_load_is_found_among_others() -> None:
+    assert read_wrk("Running\nBENCH\t1\t2\t3\t4\t5\t6\t7\t500 x\n") == [*"1234567", "500 x"]
+    assert read_wrk("nothing") is None
+
+
+def test_order_and_values_of_an_answer_count_except_what_chance_gave() -> None:
+    one = {"code": 200, "data": [{"reference": "A", "montant": 1}]}
+    assert plain(one, money=False) == plain(
+        {"code": 200, "data": [{"reference": "B", "montant": 1}]}, money=False
+    )
+    assert plain(one, money=False) != plain(
+        {"data": [{"reference": "A", "montant": 1}], "code": 200}, money=False
+    )
+    assert plain({"soldeOnline": 1}, money=False) != plain({"soldeOnline": 2}, money=False)
+
+
+def test_only_a_run_without_choices_is_the_record() -> None:
+    assert is_whole(parse([]))
+    assert is_whole(parse(["--judge"]))
+    assert not is_whole(parse(["--quick"]))
+    assert not is_whole(parse(["--rounds", "1"]))
+    assert not is_whole(parse(["--databases", "sqlite"]))
+
+
+def test_what_targets_judge_is_measured_for_longer() -> None:
+    plan = plan_of(parse([]))
+    assert plan.lengths("balance", "sqlite", 1) == (5, 2)
+    assert plan.lengths("debit", "postgresql", 2) == (5, 2)
+    assert plan.lengths("list", "sqlite", 1) == (3, 1)
+
+
+LOG = """\
+2026-11-23 17:00:00.000 UTC [42] LOG:  execute <unnamed>: SELECT cartes.id, cartes.compte_id
+\tFROM cartes WHERE cartes.numero_carte = $1::VARCHAR AND note = $2
+2026-11-23 17:00:00.000 UTC [42] DETAIL:  parameters: $1 = '70', $2 = 'it''s'
+2026-11-23 17:00:00.001 UTC [43] LOG:  statement: BEGIN
+2026-11-23 17:00:00.002 UTC [43] LOG:  checkpoint starting: time
+2026-11-23 17:00:00.003 UTC [43] LOG:  execute _pg3_0: UPDATE cartes SET version = $2 WHERE id = $1
+2026-11-23 17:00:00.003 UTC [43] DETAIL:  parameters: $1 = '778', $2 = NULL
+2026-11-23 17:00:00.004 UTC [43] LOG:  statement: COMMIT
+"""
+
+
+def test_statements_of_a_log_become_a_script() -> None:
+    statements = read_log(LOG)
+    assert [one.values for one in statements] == [("70", "it's"), (), ("778", None), ()]
+    card = _find(statements, "FROM", "cartes", "id")
+    script = write_script(statements, {"70": "(:place)::text", "778": card}, 0, 9)
+    assert script.text.splitlines()[2:] == [
+        (
+            "SELECT cartes.id, cartes.compte_id FROM cartes WHERE cartes.numero_carte = (:place)::text"
+            "::VARCHAR AND note = 'it''s' \\gset s0_"
+        ),
+        "BEGIN;",
+        "UPDATE cartes SET version = NULL WHERE id = :s0_id;",
+        "COMMIT;",
+    ]
+
+
+def test_value_that_no_statement_gives_is_told() -> None:
+    with pytest.raises(LoadError, match=r"no UPDATE … cartes of a debit returns solde"):
+        _find([Statement("SELECT 1", ())], "UPDATE", "cartes", "solde")

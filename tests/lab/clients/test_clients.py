@@ -1,0 +1,361 @@
+"""Each generated client is compiled or type-checked, then plays the whole story against the live server.
+
+The story is told once a language, as the client's own README says to use it; what it saw is compared whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.contract.reading import load
+from handlers.site.packages import TITLES, packages
+from models.database.engine import Database, sqlite_module
+from tests.lab.clients import generators
+from tests.lab.clients.generators import (
+    GENERATORS,
+    HERE,
+    NODE,
+    PYTHON,
+    class_path,
+    make,
+    run,
+)
+from tests.lab.clients.packages import LEFT_OUT, pack
+from tests.support.contract_client import CONTRACT, DOCUMENT, Json
+from tests.support.live import serving, settings_for
+from tests.support.machine import GO_LIBRARIES, GUZZLE
+from tests.support.needs import need
+from tests.support.world import World, new_number
+
+pytestmark = pytest.mark.only_on("sqlite")
+
+EXAMPLES = DOCUMENT["components"]["examples"]
+NEW_CODE = "4999"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tools() -> None:
+    need("node", "java", "php", "go")
+
+
+# ── names and warnings ────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("name", GENERATORS)
+def test_client_is_generated_without_a_warning_of_the_contract(name: str) -> None:
+    log = (make(name) / "generation.log").read_text(encoding="utf-8")
+    assert generators.warnings_of(log) == []
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_names_are_those_of_the_contract(name: str) -> None:
+    """No name that a generator had to make up, and each operation by its own."""
+    folder = make(name)
+    files = list(folder.glob(GENERATORS[name].sources))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert re.findall(r"\b[A-Z]\w*(?:InlineObject|InlineResponse|Inner|AllOf|OneOf)\b", text) == []
+    # openapi-python-client calls a module by its operation.
+    plain = (text + " ".join(path.stem for path in files)).replace("_", "").lower()
+    operations = [one for item in DOCUMENT["paths"].values() for one in item.values()]
+    assert [
+        one["operationId"] for one in operations if one["operationId"].lower() not in plain
+    ] == []
+    schemas = [
+        schema
+        for schema, node in DOCUMENT["components"]["schemas"].items()
+        if node.get("type") == "object"
+    ]
+    assert [
+        schema for schema in schemas if schema.lower() not in plain and schema != "DemandeJeton"
+    ] == []
+    numbered = set(re.findall(r"\b(?:class|interface|type|struct) (\w+[A-Za-z][0-9])\b", text))
+    assert numbered - TOOLS_OWN - PARAMETERS == set()
+
+
+def test_packages_are_offered_by_a_server_of_this_contract(tmp_path: Path) -> None:
+    contract = load(CONTRACT)
+    files = [make(name).parent / f"cynod-{name}-{contract.version}.zip" for name in TITLES]
+    offered = packages(generators.CLIENTS, contract)
+    assert [one.file for one in offered] == files
+    assert TITLES.keys() == GENERATORS.keys()
+    assert packages(tmp_path, contract) == []
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_package_is_the_client_whole_and_the_same_each_time(name: str, tmp_path: Path) -> None:
+    folder = make(name)
+    with zipfile.ZipFile(file_of(folder)) as package:
+        inside = {one.filename.partition("/")[2]: package.read(one) for one in package.infolist()}
+    assert inside["README.md"]
+    assert not {path for path in inside if path.startswith(".") or path in LEFT_OUT}
+    for path, content in inside.items():
+        assert (folder / path).read_bytes() == content
+    # No name of a package, and no licence, that its generator made up.
+    text = b"\n".join(content for content in inside.values())
+    assert (
+        re.findall(rb"GIT_\w+_ID|YOUR_GIT\w*|(?i:unlicense)|OpenAPI-Generator Contrib", text) == []
+    )
+    sources = {str(path.relative_to(folder)) for path in folder.glob(GENERATORS[name].sources)}
+    assert sources <= inside.keys()
+    copy = tmp_path / name
+    for path, content in inside.items():
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy / path).write_bytes(content)
+        (copy / path).chmod((folder / path).stat().st_mode)
+    assert pack(copy).read_bytes() == file_of(folder).read_bytes()
+
+
+def file_of(folder: Path) -> Path:
+    """The file beside a client's folder."""
+    return folder.parent / f"cynod-{folder.name}-{DOCUMENT['info']['version']}.zip"
+
+
+TOOLS_OWN = {"Options2"}
+"""Numbered names that a generator gives to its own code."""
+
+PARAMETERS = {
+    f"{name}2" for kind in ("parameters", "requestBodies") for name in DOCUMENT["components"][kind]
+}
+"""What @hey-api/openapi-ts calls a parameter or a body beside the schema of the same name; no call needs
+it."""
+
+
+# ── the story ─────────────────────────────────────────────────────────────────────────────────────
+class Tomorrow(BaseHTTPRequestHandler):
+    """A server of the next minor version: a field more in each object, and a code that is new."""
+
+    def do_GET(self) -> None:
+        """A balance."""
+        value = json.loads(json.dumps(EXAMPLES["SoldeCarte"]["value"]))
+        value["nouveau"] = {"a": [1]}
+        value["data"][0]["plafond"] = 5
+        self._answer(200, value)
+
+    def do_POST(self) -> None:
+        """A refusal."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        value = {**EXAMPLES["SoldeInsuffisant"]["value"], "code": NEW_CODE, "nouveau": "a"}
+        self._answer(400, value)
+
+    def _answer(self, status: int, value: Json) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def tomorrow() -> Iterator[str]:
+    """The URL of that server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tomorrow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def down(database: Database) -> Iterator[str]:
+    """The URL of a server on a copy of the database, as it is now, that lets nobody write."""
+    url, path = database.url.render_as_string(hide_password=False), database.url.database
+    assert path is not None
+    copy = f"{path}.{new_number()}"
+    connect = sqlite_module().connect
+    with closing(connect(path)) as source, closing(connect(copy)) as target:
+        source.backup(target)
+    locked = Database(url.replace(path, copy), attente_s=1)
+    lock = connect(copy, isolation_level=None)
+    with serving(replace(settings_for(url.replace(path, copy)), attente_s=1), locked) as base_url:
+        lock.execute("BEGIN IMMEDIATE")
+        yield base_url
+        lock.close()
+    locked.close()
+
+
+def story(world: World, tomorrow: str, shared_database: Database) -> tuple[dict[str, str], Json]:
+    """The variables of a story, and what it must see, the operations' numbers left out."""
+    carte = world.carte(10_000)
+    cartes = [carte, *(world.carte(membre=carte.membre) for _ in range(2))]
+    pair = world.partenaire([carte.membre.client_id])
+    short = replace(
+        settings_for(shared_database.url.render_as_string(hide_password=False)), jeton_duree_s=1
+    )
+    with serving(short, shared_database) as url:
+        token = world.anonymous(url).post(
+            "/access-token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": pair.consumer_key,
+                "client_secret": pair.consumer_secret,
+            },
+        )
+    variables = {
+        "URL": world.url,
+        "KEY": pair.consumer_key,
+        "SECRET": pair.consumer_secret,
+        "CARTE": carte.numero,
+        "WALLET": carte.membre.wallet_id,
+        "CLIENT": carte.membre.client_id,
+        "REFERENCE": f"STORY-{carte.numero}",
+        "EXPIRED": token.json()["access_token"],
+        "DOWN_TOKEN": world.token(pair),
+        "NEXT": tomorrow,
+    }
+    expected = {
+        "jeton": "Bearer",
+        "solde": 10_000,
+        "pages": [[cartes[0].numero, cartes[1].numero], [cartes[2].numero]],
+        "credit": {"montant": 1000, "solde": 11_000, "rejoue": False},
+        "debit": {"montant": 500, "solde": 10_500, "rejoue": False},
+        "encore": {"montant": 500, "solde": 10_500, "rejoue": True},
+        "insuffisant": {"statut": 400, "code": "4001"},
+        "inconnue": {"statut": 400, "code": "412"},
+        "expire": {"statut": 401, "code": "2002"},
+        "indisponible": {"statut": 503, "code": "5001"},
+        "demain": {"solde": 142_000, "statut": 400, "code": NEW_CODE},
+    }
+    time.sleep(1.1)  # the token's life
+    return variables, expected
+
+
+def python_httpx(folder: Path, environment: dict[str, str]) -> str:
+    """mypy strict, then the story."""
+    return _python(folder, environment, "python_httpx", "cynod_httpx")
+
+
+def python_pydantic(folder: Path, environment: dict[str, str]) -> str:
+    """mypy, then the story."""
+    return _python(folder, environment, "python_pydantic", "cynod_client")
+
+
+def _python(folder: Path, environment: dict[str, str], story_of: str, package: str) -> str:
+    script = str(HERE / story_of / "story.py")
+    path = {"PYTHONPATH": str(folder), "MYPYPATH": str(folder)}
+    cache = str(folder / ".mypy_cache")
+    strict = [
+        "--strict",
+        "--follow-imports",
+        "silent",
+        "--cache-dir",
+        cache,
+        "--config-file",
+        os.devnull,
+    ]
+    run([str(PYTHON), "-m", "mypy", *strict, script], cwd=folder, **path)
+    run([str(PYTHON), "-m", "compileall", "-q", package], cwd=folder)
+    return run([str(PYTHON), script], cwd=folder, **path, **environment)
+
+
+def typescript(story_of: str) -> Callable[[Path, dict[str, str]], str]:
+    """tsc strict over client and story, then the story."""
+
+    def play(folder: Path, environment: dict[str, str]) -> str:
+        # It finds its libraries above it.
+        place = NODE / folder.name
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(folder, place, ignore=shutil.ignore_patterns("generation.log", ".made"))
+        shutil.copy(HERE / story_of / "story.ts", place)
+        options = {
+            "rootDir": ".",
+            "outDir": "js",
+        }
+        config = {"extends": "../tsconfig.json", "compilerOptions": options, "include": ["**/*.ts"]}
+        (place / "tsconfig.json").write_text(json.dumps(config), encoding="utf-8")
+        run([str(NODE / "node_modules" / ".bin" / "tsc"), "-p", "."], cwd=place)
+        (place / "js" / "package.json").write_text('{"type": "module"}\n', encoding="utf-8")
+        return run(["node", "js/story.js"], cwd=place, **environment)
+
+    return play
+
+
+def java(folder: Path, environment: dict[str, str]) -> str:
+    """javac over client and story, then the story."""
+    classes = folder / "classes"
+    shutil.rmtree(classes, ignore_errors=True)
+    sources = [str(path) for path in (folder / "src" / "main" / "java").rglob("*.java")]
+    run(
+        [
+            "javac",
+            "-proc:none",
+            "-nowarn",
+            "-d",
+            str(classes),
+            "-cp",
+            class_path(),
+            *sources,
+            str(HERE / "java" / "Story.java"),
+        ],
+        cwd=folder,
+    )
+    return run(
+        ["java", "-cp", f"{classes}{os.pathsep}{class_path()}", "Story"], cwd=folder, **environment
+    )
+
+
+def php(folder: Path, environment: dict[str, str]) -> str:
+    """php -l over every file, then the story."""
+    for path in (folder / "lib").rglob("*.php"):
+        run(["php", "-l", str(path)], cwd=folder)
+    where = {"GUZZLE": str(GUZZLE), "LIB": str(folder / "lib")}
+    script = str(HERE / "php" / "story.php")
+    return run(["php", "-d", "zend.assertions=1", script], cwd=folder, **where, **environment)
+
+
+PLAYERS: dict[str, Callable[[Path, dict[str, str]], str]] = {
+    "python-httpx": python_httpx,
+    "python-pydantic": python_pydantic,
+    "typescript-fetch": typescript("typescript_fetch"),
+    "typescript-hey": typescript("typescript_hey"),
+    "java": java,
+    "php": php,
+}
+
+
+@pytest.mark.parametrize("name", PLAYERS)
+def test_client_plays_the_whole_story(
+    name: str, world: World, tomorrow: str, shared_database: Database
+) -> None:
+    variables, expected = story(world, tomorrow, shared_database)
+    folder = make(name)
+    with down(shared_database) as url:
+        said = PLAYERS[name](folder, {**variables, "DOWN": url, "NO_PROXY": "127.0.0.1"})
+    seen = json.loads(said.strip().splitlines()[-1])
+    numbers = [seen[one].pop("numero") for one in ("credit", "debit", "encore")]
+    assert seen == expected
+    assert numbers[1] == numbers[2] != numbers[0]
+    assert re.fullmatch(r"[0-9A-Z]{26}", numbers[1])
+
+
+def test_go_client_compiles(tmp_path: Path) -> None:
+    """Against the libraries of Debian: no module is fetched."""
+    module = tmp_path / "src" / "api.cynod.example" / "clients" / "go"
+    shutil.copytree(make("go"), module, ignore=shutil.ignore_patterns("test"))
+    assert run(["go", "vet", "."], cwd=module, **go_environment(tmp_path)) == ""
+
+
+def go_environment(place: Path) -> dict[str, str]:
+    """The variables of a build from `place` and Debian's libraries; what was built is kept."""
+    return {
+        "GO111MODULE": "off",
+        "GOPATH": f"{place}{os.pathsep}{GO_LIBRARIES}",
+        "GOCACHE": str(generators.TOOLS / "go"),
+        "CGO_ENABLED": "0",
+    }

@@ -1,0 +1,303 @@
+"""`python -m tests.lab.code_mutants MODULE`: mutmut's mutants of a module, judged by the tests that know it.
+
+mutmut writes the mutants, all of them beside the original functions, into a copy of the project. The tests
+run there, on SQLite, once for each mutant: in a fork of a process that has imported and collected everything,
+the tests first that killed mutants before. A function that ran while its module was imported is judged by a
+process that has the mutant from its first import on, because a fork comes too late for it. mutmut changes
+functions only: a statement at the top of a module is not tried.
+
+mutmut's own runner is not used: it names tests by their ids, and cannot tell a test that it does not find
+again from one that takes too long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+import pytest
+from mutmut.state import state
+
+from tests.lab.mutants.mutant import Mutant
+from tests.lab.mutants.plugin import Judge, Verdict
+from tests.lab.mutants.run import (
+    OPTIONS,
+    Result,
+    run_collected,
+    run_forks,
+)
+from tests.support.contract_client import ROOT
+
+IMPORTED = "imported"
+MUTANT = "MUTANT_UNDER_TEST"
+"""The variable by which mutmut's functions know which of them is wanted."""
+
+REPORT = Path("build/code-mutants")
+LEAST = 90
+"""Per cent of the mutants that tests must kill."""
+
+_MONEY = [
+    *(f"operations/mouvements/test_{name}" for name in ("mouvements", "transfert", "plafond")),
+    *(f"operations/operations/test_{name}" for name in ("annulation", "suivi")),
+    "edge/test_revocation",
+]
+_READ = [
+    *("operations/cartes/test_cartes", "operations/cartes/test_historique"),
+    *("operations/operations/test_rapprochement", "operations/authentification/test_droits"),
+]
+_EDGE = [
+    *("edge/test_raw_requests", "edge/test_front", "operations/test_every_operation"),
+    *("operations/test_bounds", "operations/test_off_contract", "operations/test_every_value"),
+]
+MODELS = ["models", *_MONEY, *_READ]
+EDGE = [
+    *(
+        "models/test_transaction",
+        "operations/cartes/test_historique",
+        "operations/mouvements/test_mouvements",
+    ),
+    *("operations/authentification/test_access_token", "edge/test_authentification"),
+    *("contract/test_startup", *_EDGE),
+]
+TESTS = {
+    "models/journal/ecriture.py": [
+        "models/test_journal",
+        *_MONEY,
+        "operations/cartes/test_historique",
+    ],
+    "models/mouvement.py": ["models/test_journal", *_MONEY],
+    "models/suivi.py": ["models/test_journal", *_MONEY],
+    "models/annulation.py": ["models/test_journal", *_MONEY],
+    "models/plafond.py": [
+        "models/test_plafond",
+        *_MONEY,
+        "operations/authentification/test_droits",
+    ],
+    "handlers/edge/runner.py": [
+        *("edge/test_fault_log", "models/test_transaction", "edge/test_front"),
+        "edge/test_authentification",
+        *(
+            "operations/authentification/test_access_token",
+            "operations/mouvements/test_mouvements",
+            "operations/operations/test_suivi",
+        ),
+        *(
+            "operations/cartes/test_historique",
+            "edge/test_secrecy",
+            "operations/test_every_operation",
+        ),
+        # Not the test that counts calls of functions: mutmut adds some to each.
+        "edge/test_early_refusal",
+    ],
+}
+"""The tests of a module, where fewer than MODELS or EDGE know it."""
+
+MODULES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for room in ("models", "handlers/edge")
+    for path in (ROOT / room).rglob("*.py")
+    if path.name != "__init__.py" and "migrations" not in path.parts
+)
+COPIED = (
+    *("handlers", "models", "tests", "docs"),
+    *("openapi.yaml", "CHANGELOG.md", "README.md", "pyproject.toml"),
+)
+PYTEST = ["-k", "not postgresql", "-p", "no:cacheprovider", "--timeout", "60"]
+
+
+def _selection(module: str) -> list[str]:
+    names = TESTS.get(module, MODELS if module.startswith("models/") else EDGE)
+    paths = [ROOT / "tests" / name for name in names]
+    return [
+        f"tests/{name}" if path.is_dir() else f"tests/{name}.py"
+        for name, path in zip(names, paths, strict=True)
+        if path.is_dir() or path.with_suffix(".py").exists()
+    ]
+
+
+def _config(module: str) -> str:
+    return f"""
+[tool.mutmut]
+source_paths = ["handlers", "models"]
+only_mutate = ["{module}"]
+also_copy = ["tests", "docs", "openapi.yaml", "CHANGELOG.md", "README.md"]
+pytest_add_cli_args_test_selection = ["tests/contract/test_catalogue.py"]
+"""
+
+
+def _make(folder: Path, module: str) -> list[str]:
+    """Write the mutants into a copy of the project; their names."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    with (folder / "pyproject.toml").open("a", encoding="utf-8") as settings:
+        settings.write(_config(module))
+    result = _mutmut(folder, "run", "--max-children", "1", "none")
+    meta = folder / "mutants" / f"{module}.meta"
+    if not meta.is_file():
+        raise click.ClickException(f"mutmut: {(result.stdout + result.stderr)[-3000:]}")
+    return list(json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"])
+
+
+def _mutmut(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mutmut", *arguments],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _inside(folder: Path, *command: str, mutant: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python in the copy that has the mutants."""
+    mutants = folder / "mutants"
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=mutants,
+        env={**os.environ, "PYTHONPATH": str(mutants), MUTANT: mutant},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class _Forks:
+    """A pytest plugin: in place of running the tests once, run them in a fork for each mutant."""
+
+    def __init__(self, names: list[str], workers: int) -> None:
+        self._names = names
+        self._workers = workers
+        self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+        self.ends: dict[str, str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Fork for each mutant, but for those of a function that has done its work already."""
+        done = set(state()._stats)  # noqa: SLF001 - mutmut has no public word for it
+        self.ends = {name: IMPORTED for name in self._names if _function(name) in done}
+        mutants: list[Mutant | None] = [
+            Mutant("code", _function(name), "", name)
+            for name in self._names
+            if name not in self.ends
+        ]
+
+        def judge(mutant: Mutant | None, place: Path) -> Verdict:
+            assert mutant is not None
+            os.environ[MUTANT] = mutant.place
+            session.items.sort(key=lambda item: self._rank(mutant.kind, item.nodeid))
+            return run_collected(session, Judge("none", "none", "", stop=True), place)
+
+        run_forks(mutants, self._workers, self._tell, judge)
+        return True
+
+    def _rank(self, function: str, test: str) -> tuple[int, int]:
+        return -self._killers[function][test], -self._killers[""][test]
+
+    def _tell(self, result: Result) -> None:
+        assert result.mutant is not None
+        name, verdict = result.mutant.place, result.verdict
+        self.ends[name] = "killed" if verdict.killed else verdict.reason or "survived"
+        for key in (result.mutant.kind, ""):
+            self._killers[key][verdict.test] += verdict.killed
+        sys.stderr.write(f"{result.seconds:6.1f} s  {self.ends[name]:9} {name} {verdict.test}\n")
+
+
+def _function(name: str) -> str:
+    """The name of a mutant without its number."""
+    return name.rpartition("__mutmut_")[0]
+
+
+def _judge_in_forks(module: str, workers: int, names: list[str], report: Path) -> None:
+    """Called in the copy that has the mutants."""
+    plugin = _Forks(names, workers)
+    # While this is set, mutmut notes each function that is called: here, while modules are imported.
+    os.environ[MUTANT] = "stats"
+    with tempfile.TemporaryDirectory() as made:
+        selection = [*_selection(module), *PYTEST, *OPTIONS, f"--basetemp={made}/t"]
+        pytest.main([*selection, "--capture=no"], plugins=[plugin])
+    report.write_text(json.dumps(plugin.ends), encoding="utf-8")
+
+
+def _judge_afresh(folder: Path, module: str, name: str) -> str:
+    """Run the module's tests in a process that has the mutant from its first import on."""
+    with tempfile.TemporaryDirectory() as made:
+        options = ("-x", "-q", *PYTEST, f"--basetemp={made}/t", *_selection(module))
+        result = _inside(folder, "-m", "pytest", *options, mutant=name)
+    return "survived" if result.returncode == 0 else "killed"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("module", type=click.Choice(MODULES))
+@click.option("--workers", default=2, show_default=True)
+@click.option("--only", default="", help="Mutants whose name has this text.")
+@click.option("--inside", type=click.Path(path_type=Path), hidden=True)
+def main(module: str, workers: int, only: str, inside: Path | None) -> None:
+    """Judge the tests of a MODULE by changing its code; exits with 1 below the score."""
+    if inside is not None:
+        _judge_in_forks(module, workers, sys.stdin.read().split(","), inside)
+        return
+    with tempfile.TemporaryDirectory(prefix="code-mutants-") as made:
+        folder = Path(made)
+        names = [name for name in _make(folder, module) if only in name]
+        # "" is no mutant: were the tests red by themselves, every mutant would count as killed.
+        states = _ends(folder, module, workers, ["", *names])
+        click.echo(f"{module}: {dict(Counter(states.values()))}, before those of imports")
+        # What ran while it was imported, and only that, is another in a process that imports it again.
+        again = [name for name in names if states[name] == IMPORTED]
+        if states.pop("") == "killed" or (again and _judge_afresh(folder, module, "") == "killed"):
+            raise click.ClickException("the tests fail without a mutant")
+        with ThreadPoolExecutor(workers) as pool:
+            ends = pool.map(lambda name: _judge_afresh(folder, module, name), again)
+            states |= dict(zip(again, ends, strict=True))
+        alive = [name for name, state in states.items() if state != "killed"]
+        diffs = {name: _mutmut(folder, "show", name).stdout for name in alive}
+    score = 100 * (len(states) - len(alive)) / max(1, len(states))
+    report = REPORT / f"{module.replace('/', '-')}.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    body = {
+        "module": module,
+        "score": round(score, 1),
+        "mutants": len(states),
+        "survivors": diffs,
+    }
+    report.write_text(json.dumps(body, indent=1), encoding="utf-8")
+    for diff in diffs.values():
+        click.echo(f"SURVIVED {diff}")
+    click.echo(f"{module}: {len(alive)} of {len(states)} survive, score {score:.1f} % ({report})")
+    sys.exit(score < LEAST)
+
+
+def _ends(folder: Path, module: str, workers: int, names: list[str]) -> dict[str, str]:
+    report = folder / "ends.json"
+    mutants = folder / "mutants"
+    command = ("-m", "tests.lab.code_mutants", module, "--workers", str(workers))
+    subprocess.run(
+        [sys.executable, *command, "--inside", str(report)],
+        cwd=mutants,
+        env={**os.environ, "PYTHONPATH": str(mutants), MUTANT: ""},
+        input=",".join(names),
+        text=True,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    if not report.is_file():
+        raise click.ClickException("the judge ended without a verdict")
+    ends: dict[str, str] = json.loads(report.read_text(encoding="utf-8"))
+    return ends
+
+
+if __name__ == "__main__":
+    main()

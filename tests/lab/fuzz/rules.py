@@ -1,0 +1,228 @@
+"""What every answer must keep beyond its schema: pure judgements, shared by all that sends calls.
+
+They read openapi.yaml with another reader than the server's, and raise AssertionError.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tests.support.contract_client import (
+    CATALOGUE,
+    DOCUMENT,
+    OPERATIONS,
+    Json,
+    resolve,
+)
+
+BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
+ROUTE_CODES = {405: {"1004"}, 404: {"1003"}}
+WRITES = frozenset(
+    operation["operationId"]
+    for (method, _), operation in OPERATIONS.items()
+    if method == "POST"
+    and not operation.get("x-lecture-seule")
+    and operation["operationId"] != "accessToken"
+)
+"""The operations that may move money or take a reference."""
+
+CARD_FIELDS = frozenset({"numeroCarte", "numeroCarteDestination"})
+DIGITS = re.compile(r"[0-9]{12,19}")
+ENVELOPE_HEADERS = frozenset({"content-type", "content-length", "cache-control", "date"})
+SECURITY_HEADERS = frozenset({"x-content-type-options"})
+HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "vary", "server"})
+
+
+def language_of(accept_language: str | None) -> str:
+    """The language of the answer to the two headers that a run sends."""
+    return "en" if accept_language == "en" else "fr"
+
+
+def pattern_of(template: str) -> re.Pattern[str]:
+    """What a text of the catalogue may look like once its {fields} are filled."""
+    parts = re.split(r"\{[A-Za-z_]+\}", template)
+    return re.compile(".+".join(re.escape(part) for part in parts), re.DOTALL)
+
+
+def check_code(operation_id: str | None, status: int, body: Json, language: str) -> None:
+    """A refusal carries a code that the operation lists, and the catalogue's text in that language.
+
+    None stands for a route or a method that is none of the contract's.
+    """
+    code = body.get("code")
+    if operation_id is None:
+        listed = ROUTE_CODES.get(status, set())
+    else:
+        listed = set(BY_ID[operation_id]["x-codes-erreur"])
+    name = operation_id or "an unknown route"
+    assert code in listed, f"{name} answers the code {code!r}, which it does not list"
+    entry = CATALOGUE[code]
+    assert status == entry["statut"], f"the code {code} travels under HTTP {status}"
+    text = entry["message"][language]
+    assert pattern_of(text).fullmatch(body["message"]), (
+        f"the code {code} says {body['message']!r}, not the catalogue's {text!r} ({language})"
+    )
+    debug = None if "debugMessage" in entry else body["message"]
+    assert body["debugMessage"] == debug, f"the code {code} has the debugMessage {body!r}"
+
+
+def check_success_text(operation_id: str, body: Json, language: str) -> None:
+    """A success says the operation's text, made from its first item."""
+    template = BY_ID[operation_id].get("x-message-succes")
+    if template is None:
+        return
+    data = body.get("data")
+    source = data[0] if data else body
+    expected = template[language].format_map(source)
+    assert body["message"] == expected, (
+        f"{operation_id} says {body['message']!r}, not {expected!r} ({language})"
+    )
+
+
+def check_headers(operation_id: str | None, status: int, names: Iterable[str]) -> None:
+    """An answer carries the headers that the contract declares for it, those of HTTP, and no other."""
+    if operation_id is None:
+        node = DOCUMENT["components"]["responses"]["MethodeInterdite"]
+    else:
+        node = resolve(BY_ID[operation_id]["responses"].get(str(status), {}))
+    declared = {name.lower() for name in node.get("headers", {})} | {
+        "x-request-id",
+        "x-contract-version",
+    }
+    allowed = declared | ENVELOPE_HEADERS | SECURITY_HEADERS | HOP_HEADERS
+    undeclared = sorted({name.lower() for name in names} - allowed)
+    assert not undeclared, f"the answer has headers that nothing declares: {', '.join(undeclared)}"
+
+
+def check_forms(text: str) -> None:
+    """Instants and days exist in the calendar; amounts are whole, soldes are JSON numbers with `.0`."""
+    body = json.loads(text, parse_float=_Float)
+    for name, value in walk(body):
+        if value is None or value == "":
+            continue
+        if name in ("dateSolde", "dateOperation", "date", "dernierControle"):
+            _parse(name, value, "%d-%m-%Y %H:%M:%S")
+        elif name in ("finValidite", "dateNaissance"):
+            _parse(name, value, "%d/%m/%Y")
+        elif name.startswith("montant"):
+            assert type(value) is int, f"{name} is {value!r}, not an integer"
+        elif name == "soldeOnline":
+            whole = isinstance(value, _Float) and value.text.endswith(".0")
+            assert whole, f"soldeOnline is {getattr(value, 'text', value)!r}"
+            assert value >= 0, f"soldeOnline is {value}"
+
+
+class _Float(float):
+    """A number with a point, and how it was written."""
+
+    text: str
+
+    def __new__(cls, text: str) -> _Float:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+def _parse(name: str, value: Any, form: str) -> None:
+    try:
+        parsed = datetime.strptime(value, form)  # noqa: DTZ007 - only its form is asked
+    except (TypeError, ValueError):
+        raise AssertionError(f"{name} is {value!r}, which is no date") from None
+    assert parsed.strftime(form).lstrip("0") == value.lstrip("0"), f"{name} is {value!r}"
+
+
+def walk(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a JSON document with the name of its field."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value, name)
+    else:
+        yield name, node
+
+
+def check_cards(
+    status: int,
+    text: str,
+    headers: Mapping[str, str],
+    *,
+    own: frozenset[str],
+    others: frozenset[str],
+) -> None:
+    """No card of another partner, none at all in a refusal or a header, and one of its own only where the
+    contract has a card number. A CSV of a history has none."""
+    in_headers = set(DIGITS.findall(" ".join(headers.values()))) & (own | others)
+    assert not in_headers, "a header of the answer holds a card number"
+    found = set(DIGITS.findall(text))
+    assert not found & others, "the answer shows a card of another partner"
+    shown = found & own
+    if not shown:
+        return
+    assert status == 200, "a refusal holds a full card number"
+    assert text.startswith("{"), "a table holds a full card number"
+    fields = {
+        name for name, value in walk(json.loads(text)) if isinstance(value, str) and value in shown
+    }
+    assert fields <= CARD_FIELDS, f"a card number is in {sorted(fields - CARD_FIELDS)}"
+    buried = [
+        name
+        for name, value in walk(json.loads(text))
+        if name not in CARD_FIELDS and isinstance(value, str) and set(DIGITS.findall(value)) & shown
+    ]
+    assert not buried, f"a card number is inside {buried}"
+
+
+def expected_moves(operation_id: str, sent: Json, answer: Json) -> list[dict[str, int]]:
+    """What a success may have done to the soldes: one of these, by card number."""
+    item = answer["data"][0]
+    if operation_id == "cloturerReference":
+        return [{}]
+    numero, montant = item["numeroCarte"], item["montant"]
+    if operation_id == "creditCarte":
+        return [{numero: montant}]
+    if operation_id == "debitCarte":
+        return [{numero: -montant}]
+    if operation_id == "transfererSolde":
+        return [{numero: -montant, sent["numeroCarteDestination"]: montant}]
+    return [{numero: montant}, {numero: -montant}]
+
+
+def check_moves(
+    operation_id: str,
+    sent: Json | None,
+    status: int,
+    answer: Json,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    *,
+    replayed: bool,
+) -> None:
+    """A refusal or a repeat changes no solde; a success changes those that it says, by what it says."""
+    moved = {
+        numero: after.get(numero, 0) - before.get(numero, 0)
+        for numero in before.keys() | after.keys()
+        if after.get(numero, 0) != before.get(numero, 0)
+    }
+    amounts = sorted(moved.values())
+    if status != 200:
+        assert not moved, f"a refused {operation_id} changed soldes by {amounts}"
+        return
+    if replayed:
+        assert not moved, f"a repeated {operation_id} changed soldes by {amounts}"
+        return
+    assert sent is not None, f"{operation_id} succeeded without a body"
+    expected = expected_moves(operation_id, sent, answer)
+    assert moved in expected, (
+        f"{operation_id} changed soldes by {amounts}, not by {sorted(expected[0].values())}"
+    )
+    if operation_id != "cloturerReference":
+        item = answer["data"][0]
+        assert after[item["numeroCarte"]] == item["soldeOnline"], (
+            f"{operation_id} says another solde than it left"
+        )

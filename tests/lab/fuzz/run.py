@@ -1,0 +1,196 @@
+"""One run of Schemathesis against one server, and what is looked at after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.lab.fuzz import provoke, report
+from tests.lab.fuzz.land import Land
+from tests.lab.fuzz.report import Part, Veil
+from tests.lab.fuzz.stage import Stage, stage
+from tests.support import exchanges
+from tests.support.contract_client import ROOT
+from tests.support.process import ServerProcess
+
+CONFIG = "tests/lab/fuzz/schemathesis.toml"
+
+CHAINS_S = 20
+"""Seconds of more chains, after a run that has no time of its own: one pass of them is often short."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how deep a run goes."""
+
+    seed: int
+    out: Path
+    seconds: int | None = None
+    fault: str | None = None
+    options: Sequence[str] = ()
+    provoked: bool = True
+    whole: bool = True
+    exchanges: Path | None = None
+    """Where the exchanges go that `make contract-coverage` reads; nowhere with a planted fault."""
+
+
+def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
+    """Make a database of this kind, serve it, try it, look at the books and the log."""
+    started = time.monotonic()
+    part = Part(kind, acting, whole=plan.whole)
+    with ExitStack() as stack:
+        made = stack.enter_context(stage(kind, folder / "stage"))
+        server = stack.enter_context(made.serve(fault=plan.fault))
+        land = made.land(server.url, plan.seed, acting)
+        run_schemathesis(part, land, plan, folder)
+        if plan.seconds is None and plan.whole:
+            chains = ("--phases", "stateful", "--max-time", str(CHAINS_S))
+            more = replace(plan, seed=plan.seed + 1, options=chains)
+            run_schemathesis(part, land, more, folder / "chains", "chains-")
+        veil = Veil(land, part.record.get("tokens", []))
+        check_alarms(part, server)
+        logs = []
+        if plan.provoked:
+            logs = provoke.provoke_all(part, made, server, land, veil, plan.out / "failures")
+        check_secrecy(part, [server.log, *logs], land)
+        check_books(part, made)
+    part.seconds = time.monotonic() - started
+    return part
+
+
+def write_auth(land: Land, path: Path) -> None:
+    """The partners, as Schemathesis logs them in."""
+    entries = [
+        {
+            "name": name,
+            "loginEndpointAuth": {
+                "endpoint": "/access-token",
+                "verb": "POST",
+                "contentType": "application/x-www-form-urlencoded",
+                "payloadRaw": "grant_type=client_credentials"
+                f"&client_id={one.key}&client_secret={one.secret}",
+                "token": {
+                    "extractFrom": "body",
+                    "extractSelector": "/access_token",
+                    "sendIn": "header",
+                    "sendName": "Authorization",
+                    "sendTemplate": "Bearer {token}",
+                },
+            },
+        }
+        for name, one in zip(("acting", "other"), land.partenaires, strict=False)
+    ]
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"auth": entries}), encoding="utf-8")
+
+
+def environment_of(land: Land, folder: Path) -> dict[str, str]:
+    """What schemathesis.toml and the hooks read. No exchange is recorded unless it is asked for."""
+    land.write(folder / "land.json")
+    write_auth(land, folder / "auth.json")
+    return {
+        **{name: value for name, value in os.environ.items() if name != exchanges.FOLDER},
+        "PYTHONPATH": str(ROOT),
+        "CYNOD_FUZZ_LAND": str(folder / "land.json"),
+        "CYNOD_FUZZ_AUTH": str(folder / "auth.json"),
+        "CYNOD_FUZZ_RECORD": str(folder / "record.json"),
+        "CYNOD_FUZZ_CACHE": str(folder / "cache"),
+        "COLUMNS": "120",
+        # The order of sets decides what is generated next.
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def _recording(part: Part, plan: Plan) -> dict[str, str]:
+    """What has tests/support/exchanges.py record, under a name that tells the database."""
+    if plan.exchanges is None:
+        return {}
+    test = f"tests/lab/fuzz/[{part.name}] (call)"
+    return {exchanges.FOLDER: str(plan.exchanges), "PYTEST_CURRENT_TEST": test}
+
+
+def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: str = "") -> None:
+    """Run it to its end; its record, its reports and its failures go where they belong."""
+    reports = folder / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = CONFIG
+    if len(land.partenaires) == 1:
+        # Of one partner alone nothing can be hidden from another.
+        text = (ROOT / CONFIG).read_text(encoding="utf-8")
+        config = str(folder / "schemathesis.toml")
+        Path(config).write_text(
+            "\n".join(line for line in text.splitlines() if not line.startswith("peers")),
+            encoding="utf-8",
+        )
+        part.notes.append(
+            "object_level_authorization did not run: it needs a second partner (CYNOD_FUZZ_KEY_2)"
+        )
+    arguments = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", config),
+        *("run", f"{land.url}/openapi.yaml", "--no-color", "--checks", "all"),
+        *("--seed", str(plan.seed), "--report", "junit,har,html"),
+        *("--report-junit-path", str(reports / f"{prefix}junit.xml")),
+        *("--report-har-path", str(reports / f"{prefix}har.json")),
+        *("--report-html-path", str(reports / f"{prefix}html")),
+        *(("--max-time", str(plan.seconds)) if plan.seconds else ()),
+        *plan.options,
+    ]
+    result = subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env=environment_of(land, folder) | _recording(part, plan),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    record = folder / "record.json"
+    if record.exists():
+        part.add(json.loads(record.read_text(encoding="utf-8")))
+    reports.mkdir(parents=True, exist_ok=True)
+    (reports / f"{prefix}schemathesis.txt").write_text(
+        result.stdout + result.stderr, encoding="utf-8"
+    )
+    veil = Veil(land, part.record.get("tokens", []))
+    veil.hide_tree(reports, plan.out / part.name)
+    report.store_failures(part, folder / "cache" / "crashes", veil, plan.out / "failures")
+    if result.returncode != 0 and not part.failures:
+        tail = veil.hide((result.stdout + result.stderr)[-1500:])
+        part.faults.append(f"Schemathesis ended with {result.returncode}: {tail}")
+    elif not part.record:
+        part.faults.append("Schemathesis left no record of what it did")
+
+
+def check_alarms(part: Part, server: ServerProcess) -> None:
+    """The log of the generated calls tells of requests, of no fault and no warning."""
+    lines = server.log.splitlines()
+    loud = [line for line in lines if line.strip() and '"level":"info"' not in line]
+    if loud:
+        part.faults.append(f"the server's log has {len(loud)} alarms: {loud[0][:300]}")
+
+
+def check_secrecy(part: Part, logs: Sequence[str], land: Land) -> None:
+    """No log holds a full card number, a secret or a token."""
+    numbers = {carte.numero for carte in land.cartes}
+    secrets = {*land.secrets, *part.record.get("tokens", [])}
+    for log in logs:
+        if any(number in log for number in numbers):
+            part.faults.append("a server's log holds a full card number")
+        if any(secret in log for secret in secrets):
+            part.faults.append("a server's log holds a secret or a token")
+
+
+def check_books(part: Part, made: Stage) -> None:
+    """The journal is balanced."""
+    result = made.cynod("journal", "verify")
+    said = (result.stdout + result.stderr).strip()
+    if result.returncode == 0:
+        part.notes.append(said)
+    else:
+        part.faults.append(f"cynod journal verify: {said[:600]}")

@@ -1,0 +1,489 @@
+"""Real values for generated calls, and checks of our own beside all of Schemathesis's.
+
+`make fuzz` loads it (docs/qa.md). What it remembers is in tests/lab/fuzz/witness.py, what it judges by in
+tests/lab/fuzz/rules.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import requests
+import schemathesis
+from schemathesis.generation.meta import TestPhase
+
+from tests.lab.fuzz import rules
+from tests.lab.fuzz.witness import from_environment
+from tests.support import exchanges
+from tests.support.contract_client import Json
+
+Case = schemathesis.Case[Any]
+
+FORM_CODES = ("405", "1001", "1002")
+REPLAYED = "Idempotent-Replayed"
+
+_CURSOR = "any text that it could be fits the contract; those that the server gave are accepted"
+_DAY = "a text of the pattern may be no day, such as 31-02-2026"
+
+RIGHTLY_REFUSED = {
+    ("getListeCartes", "curseur"): _CURSOR,
+    ("getHistoriqueCarte", "curseur"): _CURSOR,
+    ("getHistoriqueCarte", "dateDebut"): _DAY,
+    ("getHistoriqueCarte", "dateFin"): _DAY,
+    ("verifierReferences", "jour"): _DAY,
+    ("getOperation", "reference"): "one of two parameters is needed, which OpenAPI 3.0 cannot say",
+    ("getOperation", "numeroOperation"): "only one of two may be given, as above",
+    ("transfererSolde", "numeroCarteDestination"): "a card is not its own destination",
+}
+"""Parameters of fitting requests that are refused as malformed, each with its reason."""
+
+WITNESS = from_environment()
+
+
+def _name(case: Case) -> str:
+    name: str = case.operation.definition.raw["operationId"]
+    return name
+
+
+def _declared(case: Case, method: str) -> str | None:
+    """The operation that the request meant, None for a method that its path does not have."""
+    return _name(case) if method == case.operation.method.upper() else None
+
+
+def _is_positive(case: Case) -> bool:
+    meta = case.meta
+    return meta is not None and meta.generation.mode.is_positive
+
+
+# ── before and after a call ──────────────────────────────────────────────────────────────────────
+@schemathesis.hook
+def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> None:
+    """Say in OpenAPI's word what a link puts into a body: see x-corps at the head of the contract."""
+    for link in raw_schema.get("components", {}).get("links", {}).values():
+        if "x-corps" in link:
+            link["requestBody"] = link.pop("x-corps")
+
+
+@schemathesis.hook
+def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
+    """Give fitting requests values that exist, vary the language, and look at the soldes."""
+    authorization = case.headers.get("Authorization", "")
+    if authorization.startswith("Bearer ") and case.auth_identity is not None:
+        WITNESS.tokens.add(authorization.removeprefix("Bearer "))
+    if not WITNESS.land.replay:
+        _make_real(case)
+    elif _name(case) == "accessToken":
+        _restore_pair(case)
+    if _may_write(case):
+        _look_before(case)
+    elif len(WITNESS.since) < 20:
+        WITNESS.since.append(_name(case))
+
+
+def _make_real(case: Case) -> None:
+    name = _name(case)
+    chance = WITNESS.chance(name, case.query, case.body)
+    if "Accept-Language" not in case.headers and chance.random() < 0.5:
+        case.headers["Accept-Language"] = "en"
+    if name == "accessToken":
+        _settle_pair(case, chance)
+    elif _is_positive(case):
+        if isinstance(case.query, dict):
+            _settle_query(name, case.query, chance)
+        if isinstance(case.body, dict):
+            _settle_body(case.path, name, case.body, chance)
+
+
+def _settle_pair(case: Case, chance: Any) -> None:
+    """The token's operation takes a pair in the form or by Basic, never both, and no token."""
+    case.headers.pop("Authorization", None)
+    body, acting = case.body, WITNESS.land.acting
+    if not isinstance(body, dict) or not _is_positive(case) or chance.random() < 0.06:
+        return
+    body.pop("client_id", None)
+    body.pop("client_secret", None)
+    if chance.random() < 0.3:
+        pair = base64.b64encode(f"{acting.key}:{acting.secret}".encode()).decode()
+        case.headers["Authorization"] = f"Basic {pair}"
+    else:
+        body |= {"client_id": acting.key, "client_secret": acting.secret}
+    if "scope" in body and chance.random() < 0.9:
+        body["scope"] = chance.choice(["soldes:lire", "cartes:lire cartes:debiter"])
+
+
+def _restore_pair(case: Case) -> None:
+    """A replay sends every stored call with the partner's token, which this operation does not take."""
+    case.headers.pop("Authorization", None)
+    if isinstance(case.body, dict) and "client_id" not in case.body and _is_positive(case):
+        acting = WITNESS.land.acting
+        pair = base64.b64encode(f"{acting.key}:{acting.secret}".encode()).decode()
+        case.headers["Authorization"] = f"Basic {pair}"
+
+
+def _settle_query(name: str, query: Json, chance: Any) -> None:
+    if "numeroCarte" in query:
+        WITNESS.place(query, chance)
+    elif name == "getListeCartes":
+        carte = WITNESS.pick(chance)
+        if carte is not None:
+            known = {"clientId": carte.client, "walletId": carte.wallet, "membreId": carte.membre}
+            query |= {key: value for key, value in known.items() if key in query}
+    elif name == "getOperation" and chance.random() < 0.96:
+        _settle_question(query, chance)
+    if "curseur" in query:
+        given = WITNESS.cursors.get(_cursor_key(name, query), [])
+        if query["curseur"] not in given and chance.random() < 0.95:
+            if given:
+                query["curseur"] = chance.choice(given)
+            else:
+                del query["curseur"]
+    for day in ("dateDebut", "dateFin"):
+        if day in query and chance.random() < 0.95:
+            query[day] = chance.choice(["01/01/2020", "23/11/2026", "31/12/2039"])
+
+
+def _cursor_key(name: str, query: Json) -> str:
+    kept = {key: value for key, value in query.items() if key not in ("curseur", "limite")}
+    return json.dumps([name, kept], sort_keys=True)
+
+
+def _settle_question(query: Json, chance: Any) -> None:
+    executed = WITNESS.known.executed
+    numbers = {item["numeroOperation"] for item in executed.values()}
+    if query.get("numeroOperation") in numbers:
+        query.pop("reference", None)
+        return
+    if query.get("reference") in WITNESS.first and chance.random() < 0.95:
+        query.pop("numeroOperation", None)
+        return
+    reference = WITNESS.known_reference(chance)
+    if reference is None:
+        query.pop("numeroOperation", None)
+        query.setdefault("reference", "FUZZ-UNKNOWN")
+    elif "numeroOperation" in query and reference in executed:
+        query.pop("reference", None)
+        query["numeroOperation"] = executed[reference]["numeroOperation"]
+    else:
+        query.pop("numeroOperation", None)
+        query["reference"] = reference
+
+
+def _settle_body(path: str, name: str, body: Json, chance: Any) -> None:
+    if "numeroCarte" in body:
+        WITNESS.place(body, chance)
+    if "numeroCarteDestination" in body:
+        WITNESS.place(body, chance, "Destination")
+        if body["numeroCarteDestination"] == body["numeroCarte"] and chance.random() < 0.95:
+            _settle_destination(body, chance)
+    if "montant" in body:
+        body["montant"] = min(body["montant"], WITNESS.land.montant_maximal)
+    if name == "annulerOperation":
+        WITNESS.settle_origine(body, chance)
+    elif name == "verifierReferences":
+        _settle_lines(body, chance)
+    known = name == "cloturerReference" and body["reference"] in WITNESS.known.executed
+    if "reference" in body and not known:
+        WITNESS.settle_reference(path, body, chance)
+
+
+def _settle_lines(body: Json, chance: Any) -> None:
+    for line in body["lignes"]:
+        known = WITNESS.known_reference(chance)
+        if known is not None and chance.random() < 0.7:
+            line["reference"] = known
+    if "jour" in body and chance.random() < 0.95:
+        body["jour"] = chance.choice(["01/01/2020", "23/11/2026", "29/02/2028"])
+
+
+def _settle_destination(body: Json, chance: Any) -> None:
+    """Another card of the same client, most often: else nearly all would be refused (4004)."""
+    here = WITNESS.cartes.get(body["numeroCarte"])
+    near = [
+        carte
+        for carte in WITNESS.own
+        if here and carte.client == here.client and carte.numero != here.numero
+    ]
+    if near:
+        carte = chance.choice(near)
+        body |= {f"{key}Destination": value for key, value in carte.query.items()}
+
+
+def _may_write(case: Case) -> bool:
+    return _name(case) in rules.WRITES
+
+
+def _look_before(case: Case) -> None:
+    if WITNESS.last is None:
+        WITNESS.last = WITNESS.soldes()
+    elif WITNESS.since:
+        # What only reads, or was sent by another check, must have left everything as it was. The
+        # difference is told by the check below, which can name a case.
+        WITNESS.pending[case.id] = WITNESS.last
+        WITNESS.last = WITNESS.soldes()
+        if WITNESS.last == WITNESS.pending[case.id]:
+            del WITNESS.pending[case.id]
+
+
+@schemathesis.hook
+def after_call(
+    _context: schemathesis.HookContext, case: Case, response: schemathesis.Response
+) -> None:
+    """Look at the soldes again, and remember what a success made."""
+    if response.status_code == 200 and response.headers.get("content-type") == ["application/json"]:
+        _remember(case, response)
+    if _may_write(case):
+        if response.status_code >= 500:
+            _doubt(case)
+        WITNESS.after[case.id] = WITNESS.soldes()
+
+
+@schemathesis.hook
+def after_network_error(
+    _context: schemathesis.HookContext, case: Case, _request: requests.PreparedRequest
+) -> None:
+    """Remember a reference whose fate nobody told."""
+    if _may_write(case):
+        _doubt(case)
+
+
+def _doubt(case: Case) -> None:
+    reference = case.body.get("reference") if isinstance(case.body, dict) else None
+    if isinstance(reference, str):
+        WITNESS.known.unknown.append(reference)
+
+
+def _remember(case: Case, response: schemathesis.Response) -> None:
+    name, body = _name(case), response.json()
+    if name in ("getListeCartes", "getHistoriqueCarte") and body["curseurSuivant"]:
+        cursors = WITNESS.cursors.setdefault(_cursor_key(name, case.query), [])
+        if body["curseurSuivant"] not in cursors and len(cursors) < 20:
+            cursors.append(body["curseurSuivant"])
+    elif name == "accessToken":
+        WITNESS.tokens.add(body["access_token"])
+    elif name in rules.WRITES:
+        sent = _sent(response)
+        if sent is not None:
+            WITNESS.known.note(name, sent, body["data"][0])
+
+
+def _raw(response: schemathesis.Response) -> bytes:
+    body = response.request.body
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass")
+    return body if isinstance(body, bytes) else b""
+
+
+def _sent(response: schemathesis.Response) -> Json | None:
+    try:
+        sent = json.loads(_raw(response))
+    except ValueError:
+        return None
+    return sent if isinstance(sent, dict) else None
+
+
+def _text(response: schemathesis.Response) -> str:
+    return response.content.decode("utf-8")
+
+
+def _headers(response: schemathesis.Response) -> dict[str, str]:
+    return {name: ", ".join(values) for name, values in response.headers.items()}
+
+
+def _language(response: schemathesis.Response) -> str:
+    return rules.language_of(str(response.request.headers.get("Accept-Language", "")))
+
+
+# ── the checks ───────────────────────────────────────────────────────────────────────────────────
+@schemathesis.check
+def fitting_requests_are_not_called_malformed(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """A request that fits the contract may be refused for what it asks, never for its form."""
+    if not _is_positive(case) or response.status_code != 400:
+        return
+    body = response.json()
+    for operation, parameter in RIGHTLY_REFUSED:
+        messages = [f"Paramètre {parameter} manquant ou invalide"]
+        messages.append(f"Parameter {parameter} missing or invalid")
+        if operation == _name(case) and body["message"] in messages:
+            return
+    assert body["code"] not in FORM_CODES, f"a fitting request is refused: {body['message']}"
+
+
+@schemathesis.check
+def good_credentials_are_accepted(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, _case: Case
+) -> None:
+    """A token of the partner, who has every right, is never refused."""
+    if response.status_code in (401, 403):
+        given = str(response.request.headers.get("Authorization", ""))
+        assert given.removeprefix("Bearer ") not in WITNESS.tokens, "a good token is refused"
+
+
+@schemathesis.check
+def code_and_text_are_the_contract_s(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """A code that the operation lists, with the text of the language asked for."""
+    method = str(response.request.method)
+    if method == "HEAD":
+        return
+    name = _declared(case, method)
+    if response.headers.get("content-type") != ["application/json"]:
+        return
+    body, language = response.json(), _language(response)
+    if response.status_code == 200:
+        assert name is not None, f"{method} {case.path} is served, which the contract lacks"
+        rules.check_success_text(name, body, language)
+    else:
+        known = name if response.status_code not in rules.ROUTE_CODES else None
+        rules.check_code(known, response.status_code, body, language)
+
+
+@schemathesis.check
+def headers_are_declared(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """No header but those of HTTP and of the contract."""
+    name = _declared(case, str(response.request.method))
+    known = name if response.status_code not in rules.ROUTE_CODES else None
+    rules.check_headers(known, response.status_code, response.headers)
+
+
+@schemathesis.check
+def dates_and_amounts_have_their_form(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, _case: Case
+) -> None:
+    """Dates exist, amounts are whole."""
+    if response.status_code == 200 and response.headers["content-type"] == ["application/json"]:
+        rules.check_forms(_text(response))
+
+
+@schemathesis.check
+def no_card_but_the_partner_s_own(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """No card of another partner, no full number where none belongs."""
+    rules.check_cards(
+        response.status_code,
+        _text(response),
+        _headers(response),
+        own=WITNESS.own_numbers,
+        others=WITNESS.other_numbers,
+    )
+    if response.status_code == 200 and _name(case) not in ("verifierReferences", "getOperation"):
+        asked = json.dumps([case.query, case.body], default=str)
+        seen = [numero for numero in WITNESS.other_numbers if numero in asked]
+        assert not seen, "a card of another partner is acted upon"
+
+
+@schemathesis.check
+def money_moves_only_as_answered(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """A refusal, a repeat and a GET change no solde; a success changes those that it says."""
+    name = _name(case)
+    after = WITNESS.after.pop(case.id, None)
+    if after is None:
+        return
+    before, WITNESS.last = WITNESS.last, after
+    suspects, WITNESS.since = WITNESS.since, []
+    stale = WITNESS.pending.pop(case.id, None)
+    assert stale is None, f"soldes changed by calls that only read: one of {suspects}"
+    assert before is not None
+    body = response.json() if response.headers["content-type"] == ["application/json"] else {}
+    rules.check_moves(
+        name,
+        _sent(response),
+        response.status_code,
+        body,
+        before,
+        after,
+        replayed=REPLAYED.lower() in response.headers,
+    )
+
+
+@schemathesis.check
+def repeated_reference_answers_the_same(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """The same request again gets the same bytes and moves nothing; another content is refused."""
+    name = _name(case)
+    if response.status_code != 200 or name not in rules.WRITES:
+        return
+    sent = _sent(response)
+    if sent is None or WITNESS.chance(name, sent).random() > 0.4:
+        return
+    again = _send_again(response, sent)
+    same = again.status_code == 200 and again.content == response.content
+    assert same, f"the same {name} again is answered {again.status_code}, not as the first time"
+    executed = name != "cloturerReference" or '"EXECUTEE"' not in again.text
+    assert not executed or again.headers.get(REPLAYED) == "true", f"a repeat lacks {REPLAYED}"
+    if name == "cloturerReference":
+        _check_soldes(name)
+        return
+    other = {**sent, "motif": f"{sent.get('motif', '')[:100]} bis"}
+    refused = _send_again(response, other)
+    assert refused.status_code == 400, f"another {name} with the same reference is accepted"
+    rules.check_code(name, 400, refused.json(), _language(response))
+    code = refused.json()["code"]
+    assert code == "4002", f"another {name} with the same reference is refused with {code}"
+    _check_soldes(name)
+
+
+def _send_again(response: schemathesis.Response, body: Json) -> httpx.Response:
+    request = response.request
+    kept = ("Authorization", "Accept-Language", "Content-Type")
+    headers = {name: str(request.headers[name]) for name in kept if name in request.headers}
+    raw = _raw(response) if body == _sent(response) else json.dumps(body).encode()
+    return WITNESS.client.request(
+        str(request.method), str(request.url), content=raw, headers=headers
+    )
+
+
+def _check_soldes(name: str) -> None:
+    now = WITNESS.soldes()
+    before, WITNESS.last = WITNESS.last, now
+    assert now == before, f"a repeated {name} changed a solde"
+
+
+@schemathesis.check
+class ReportsWhatWasAnswered:
+    """Writes how many cases got which status and code, and the chains that were walked."""
+
+    def after_response(
+        self, ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+    ) -> None:
+        """Note one answer. Sets of cases, because a case may be sent more than once."""
+        exchanges.record_schemathesis(response)
+        ok = response.status_code < 300
+        is_json = response.headers.get("content-type") == ["application/json"]
+        code = str(response.json().get("code", "200")) if is_json and not ok else "200"
+        WITNESS.note(_name(case), response.status_code, code, case.id)
+        meta = case.meta
+        if ok and meta is not None and meta.phase.name is TestPhase.STATEFUL:
+            WITNESS.note_chain(list(self._chain(ctx, case))[::-1])
+
+    @staticmethod
+    def _chain(ctx: schemathesis.CheckContext, case: Case) -> Iterator[str]:
+        """The operations from this case back to the first, as long as they succeeded."""
+        # No public way leads from a case to the one whose answer fed it.
+        step: Case | None = case
+        while step is not None:
+            yield _name(step)
+            step = ctx.internals.find_parent(case_id=step.id)
+            answer = ctx.internals.find_response(case_id=step.id) if step is not None else None
+            if answer is None or answer.status_code >= 300:
+                return
+
+    def after_run(self, _ctx: schemathesis.CheckContext) -> None:
+        """Write the record to the file that CYNOD_FUZZ_RECORD names."""
+        target = os.environ.get("CYNOD_FUZZ_RECORD")
+        if target:
+            WITNESS.write(Path(target))

@@ -1,0 +1,170 @@
+"""Databases with the land's cards in them, and servers on them as they ship."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.fuzz.land import (
+    CLIENTS,
+    LIMITED,
+    Land,
+    Partenaire,
+    make_cartes,
+    write_csv,
+)
+from tests.support.contract_client import DOCUMENT
+from tests.support.postgresql import PostgresqlServer, create_database, running_server
+from tests.support.process import ServerProcess, environment, serve
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+KINDS = (POSTGRESQL, SQLITE)
+WORKERS = 2
+PATIENT = "echec=off,echec-adresse=off"
+"""Limits of servers that are asked from one address for nothing but refusals."""
+
+SCOPES = list(
+    DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
+)
+
+_RUN_ALL = """
+import json, sys, io, contextlib
+from handlers.cli.root import cli
+for arguments in json.load(sys.stdin):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = cli(arguments, standalone_mode=False)
+    if code:
+        sys.exit(f"{arguments}: {code}")
+    print(json.dumps(said.getvalue()))
+"""
+
+
+class StageError(RuntimeError):
+    """The data or the server could not be made."""
+
+
+@dataclass
+class Stage:
+    """A database with the land in it, in a folder of its own."""
+
+    kind: str
+    folder: Path
+    database_url: str
+    partenaires: dict[str, Partenaire]
+    postgresql: PostgresqlServer | None
+
+    def land(self, url: str, seed: int, acting: str, *, replay: bool = False) -> Land:
+        """The land as one of the partners sees it, on this server."""
+        names = [acting, *(name for name in CLIENTS if name != acting)]
+        pairs = [self.partenaires[name] for name in names]
+        return Land(
+            url,
+            seed,
+            pairs,
+            replay=replay,
+            secrets=[one.secret for one in self.partenaires.values()],
+        )
+
+    @contextlib.contextmanager
+    def serve(
+        self, *, fault: str | None = None, workers: int = WORKERS, **variables: str
+    ) -> Iterator[ServerProcess]:
+        """`cynod serve` with several processes, or with one that has a planted fault."""
+        given = {
+            "CYNOD_DATABASE_URL": self.database_url,
+            "CYNOD_LOG_FORMAT": "json",
+            "CYNOD_PEPPER": "fuzz",
+            "CYNOD_LIMITES": PATIENT,
+            **variables,
+        }
+        command = (sys.executable, "-m", "tests.lab.fuzz.planted", fault) if fault else None
+        number = "1" if fault else str(workers)
+        with serve("--workers", number, folder=self.folder, command=command, **given) as server:
+            yield server
+
+    def cynod(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command of cynod on the database."""
+        return subprocess.run(
+            [sys.executable, "-m", "handlers.cli.root", *arguments],
+            cwd=self.folder,
+            env=environment(self.folder, CYNOD_DATABASE_URL=self.database_url, CYNOD_PEPPER="fuzz"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def _run_all(folder: Path, url: str, commands: Sequence[Sequence[str]]) -> list[str]:
+    """Run commands of cynod one after the other in one process; what each printed."""
+    result = subprocess.run(
+        [sys.executable, "-c", _RUN_ALL],
+        cwd=folder,
+        env=environment(folder, CYNOD_DATABASE_URL=url, CYNOD_PEPPER="fuzz"),
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise StageError(f"the data could not be made: {result.stderr[-2000:]}")
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def _create(name: str, clients: Sequence[str], *more: str) -> list[str]:
+    return [
+        *("partenaire", "create", "--nom", f"Partenaire {name}", "--json"),
+        *("--client", *clients, "--scope", *SCOPES, *more),
+    ]
+
+
+@contextlib.contextmanager
+def stage(kind: str, folder: Path) -> Iterator[Stage]:
+    """A migrated database with two partners, a third that may not call from here, and limited cards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        server = None
+        url = f"sqlite:///{folder / 'cynod.db'}"
+        if kind == POSTGRESQL:
+            server = stack.enter_context(running_server())
+            url = create_database(server.url, f"fuzz_{uuid.uuid4().hex[:12]}")
+        csv = folder / "cartes.csv"
+        write_csv(csv)
+        cartes = {name: make_cartes(name) for name in CLIENTS}
+        creations = [
+            _create("A", CLIENTS["A"]),
+            _create("B", CLIENTS["B"]),
+            _create("C", CLIENTS["A"], "--adresse", "192.0.2.0/24"),
+        ]
+        limits = [
+            [
+                *("plafond", "set", "--carte", carte.numero, "--type", type_),
+                *("--periode", "JOUR"),
+                "--nombre",
+                "3",
+            ]
+            for one in cartes.values()
+            for carte in one
+            if carte.kind == LIMITED
+            for type_ in ("CREDIT", "DEBIT", "TRANSFERT")
+        ]
+        said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations, *limits])
+        pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:5]]
+        partenaires = {
+            name: Partenaire(
+                name,
+                pair["consumerKey"],
+                pair["consumerSecret"],
+                CLIENTS.get(name, []),
+                cartes.get(name, []),
+            )
+            for name, pair in zip("ABC", pairs, strict=True)
+        }
+        yield Stage(kind, folder, url, partenaires, server)

@@ -1,0 +1,145 @@
+"""Servers broken on purpose, each by one classic mistake: the machine must find every one.
+
+Each function is run inside a server, before it starts; nothing else may import this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from handlers import server
+from models import suivi
+from models.carte import cartes
+from models.database.engine import Database
+from models.errors import SoldeInsuffisant
+from models.journal import ecriture, reference
+from models.journal.reference import CarteCle, Demandeur
+from models.operation import CLOTURE, Operation
+from tests.lab.proof.nursery import replace_everywhere
+from tests.lab.proof.spoilt import is_armed
+
+SHARE = 1 / 20
+"""Of the transactions that go wrong, where a mistake does not spoil each of them."""
+
+
+def drops_what_it_was_sent() -> None:
+    """Told to end, it ends at once."""
+    server.Server.capture_signals = lambda _self: contextlib.nullcontext()  # type: ignore[method-assign,assignment,return-value]
+
+
+def forgets_references() -> None:
+    """A repeated reference is executed again."""
+    right = reference.claim
+
+    def claim(session: Connection, demandeur: Demandeur, **more: Any) -> Any:
+        claimed = right(session, demandeur, **more)
+        if claimed is not None or more["type_"] == CLOTURE:
+            return claimed
+        other = f"{demandeur.reference}~{random.randrange(16**6):06x}"
+        return right(session, demandeur._replace(reference=other), **more)
+
+    replace_everywhere("claim", right, claim)
+
+
+def reads_then_writes() -> None:
+    """A solde is read, computed with, and written; on SQLite, whose writers queue, from a memory of
+    the process that another process knows nothing of."""
+    remembered: dict[int, int] = {}
+
+    def move(
+        session: Connection, statement: Any, carte: CarteCle, montant: int, quand: Any
+    ) -> ecriture.Position | None:
+        read = session.execute(select(cartes.c.solde).where(cartes.c.id == carte.id)).scalar_one()
+        solde = int(read)
+        if session.dialect.name == "sqlite":
+            solde = remembered.setdefault(carte.id, solde)
+        time.sleep(0.002)
+        gives = statement in (_secret("_GIVE"), _secret("_GIVE_BACK"))
+        solde += montant if gives else -montant
+        if solde < 0:
+            return None
+        remembered[carte.id] = solde
+        row = session.execute(
+            update(cartes)
+            .where(cartes.c.id == carte.id)
+            .values(solde=solde, version=cartes.c.version + 1, date_solde=quand)
+            .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
+        ).one()
+        return ecriture.Position._make(row)
+
+    replace_everywhere("_move", _secret("_move"), move)
+
+
+def _secret(name: str) -> Any:
+    return getattr(ecriture, name)
+
+
+class _Forgotten(Exception):
+    pass
+
+
+def acknowledges_before_commit() -> None:
+    """Some transactions are acknowledged, and then not committed."""
+    whole = Database.transaction
+
+    @contextlib.contextmanager
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        with contextlib.suppress(_Forgotten), whole(self, **how) as session:
+            yield session
+            if random.random() < SHARE and is_armed():
+                raise _Forgotten
+
+    Database.transaction = transaction  # type: ignore[method-assign]
+
+
+def commits_before_the_check() -> None:
+    """Some answers fail their check when their transaction is committed already."""
+    _raise_after_commit(RuntimeError("the answer is off contract"))
+
+
+def refuses_after_commit() -> None:
+    """Some operations are refused after they were executed."""
+    _raise_after_commit(SoldeInsuffisant())
+
+
+def _raise_after_commit(error: Exception) -> None:
+    whole = Database.transaction
+
+    @contextlib.contextmanager
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        with whole(self, **how) as session:
+            yield session
+        if random.random() < SHARE and is_armed():
+            raise error
+
+    Database.transaction = transaction  # type: ignore[method-assign]
+
+
+def replays_another_answer() -> None:
+    """A replay tells another solde than the first answer."""
+    right = suivi.find_replay
+
+    def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
+        found = right(session, demandeur)
+        return found and found._replace(solde=found.solde + 1)
+
+    replace_everywhere("find_replay", right, find_replay)
+
+
+def executes_closed_references() -> None:
+    """Closing a reference is acknowledged and not kept."""
+    right = suivi.close_reference
+
+    def close_reference(session: Connection, *rest: Any) -> suivi.Cloture:
+        with contextlib.suppress(_Forgotten), session.begin_nested():
+            closed = right(session, *rest)
+            raise _Forgotten
+        return closed
+
+    replace_everywhere("close_reference", right, close_reference)

@@ -1,0 +1,633 @@
+"""The judge: do the books and the clients' records agree? It reads SQL and records, nothing else.
+
+What it holds the service to:
+
+- an acknowledged operation is in the journal exactly once, as acknowledged, with one ecriture;
+- a reference that was only ever refused has no operation, and each refusal was true when it was given;
+- an unanswered operation is there once or not at all, and GET /get-operation says the same;
+- the same request always gets the same answer, byte for byte; a closed reference has no operation;
+- no solde was ever below zero, versions have no gap, soldes are the sums of their ecritures, all sums
+  to zero, an operation is reversed at most once, a transfer moves both cards;
+- what was acknowledged before a request left is seen by that request;
+- a server told to end answers what it had been sent; nothing is told while the database is frozen.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+from tests.lab.proof.books import (
+    Books,
+    Carte,
+    Ecriture,
+    Row,
+)
+from tests.lab.proof.record import (
+    ANNULATION,
+    ANSWERED,
+    CLOTURE,
+    CREDIT,
+    DEBIT,
+    MONEY,
+    QUESTION,
+    TRANSFERT,
+    UNSENT,
+    Exchange,
+    Json,
+)
+
+LOST, DOUBLED, WRONG = "lost", "doubled", "wrong"
+NEVER = 2**63
+
+REFUSALS = {
+    CREDIT: {"4002", "4005"},
+    DEBIT: {"4001", "4002", "4005"},
+    TRANSFERT: {"4001", "4002", "4005"},
+    ANNULATION: {"4001", "4002", "4005", "4006", "4008"},
+    CLOTURE: set[str](),
+    QUESTION: {"4005", "4006", "4007"},
+}
+"""The only refusals that this load can truly meet: any other is a false one."""
+
+ENVELOPE = {"success", "code", "message", "debugMessage", "moreInfo"}
+
+PATIENCE_NS = 250_000_000
+"""What was sent this long before a server is told to end must be answered: it has been read by then."""
+
+
+@dataclass
+class Verdict:
+    """What a run proved. `findings` are sentences by kind; anything there fails it."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+    unknown: int = 0
+    unknown_executed: int = 0
+    exchanges: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, list[str]] = field(
+        default_factory=lambda: {LOST: [], DOUBLED: [], WRONG: []}
+    )
+
+    @property
+    def ok(self) -> bool:
+        """Nothing found, and enough happened for that to mean something."""
+        return not any(self.findings.values()) and self.acknowledged > 0
+
+    def counts(self) -> tuple[int, int, int]:
+        """Lost, doubled, wrong."""
+        return (
+            len(self.findings[LOST]),
+            len(self.findings[DOUBLED]),
+            len(self.findings[WRONG]),
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An exchange that was answered, its body read."""
+
+    exchange: Exchange
+    body: Json
+
+    @property
+    def acknowledges(self) -> bool:
+        return self.exchange.status == 200
+
+    @property
+    def refuses(self) -> bool:
+        return self.exchange.status is not None and 400 <= self.exchange.status < 500
+
+    @property
+    def code(self) -> str:
+        return str(self.body.get("code"))
+
+    @cached_property
+    def item(self) -> Json:
+        """The one element of `data`."""
+        data = self.body["data"]
+        assert isinstance(data, list)
+        first: Json = data[0]
+        return first
+
+    @property
+    def replayed(self) -> bool:
+        return "idempotent-replayed" in self.exchange.headers
+
+    @property
+    def ended(self) -> int:
+        assert self.exchange.ended is not None
+        return self.exchange.ended
+
+
+def judge(
+    exchanges: Iterable[Exchange],
+    books: Books,
+    *,
+    prefix: str,
+    told_to_end: Iterable[tuple[int, int]] = (),
+    frozen: Iterable[tuple[int, int]] = (),
+) -> Verdict:
+    """Hold the books against the records. `prefix` begins every reference of this run."""
+    court = _Court(list(exchanges), books, prefix)
+    court.check_answers()
+    court.check_references()
+    court.check_questions()
+    court.check_closings()
+    court.check_rows()
+    court.check_reversals()
+    court.check_cards()
+    court.check_order()
+    for port, instant in told_to_end:
+        court.check_orderly_end(port, instant)
+    for start, end in frozen:
+        court.check_frozen(start, end)
+    return court.verdict
+
+
+class _Court:
+    def __init__(self, exchanges: list[Exchange], books: Books, prefix: str) -> None:
+        self.exchanges = exchanges
+        self.books = books
+        self.verdict = Verdict(exchanges=len(exchanges))
+        self.by_key: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        self.ours = [row for row in books.rows if (row.reference or "").startswith(prefix)]
+        for row in self.ours:
+            assert row.partner is not None
+            assert row.reference is not None
+            self.by_key[row.partner, row.reference].append(row)
+        self.by_number = {row.numero: row for row in books.rows}
+        self.by_id = {row.id: row for row in books.rows}
+        self.ecritures: dict[int, list[Ecriture]] = defaultdict(list)
+        for ecriture in books.ecritures:
+            self.ecritures[ecriture.operation_id].append(ecriture)
+        self.cartes = {carte.numero: carte for carte in books.cartes}
+        self.answers: list[Answer] = []
+        self.attempts: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+        self.closings: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+        for exchange in exchanges:
+            if exchange.what in MONEY:
+                self.attempts[exchange.key].append(exchange)
+            elif exchange.what == CLOTURE:
+                self.closings[exchange.key].append(exchange)
+        self.acknowledged: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+        self.refused: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+
+    def find(self, kind: str, text: str) -> None:
+        self.verdict.findings[kind].append(text)
+
+    # ── what was answered ────────────────────────────────────────────────────────────────────────
+
+    def check_answers(self) -> None:
+        """Every answer is a declared one, and none is a false success or a false refusal by itself."""
+        statuses: Counter[str] = Counter()
+        for exchange in self.exchanges:
+            if exchange.end != ANSWERED:
+                statuses[exchange.end] += 1
+                continue
+            answer = self._read(exchange)
+            if answer is None:
+                statuses["unreadable"] += 1
+                continue
+            statuses[str(exchange.status) if answer.acknowledges else answer.code] += 1
+            self.answers.append(answer)
+            if exchange.what not in MONEY:
+                continue
+            if answer.acknowledges:
+                self.acknowledged[exchange.key].append(answer)
+            elif answer.refuses:
+                self.refused[exchange.key].append(answer)
+        self.verdict.statuses = dict(sorted(statuses.items()))
+
+    def _read(self, exchange: Exchange) -> Answer | None:
+        where = f"{exchange.what} {exchange.reference} answered {exchange.status}"
+        try:
+            body = json.loads(exchange.body)
+        except ValueError:
+            self.find(WRONG, f"{where} with a body that is no JSON: {exchange.body[:80]!r}")
+            return None
+        answer = Answer(exchange, body)
+        if answer.acknowledges:
+            if body.get("success") is not True or body.get("code") != 200:
+                self.find(WRONG, f"{where} with success {body.get('success')!r}")
+                return None
+            if answer.item.get("reference") != exchange.reference:
+                self.find(WRONG, f"{where} about {answer.item.get('reference')!r}")
+                return None
+            return answer
+        if not body.keys() >= ENVELOPE or body["success"] is not False:
+            self.find(WRONG, f"{where} without the envelope: {exchange.body[:80]!r}")
+            return None
+        self._check_status(answer, where)
+        return answer
+
+    def _check_status(self, answer: Answer, where: str) -> None:
+        exchange = answer.exchange
+        if exchange.status == 503:
+            if not str(exchange.headers.get("retry-after", "")).isdecimal():
+                self.find(WRONG, f"{where} without Retry-After")
+        elif exchange.status == 500:
+            self.find(WRONG, f"{where} ({answer.code}): a fault of the database is a 503")
+        elif not answer.refuses:
+            self.find(WRONG, f"{where}, which is not declared")
+        elif answer.code not in REFUSALS[exchange.what]:
+            self.find(WRONG, f"{where} ({answer.code}), which nothing here justifies")
+
+    # ── references ───────────────────────────────────────────────────────────────────────────────
+
+    def check_references(self) -> None:
+        """Each reference that any client sent for an operation."""
+        for key, attempts in self.attempts.items():
+            acknowledged, rows = self.acknowledged[key], self.by_key[key]
+            if all(attempt.end == UNSENT for attempt in attempts):
+                continue  # `check_rows` finds what is there although nobody sent it
+            self.verdict.sent += 1
+            executed = [row for row in rows if row.type != CLOTURE]
+            if len(rows) > 1:
+                self.find(DOUBLED, f"{key[1]} has {len(rows)} rows")
+            if acknowledged:
+                self.verdict.acknowledged += 1
+                self._check_acknowledged(key, acknowledged, executed)
+            elif self._is_open(key, attempts):
+                self.verdict.unknown += 1
+                self.verdict.unknown_executed += bool(executed)
+                if key not in self._asked:
+                    self.find(WRONG, f"{key[1]} is unknown and was not asked about after the load")
+            else:
+                self.verdict.refused += 1
+                if executed:
+                    self.find(WRONG, f"{key[1]} was refused and never sent again, yet executed")
+            for answer in self.refused[key]:
+                self._check_refusal(key, answer)
+
+    def _is_open(self, key: tuple[str, str], attempts: list[Exchange]) -> bool:
+        """Whether an attempt may have been executed without a word of it to its client."""
+        refused = {id(answer.exchange) for answer in self.refused[key]}
+        return any(a.end != UNSENT and id(a) not in refused for a in attempts)
+
+    def _check_acknowledged(
+        self, key: tuple[str, str], answers: list[Answer], executed: list[Row]
+    ) -> None:
+        reference = key[1]
+        if not executed:
+            self.find(LOST, f"{reference} was acknowledged and is not in the journal")
+            return
+        numbers = {answer.item["numeroOperation"] for answer in answers}
+        if len(numbers) > 1:
+            self.find(DOUBLED, f"{reference} was acknowledged as {len(numbers)} operations")
+        if len({answer.exchange.fingerprint for answer in answers}) > 1:
+            self.find(WRONG, f"{reference} was acknowledged for two contents")
+        if len({answer.exchange.body for answer in answers}) > 1:
+            self.find(WRONG, f"{reference} was replayed with another body than the first answer's")
+        if sum(not answer.replayed for answer in answers) > 1:
+            self.find(WRONG, f"{reference} was acknowledged as new more than once")
+        for answer in answers:
+            self._check_as_acknowledged(answer, executed[0])
+
+    def _check_as_acknowledged(self, answer: Answer, row: Row) -> None:
+        item, reference = answer.item, answer.exchange.reference
+        if item["numeroOperation"] not in self.by_number:
+            self.find(LOST, f"{reference}: {item['numeroOperation']} is not in the journal")
+            return
+        told = (item["numeroOperation"], item["type"], item["numeroCarte"], item["montant"])
+        if told != (row.numero, row.type, row.carte, row.montant):
+            self.find(WRONG, f"{reference} was acknowledged as {told}, the journal has {row}")
+        if answer.exchange.what in MONEY and not _matches(row, answer.exchange, self.by_id):
+            self.find(WRONG, f"{reference} was acknowledged, the journal has another content")
+        if item.get("numeroCarteDestination") != row.destination:
+            self.find(WRONG, f"{reference} was acknowledged to another card than the journal's")
+        for ecriture in self.ecritures[row.id][:1]:
+            solde = _solde_of(ecriture, row, self.cartes)
+            if item["soldeOnline"] != solde:
+                self.find(WRONG, f"{reference}: soldeOnline {item['soldeOnline']}, not {solde}")
+
+    def _check_refusal(self, key: tuple[str, str], answer: Answer) -> None:
+        """A refusal must have been true at some instant between the request and its answer."""
+        exchange, code, rows = answer.exchange, answer.code, self.by_key[key]
+        where = f"{exchange.what} {exchange.reference} was refused by {code}"
+        for other in self.acknowledged[key]:
+            same = other.exchange.fingerprint == exchange.fingerprint
+            if same and other.ended < exchange.started:
+                self.find(WRONG, f"{where} after it had been acknowledged")
+        others = [row for row in rows if not _matches(row, exchange, self.by_id)]
+        if code == "4002" and not any(row.type != CLOTURE for row in others):
+            self.find(WRONG, f"{where}, but no other content bears the reference")
+        elif code == "4005":
+            origin = self.by_key[key[0], str(exchange.content.get("referenceOrigine"))]
+            if not any(row.type == CLOTURE for row in [*rows, *origin]):
+                self.find(WRONG, f"{where}, but nobody closed the reference")
+        elif code == "4001" and not self._could_lack_solde(key[0], answer):
+            self.find(WRONG, f"{where}, but the card had enough all the time")
+        elif code in ("4006", "4008"):
+            self._check_refused_reversal(key[0], answer, where)
+
+    def _check_refused_reversal(self, partner: str, answer: Answer, where: str) -> None:
+        origin = (partner, str(answer.exchange.content["referenceOrigine"]))
+        if answer.code == "4006":
+            if any(known.ended < answer.exchange.started for known in self.acknowledged[origin]):
+                self.find(WRONG, f"{where}, but the original had been acknowledged")
+            return
+        ids = {row.id for row in self.by_key[origin]}
+        if not any(row.annulation_de in ids for row in self.ours if row.annulation_de is not None):
+            self.find(WRONG, f"{where}, but nothing reverses the original")
+
+    # ── questions and closings ───────────────────────────────────────────────────────────────────
+
+    def check_questions(self) -> None:
+        """GET /get-operation, during the load and after it."""
+        for answer in self.answers:
+            exchange = answer.exchange
+            if exchange.what != QUESTION or exchange.status not in (200, 400):
+                continue
+            rows = self.by_key[exchange.key]
+            where = f"get-operation of {exchange.reference} said {answer.code}"
+            executed = [row for row in rows if row.type != CLOTURE]
+            if answer.acknowledges:
+                if not executed:
+                    self.find(LOST, f"{where}, and it is not in the journal")
+                else:
+                    self._check_as_acknowledged(answer, executed[0])
+            elif answer.code == "4005" and not any(row.type == CLOTURE for row in rows):
+                self.find(WRONG, f"{where}, but nobody closed the reference")
+            elif answer.code == "4006":
+                self._check_unknown(answer, where)
+                if exchange.phase == "after" and rows:
+                    self.find(WRONG, f"{where} after the load, the journal has {rows[0].type}")
+            elif answer.code == "4007" and exchange.phase == "after":
+                self.find(WRONG, f"{where} although nothing runs any more")
+
+    @cached_property
+    def _asked(self) -> set[tuple[str, str]]:
+        """References of which the service told after the load what became of them."""
+        return {
+            answer.exchange.key
+            for answer in self.answers
+            if answer.exchange.phase == "after" and answer.exchange.status in (200, 400)
+        }
+
+    def _check_unknown(self, answer: Answer, where: str) -> None:
+        exchange = answer.exchange
+        known = [*self.acknowledged[exchange.key], *self._closed_answers[exchange.key]]
+        if any(other.ended < exchange.started for other in known):
+            self.find(WRONG, f"{where} after it had been acknowledged or closed")
+
+    @cached_property
+    def _closed_answers(self) -> dict[tuple[str, str], list[Answer]]:
+        closed: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+        for answer in self.answers:
+            if answer.exchange.what == CLOTURE and answer.acknowledges:
+                closed[answer.exchange.key].append(answer)
+        return closed
+
+    def check_closings(self) -> None:
+        """POST /cloturer-reference: either executed, or closed for ever."""
+        for key, answers in self._closed_answers.items():
+            rows = self.by_key[key]
+            if len({answer.exchange.body for answer in answers}) > 1:
+                self.find(WRONG, f"{key[1]}: two closings were answered differently")
+            for answer in answers:
+                numbers = {row.numero for row in rows if row.type != CLOTURE}
+                if answer.item["etat"] == "EXECUTEE":
+                    if answer.item["numeroOperation"] not in numbers:
+                        self.find(LOST, f"{key[1]}: told executed when closed, and is not")
+                elif numbers:
+                    self.find(WRONG, f"{key[1]} is closed and has an operation")
+                elif not rows:
+                    self.find(LOST, f"{key[1]}: its closing was acknowledged and is not there")
+
+    # ── the journal ──────────────────────────────────────────────────────────────────────────────
+
+    def check_rows(self) -> None:
+        """Every row has a request that explains it and exactly one ecriture, as its type wants it."""
+        for row in self.ours:
+            key = (row.partner or "", row.reference or "")
+            if row.type == CLOTURE:
+                if not any(c.end != UNSENT for c in self.closings[key]):
+                    self.find(WRONG, f"{row.reference} is closed and nobody asked for it")
+            elif not any(
+                attempt.end != UNSENT and _matches(row, attempt, self.by_id)
+                for attempt in self.attempts[key]
+            ):
+                self.find(WRONG, f"{row.numero} ({row.reference}) is what nobody asked for")
+        for row in self.books.rows:
+            self._check_ecriture(row)
+        for operation_id in self.ecritures.keys() - self.by_id.keys():
+            self.find(WRONG, f"an ecriture belongs to no operation ({operation_id})")
+
+    def _check_ecriture(self, row: Row) -> None:
+        found = self.ecritures[row.id]
+        if row.type == CLOTURE:
+            if found:
+                self.find(WRONG, f"{row.reference} is closed and has an ecriture")
+            return
+        if len(found) != 1:
+            kind = DOUBLED if found else LOST
+            self.find(kind, f"{row.numero} ({row.reference}) has {len(found)} ecritures")
+            return
+        ecriture, expected = found[0], self._accounts(row)
+        if ecriture.montant != row.montant or ecriture.montant <= 0:
+            self.find(WRONG, f"{row.numero}: amount {row.montant}, ecriture {ecriture.montant}")
+        if expected is not None and (ecriture.debit, ecriture.credit) != expected:
+            self.find(WRONG, f"{row.numero} ({row.type}) moves the wrong accounts")
+
+    def _accounts(self, row: Row) -> tuple[int, int] | None:
+        """The accounts that a row of this type debits and credits; None for an opening."""
+        carte = self.cartes[row.carte or ""].compte
+        if row.partner is None:
+            return None
+        reglement = self.books.reglements[row.partner]
+        if row.type == TRANSFERT:
+            return carte, self.cartes[row.destination or ""].compte
+        gives = row.type == CREDIT
+        if row.type == ANNULATION:
+            original = self.by_id.get(row.annulation_de or 0)
+            gives = original is not None and original.type == DEBIT
+        return (reglement, carte) if gives else (carte, reglement)
+
+    def check_reversals(self) -> None:
+        """At most one reversal of an operation; of the same partner, card and amount."""
+        reversals = [row for row in self.books.rows if row.type == ANNULATION]
+        for origin, number in Counter(row.annulation_de for row in reversals).items():
+            if number > 1:
+                self.find(DOUBLED, f"operation {origin} is reversed {number} times")
+        for row in reversals:
+            original = self.by_id.get(row.annulation_de or 0)
+            if original is None or original.type not in (CREDIT, DEBIT):
+                self.find(WRONG, f"{row.numero} reverses what cannot be reversed")
+            elif (row.partner, row.carte, row.montant) != (
+                original.partner,
+                original.carte,
+                original.montant,
+            ):
+                self.find(WRONG, f"{row.numero} is not the reversal of {original.numero}")
+
+    def check_cards(self) -> None:
+        """Versions without a gap, no solde below zero, soldes equal to their sums, all sums to zero."""
+        total = 0
+        contra = Counter(dict.fromkeys(self.books.comptes, 0))
+        for ecriture in self.books.ecritures:
+            contra[ecriture.debit] -= ecriture.montant
+            contra[ecriture.credit] += ecriture.montant
+        for carte in self.books.cartes:
+            total += carte.solde
+            self._check_card(carte)
+            if contra[carte.compte] != carte.solde:
+                self.find(
+                    WRONG, f"card {carte.numero[-4:]}: {carte.solde}, sum {contra[carte.compte]}"
+                )
+        total += sum(
+            contra[compte] for compte, kind in self.books.comptes.items() if kind != "CARTE"
+        )
+        if total != 0:
+            self.find(WRONG, f"all soldes together are {total}, not zero")
+
+    def _check_card(self, carte: Carte) -> None:
+        name = f"card {carte.numero[-4:]}"
+        moves = self._moves[carte.compte]
+        versions = [version for version, _, _, _ in moves]
+        if versions != list(range(1, carte.version + 1)):
+            self.find(WRONG, f"{name}: version {carte.version}, {len(versions)} movements")
+        running = list(accumulate(amount for _, amount, _, _ in moves))
+        if running != [solde for _, _, solde, _ in moves]:
+            self.find(WRONG, f"{name}: a running solde is not the sum of what came before")
+        if any(solde < 0 for solde in running) or carte.solde < 0:
+            self.find(WRONG, f"{name}: the solde was below zero")
+
+    @cached_property
+    def _moves(self) -> dict[int, list[tuple[int, int, int, int]]]:
+        """Of each card's account, by version: version, amount, solde after it, operation."""
+        moves: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
+        for e in self.books.ecritures:
+            for compte, sign, version, solde in (
+                (e.debit, -1, e.version_debit, e.solde_debit),
+                (e.credit, 1, e.version_credit, e.solde_credit),
+            ):
+                if self.books.comptes.get(compte) != "CARTE":
+                    continue
+                if version is None or solde is None:
+                    self.find(WRONG, f"an ecriture of a card lacks its version or solde ({e.id})")
+                else:
+                    moves[compte].append((version, sign * e.montant, solde, e.operation_id))
+        return {compte: sorted(found) for compte, found in moves.items()} | {
+            carte.compte: [] for carte in self.books.cartes if carte.compte not in moves
+        }
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _begun(self) -> dict[tuple[str, str], int]:
+        return {
+            key: min((a.started for a in attempts if a.end != UNSENT), default=0)
+            for key, attempts in self.attempts.items()
+        }
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], int]:
+        known: dict[tuple[str, str], int] = defaultdict(lambda: NEVER)
+        for key, answers in self.acknowledged.items():
+            for answer in answers:
+                known[key] = min(known[key], answer.ended)
+        return known
+
+    @cached_property
+    def _times(self) -> dict[str, _Timeline]:
+        return {numero: self._timeline(carte) for numero, carte in self.cartes.items()}
+
+    def _timeline(self, carte: Carte) -> _Timeline:
+        begun, known, soldes = [0], [0], [0]
+        for _, _, solde, operation_id in self._moves[carte.compte]:
+            row = self.by_id.get(operation_id)
+            key = ("", "") if row is None else (row.partner or "", row.reference or "")
+            begun.append(self._begun.get(key, 0))
+            known.append(self._known[key] if key in self.attempts else 0)
+            soldes.append(solde)
+        return _Timeline(begun, known, soldes)
+
+    def check_order(self) -> None:
+        """What was acknowledged before a request left comes before it in the versions of a card."""
+        for numero, line in self._times.items():
+            for version, (begun, known) in enumerate(zip(line.begun, line.known_by, strict=True)):
+                if known < begun:
+                    self.find(WRONG, f"card {numero[-4:]}: version {version} is out of order")
+
+    def _could_lack_solde(self, partner: str, answer: Answer) -> bool:
+        exchange = answer.exchange
+        content = exchange.content
+        if exchange.what == ANNULATION:
+            rows = self.by_key[partner, str(content["referenceOrigine"])]
+            if not rows or rows[0].carte is None or rows[0].montant is None:
+                return False
+            numero, montant = rows[0].carte, rows[0].montant
+        else:
+            numero, montant = content["numeroCarte"], content["montant"]
+        return self._times[numero].lowest(exchange.started, answer.ended) < montant
+
+    def check_orderly_end(self, port: int, instant: int) -> None:
+        """What a server had been sent before it was told to end was answered."""
+        for exchange in self.exchanges:
+            if exchange.port != port or exchange.way != "whole" or exchange.sent is None:
+                continue
+            before = exchange.sent < instant - PATIENCE_NS
+            running = exchange.ended is None or exchange.ended > instant
+            # A client that gave up was not dropped: a server that ends drops by closing.
+            dropped = exchange.end != ANSWERED and exchange.cause != TimeoutError.__name__
+            if before and running and dropped:
+                early = (instant - exchange.sent) // 1_000_000
+                self.find(
+                    WRONG,
+                    f"{exchange.reference} was sent {early} ms before its server was told to end"
+                    f" and got no answer ({exchange.cause})",
+                )
+
+    def check_frozen(self, start: int, end: int) -> None:
+        """Whoever asked and was answered while the database was frozen was told to come again."""
+        for answer in self.answers:
+            exchange = answer.exchange
+            if start < exchange.started and answer.ended < end and exchange.status != 503:
+                where = f"{exchange.what} {exchange.reference} answered {exchange.status}"
+                self.find(WRONG, f"{where} ({answer.code}) while the database was frozen")
+
+
+class _Timeline:
+    """Of one card, by version from 0: the earliest and the latest instant it can have begun to hold."""
+
+    def __init__(self, begun: list[int], known: list[int], soldes: list[int]) -> None:
+        self.begun = begun
+        self.soldes = soldes
+        # Versions follow one another: what holds for a later one bounds an earlier one.
+        self.known_by = list(accumulate(reversed(known), min))[::-1]
+        self.earliest = list(accumulate(begun, max))
+
+    def lowest(self, start: int, end: int) -> int:
+        """The lowest solde that the card can have had at some instant from `start` to `end`."""
+        last = bisect_right(self.earliest, end) - 1
+        # Version v may still hold at `start` unless v + 1 was known before it.
+        first = max(0, bisect_left(self.known_by, start) - 1)
+        return min(self.soldes[first : last + 1], default=0)
+
+
+def _matches(row: Row, exchange: Exchange, by_id: dict[int, Row]) -> bool:
+    """Whether the row is what the request asked for."""
+    content: dict[str, Any] = exchange.content
+    if row.type != exchange.what:
+        return False
+    if row.type == ANNULATION:
+        original = by_id.get(row.annulation_de or 0)
+        asked_of = (content["referenceOrigine"], content.get("motif"))
+        return original is not None and (original.reference, row.motif) == asked_of
+    asked = (content["numeroCarte"], content["montant"], content.get("numeroCarteDestination"))
+    return (row.carte, row.montant, row.destination) == asked
+
+
+def _solde_of(ecriture: Ecriture, row: Row, cartes: dict[str, Carte]) -> int | None:
+    """The solde after the operation of the card that its answer tells of."""
+    debited = ecriture.debit == cartes[row.carte or ""].compte
+    return ecriture.solde_debit if debited else ecriture.solde_credit

@@ -1,0 +1,157 @@
+"""One proof: the load on a stage, a fault, the questions after it, the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.proof.books import read_books
+from tests.lab.proof.faults import Fault, Spell
+from tests.lab.proof.judge import WRONG, Verdict, judge
+from tests.lab.proof.load import (
+    Caller,
+    Intent,
+    Load,
+    Plan,
+)
+from tests.lab.proof.record import (
+    ANSWERED,
+    MONEY,
+    QUESTION,
+    Exchange,
+    Moments,
+    Recorder,
+    read_records,
+)
+from tests.lab.proof.stage import Stage
+
+ASKED_PER_S = 20
+"""Answered references about which the service is asked after the load, for each second of it; about
+every reference without an answer it is asked anyway."""
+
+ATTEMPTS = 5
+"""A fault that no client felt, by bad luck or on a busy machine, is done again."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a run was and what it proved."""
+
+    fault: str
+    database: str
+    seconds: float
+    seed: str
+    verdict: Verdict
+
+    @property
+    def row(self) -> list[str]:
+        """The line of the table."""
+        verdict = self.verdict
+        numbers = (verdict.sent, verdict.acknowledged, verdict.refused, verdict.unknown)
+        result = "ok" if verdict.ok else "FAULT"
+        return [self.fault, self.database, *map(str, (*numbers, *verdict.counts())), result]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {**asdict(self), "ok": self.verdict.ok}
+
+
+def prove(stage: Stage, fault: Fault, *, seconds: float, seed: str) -> Proof:
+    """Run the load on the stage for `seconds`, do the fault to it until it is felt, and judge."""
+    verdict, attempts = Verdict(), 1 if fault.once else ATTEMPTS
+    for _ in range(attempts):
+        verdict, felt = _try(stage, fault, seconds, f"{seed}:{fault.name}:{stage.place.kind}")
+        if felt or not verdict.ok:
+            break
+    else:
+        verdict.findings[WRONG].append(f"no client felt the fault, done {attempts} times")
+    return Proof(fault.name, stage.place.kind, seconds, seed, verdict)
+
+
+def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict, bool]:
+    prefix = stage.new_prefix()
+    folder = stage.folder / f"records-{prefix}"
+    folder.mkdir()
+    stage.complaints.clear()
+    stage.moments = Moments()
+    with Load(Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)) as load:
+        stage.load = load
+        spell = Spell(seconds)
+        with stage.armed(), stage.keeping_alive() if fault.kept_alive else contextlib.nullcontext():
+            fault.act(stage, spell)
+            spell.rest()
+        stage.heal()
+        time.sleep(spell.margin)
+        load.stop()
+    _settle(stage)
+    _ask_after(stage, folder, int(ASKED_PER_S * seconds))
+    exchanges = read_records(folder)
+    verdict = judge(
+        exchanges,
+        read_books(stage.place.judged_url),
+        prefix=f"{prefix}-",
+        told_to_end=stage.moments.told_to_end,
+        frozen=stage.moments.frozen,
+    )
+    verdict.findings[WRONG] += stage.complaints
+    return verdict, fault.felt(exchanges)
+
+
+def _settle(stage: Stage) -> None:
+    """Wait until what was left behind by cut connections has run: twice a queue's worth behind it."""
+    for _ in range(2):
+        threads = [
+            threading.Thread(target=_ask_one, args=(stage, port))
+            for port in stage.ports
+            for _ in range(16)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    time.sleep(0.1)
+
+
+def _ask_one(stage: Stage, port: int) -> None:
+    caller = Caller(_Silent())
+    caller.call(Intent(stage.partners[0], QUESTION, "settle", {}), port)
+    caller.close()
+
+
+class _Silent(Recorder):
+    """Records nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def begin(self, **_request: Any) -> int:
+        return 0
+
+    def end(self, number: int, **seen: Any) -> None:
+        pass
+
+
+def _ask_after(stage: Stage, folder: Path, sample: int) -> None:
+    """Ask what became of every reference that has no answer, and of some that have."""
+    exchanges = read_records(folder)
+    answered = {e.key for e in exchanges if e.what in MONEY and _is_answered(e)}
+    keys = list(dict.fromkeys(e.key for e in exchanges if e.what in MONEY))
+    known = [key for key in keys if key in answered]
+    step = max(1, len(known) // sample)
+    asked = [key for key in keys if key not in answered] + known[::step]
+    partners = {partner.key: partner for partner in stage.partners}
+    recorder = Recorder(folder, "after")
+    caller = Caller(recorder, phase="after")
+    for number, (partner, reference) in enumerate(asked):
+        intent = Intent(partners[partner], QUESTION, reference, {})
+        caller.call(intent, stage.ports[number % len(stage.ports)])
+    caller.close()
+    recorder.close()
+
+
+def _is_answered(exchange: Exchange) -> bool:
+    return exchange.end == ANSWERED and exchange.status is not None and exchange.status == 200

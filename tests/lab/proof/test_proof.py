@@ -1,0 +1,411 @@
+"""The proof in short: each fault under load on each database; and the machine against broken servers."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.lab.proof.books import Books, Row, read_books
+from tests.lab.proof.faults import FAULTS, Fault, servers_on
+from tests.lab.proof.judge import (
+    DOUBLED,
+    LOST,
+    WRONG,
+    judge,
+)
+from tests.lab.proof.nursery import Nursery
+from tests.lab.proof.places import (
+    POSTGRESQL,
+    SQLITE,
+    NotPossibleHereError,
+    OwnServer,
+    Place,
+    PostgresqlPlace,
+    SqlitePlace,
+)
+from tests.lab.proof.record import Exchange, read_records
+from tests.lab.proof.run import Proof, prove
+from tests.lab.proof.stage import Stage, staged
+from tests.support import exchanges
+from tests.support.contract_client import ROOT
+from tests.support.needs import lack, need
+from tests.support.postgresql import PostgresqlServer, running_server
+
+SECONDS = 1.0
+SEED = "1"
+ATTEMPTS = 5
+"""A mistake that spoils few transactions may miss a short load on a busy machine."""
+
+BY_NAME = {fault.name: fault for fault in FAULTS}
+IN_SHORT: list[tuple[str, str]] = [
+    (fault.name, kind)
+    for kind in (POSTGRESQL, SQLITE)
+    # Those that share a stage follow one another.
+    for fault in sorted(FAULTS, key=lambda fault: not fault.shareable)
+    # A killed transaction is a killed transaction: its short version is kill-after-commit.
+    if kind in fault.places and fault.name != "kill-around-commit"
+]
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """Starts the servers."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def breakable() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server that faults may kill; no other test sees it."""
+    need("postgresql")
+    with running_server() as server:
+        yield server
+
+
+Open = Callable[[Fault, str], Stage]
+Models = Callable[[Place], Stage | None]
+
+
+@pytest.fixture(scope="module")
+def models(nursery: Nursery) -> Iterator[Models]:
+    """Gives the world that a new place can begin with as a copy."""
+    made: dict[object, Stage] = {}
+
+    def find(place: Place) -> Stage | None:
+        if place.family is not None and place.family not in made:
+            same = PostgresqlPlace(place.server) if isinstance(place, PostgresqlPlace) else None
+            made[place.family] = Stage(same or SqlitePlace(), nursery, servers=0)
+            made[place.family].open_model()
+        return made.get(place.family)
+
+    yield find
+    for stage in made.values():
+        stage.close()
+
+
+@pytest.fixture(scope="module")
+def open_stage(nursery: Nursery, models: Models, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens the stage that a fault needs, or gives the one that is open if they can share it."""
+    with contextlib.ExitStack() as stack:
+        opened: dict[tuple[object, str], Stage] = {}
+
+        def open_it(fault: Fault, kind: str) -> Stage:
+            key = (fault.stage_key, kind)
+            if key not in opened:
+                stack.close()
+                opened.clear()
+                place = _place(fault, kind, request)
+                opened[key] = stack.enter_context(
+                    staged(
+                        place,
+                        nursery,
+                        servers=servers_on(kind),
+                        spoil=fault.spoil,
+                        settings=fault.settings,
+                        model=models(place),
+                    )
+                )
+            return opened[key]
+
+        yield open_it
+
+
+def _place(fault: Fault, kind: str, request: pytest.FixtureRequest) -> Place:
+    make = fault.places[kind]
+    if kind == POSTGRESQL:
+        # Its databases are cheaper than servers, and faults that break them leave them whole.
+        server: PostgresqlServer = request.getfixturevalue("breakable")
+        if make is OwnServer:
+            return PostgresqlPlace(server)
+    try:
+        return make()
+    except NotPossibleHereError as error:
+        lack(str(error))
+
+
+def _tell(proof: Proof) -> str:
+    lines = [f"{kind}: {text}" for kind, found in proof.verdict.findings.items() for text in found]
+    return "\n".join(["  ".join(proof.row), str(proof.verdict.statuses), *lines[:20]])
+
+
+@pytest.mark.parametrize(("name", "kind"), IN_SHORT, ids=str)
+def test_nothing_is_lost_or_doubled(name: str, kind: str, open_stage: Open) -> None:
+    fault = BY_NAME[name]
+    proof = prove(open_stage(fault, kind), fault, seconds=SECONDS, seed=SEED)
+    assert proof.verdict.ok, _tell(proof)
+
+
+# ── the machine itself ───────────────────────────────────────────────────────────────────────────
+
+BROKEN = [
+    ("drops_what_it_was_sent", SQLITE, WRONG),
+    ("forgets_references", SQLITE, DOUBLED),
+    ("reads_then_writes", SQLITE, WRONG),
+    ("reads_then_writes", POSTGRESQL, WRONG),
+    ("acknowledges_before_commit", SQLITE, LOST),
+    ("commits_before_the_check", SQLITE, WRONG),
+    ("refuses_after_commit", SQLITE, WRONG),
+    ("replays_another_answer", SQLITE, WRONG),
+    ("executes_closed_references", SQLITE, LOST),
+]
+
+
+@pytest.mark.parametrize(("mistake", "kind", "finding"), BROKEN)
+def test_broken_server_is_found(
+    mistake: str,
+    kind: str,
+    finding: str,
+    nursery: Nursery,
+    models: Models,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What a server answers that was broken on purpose is no evidence of anything.
+    monkeypatch.delenv(exchanges.FOLDER, raising=False)
+    fault = BY_NAME["end-server" if mistake == "drops_what_it_was_sent" else "none"]
+    # Two processes, since one of the mistakes is a memory that they do not share.
+    servers = 2 if mistake == "reads_then_writes" else 1
+    place = _place(fault, kind, request)
+    with staged(
+        place,
+        nursery,
+        servers=servers,
+        spoil=f"tests.lab.proof.broken:{mistake}",
+        model=models(place),
+    ) as stage:
+        proof = prove(stage, fault, seconds=SECONDS, seed=SEED)
+        for attempt in range(1, ATTEMPTS):
+            if proof.verdict.findings[finding]:
+                break
+            proof = prove(stage, fault, seconds=SECONDS, seed=f"{SEED}:{attempt}")
+    assert not proof.verdict.ok
+    assert proof.verdict.findings[finding], _tell(proof)
+
+
+@pytest.fixture(scope="module")
+def clean(nursery: Nursery, models: Models) -> tuple[list[Exchange], Books]:
+    """The records and the books of a run without a fault."""
+    place = SqlitePlace()
+    with staged(place, nursery, servers=1, model=models(place)) as stage:
+        prove(stage, BY_NAME["none"], seconds=1, seed=SEED)
+        return read_records(stage.folder / "records-P1"), read_books(stage.place.judged_url)
+
+
+def _without_operation(books: Books) -> Books:
+    row = _find(books, "CREDIT")
+    rest = [e for e in books.ecritures if e.operation_id != row.id]
+    return replace(books, rows=[r for r in books.rows if r is not row], ecritures=rest)
+
+
+def _without_ecriture(books: Books) -> Books:
+    row = _find(books, "DEBIT")
+    return replace(books, ecritures=[e for e in books.ecritures if e.operation_id != row.id])
+
+
+def _twice(books: Books) -> Books:
+    row = _find(books, "DEBIT")
+    return replace(books, rows=[*books.rows, row._replace(id=10**9, numero="0" * 26)])
+
+
+def _ecriture_twice(books: Books) -> Books:
+    return replace(books, ecritures=[*books.ecritures, books.ecritures[-1]._replace(id=10**9)])
+
+
+def _other_amount(books: Books) -> Books:
+    row = _find(books, "DEBIT")
+    more = row._replace(montant=(row.montant or 0) + 1)
+    return replace(books, rows=[more if r is row else r for r in books.rows])
+
+
+def _other_card(books: Books) -> Books:
+    row = _find(books, "DEBIT")
+    other = next(c.numero for c in books.cartes if c.numero != row.carte)
+    return replace(books, rows=[row._replace(carte=other) if r is row else r for r in books.rows])
+
+
+def _unasked(books: Books) -> Books:
+    row = _find(books, "CREDIT")._replace(id=10**9, numero="0" * 26, reference="P1-nobody")
+    return replace(books, rows=[*books.rows, row])
+
+
+def _reversed_twice(books: Books) -> Books:
+    row = _find(books, "ANNULATION")._replace(id=10**9, numero="0" * 26, reference="P1-nobody")
+    return replace(books, rows=[*books.rows, row])
+
+
+def _one_sided_transfer(books: Books) -> Books:
+    row = _find(books, "TRANSFERT")
+    return replace(
+        books,
+        ecritures=[
+            e._replace(version_credit=None, solde_credit=None) if e.operation_id == row.id else e
+            for e in books.ecritures
+        ],
+    )
+
+
+def _other_solde(books: Books) -> Books:
+    first, *rest = books.cartes
+    return replace(books, cartes=[first._replace(solde=first.solde + 1), *rest])
+
+
+def _gap(books: Books) -> Books:
+    first, *rest = books.cartes
+    return replace(books, cartes=[first._replace(version=first.version + 1), *rest])
+
+
+def _swapped_versions(books: Books) -> Books:
+    """The first and the last movement of a card change places: its order contradicts the clients."""
+    compte = books.cartes[0].compte
+    version = books.cartes[0].version
+
+    def swap(number: int | None) -> int | None:
+        return {2: version, version: 2}.get(number or 0, number)
+
+    return replace(
+        books,
+        ecritures=[
+            e._replace(version_debit=swap(e.version_debit))
+            if e.debit == compte
+            else e._replace(version_credit=swap(e.version_credit))
+            if e.credit == compte
+            else e
+            for e in books.ecritures
+        ],
+    )
+
+
+def _find(books: Books, kind: str) -> Row:
+    return next(row for row in books.rows if row.type == kind and row.reference)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "words"),
+    [
+        (_without_operation, LOST, "is not in the journal"),
+        (_without_ecriture, LOST, "has 0 ecritures"),
+        (_twice, DOUBLED, "has 2 rows"),
+        (_ecriture_twice, DOUBLED, "has 2 ecritures"),
+        (_other_amount, WRONG, "was acknowledged as"),
+        (_other_card, WRONG, "moves the wrong accounts"),
+        (_unasked, WRONG, "what nobody asked for"),
+        (_reversed_twice, DOUBLED, "is reversed 2 times"),
+        (_one_sided_transfer, WRONG, "lacks its version or solde"),
+        (_other_solde, WRONG, "all soldes together"),
+        (_gap, WRONG, "version"),
+        (_swapped_versions, WRONG, "is out of order"),
+    ],
+)
+def test_damaged_books_are_found(
+    clean: tuple[list[Exchange], Books],
+    damage: Callable[[Books], Books],
+    kind: str,
+    words: str,
+) -> None:
+    exchanges, books = clean
+    verdict = judge(exchanges, damage(books), prefix="P1-")
+    assert any(words in text for text in verdict.findings[kind]), verdict.findings
+
+
+def _refused(exchange: Exchange, code: str) -> Exchange:
+    body = {"success": False, "code": code, "message": "m", "debugMessage": None, "moreInfo": None}
+    return replace(exchange, status=400, body=json.dumps(body))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda e: _refused(e, "4001"), "was refused and never sent again, yet executed"),
+        (lambda e: _refused(e, "4002"), "no other content bears the reference"),
+        (lambda e: _refused(e, "4005"), "nobody closed the reference"),
+        (lambda e: _refused(e, "2001"), "nothing here justifies"),
+        (lambda e: replace(_refused(e, "5001"), status=503, headers={}), "without Retry-After"),
+        (lambda e: replace(_refused(e, "9999"), status=500), "a fault of the database is a 503"),
+        (lambda e: replace(e, status=200, body='{"success":false}'), "with success False"),
+        (lambda e: replace(e, status=503, body="<html>"), "no JSON"),
+        (lambda e: replace(e, status=503, body="{}"), "without the envelope"),
+    ],
+)
+def test_false_answers_are_found(
+    clean: tuple[list[Exchange], Books], change: Callable[[Exchange], Exchange], words: str
+) -> None:
+    exchanges, books = clean
+    keys = Counter(e.key for e in exchanges)
+    chosen = next(
+        e
+        for e in exchanges
+        if e.what == "DEBIT" and e.status == 200 and keys[e.key] - _after(exchanges, e) == 1
+    )
+    changed = [change(e) if e is chosen else e for e in exchanges]
+    verdict = judge(changed, books, prefix="P1-")
+    assert any(words in text for text in verdict.findings[WRONG]), verdict.findings
+
+
+def _after(exchanges: list[Exchange], exchange: Exchange) -> int:
+    return sum(e.phase == "after" and e.key == exchange.key for e in exchanges)
+
+
+def test_answer_given_while_the_database_was_frozen_is_found(
+    clean: tuple[list[Exchange], Books],
+) -> None:
+    exchanges, books = clean
+    verdict = judge(exchanges, books, prefix="P1-", frozen=[(0, 2**63)])
+    assert any("the database was frozen" in text for text in verdict.findings[WRONG])
+
+
+def test_request_dropped_by_a_server_told_to_end_is_found(
+    clean: tuple[list[Exchange], Books],
+) -> None:
+    exchanges, books = clean
+    chosen = next(e for e in exchanges if e.what == "DEBIT" and e.status == 200 and e.sent)
+    late = replace(chosen, end="unanswered", cause="reset", status=None, ended=2**62)
+    changed = [late if e is chosen else e for e in exchanges]
+    told = [(chosen.port, (chosen.sent or 0) + 10**9)]
+    verdict = judge(changed, books, prefix="P1-", told_to_end=told)
+    assert any("told to end and got no answer" in text for text in verdict.findings[WRONG])
+
+
+def test_untouched_books_pass(clean: tuple[list[Exchange], Books]) -> None:
+    exchanges, books = clean
+    verdict = judge(exchanges, books, prefix="P1-")
+    assert verdict.ok, verdict.findings
+
+
+def test_server_that_the_system_has_not_ended_yet_is_started_again(
+    nursery: Nursery, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = SqlitePlace()
+    with staged(place, nursery, servers=2, model=models(place)) as stage:
+        dying = {server.pid for server in stage.servers}
+        for server in stage.servers:
+            server.kill9()
+        poll = nursery.poll
+
+        def poll_too_early(pid: int) -> int | None:
+            if pid in dying:
+                dying.remove(pid)
+                return None
+            return poll(pid)
+
+        monkeypatch.setattr(nursery, "poll", poll_too_early)
+        stage.heal()
+        assert [server.status("/health/ready", timeout=5) for server in stage.servers] == [200, 200]
+
+
+def test_judge_knows_nothing_of_the_application() -> None:
+    for name in ("judge", "books", "record"):
+        tree = ast.parse((ROOT / "tests" / "proof" / f"{name}.py").read_text(encoding="utf-8"))
+        imported = {
+            alias.name if isinstance(node, ast.Import) else node.module or ""
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        assert not {i for i in imported if i.partition(".")[0] in ("handlers", "models")}, name

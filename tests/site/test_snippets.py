@@ -1,0 +1,185 @@
+"""The page's snippets, taken from the page and run: each language sends each operation to a live server.
+
+One program per language: its preparation, then the snippets of all operations, as a reader would paste
+them. Only the address is replaced, and the reference of one of the two movements whose example shares it.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from handlers.site.snippets import EXAMPLE_ADDRESS
+from tests.support.contract_client import OPERATIONS, ROOT
+from tests.support.needs import lack, need
+from tests.support.patience import CALL_S, PROGRAM_S
+from tests.support.process import serve
+
+pytestmark = pytest.mark.xdist_group("docs-snippets")
+
+NODE = ROOT / "build" / "docs-node"
+TAKEN, NEW = "PAY-2026-000001", "PAY-2026-000009"
+
+# What the examples tell is one story: this order makes it true on a new server.
+FIRST = ("debitCarte", "getOperation", "verifierReferences", "annulerOperation")
+ORDER = [
+    *FIRST,
+    *(raw["operationId"] for raw in OPERATIONS.values() if raw["operationId"] not in FIRST),
+]
+CALLED = [name for name in ORDER if name != "accessToken"]
+MESSAGES = {
+    "debitCarte": "Votre carte a été débitée de 5000 FCFA, votre nouveau solde est de 137000 FCFA",
+    "annulerOperation": "Opération annulée, votre nouveau solde est de 142000 FCFA",
+    "transfererSolde": "5000 FCFA ont été transférés, votre nouveau solde est de 142000 FCFA",
+    "creditCarte": "Votre carte a été créditée de 5000 FCFA, votre nouveau solde est de 147000 FCFA",
+    "cloturerReference": "Référence PAY-2026-000002 : CLOTUREE",
+    "getSoldeCarte": "votre nouveau solde est de 142000",
+    "healthLive": "ok",
+}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A demo whose cards nobody has used."""
+    with serve("--demo", folder=tmp_path) as running:
+        yield running.url
+
+
+def _code(page: str, name: str) -> str:
+    found = re.search(
+        rf'<div class="volet" data-langage="{name}"><pre[^>]*><code>(.*?)</code>', page, re.S
+    )
+    assert found
+    return html.unescape(re.sub(r"</?span[^>]*>", "", found[1]))
+
+
+def _snippets(page: str, language: str, server: str) -> tuple[str, list[str]]:
+    """The preparation, which addresses the server, and the snippets in the order of the story."""
+    articles = dict(
+        re.findall(
+            r'<article class="operation" aria-labelledby="(\w+)">(.*?)</article>', page, re.S
+        )
+    )
+    assert articles.keys() == set(ORDER)
+    preparation = _code(page, language)
+    assert EXAMPLE_ADDRESS in preparation
+    assert _code(articles["accessToken"], language) == preparation
+    calls = {name: _code(articles[name], language) for name in CALLED}
+    calls["creditCarte"] = calls["creditCarte"].replace(TAKEN, NEW)
+    return preparation.replace(EXAMPLE_ADDRESS, server), [calls[name] for name in CALLED]
+
+
+def _run(folder: Path, *command: str) -> str:
+    environment = {
+        "PATH": os.environ["PATH"],
+        # French texts are read as they are sent, whatever the machine's language is.
+        "LC_ALL": "C.UTF-8",
+        "CONSUMER_KEY": "demo-partenaire",
+        "CONSUMER_SECRET": "demo-secret",
+    }
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def _curl(folder: Path, preparation: str, calls: list[str]) -> str:
+    need("curl")
+    text = "\n\necho; echo ----\n".join(["set -euo pipefail\n" + preparation, *calls])
+    (folder / "appels.sh").write_text(text)
+    return _run(folder, "bash", "appels.sh")
+
+
+def _python(folder: Path, preparation: str, calls: list[str]) -> str:
+    (folder / "appels.py").write_text("\n\nprint('----')\n".join([preparation, *calls]))
+    return _run(folder, sys.executable, "appels.py")
+
+
+def _typescript(folder: Path, preparation: str, calls: list[str]) -> str:
+    need("node")
+    if not (NODE / "node_modules" / ".bin" / "tsc").exists():
+        lack("no TypeScript: make docs-node, which needs npm")
+    blocks = "\n".join(f"console.log('----');\n{{\n{call}\n}}" for call in calls)
+    (folder / "appels.mts").write_text(f"{preparation}\n{blocks}\nexport {{}};\n")
+    (folder / "node_modules").symlink_to(NODE / "node_modules")
+    options = (
+        "--strict --target es2022 --module nodenext --types node --skipLibCheck --noEmitOnError"
+    )
+    assert (
+        _run(folder, str(NODE / "node_modules" / ".bin" / "tsc"), *options.split(), "appels.mts")
+        == ""
+    )
+    return _run(folder, "node", "appels.mjs")
+
+
+def _java(folder: Path, preparation: str, calls: list[str]) -> str:
+    need("java")
+    declared, _, begun = preparation.partition("// Dans le programme :\n")
+    blocks = "\n".join(f'System.out.println("----");\n{{\n{call}\n}}' for call in calls)
+    header = "class Appels { public static void main(String[] arguments) throws Exception {"
+    main = f"{header}\n{begun}\n{blocks}\n}} }}"
+    # The first class of a single file is the one that is run.
+    imports = "".join(re.findall(r"^import .*\n", declared, re.M))
+    (folder / "Appels.java").write_text(f"{imports}{main}\n{declared.replace(imports, '')}")
+    return _run(
+        folder,
+        "java",
+        "-Xshare:auto",
+        "-XX:TieredStopAtLevel=1",
+        "-Dfile.encoding=UTF-8",
+        "-Dstdout.encoding=UTF-8",
+        "Appels.java",
+    )
+
+
+def _php(folder: Path, preparation: str, calls: list[str]) -> str:
+    need("php")
+    text = '\n\necho "----\\n";\n'.join([f"<?php\n{preparation}", *calls])
+    (folder / "appels.php").write_text(text)
+    return _run(folder, "php", "appels.php")
+
+
+PROGRAMS: dict[str, Callable[[Path, str, list[str]], str]] = {
+    "curl": _curl,
+    "python": _python,
+    "typescript": _typescript,
+    "java": _java,
+    "php": _php,
+}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_snippets_of_the_page_run_as_pasted(server: str, tmp_path: Path, language: str) -> None:
+    page = httpx.get(server, trust_env=False, timeout=CALL_S).text
+    preparation, calls = _snippets(page, language, server)
+    folder = tmp_path / language
+    folder.mkdir()
+    said = PROGRAMS[language](folder, preparation, calls).split("----\n")[1:]
+    assert len(said) == len(CALLED)
+    for name, text in zip(CALLED, said, strict=True):
+        plain = re.sub(r"\s+", " ", text)
+        assert MESSAGES.get(name, "") in plain, name
+        if not name.startswith("health"):
+            assert re.search(r"success\W+(true|1)\b", plain, re.I), (name, plain)
+
+
+def test_every_language_of_the_page_is_run(demo: str) -> None:
+    page = httpx.get(demo, trust_env=False, timeout=CALL_S).text
+    shown = re.findall(r'<input type="radio" name="preparation" id="[^"]*" value="(\w+)"', page)
+    assert shown == list(PROGRAMS)

@@ -1,0 +1,71 @@
+"""A server in a thread of the tests' own process, over a real socket."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import uvicorn
+from uvicorn.config import Config
+
+from handlers.app import create_app
+from handlers.contract.reading import load
+from handlers.edge.protocol import Protocol, teach_protocol
+from handlers.server import listen
+from handlers.settings import Settings
+from models.database.engine import Database
+from tests.support.patience import CALL_S
+from tests.support.world import PEPPER
+
+PATIENT = {"echec": "off", "echec-adresse": "off"}
+
+
+def settings_for(url: str) -> Settings:
+    """The settings of a test server: as shipped, with the tests' pepper, and patient with failures,
+    since all tests call from one address."""
+    return with_limits(
+        Settings(environment="test", database_url=url, pepper=PEPPER, log_format="json")
+    )
+
+
+@contextmanager
+def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
+    """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
+    contract = load(settings.contract)
+    teach_protocol(contract)
+    app = create_app(settings, contract=contract, database=database)
+    listener = listen(replace(settings, port=0))
+    # handlers.server.Server takes the process's signals, which a thread cannot.
+    server = uvicorn.Server(
+        Config(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        deadline = time.monotonic() + CALL_S
+        while not server.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+
+
+def with_limits(settings: Settings, **limites: str) -> Settings:
+    """The same settings with other rate limits; failures to authenticate have none unless told."""
+    return replace(settings, limites={**PATIENT, **limites})

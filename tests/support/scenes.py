@@ -1,0 +1,100 @@
+"""Fixtures of the operations' tests: scenes, and servers of their own."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from models.database.engine import Database
+from tests.support.live import serving, settings_for, with_limits
+from tests.support.postgresql import create_database
+from tests.support.scene import Scene
+from tests.support.world import World
+
+
+@pytest.fixture(scope="session")
+def standing(shared_database: Database, server_url: str) -> Iterator[Scene]:
+    """The member and the partner that scenes share. Their rows are never changed."""
+    world = World(shared_database, server_url)
+    yield Scene(world, solde=1_000_000)
+    world.close()
+
+
+@pytest.fixture
+def scene(world: World, standing: Scene) -> Scene:
+    """A card of its own, of the member and the partner that scenes share."""
+    return Scene(world, on=standing)
+
+
+@pytest.fixture
+def own_scene(world: World) -> Scene:
+    """A card, a member and a partner of its own, for tests that change them."""
+    return Scene(world)
+
+
+NewUrl = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def new_database_url(
+    backend: str,
+    empty_database_url: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> NewUrl:
+    """Makes a migrated empty database that may be broken, and gives its URL."""
+    template = make_url(empty_database_url).database
+    assert template is not None
+
+    def make() -> str:
+        if backend == "sqlite":
+            target = tmp_path_factory.mktemp("own") / "own.db"
+            shutil.copy(template, target)
+            return f"sqlite:///{target}"
+        server = request.getfixturevalue("postgresql_url")
+        return create_database(server, f"own_{uuid.uuid4().hex[:12]}", template=template)
+
+    return make
+
+
+NewWorld = Callable[[], AbstractContextManager[World]]
+
+
+@pytest.fixture(scope="session")
+def own_world(new_database_url: NewUrl) -> NewWorld:
+    """Makes a world with a server and a database of its own, both impatient: one second."""
+
+    @contextmanager
+    def make() -> Iterator[World]:
+        url = new_database_url()
+        database = Database(url, attente_s=1)
+        with serving(settings_for(url), database) as base_url:
+            made = World(database, base_url)
+            yield made
+            made.close()
+        database.close()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def limited_url(shared_database: Database) -> Iterator[str]:
+    """A second server on the shared database, which takes one call an hour of each class."""
+    url = shared_database.url.render_as_string(hide_password=False)
+    settings = with_limits(settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour")
+    with serving(settings) as base_url:
+        yield base_url
+
+
+@pytest.fixture(scope="session")
+def second_url(shared_database: Database) -> Iterator[str]:
+    """A second server on the shared database, such as another host would run."""
+    with serving(
+        settings_for(shared_database.url.render_as_string(hide_password=False))
+    ) as base_url:
+        yield base_url

@@ -1,0 +1,260 @@
+"""What a test needs to exist: clients, members, cards, partners, under ids of its own.
+
+Tests share one server and one database per kind of database; nothing that a test makes is seen by
+another, since every id is new.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import accumulate
+from typing import Any
+
+import httpx
+from sqlalchemy import insert, or_, select, update
+
+from models.carte import ACTIVE, cartes
+from models.client import clients
+from models.database.engine import Database
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
+from models.membre import membres
+from models.operation import operations
+from models.secret import NouveauPartenaire, create
+from tests.support.contract_client import ContractClient
+
+ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
+PEPPER = b"pepper of the tests"
+FAR = date(2099, 12, 31)
+OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
+# Made once, and empty: to read the system's certificates would take longer than most tests.
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+_numbers = itertools.count(random.randrange(10**9) * 1000)
+
+
+@dataclass(frozen=True)
+class Membre:
+    """A member and the ids that name it in requests."""
+
+    client_id: str
+    membre_id: str
+    wallet_id: str
+
+
+@dataclass(frozen=True)
+class Carte:
+    """A card and the ids that name it in requests."""
+
+    id: int
+    numero: str
+    membre: Membre
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The three parameters of getSoldeCarte."""
+        return {
+            "numeroCarte": self.numero,
+            "walletId": self.membre.wallet_id,
+            "clientId": self.membre.client_id,
+        }
+
+    def mouvement(self, montant: Any, reference: str, **more: Any) -> dict[str, Any]:
+        """The body of creditCarte or debitCarte."""
+        return {**self.query, "montant": montant, "reference": reference, **more}
+
+    def transfert(
+        self, destination: Carte, montant: Any, reference: str, **more: Any
+    ) -> dict[str, Any]:
+        """The body of transfererSolde, from this card to another."""
+        to = {f"{name}Destination": value for name, value in destination.query.items()}
+        return {**self.mouvement(montant, reference, **more), **to}
+
+
+def new_number() -> int:
+    """A number that no other call of this run gives."""
+    return next(_numbers)
+
+
+@dataclass
+class World:
+    """Makes what a test needs in the database that a server serves."""
+
+    database: Database
+    url: str
+    opened: list[httpx.Client] = field(default_factory=list)
+
+    def client(self, client_id: str | None = None) -> str:
+        """A new client's clientId."""
+        client_id = client_id or f"CLI-{new_number()}"
+        with self.database.transaction() as session:
+            session.execute(insert(clients).values(client_id=client_id, nom=f"Client {client_id}"))
+        return client_id
+
+    def membre(
+        self,
+        client_id: str | None = None,
+        *,
+        membre_id: str | None = None,
+        wallet_id: str | None = None,
+        **columns: Any,
+    ) -> Membre:
+        """A new member, of a new client unless told."""
+        number = new_number()
+        membre = Membre(
+            client_id or self.client(),
+            membre_id or f"MBR-{number}",
+            wallet_id or f"{number:012d}"[-12:],
+        )
+        values = {"nom": "Diop", "prenom": "Awa", "telephone": membre.wallet_id, **columns}
+        with self.database.transaction() as session:
+            session.execute(
+                insert(membres).values(
+                    client_id=membre.client_id,
+                    membre_id=membre.membre_id,
+                    wallet_id=membre.wallet_id,
+                    **values,
+                )
+            )
+        return membre
+
+    def carte(
+        self,
+        solde: int = 0,
+        *,
+        membre: Membre | None = None,
+        statut: str = ACTIVE,
+        fin_validite: date = FAR,
+        numero: str | None = None,
+        date_solde: datetime = OPENED,
+    ) -> Carte:
+        """A new card, its solde opened in the journal."""
+        membre = membre or self.membre()
+        numero = numero or f"70{new_number():014d}"
+        nouvelle = NouvelleCarte(
+            numero_carte=numero,
+            client_id=membre.client_id,
+            membre_id=membre.membre_id,
+            fin_validite=fin_validite,
+            statut=statut,
+            solde=solde,
+        )
+        with self.database.transaction() as session:
+            contra = find_ouverture(session)
+            open_cartes(session, [nouvelle], contra=contra, date_solde=date_solde)
+            carte_id = session.scalar(
+                select(cartes.c.id).where(cartes.c.numero_carte == nouvelle.numero_carte)
+            )
+        assert carte_id is not None
+        return Carte(carte_id, numero, membre)
+
+    def partenaire(
+        self,
+        client_ids: Iterable[str],
+        *,
+        scopes: Iterable[str] = ALL_SCOPES,
+        adresses: Iterable[str] = (),
+        demo: bool = False,
+        pair: tuple[str, str] | None = None,
+    ) -> NouveauPartenaire:
+        """A new partner of these clients, of a pair that is drawn unless told."""
+        with self.database.transaction() as session:
+            return create(
+                session,
+                nom=f"Partenaire {new_number()}",
+                client_ids=list(client_ids),
+                scopes=list(scopes),
+                adresses=list(adresses),
+                pepper=PEPPER,
+                demo=demo,
+                consumer_key=pair[0] if pair else None,
+                consumer_secret=pair[1] if pair else None,
+            )
+
+    def anonymous(self, url: str | None = None) -> ContractClient:
+        """A client without credentials, of this world's server unless told."""
+        client = ContractClient(base_url=url or self.url, verify=TLS)
+        self.opened.append(client)
+        return client
+
+    def api(self, *owned: Carte | str, **rights: Any) -> ContractClient:
+        """A client with the token of a new partner of the clients of these cards (or clientIds)."""
+        client_ids = [item if isinstance(item, str) else item.membre.client_id for item in owned]
+        return self.api_of(self.partenaire(dict.fromkeys(client_ids), **rights))
+
+    def api_of(self, pair: NouveauPartenaire) -> ContractClient:
+        """A client with a token of this partner."""
+        client = self.anonymous()
+        client.headers["Authorization"] = f"Bearer {self.token(pair)}"
+        return client
+
+    def token(self, pair: NouveauPartenaire, **form: str) -> str:
+        """A token of this partner."""
+        answer = self.anonymous().post(
+            "/access-token",
+            auth=(pair[0], pair[1]),
+            data={"grant_type": "client_credentials", **form},
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    def solde(self, carte: Carte) -> int:
+        """The solde that the card's row holds."""
+        with self.database.reading() as session:
+            return int(
+                session.execute(select(cartes.c.solde).where(cartes.c.id == carte.id)).scalar_one()
+            )
+
+    def journal(self, carte: Carte) -> list[tuple[str, int]]:
+        """Type and amount of the card's operations, oldest first."""
+        with self.database.reading() as session:
+            rows = session.execute(
+                select(operations.c.type, ecritures.c.montant)
+                .join_from(operations, ecritures, ecritures.c.operation_id == operations.c.id)
+                .where(operations.c.carte_id == carte.id)
+                .order_by(operations.c.id)
+            )
+            return [(row[0], row[1]) for row in rows]
+
+    def change_carte(self, carte: Carte, **columns: Any) -> None:
+        """Change the card's row behind the API's back, as CYNOD's own screens would."""
+        with self.database.transaction() as session:
+            session.execute(update(cartes).where(cartes.c.id == carte.id).values(**columns))
+
+    def check_books(self, *owned: Carte) -> None:
+        """Assert that each card's solde and version are the fold of its ecritures, without a gap."""
+        with self.database.reading() as session:
+            for carte in owned:
+                compte_id, solde, version = session.execute(
+                    select(cartes.c.compte_id, cartes.c.solde, cartes.c.version).where(
+                        cartes.c.id == carte.id
+                    )
+                ).one()
+                rows = session.execute(
+                    select(ecritures).where(
+                        or_(
+                            ecritures.c.compte_debit == compte_id,
+                            ecritures.c.compte_credit == compte_id,
+                        )
+                    )
+                ).all()
+                lines = sorted(
+                    (row.version_debit, -row.montant, row.solde_debit)
+                    if row.compte_debit == compte_id
+                    else (row.version_credit, row.montant, row.solde_credit)
+                    for row in rows
+                )
+                assert [line[0] for line in lines] == list(range(1, version + 1))
+                assert [line[2] for line in lines] == list(accumulate(line[1] for line in lines))
+                assert solde == sum(line[1] for line in lines)
+
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self.opened:
+            client.close()

@@ -1,0 +1,335 @@
+"""The architecture: handlers know models, models know nobody, and each kind of code has one place."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from handlers.contract.model import snake_case
+from tests.support.contract_client import (
+    DOCUMENT,
+    OPERATIONS,
+    ROOT,
+    Json,
+)
+
+WEB = frozenset(
+    {
+        "a2wsgi",
+        "asgiref",
+        "click",
+        "connexion",
+        "flask",
+        "h11",
+        "httptools",
+        "httpx",
+        "limits",
+        "orjson",
+        "rich",
+        "starlette",
+        "structlog",
+        "uvicorn",
+        "werkzeug",
+        "yaml",
+    }
+)
+FRAMEWORKS = frozenset({"connexion", "flask", "starlette", "werkzeug", "uvicorn"})
+BRANCHES = (
+    ast.If,
+    ast.IfExp,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.Try,
+    ast.TryStar,
+    ast.Match,
+    ast.With,
+    ast.AsyncWith,
+    ast.BoolOp,
+    ast.comprehension,
+)
+
+BODY_LINES = 10
+"""Of a handler, after its signature, whose length the contract decides."""
+
+SCREEN_LINES = 50
+
+TRANSACTIONS_LIVE_IN = ("models/database/engine.py", "models/migrations/env.py")
+
+IMPORTS_BELOW_THE_TOP: dict[str, str] = {
+    "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
+}
+
+LONGER_THAN_A_SCREEN: dict[str, str] = {
+    "models/journal/ouverture.py: open_cartes": "four bulk writes, long by their columns",
+}
+
+TAGS = [snake_case(tag["name"]) for tag in DOCUMENT["tags"]]
+
+
+@cache
+def _sources(*rooms: str) -> list[tuple[str, ast.Module]]:
+    """Every Python file of these rooms with its syntax tree."""
+    return [
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for room in rooms
+        for path in sorted((ROOT / room).rglob("*.py"))
+    ]
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            yield node, node.module or "."
+
+
+def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end; decorators are not counted."""
+    assert function.end_lineno is not None
+    return function.end_lineno - function.lineno + 1
+
+
+def _report(problems: list[str]) -> None:
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def test_models_import_no_web_library_and_nothing_of_handlers() -> None:
+    _report(
+        [
+            f"{path}:{node.lineno} imports {name}: the core knows neither HTTP nor handlers/; move "
+            "that part to handlers/."
+            for path, tree in _sources("models")
+            for node, name in _imports(tree)
+            if name.partition(".")[0] in WEB | {"handlers", "tests"}
+        ]
+    )
+
+
+def test_nobody_but_tests_imports_handlers() -> None:
+    elsewhere = [
+        path
+        for path in ROOT.rglob("*.py")
+        if path.relative_to(ROOT).parts[0] not in ("handlers", "tests", "build")
+        and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    ]
+    _report(
+        [
+            f"{path.relative_to(ROOT)}:{node.lineno} imports {name}: handlers/ is imported by "
+            "itself and by tests/ only."
+            for path in elsewhere
+            for node, name in _imports(ast.parse(path.read_text(encoding="utf-8")))
+            if name.partition(".")[0] == "handlers"
+        ]
+    )
+
+
+def test_nothing_that_ships_imports_tests() -> None:
+    _report(
+        [
+            f"{path}:{node.lineno} imports {name}."
+            for path, tree in _sources("handlers", "models")
+            for node, name in _imports(tree)
+            if name.partition(".")[0] in ("tests", "pytest", "hypothesis", "schemathesis")
+        ]
+    )
+
+
+def _suffixes(operation: Json) -> list[str]:
+    """One function per media type of the answer: the first of the bare name, `_csv` for text/csv."""
+    _, *others = operation["responses"]["200"]["content"]
+    return ["", *("_" + media_type.partition("/")[2] for media_type in others)]
+
+
+@pytest.mark.parametrize("module", TAGS)
+def test_a_tags_module_holds_its_operations_and_nothing_else(module: str) -> None:
+    path = ROOT / "handlers" / f"{module}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    expected = {
+        snake_case(operation["operationId"]) + suffix
+        for operation in OPERATIONS.values()
+        if snake_case(operation["tags"][0]) == module
+        for suffix in _suffixes(operation)
+    }
+    where = f"handlers/{module}.py"
+    found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert found == expected, f"{where} must have exactly the functions {sorted(expected)}."
+    other = [
+        f"{where}:{node.lineno}: only imports and operations live here; move this to views/ or "
+        "models/."
+        for node in tree.body[1:]
+        if not isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)
+    ]
+    _report(other)
+    assert ast.get_docstring(tree), f"{where}: say in a docstring whose operations these are."
+
+
+@pytest.mark.parametrize("module", TAGS)
+def test_handlers_are_short_and_without_branches(module: str) -> None:
+    where = f"handlers/{module}.py"
+    tree = ast.parse((ROOT / where).read_text(encoding="utf-8"))
+    problems = []
+    for function in _functions(tree):
+        at = f"{where}:{function.lineno} {function.name}"
+        assert function.end_lineno is not None
+        if function.end_lineno - function.body[0].lineno >= BODY_LINES:
+            problems.append(f"{at} has more than {BODY_LINES} lines; move its weight to models/.")
+        if function.decorator_list or isinstance(function, ast.AsyncFunctionDef):
+            problems.append(f"{at} must be a plain function: the wrapper does the rest.")
+        problems += [
+            f"{where}:{node.lineno} {function.name} has a {type(node).__name__}; it belongs to "
+            "models/ or to the contract."
+            for node in ast.walk(function)
+            if isinstance(node, BRANCHES) and hasattr(node, "lineno")
+        ]
+    problems += [
+        f"{where}:{node.lineno} imports {name}: a handler knows no framework."
+        for node, name in _imports(tree)
+        if name.partition(".")[0] in FRAMEWORKS
+    ]
+    _report(problems)
+
+
+def test_only_the_database_begins_commits_and_rolls_back() -> None:
+    _report(
+        [
+            f"{path}:{node.lineno} calls .{node.func.attr}(): only models/database/ ends a transaction; "
+            "raise to roll back, return to commit."
+            for path, tree in _sources("handlers", "models")
+            if path not in TRANSACTIONS_LIVE_IN
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr
+            in (
+                "commit",
+                "rollback",
+                "begin",
+                "begin_nested",
+                "begin_twophase",
+                "begin_transaction",
+            )
+        ]
+    )
+
+
+def test_no_statement_ends_a_transaction_in_sql() -> None:
+    words = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+    _report(
+        [
+            f"{path}:{node.lineno} says {node.value!r}: only models/database/engine.py ends a transaction."
+            for path, tree in _sources("handlers", "models")
+            if path not in TRANSACTIONS_LIVE_IN
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if node.value.strip().rstrip(";").upper().partition(" ")[0] in words
+            and len(node.value.split()) < 4
+        ]
+    )
+
+
+def test_no_sql_text_writes_ecritures_or_cartes() -> None:
+    statement = re.compile(r"(?i)\b(insert\s+into|update|delete\s+from)\s+(ecritures|cartes)\b")
+    _report(
+        [
+            f"{path}:{node.lineno} writes in SQL what only models/journal/ writes."
+            for path, tree in _sources("handlers", "models")
+            if not path.startswith("models/journal/") and not path.startswith("models/migrations/")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if statement.search(node.value)
+        ]
+    )
+
+
+def test_imports_stand_at_the_top() -> None:
+    found = {
+        f"{path}: {name}": node.lineno
+        for path, tree in _sources("handlers", "models")
+        for node, name in _imports(tree)
+        if node not in tree.body
+    }
+    _report(
+        [
+            f"{place} (line {line}): import it at the top; an import elsewhere hides a circle."
+            for place, line in found.items()
+            if place not in IMPORTS_BELOW_THE_TOP
+        ]
+    )
+    stale = IMPORTS_BELOW_THE_TOP.keys() - found.keys()
+    assert not stale, f"remove from IMPORTS_BELOW_THE_TOP what is no more: {sorted(stale)}."
+
+
+def test_every_package_says_what_may_live_there() -> None:
+    folders = {
+        path.parent for room in ("handlers", "models") for path in (ROOT / room).rglob("*.py")
+    }
+    problems = []
+    for folder in sorted(folders):
+        file = folder / "__init__.py"
+        where = file.relative_to(ROOT)
+        if not file.exists():
+            problems.append(f"{where} is missing; say there what may live in this package.")
+        elif not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))):
+            problems.append(f"{where}: say in a docstring what may live in this package.")
+    _report(problems)
+
+
+def test_every_module_has_a_docstring() -> None:
+    _report(
+        [
+            f"{path}: say in one sentence what this module is for."
+            for path, tree in _sources("handlers", "models", "tests")
+            if path != "handlers/wire.py" and not ast.get_docstring(tree)
+        ]
+    )
+
+
+def test_functions_fit_a_screen() -> None:
+    found = {
+        f"{path}: {function.name}": _length(function)
+        for path, tree in _sources("handlers", "models")
+        for function in _functions(tree)
+        if _length(function) > SCREEN_LINES
+        # A migration is a list of columns, read from top to bottom.
+        and not path.startswith("models/migrations/versions/")
+    }
+    _report(
+        [
+            f"{place} has {length} lines; keep functions within {SCREEN_LINES}."
+            for place, length in found.items()
+            if place not in LONGER_THAN_A_SCREEN
+        ]
+    )
+    stale = LONGER_THAN_A_SCREEN.keys() - found.keys()
+    assert not stale, f"remove from LONGER_THAN_A_SCREEN what is no more: {sorted(stale)}."
+
+
+def test_only_the_journal_writes_ecritures_and_cartes() -> None:
+    """No write statement names these tables but in models/journal/: it alone moves money."""
+    writers = ("insert", "update", "delete", "insert_rows", "copy_rows")
+    _report(
+        [
+            f"{path}:{node.lineno} writes {target.id}: only models/journal/ does, call it."
+            for path, tree in _sources("handlers", "models")
+            if not path.startswith("models/journal/") and not path.startswith("models/migrations/")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in writers
+            for target in node.args
+            if isinstance(target, ast.Name) and target.id in ("ecritures", "cartes")
+        ]
+    )

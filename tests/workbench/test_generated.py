@@ -1,0 +1,137 @@
+"""What is generated from the contract is up to date, and the command that generates it helps."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from handlers.cli import contract as contract_cli
+from handlers.cli.contract import contract
+from handlers.contract.reading import build, load
+from handlers.workbench import generate as generator
+from handlers.workbench.generate import (
+    CHECKED,
+    HEADER,
+    SIGNATURES,
+    WIRE,
+    generate,
+)
+from tests.support.contract_client import (
+    CATALOGUE,
+    CONTRACT,
+    DOCUMENT,
+    OPERATIONS,
+)
+
+
+def test_wire_is_what_the_contract_gives() -> None:
+    result = CliRunner().invoke(contract, ["build", "--check"])
+    assert result.exit_code == 0, result.output
+    assert result.output == (
+        f"openapi.yaml {DOCUMENT['info']['version']}: {len(OPERATIONS)} operations, "
+        f"{len(DOCUMENT['components']['schemas'])} schemas, {len(CATALOGUE)} error codes; "
+        "what is generated from it is up to date.\n"
+    )
+
+
+@pytest.mark.parametrize("path", [WIRE, SIGNATURES, CHECKED], ids=lambda path: path.stem)
+def test_generated_file_says_that_it_is_generated(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith(f"{HEADER}\n")
+
+
+def test_generation_is_the_same_each_time() -> None:
+    served = load(CONTRACT)
+    assert generate(CONTRACT, served) == generate(CONTRACT, served)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("WIRE", "montant: Montant", "montant: float"),
+        ("SIGNATURES", "curseur: Curseur | None", "curseur: Curseur"),
+        ("CHECKED", "CONTRACT_SHA256", "SHA256"),
+    ],
+)
+def test_edited_file_is_found_named_and_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, right: str, wrong: str
+) -> None:
+    original: Path = getattr(generator, name)
+    copied = tmp_path / original.name
+    edited = original.read_text(encoding="utf-8").replace(right, wrong)
+    copied.write_text(edited, encoding="utf-8")
+    monkeypatch.setattr(generator, name, copied)
+    refused = CliRunner().invoke(contract, ["build", "--check"])
+    assert refused.exit_code == 1
+    assert f"{copied.name} is not what openapi.yaml gives; `make contract` repairs it" in (
+        refused.output
+    )
+    assert re.search(rf"^-\s*{wrong}", refused.output, re.MULTILINE)
+    assert copied.read_text(encoding="utf-8") == edited, "--check writes nothing"
+    repaired = CliRunner().invoke(contract, ["build"])
+    assert repaired.exit_code == 0, repaired.output
+    assert repaired.output.endswith(f"{copied.name} written.\n")
+    assert copied.read_text(encoding="utf-8") == original.read_text(encoding="utf-8")
+
+
+def test_wrong_contract_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "openapi.yaml"
+    wrong.write_text("openapi: [", encoding="utf-8")
+    monkeypatch.setattr(contract_cli, "CONTRACT", wrong)
+    result = CliRunner().invoke(contract, ["build"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: openapi.yaml is not YAML at line ")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_absent_generator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "datamodel_code_generator"
+    real = importlib.import_module
+
+    def absent(wanted: str, package: str | None = None) -> ModuleType:
+        if wanted == name:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(wanted, package)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    result = CliRunner().invoke(contract, ["build", "--check"])
+    assert result.exit_code == 1
+    assert "datamodel-code-generator" in result.output
+    assert "run `make contract`, which installs it." in result.output
+
+
+@pytest.mark.parametrize(
+    ("required", "schema", "argument"),
+    [
+        (True, {"$ref": "#/components/schemas/WalletId"}, "wallet_id: WalletId,"),
+        (False, {"$ref": "#/components/schemas/WalletId"}, "wallet_id: WalletId | None,"),
+        (True, {"type": "integer", "format": "int32"}, "wallet_id: int,"),
+        (False, {"type": "integer", "format": "int32", "default": 1}, "wallet_id: int,"),
+        (False, {"type": "boolean"}, "wallet_id: bool | None,"),
+    ],
+)
+def test_signature_follows_the_parameter(
+    required: bool, schema: dict[str, Any], argument: str
+) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    parameter = document["components"]["parameters"]["WalletId"]
+    parameter.update(required=required, schema=schema)
+    parameter.pop("example")
+    signatures = generate(CONTRACT, build(document, b""))[SIGNATURES]
+    signatures = signatures.partition("class GetSoldeCarteHandler(")[2]
+    assert argument in signatures.partition("class ")[0]
+
+
+def test_generated_module_needs_nothing_but_the_standard_library() -> None:
+    """It is imported where the server runs, without the tools of development."""
+    namespace: dict[str, Any] = {"__name__": "wire"}
+    exec(compile(WIRE.read_text(encoding="utf-8"), "wire.py", "exec"), namespace)  # noqa: S102
+    assert set(DOCUMENT["components"]["schemas"]) <= namespace.keys()
