@@ -351,7 +351,7 @@ def test_a_request_that_can_be_sent_as_it_is_told_is_shown_first(folder: Path) -
 
 
 def test_the_cards_of_the_demo_are_those_that_it_makes() -> None:
-    text = (ROOT / "models" / "demo.py").read_text(encoding="utf-8")
+    text = (ROOT / "models" / "books" / "demo.py").read_text(encoding="utf-8")
     assert set(re.findall(r'"([0-9]{12,})"', text)) == exchanges.DEMO
 
 
@@ -365,7 +365,7 @@ def test_a_half_written_line_is_passed_over(folder: Path) -> None:
 
 def test_a_process_that_just_ends_leaves_its_exchanges_and_no_warning(folder: Path) -> None:
     program = (
-        "from tests import exchanges\n"
+        "from tests.support import exchanges\n"
         "exchanges.record('GET', '/x', {}, b'', status=404, answer_headers={}, answer=b'')\n"
     )
     done = subprocess.run(

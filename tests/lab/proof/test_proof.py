@@ -401,7 +401,9 @@ def test_server_that_the_system_has_not_ended_yet_is_started_again(
 
 def test_judge_knows_nothing_of_the_application() -> None:
     for name in ("judge", "books", "record"):
-        tree = ast.parse((ROOT / "tests" / "proof" / f"{name}.py").read_text(encoding="utf-8"))
+        tree = ast.parse(
+            (ROOT / "tests" / "lab" / "proof" / f"{name}.py").read_text(encoding="utf-8")
+        )
         imported = {
             alias.name if isinstance(node, ast.Import) else node.module or ""
             for node in ast.walk(tree)
