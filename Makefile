@@ -63,6 +63,7 @@ check-static: lint types contract-check ## everything that CI runs, except the t
 lint: $(DEV) ## check style and likely bugs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@mkdir -p build && $(BIN)/lint-imports --cache-dir build/import-linter > build/imports.txt || { cat build/imports.txt; exit 1; }
 
 format: $(DEV) ## repair what lint can repair by itself
 	@$(BIN)/ruff check --fix .
