@@ -17,6 +17,7 @@ from tests.contract_coverage import values
 from tests.contract_coverage.cells import BODY, FORM, VALUE, Contract, Field, Operation
 from tests.operations.answers import Call, Scene, assert_refused
 from tests.operations.steps import new_reference
+from tests.registry import entry_of
 from tests.world import World
 
 CONTRACT = Contract.read()
@@ -69,7 +70,11 @@ def _valid_text(call: Call, field: Field) -> str:
     given = call.values.get(field.name)
     if given is None:
         kinds = {"integer": "1", "string": field.schema.get("example")}
-        given = kinds[field.schema["type"]]
+        write, file = (
+            "a valid text of that type into `kinds`",
+            "tests/operations/test_every_value.py",
+        )
+        given = entry_of(kinds, field.schema["type"], write=write, file=file)
     return str(given)
 
 
