@@ -14,6 +14,7 @@ from tests.fuzz.land import Land
 from tests.fuzz.report import Part, Veil
 from tests.fuzz.run import CONFIG, environment_of
 from tests.fuzz.stage import stage
+from tests.fuzz.walk import walk_all
 from tests.fuzz.witness import Witness
 
 
@@ -27,6 +28,11 @@ def replay(file: Path, folder: Path, fault: str | None = None) -> tuple[bool, st
             veil = Veil(land, [])
             only = stored["provocation"]
             provoke.provoke_all(part, made, server, land, veil, folder / "failures", only)
+            return bool(part.failures), "\n".join(one["what"] for one in part.failures)
+        if stored["kind"] == "walk":
+            part = Part(stored["on"], stored["acting"], whole=False)
+            land = made.land(server.url, stored["seed"], stored["acting"], replay=True)
+            walk_all(part, land, Veil(land, []), folder / "failures")
             return bool(part.failures), "\n".join(one["what"] for one in part.failures)
         return replay_case(stored, land, folder)
 

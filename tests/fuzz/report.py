@@ -182,19 +182,32 @@ def store_failures(part: Part, crashes: Path, veil: Veil, target: Path) -> None:
 
 
 def store_provocation(
-    part: Part, name: str, message: str, curl: str, veil: Veil, target: Path
+    part: Part,
+    name: str,
+    message: str,
+    curl: str,
+    veil: Veil,
+    target: Path,
+    *,
+    kind: str = "provocation",
+    seed: int = 0,
 ) -> None:
-    """Keep a failure of a provoked call."""
+    """Keep a failure of a provoked call, or of a walk, which is walked again from its seed."""
     slug = re.sub(r"[^A-Za-z0-9]+", "_", name)
     stored = {
-        "kind": "provocation",
+        "kind": kind,
+        "seed": seed,
         "on": part.name,
         "acting": part.acting,
         "provocation": name,
         "message": veil.hide(message),
         "curl": veil.hide(curl),
     }
-    _store(part, target / f"{part.name}-provoked_{slug}.json", stored)
+    _store(
+        part,
+        target / f"{part.name}-{'walked' if kind == 'walk' else 'provoked'}_{slug}.json",
+        stored,
+    )
 
 
 def _store(part: Part, file: Path, stored: Json) -> None:

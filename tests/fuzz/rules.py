@@ -141,6 +141,28 @@ def walk(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, node
 
 
+def differences(first: Any, second: Any, where: str = "") -> list[tuple[str, str, str]]:
+    """The fields in which two JSON values differ: where, and both values."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        names = [*first, *(name for name in second if name not in first)]
+        pairs = [(name, first.get(name, ...), second.get(name, ...)) for name in names]
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = [(str(at), *both) for at, both in enumerate(zip(first, second, strict=True))]
+    elif first == second and isinstance(first, bool) == isinstance(second, bool):
+        return []
+    else:
+        return [(where, _told(first), _told(second))]
+    return [
+        told
+        for name, one, other in pairs
+        for told in differences(one, other, f"{where}.{name}".lstrip("."))
+    ]
+
+
+def _told(value: Any) -> str:
+    return "absent" if value is ... else json.dumps(value, ensure_ascii=False)
+
+
 def check_cards(
     status: int,
     text: str,

@@ -18,6 +18,7 @@ from tests.fuzz import provoke, report
 from tests.fuzz.land import Land
 from tests.fuzz.report import Part, Veil
 from tests.fuzz.stage import Stage, stage
+from tests.fuzz.walk import walk_all
 from tests.process import ServerProcess
 
 CONFIG = "tests/contract/schemathesis.toml"
@@ -55,8 +56,10 @@ def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
             more = replace(plan, seed=plan.seed + 1, options=chains)
             run_schemathesis(part, land, more, folder / "chains", "chains-")
         veil = Veil(land, part.record.get("tokens", []))
-        check_alarms(part, server)
         logs = []
+        if plan.provoked:
+            walk_all(part, land, veil, plan.out / "failures")
+        check_alarms(part, server)
         if plan.provoked:
             logs = provoke.provoke_all(part, made, server, land, veil, plan.out / "failures")
         check_secrecy(part, [server.log, *logs], land)
