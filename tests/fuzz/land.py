@@ -118,6 +118,11 @@ class Land:
     """Every limit there is; None where nobody knows, as of a deployment."""
 
     @property
+    def is_nowhere(self) -> bool:
+        """Whether the server is not known yet."""
+        return not self.url
+
+    @property
     def acting(self) -> Partenaire:
         """Who calls."""
         return self.partenaires[0]
@@ -132,6 +137,11 @@ class Land:
         """Write it for the hooks, for the owner's eyes only."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def nowhere() -> Land:
+    """A land without a server, until one is known."""
+    return Land("", 0, [Partenaire("A", "", "", [], [])])
 
 
 def read_land(path: Path) -> Land:

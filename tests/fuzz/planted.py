@@ -1,12 +1,15 @@
-"""`cynod` with a fault that was put into it on purpose: `python -m tests.fuzz.planted FAULT serve …`.
+"""`cynod` with a fault that was put into it on purpose: `python -m tests.fuzz.planted FAULT serve …`,
+or several: `FAULT+FAULT`.
 
 `obedient` serves as it ships, except that a header of the request makes it fail or dawdle: so are the
-accidents provoked that nothing sent from outside can cause. The others are what the tests of the
+accidents provoked that nothing sent from outside can cause. `telling` serves as it ships and logs which
+field was off contract. The others are what the tests of the
 command plant, to see it go red.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +31,8 @@ from models.carte import cartes
 from models.db import sqlite_module
 from models.errors import OperationInconnue, Refusal
 from models.operation import CREDIT
+from tests.fuzz.explain import TOLD
+from tests.fuzz.rules import off_contract
 
 FAULT_HEADER = b"x-cynod-fuzz"
 DAWDLE_S = 1.5
@@ -54,6 +59,23 @@ def obedient() -> None:
         return reply
 
     _break(OperationRunner, "_execute", obey)
+
+
+def telling() -> None:
+    """The log names the fields that made an answer off contract, which a server as it ships does not."""
+    answer: Callable[..., Any] = OperationRunner._envelope  # noqa: SLF001 - as above
+
+    def tell(runner: OperationRunner, *arguments: Any) -> Any:
+        body = answer(runner, *arguments)
+        name = runner.operation.operation_id
+        fields = off_contract(name, 200, json.loads(json.dumps(body)))
+        if fields:
+            line = {"event": TOLD, "level": "error", "operation": name, "champs": fields}
+            sys.stderr.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+            sys.stderr.flush()
+        return body
+
+    _break(OperationRunner, "_envelope", tell)
 
 
 def wrong_text() -> None:
@@ -230,7 +252,7 @@ def field_renamed() -> None:
     def rename(*arguments: Any) -> Any:
         answer = render(*arguments)
         for line in answer.data:
-            line["solde"] = line.pop("soldeOnline")
+            line["date"] = line.pop("dateSolde")
         return answer
 
     module.render_solde = rename
@@ -252,6 +274,7 @@ def repeat_differs() -> None:
 
 FAULTS: Mapping[str, Callable[[], None]] = {
     "obedient": obedient,
+    "telling": telling,
     "wrong-text": wrong_text,
     "refusal-that-moves": refusal_that_moves,
     "card-of-another": card_of_another,
@@ -271,8 +294,8 @@ FAULTS: Mapping[str, Callable[[], None]] = {
 
 def main() -> None:
     """Plant the fault, then be `cynod`."""
-    name = sys.argv.pop(1)
-    FAULTS[name]()
+    for name in sys.argv.pop(1).split("+"):
+        FAULTS[name]()
     cli.main()
 
 

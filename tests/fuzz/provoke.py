@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -490,8 +489,7 @@ def _provoke(
         judge(answer, operation, code, language, scene.land)
     except (AssertionError, ContractViolation, httpx.HTTPError, KeyError, ValueError) as error:
         said = f"{type(error).__name__}: {error}" + (f"\n{answer.text[:500]}" if answer else "")
-        curl = curl_of(answer.request) if answer is not None else ""
-        report.store_provocation(part, name, said, curl, veil, failures)
+        report.store_provocation(part, name, said, answer, veil, failures)
     else:
         part.provoked.setdefault(operation, set()).add(code)
 
@@ -516,18 +514,3 @@ def judge(answer: httpx.Response, operation: str, code: str, language: str, land
     assert body.get("code") == code, f"it answers {body.get('code')}, not {code}"
     assert answer.status_code == CATALOGUE[code]["statut"]
     rules.check_code(operation, answer.status_code, body, language)
-
-
-def curl_of(request: httpx.Request) -> str:
-    """A command that sends the request again."""
-    words = ["curl", "-i", "-X", request.method]
-    for name in ("authorization", "accept-language", "accept", "content-type"):
-        if name in request.headers:
-            words += ["-H", f"{name}: {request.headers[name]}"]
-    try:
-        body = request.content.decode("utf-8", "replace")[:2000]
-    except httpx.RequestNotRead:
-        body = ""
-    if body:
-        words += ["--data-raw", body]
-    return shlex.join([*words, str(request.url)])

@@ -43,7 +43,7 @@ def check_address(url: str, allowed: str | None) -> None:
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not host:
         raise RemoteRefused(f"URL={url} is no http or https address.")
-    if _is_loopback(host):
+    if is_local(host):
         return
     if parts.scheme != "https":
         raise RemoteRefused("credentials travel to another machine by https only.")
@@ -55,7 +55,8 @@ def check_address(url: str, allowed: str | None) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

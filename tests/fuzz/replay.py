@@ -12,7 +12,7 @@ from tests.contract_client import ROOT, Json
 from tests.fuzz import provoke, report
 from tests.fuzz.land import Land
 from tests.fuzz.report import Part, Veil
-from tests.fuzz.run import CONFIG, environment_of
+from tests.fuzz.run import environment_of, write_config
 from tests.fuzz.stage import stage
 from tests.fuzz.walk import walk_all
 from tests.fuzz.witness import Witness
@@ -48,7 +48,8 @@ def replay_case(stored: Json, land: Land, folder: Path) -> tuple[bool, str]:
     (crashes / "case.json").write_text(text, encoding="utf-8")
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "replay"),
+            *(sys.executable, "-m", "schemathesis.cli"),
+            *("--config-file", write_config(land, folder), "replay"),
             *("--url", land.url, "--schema-location", f"{land.url}/openapi.yaml", "--keep"),
             str(crashes / "case.json"),
         ],

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from tests.contract_client import CATALOGUE, DOCUMENT, OPERATIONS, Json, resolve
+from openapi_schema_validator import OAS30Validator
+
+from tests.contract_client import CATALOGUE, DOCUMENT, OPERATIONS, Json, expand, resolve
 
 BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 ROUTE_CODES = {405: {"1004"}, 404: {"1003"}}
@@ -161,6 +163,38 @@ def differences(first: Any, second: Any, where: str = "") -> list[tuple[str, str
 
 def _told(value: Any) -> str:
     return "absent" if value is ... else json.dumps(value, ensure_ascii=False)
+
+
+def off_contract(operation_id: str, status: int, body: Json) -> list[str]:
+    """Where a body is not what the contract declares: each place and what is wrong there."""
+    content = resolve(BY_ID[operation_id]["responses"][str(status)])["content"]
+    schema = expand(content["application/json"]["schema"], closed=True)
+    return sorted(
+        f"{'.'.join(map(str, error.absolute_path)) or 'body'}: {error.message}"
+        for error in OAS30Validator(schema).iter_errors(body)
+    )
+
+
+def at_pointer(node: Any, pointer: str) -> Any:
+    """What a JSON pointer designates. Raises LookupError, TypeError or ValueError when nothing is there."""
+    for part in pointer.strip("/").split("/"):
+        node = node[int(part)] if isinstance(node, list) else node[part]
+    return node
+
+
+def check_repeat(operation_id: str, first: bytes, status: int, again: bytes) -> None:
+    """The same request again gets the same bytes."""
+    if status == 200 and again == first:
+        return
+    try:
+        fields = differences(json.loads(first), json.loads(again))
+    except ValueError:
+        fields = [("body", _told(first.decode()[:200]), _told(again.decode()[:200]))]
+    told = "; ".join(f"{where} was {one}, is {other}" for where, one, other in fields)
+    raise AssertionError(
+        f"the same {operation_id} again is answered {status}, not as the first time: "
+        f"{told or 'the same values, in other bytes'}"
+    )
 
 
 def check_cards(

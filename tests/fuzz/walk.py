@@ -16,7 +16,6 @@ from tests.fuzz import land as lands
 from tests.fuzz import report, rules
 from tests.fuzz.land import Carte, Land, Partenaire
 from tests.fuzz.ledger import CREDIT, DEBIT, MONTANT_MAXIMAL, TRANSFERT, TYPES, Ledger
-from tests.fuzz.provoke import curl_of
 from tests.fuzz.report import Part, Veil
 
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
@@ -173,7 +172,7 @@ class Walk:
             self.part,
             f"{operation} walk {self.calls}",
             "\n".join([*faults, answer.text[:500]]),
-            curl_of(answer.request),
+            answer,
             self.veil,
             self.out,
             kind="walk",
