@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ from typing import Any
 import httpx
 import requests
 import schemathesis
+from schemathesis.core.failures import Failure
 from schemathesis.engine import statistic
 from schemathesis.generation.meta import TestPhase
 from schemathesis.generation.stateful.state_machine import ExtractionFailure
+
+# `schemathesis run` by hand knows the folder of its command only.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from tests import exchanges
 from tests.contract_client import Json
@@ -51,6 +56,16 @@ if WITNESS.land.is_nowhere:
     # Run by hand: docs/qa.md says how, and which server is then tried.
     schemathesis.auth()(by_hand.auth_of(WITNESS))
 
+    @schemathesis.hook
+    def filter_failure(
+        _context: schemathesis.HookContext,
+        failure: Failure,
+        _case: schemathesis.Case[Any],
+        response: schemathesis.Response,
+    ) -> bool:
+        """Keep every failure but of calls that were refused for their number."""
+        return not by_hand.is_throttled(failure, response)
+
 
 def _name(case: Case) -> str:
     name: str = case.operation.definition.raw["operationId"]
@@ -74,13 +89,6 @@ def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> 
     for link in raw_schema.get("components", {}).get("links", {}).values():
         if "x-corps" in link:
             link["requestBody"] = link.pop("x-corps")
-
-
-@schemathesis.hook
-def after_load_schema(_context: schemathesis.HookContext, schema: Any) -> None:
-    """By hand, only now is it known which server is tried."""
-    if WITNESS.land.is_nowhere:
-        by_hand.enter(WITNESS, schema.get_base_url(), os.environ)
 
 
 def _is_missing(failure: ExtractionFailure) -> bool:
@@ -111,6 +119,8 @@ _telling._extraction_failures = _missing_only  # noqa: SLF001 - as above
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
     """Give fitting requests values that exist, vary the language, and look at the soldes."""
+    if WITNESS.land.is_nowhere:
+        by_hand.enter(WITNESS, case)
     authorization = case.headers.get("Authorization", "")
     if authorization.startswith("Bearer ") and case.auth_identity is not None:
         WITNESS.tokens.add(authorization.removeprefix("Bearer "))
