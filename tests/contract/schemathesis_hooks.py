@@ -93,15 +93,15 @@ def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> 
 
 def _is_missing(failure: ExtractionFailure) -> bool:
     """Whether a link lacks something: neither an optional parameter that the call before did not send,
-    nor a value that the contract lets be null."""
+    nor a value that the contract lets be null, nor the item of an empty list."""
     where = failure.expression
     if where.startswith("$request.query."):
         return False
     if not where.startswith("$response.body#/"):
         return True
     try:
-        return rules.at_pointer(failure.response.json(), where.partition("#")[2]) is not None
-    except (LookupError, TypeError, ValueError):
+        return rules.lacks(failure.response.json(), where.partition("#")[2])
+    except ValueError:
         return True
 
 

@@ -259,6 +259,20 @@ def test_stored_curl_line_is_a_request_again() -> None:
     assert (request.headers["authorization"], request.content) == ("Bearer t", b'{"a": "it\'s"}')
 
 
+@pytest.mark.parametrize(
+    ("body", "missing"),
+    [
+        ({"data": [{"n": 1}]}, False),
+        ({"data": [{"n": None}]}, False),
+        ({"data": []}, False),
+        ({"data": [{"m": 1}]}, True),
+        ({"donnees": []}, True),
+    ],
+)
+def test_link_lacks_only_what_an_answer_should_have(body: Json, missing: bool) -> None:
+    assert rules.lacks(body, "/data/0/n") is missing
+
+
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
 def test_folder_with_other_things_is_not_cleared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

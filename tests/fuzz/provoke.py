@@ -23,6 +23,7 @@ from tests.contract_client import CATALOGUE, OPERATIONS, ContractViolation, Json
 from tests.fuzz import land as lands
 from tests.fuzz import report, rules
 from tests.fuzz.land import SOLDE_MAXIMAL, Carte, Land
+from tests.fuzz.ledger import Ledger
 from tests.fuzz.report import DECLARED, Part, Veil
 from tests.fuzz.stage import PATIENT, POSTGRESQL, Stage
 from tests.process import ServerProcess
@@ -60,6 +61,7 @@ class Scene:
     limited: httpx.Client
     partial: httpx.Client
     stage: Stage
+    ledger: Ledger
     count: int = 0
     bearers: dict[str, str] = field(default_factory=dict)
 
@@ -102,7 +104,12 @@ class Scene:
         given = dict(call.options.get("headers", {}))
         headers = {**self.authorization(call), **given}
         options = {**call.options, "headers": {k: v for k, v in headers.items() if v is not None}}
-        return (client or self.main).request(method, path, **options)
+        answer = (client or self.main).request(method, path, **options)
+        if call.operation in rules.WRITES:
+            name, body = self.land.partenaires[-1].name, call.options.get("json")
+            status, told = answer.status_code, answer.json()
+            self.ledger.judge(name, call.operation, body, status, told, strict=False)
+        return answer
 
     def done(self, call: Call) -> Json:
         """Send a call that must succeed; its item."""
@@ -460,7 +467,7 @@ def provoke_all(
             stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
             for url in (server.url, obedient.url, limited.url, partial.url)
         )
-        scene = Scene(land, main, fallible, slow, part_of_it, made)
+        scene = Scene(land, main, fallible, slow, part_of_it, made, Ledger.of(land))
         for code, way in WAYS.items():
             for number, operation in enumerate(DECLARED):
                 name = f"{operation} {code}"

@@ -175,11 +175,19 @@ def off_contract(operation_id: str, status: int, body: Json) -> list[str]:
     )
 
 
-def at_pointer(node: Any, pointer: str) -> Any:
-    """What a JSON pointer designates. Raises LookupError, TypeError or ValueError when nothing is there."""
+def lacks(node: Any, pointer: str) -> bool:
+    """Whether a body lacks what a JSON pointer designates. An empty list has no item to lack anything, and
+    a null is a value."""
     for part in pointer.strip("/").split("/"):
-        node = node[int(part)] if isinstance(node, list) else node[part]
-    return node
+        if node == [] or node is None:
+            return False
+        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return True
+    return False
 
 
 def check_repeat(operation_id: str, first: bytes, status: int, again: bytes) -> None:

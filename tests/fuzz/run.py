@@ -220,7 +220,7 @@ def run_schemathesis(
     veil.hide_tree(reports, plan.out / part.name)
     report.store_failures(part, folder / "cache" / "crashes", veil, plan.out / "failures")
     if result.returncode != 0 and not part.failures:
-        tail = veil.hide((result.stdout + result.stderr)[-1500:])
+        tail = veil.hide(said[-1500:])
         part.faults.append(f"Schemathesis ended with {result.returncode}: {tail}")
     elif not part.record:
         part.faults.append("Schemathesis left no record of what it did")

@@ -116,6 +116,8 @@ class Witness:
         edged = {lands.POOR, lands.FULL, lands.LIMITED}
         if carte is None or self.ledger is None or chance.random() < 0.5:
             return None
+        if not {one.numero for one in (carte, cible) if one} <= self.own_numbers:
+            return None
         if not edged & {carte.kind, cible.kind if cible else ""}:
             return None
         type_ = TYPES[operation_id]
