@@ -153,7 +153,9 @@ def fuzz_remote(url: str, plan: Plan, folder: Path) -> Part:
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Witness(land)) as witness:
         before = witness.soldes()
+        plan.progress.at(part.name, "generated calls")
         run_schemathesis(part, land, plan, folder)
+        plan.progress.at(part.name, "undoing what was done")
         clean(part, witness, before)
     part.seconds = time.monotonic() - started
     return part
