@@ -273,6 +273,15 @@ def test_link_lacks_only_what_an_answer_should_have(body: Json, missing: bool) -
     assert rules.lacks(body, "/data/0/n") is missing
 
 
+def test_codes_are_asked_of_a_run_that_provokes_them_only() -> None:
+    deployment = Part("deployment", "A", whole=False)
+    deployment.judge({})
+    assert deployment.faults == []
+    ours = Part(SQLITE, "A", whole=False, asked=True)
+    ours.judge({})
+    assert ours.faults[0].startswith("declared, and never reached: ")
+
+
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
 def test_folder_with_other_things_is_not_cleared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -67,6 +67,13 @@ class Limite(NamedTuple):
         return not self.sujet.isdecimal()
 
     @property
+    def most(self) -> str:
+        """What it lets through, for whoever reads a finding."""
+        francs = [] if self.montant is None else [f"{self.montant} FCFA"]
+        number = [] if self.nombre is None else [f"{self.nombre} operations"]
+        return f"at most {' and '.join([*francs, *number])}"
+
+    @property
     def command(self) -> list[str]:
         """What sets it, after `cynod plafond set` and whose it is."""
         most = [("--montant", self.montant), ("--nombre", self.nombre)]

@@ -117,7 +117,7 @@ class Ledger:
             for limite in self._exceeded(name, type_, numero, sent["montant"], jour or _today()):
                 said = self._left(limite, jour or _today())
                 left.append(said)
-                refused["4011"] = f"{said}, of {limite.montant} FCFA / {limite.nombre}"
+                refused["4011"] = f"{said}, {limite.most}"
         return Expected(refused, item, left)
 
     def _check_movement(

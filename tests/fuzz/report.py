@@ -106,7 +106,7 @@ class Part:
     whole: bool = True
     """Whether the run was one that a share of successes and long chains are asked of."""
 
-    asked: bool = True
+    asked: bool = False
     """Whether the run was one that every declared code is asked of."""
 
     def add(self, record: Json) -> None:
