@@ -22,7 +22,8 @@ from models.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
 from models.errors import AuthentificationInvalide
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.partenaire import Partenaire, find_by_secret, issue_token, jetons
-from tests.process import CYNOD, environment
+from tests.patience import CALL_S
+from tests.process import start_cynod
 
 PEPPER = "pepper of the tests"
 HOLDER = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
@@ -203,18 +204,15 @@ def test_a_terminal_is_asked_and_obeyed(
 ) -> None:
     _issue(database, 600)
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*CYNOD, "partenaire", *command],
-        cwd=tmp_path,
-        env=environment(tmp_path, CYNOD_DATABASE_URL=_url(database)),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    process = start_cynod(
+        *("partenaire", *command),
+        folder=tmp_path,
+        streams=(theirs, subprocess.PIPE, subprocess.PIPE),
+        CYNOD_DATABASE_URL=_url(database),
     )
     os.close(theirs)
     os.write(ours, typed.encode())
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=CALL_S)
     os.close(ours)
     question = {
         "revoke": f"Revoke Partenaire de démonstration ({CONSUMER_KEY}) for good? [y/N]: ",
