@@ -25,11 +25,12 @@ from handlers.contract.schema import AnswerCheck
 from handlers.edge import front
 from handlers.edge.refusals import Envelopes
 from handlers.edge.runner import OperationRunner
-from models import journal, plafond
+from models import plafond
 from models.base import SOLDE_MAXIMAL
 from models.carte import cartes
 from models.database.engine import sqlite_module
 from models.errors import OperationInconnue, Refusal
+from models.journal import ecriture as journal
 from models.operation import CREDIT
 from tests.lab.fuzz.explain import TOLD
 from tests.lab.fuzz.rules import off_contract
