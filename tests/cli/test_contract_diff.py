@@ -47,7 +47,7 @@ def files(
 ) -> tuple[str, str]:
     """A contract without a field, and the same with it."""
     if not PROGRAM.exists():
-        lack("Redocly CLI is not installed in build/node; `make node` installs it.")
+        lack("Redocly CLI is not installed in build/node; `make contract` installs it.")
     request.getfixturevalue("_comparing")
     folder = tmp_path_factory.mktemp("contracts")
     text = CONTRACT.read_text(encoding="utf-8")

@@ -108,7 +108,7 @@ def nursery() -> Iterator[Nursery]:
 def copy(tmp_path: Path, nursery: Nursery) -> Copy:
     """A fresh copy."""
     if not PROGRAM.exists():
-        lack("Redocly CLI is not installed in build/node; `make node` installs it.")
+        lack("Redocly CLI is not installed in build/node; `make contract` installs it.")
     return Copy(tmp_path / "project", nursery)
 
 
@@ -223,7 +223,7 @@ def test_operation_goes_from_the_yaml_to_the_server(copy: Copy) -> None:
           3. Give tests/support/scene.py a valid call of declarerPerte (now: its examples).
           4. Raise 3901 (CarteDejaEnOpposition), 3902 (CarteDejaAnnulee), 412 (UtilisateurInconnu) from \
 the rule; a new code needs its class in models/errors.py.
-          5. `make types` and `make test` tell what does not fit yet.
+          5. `make lint` and `make test` tell what does not fit yet.
         """
     )
     assert copy.cynod("contract", "new", "declarerPerte").startswith("1\n")

@@ -177,7 +177,7 @@ class Part:
 
 
 def store_failures(part: Part, crashes: Path, veil: Veil, target: Path) -> None:
-    """Keep each failure in a file that `make fuzz-replay` takes, and its curl line."""
+    """Keep each failure in a file that `make fuzz FILE=…` takes, and its curl line."""
     for file in sorted(crashes.glob("*.json")):
         if file.name == "manifest.json":
             continue
@@ -300,7 +300,7 @@ def _describe(part: Part, target: Path) -> list[str]:
             f"   FAILURE {failure['operation']}: {failure['what'].strip().splitlines()[0]}",
             *(f"      {line}" for line in failure["what"].strip().splitlines()[1:8]),
             *(f"      {line}" for line in failure["curl"].splitlines()[-3:]),
-            f"      make fuzz-replay FILE={as_typed(target / 'failures' / failure['file'])}",
+            f"      make fuzz FILE={as_typed(target / 'failures' / failure['file'])}",
         ]
     return [*lines, ""]
 

@@ -129,7 +129,7 @@ def write_auth(land: Land, path: Path) -> None:
 
 ADDED = """
 [cache]
-# Where a failure is stored for `make fuzz-replay`. It lies in the folder of one run.
+# Where a failure is stored for `make fuzz FILE=…`. It lies in the folder of one run.
 directory = "{folder}/cache"
 
 [auth.wfc]

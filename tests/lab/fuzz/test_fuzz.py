@@ -236,7 +236,7 @@ def test_finding_names_the_operation_and_the_field(fault: str, tmp_path: Path) -
     part = fuzz(SQLITE, "B", plan, tmp_path / "run")
     assert any(re.match(said, failure["what"]) for failure in part.failures), part.failures
     text = report.write_summary([part], SEED, tmp_path / "out", "make fuzz")
-    files = re.findall(r"make fuzz-replay FILE=(\S+)", text)
+    files = re.findall(r"make fuzz FILE=(\S+)", text)
     assert len(files) == len(part.failures)
     assert all(Path(file).is_file() for file in files), files
     told = (tmp_path / "out" / SQLITE / "schemathesis.txt").read_text(encoding="utf-8")
