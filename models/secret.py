@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from models.base import UNITE, BigId, Instant, metadata, now
-from models.compte import REGLEMENT, comptes
+from models.compte import COMPTE_REGLEMENT, comptes
 from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
 from models.partenaire import (
@@ -156,7 +156,7 @@ def create(
         consumer_secret or _random_text(43),
     )
     compte_id = session.execute(
-        insert(comptes).values(type=REGLEMENT, unite=UNITE).returning(comptes.c.id)
+        insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE).returning(comptes.c.id)
     ).scalar_one()
     partenaire_id = session.execute(
         insert(partenaires)
