@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 import pytest
@@ -62,6 +62,7 @@ TRANSACTIONS_LIVE_IN = ("models/database/engine.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
+    "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",
 }
 
 LONGER_THAN_A_SCREEN: dict[str, str] = {
@@ -270,6 +271,42 @@ def test_imports_stand_at_the_top() -> None:
     )
     stale = IMPORTS_BELOW_THE_TOP.keys() - found.keys()
     assert not stale, f"remove from IMPORTS_BELOW_THE_TOP what is no more: {sorted(stale)}."
+
+
+def _modules_named(tree: ast.Module, modules: Collection[str]) -> set[str]:
+    """The modules that a file imports anywhere, or names in a string, as an import by string does."""
+    named = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            named.update(part if part in modules else node.module for part in parts)
+    return named & set(modules)
+
+
+def test_no_imports_of_the_core_run_in_a_ring() -> None:
+    """Nor below the top of a file, nor by string: a module is understood with what stands under it."""
+    trees = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree
+        for path, tree in _sources("models")
+    }
+    left = {name: _modules_named(tree, trees) - {name} for name, tree in trees.items()}
+    while lowest := [name for name, under in left.items() if not under]:
+        left = {name: under.difference(lowest) for name, under in left.items() if under}
+    while highest := left.keys() - set().union(*left.values()):
+        left = {name: under for name, under in left.items() if name not in highest}
+    _report(
+        [
+            f"{name} imports {', '.join(sorted(under))}: give one of the ring what it needs as a value, "
+            "and let the one above hand it over."
+            for name, under in left.items()
+        ]
+    )
 
 
 def test_every_package_says_what_may_live_there() -> None:

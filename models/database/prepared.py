@@ -10,7 +10,6 @@ caller as SQLAlchemy's own would, with the pool rid of connections that are dead
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -23,7 +22,9 @@ from sqlalchemy.sql.selectable import SelectBase
 Statement = SelectBase | UpdateBase
 Row = tuple[Any, ...]
 
-_LINE = "cynod_line"
+LINE = "cynod_line"
+"""Where in the pool's notes on a connection its Line stands: who makes connections puts it there."""
+
 _numbers = itertools.count()
 
 
@@ -120,39 +121,35 @@ def _processors(found: list[Processor | None]) -> list[tuple[int, Processor]]:
     return [(at, process) for at, process in enumerate(found) if process is not None]
 
 
-class _Line(Protocol):
+class Line(Protocol):
     """A driver's connection, spoken to without anything in between."""
 
-    def run(self, compiled: Compiled, values: list[Any]) -> list[Row]: ...
-    def command(self, sql: str) -> None: ...
+    def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
+        """The rows of a statement, none for one that returns none. Raises the driver's errors."""
+
+    def command(self, sql: str) -> None:
+        """Run SQL that has no parameters and no answer. Raises the driver's errors."""
 
 
-def _line(session: Connection) -> _Line:
-    info = session.info  # the pool's, so it lives and dies with the driver's connection
-    line: _Line | None = info.get(_LINE)
-    if line is None:
-        # psycopg takes a tenth of a second to import, which SQLite need not wait for.
-        kind: Callable[[Any], _Line] = (
-            importlib.import_module("models.database.libpq").PostgresqlLine
-            if session.dialect.name == "postgresql"
-            else _SqliteLine
-        )
-        line = info[_LINE] = kind(session.connection.driver_connection)
-    return line
-
-
-class _SqliteLine:
+class SqliteLine:
     """The driver keeps compiled statements by their text."""
 
     def __init__(self, driver: Any) -> None:
         self._execute = driver.execute
 
     def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
+        """See Line."""
         rows: list[Row] = self._execute(compiled.sql, values).fetchall()
         return rows
 
     def command(self, sql: str) -> None:
+        """See Line."""
         self._execute(sql)
+
+
+def _line(session: Connection) -> Line:
+    line: Line = session.info[LINE]  # it lives and dies with the driver's connection
+    return line
 
 
 def _translate(session: Connection, sql: str, error: Exception) -> DBAPIError:
