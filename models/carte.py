@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
-from models.database.prepared import Prepared
+from models.database.prepared import Prepared, Row
 from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
@@ -152,7 +152,7 @@ _COLUMNS = (
     cartes.c.client_id,
 )
 _FIND = Prepared(
-    select(*_COLUMNS).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))
+    select(*_COLUMNS).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id")), Carte
 )
 
 _FIND_PORTEUR = select(
@@ -167,8 +167,12 @@ _FIND_PORTEUR = select(
     membres.c.numero_piece,
     membres.c.date_naissance,
 ).where(_OF_PARTENAIRE)
-_FIND_BY_WALLET = Prepared(_FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id")))
-_FIND_BY_MEMBRE = Prepared(_FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id")))
+_FIND_BY_WALLET = Prepared(
+    _FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id")), CarteDuPorteur
+)
+_FIND_BY_MEMBRE = Prepared(
+    _FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id")), CarteDuPorteur
+)
 
 
 def find_carte(
@@ -183,7 +187,7 @@ def find_carte(
 
     Raises UtilisateurInconnu when there is none, whichever of the three does not match.
     """
-    row = _FIND.first(
+    carte = _FIND.first(
         session,
         {
             "numero_carte": numero_carte,
@@ -192,9 +196,9 @@ def find_carte(
             "partenaire_id": partenaire.id,
         },
     )
-    if row is None:
+    if carte is None:
         raise UtilisateurInconnu
-    return Carte._make(row)
+    return carte
 
 
 def find_valid_carte(
@@ -211,7 +215,7 @@ def find_valid_carte(
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
     """
     find = _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE
-    row = find.first(
+    carte = find.first(
         session,
         {
             "numero_carte": numero_carte,
@@ -221,14 +225,13 @@ def find_valid_carte(
             "membre_id": membre_id,
         },
     )
-    if row is None:
+    if carte is None:
         raise UtilisateurInconnu
-    carte = CarteDuPorteur._make(row)
     check_usable(carte.statut, carte.fin_validite)
     return carte
 
 
-def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared:
+def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared[CarteListee]:
     return Prepared(
         select(
             cartes.c.id,
@@ -249,11 +252,12 @@ def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared:
             *of_membre,
         )
         .order_by(cartes.c.id)
-        .limit(bindparam("nombre"))
+        .limit(bindparam("nombre")),
+        CarteListee,
     )
 
 
-def _scope_statement(*of_membre: ColumnElement[bool]) -> Prepared:
+def _scope_statement(*of_membre: ColumnElement[bool]) -> Prepared[Row]:
     allowed = exists().where(
         acces.c.partenaire_id == bindparam("partenaire_id"),
         acces.c.client_id == bindparam("client_id"),
@@ -307,7 +311,7 @@ def list_cartes(
     allowed = scope.first(session, values)
     if allowed is None or not allowed[0]:
         raise UtilisateurInconnu
-    rows = [CarteListee._make(row) for row in cards.all(session, values)]
+    rows = cards.all(session, values)
     page = rows[:limite]
     return Page(page, _encode_curseur(page[-1].id) if len(rows) > limite else None)
 

@@ -144,11 +144,11 @@ def _read(
         "debut": filtre.date_debut and _start(filtre.date_debut),
         "fin": filtre.date_fin and _start(filtre.date_fin) + timedelta(days=1),
     }
-    return [Ligne._make(row) for row in statement.all(session, values)]
+    return statement.all(session, values)
 
 
 @cache
-def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prepared:
+def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prepared[Ligne]:
     """The statement for those of the filters that are given."""
     filters = []
     if of_type:
@@ -168,7 +168,8 @@ def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prep
         )
         for sens in ("DEBIT", "CREDIT")
     ]
-    return Prepared(union_all(*newest).order_by(text("version DESC")).limit(bindparam("nombre")))
+    both = union_all(*newest).order_by(text("version DESC")).limit(bindparam("nombre"))
+    return Prepared(both, Ligne)
 
 
 def _side(sens: str, *, before: bool) -> Select[Any]:
