@@ -155,10 +155,9 @@ _FIRST: dict[str, Any] = {
 }
 
 
-def _upsert(dialect_insert: Any) -> Any:
+def _upsert(first: Any) -> Any:
     return (
-        dialect_insert(consommations)
-        .values(_FIRST)
+        first.values(_FIRST)
         .on_conflict_do_update(
             index_elements=["plafond_id", "debut"],
             set_={"montant": _NEW_MONTANT, "nombre": _NEW_NOMBRE},
@@ -168,7 +167,12 @@ def _upsert(dialect_insert: Any) -> Any:
     )
 
 
-_CONSUME = Prepared({"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)})
+_CONSUME = Prepared(
+    {
+        "postgresql": _upsert(postgresql.insert(consommations)),
+        "sqlite": _upsert(sqlite.insert(consommations)),
+    }
+)
 
 _GIVE_BACK = Prepared(
     update(consommations)
@@ -470,8 +474,10 @@ def _forget(session: Connection, column: str, id_: int, type_: str, periode: str
 
 
 def _flag(session: Connection, column: str, id_: int, value: int) -> None:
-    table, flag = (cartes, "plafonnee") if column == "carte_id" else (partenaires, "plafonne")
-    session.execute(update(table).where(table.c.id == id_).values({flag: value}))
+    if column == "carte_id":
+        session.execute(update(cartes).where(cartes.c.id == id_).values(plafonnee=value))
+    else:
+        session.execute(update(partenaires).where(partenaires.c.id == id_).values(plafonne=value))
 
 
 def _count_past(
