@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -25,12 +23,12 @@ from sqlalchemy import (
 )
 
 from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
+from models.database.curseur import decode_curseur, encode_curseur
 from models.database.prepared import Prepared, Row
 from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
     CarteExpiree,
-    ParametreInvalide,
     UtilisateurInconnu,
 )
 from models.membre import membres
@@ -38,6 +36,9 @@ from models.partenaire import Partenaire, acces
 
 ACTIVE, OPPOSITION, ANNULEE = "ACTIVE", "OPPOSITION", "ANNULEE"
 """Statuts of a card. Expired is not one: the day of validity says it."""
+
+_CURSEUR = "1"
+"""Kind of the card list's curseurs, whose position is a card's id."""
 
 cartes = Table(
     "cartes",
@@ -122,7 +123,7 @@ class CarteListee(NamedTuple):
     unite: str
 
 
-class Page(NamedTuple):
+class PageCartes(NamedTuple):
     """A page of the card list and the cursor of the next one, None at the end."""
 
     cartes: list[CarteListee]
@@ -292,13 +293,13 @@ def list_cartes(
     membre_id: str | None,
     limite: int,
     curseur: str | None,
-) -> Page:
+) -> PageCartes:
     """A page of a client's cards, or of one of its members', in the order of their creation.
 
     Raises UtilisateurInconnu when the client is not the partner's or the member does not exist,
     ParametreInvalide for a cursor that this API did not give.
     """
-    apres = 0 if curseur is None else _decode_curseur(curseur)
+    apres = 0 if curseur is None else decode_curseur(_CURSEUR, curseur)
     scope, cards = _LISTS[wallet_id is not None, membre_id is not None]
     values = {
         "partenaire_id": partenaire.id,
@@ -313,19 +314,4 @@ def list_cartes(
         raise UtilisateurInconnu
     rows = cards.all(session, values)
     page = rows[:limite]
-    return Page(page, _encode_curseur(page[-1].id) if len(rows) > limite else None)
-
-
-def _encode_curseur(position: int) -> str:
-    return base64.urlsafe_b64encode(b"1:%d" % position).rstrip(b"=").decode("ascii")
-
-
-def _decode_curseur(curseur: str) -> int:
-    try:
-        decoded = base64.urlsafe_b64decode(curseur + "=" * (-len(curseur) % 4)).decode("ascii")
-        version, _, position = decoded.partition(":")
-        if version == "1" and position.isdecimal() and _encode_curseur(int(position)) == curseur:
-            return min(int(position), 2**62)
-    except (binascii.Error, UnicodeDecodeError):
-        pass
-    raise ParametreInvalide("curseur")
+    return PageCartes(page, encode_curseur(_CURSEUR, page[-1].id) if len(rows) > limite else None)
