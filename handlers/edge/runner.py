@@ -77,7 +77,11 @@ class OperationRunner:
             }
             for media_type, handler in handlers.items()
         }
-        self.needs_database = any("session" in names for names in self._wanted.values())
+        self.needs_database = (
+            operation.secured
+            or operation.issues_tokens
+            or any("session" in names for names in self._wanted.values())
+        )
         self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
 
     def check_early(self, call: Call) -> None:
