@@ -63,6 +63,7 @@ check-static: lint types contract-check ## everything that CI runs, except the t
 lint: $(DEV) ## check style and likely bugs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@mkdir -p build && $(BIN)/lint-imports --cache-dir build/import-linter > build/imports.txt || { cat build/imports.txt; exit 1; }
 
 format: $(DEV) ## repair what lint can repair by itself
 	@$(BIN)/ruff check --fix .
@@ -100,8 +101,8 @@ coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95
 	@$(BIN)/coverage report
 	@$(BIN)/python -m tests.lab.branches
 
-fuzz: $(DEV) ## try every operation with generated calls (TIME=30m, SEED=, URL= a staging server)
-	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m tests.lab.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
+fuzz: $(DEV) ## try every operation with generated calls (QUICK=1, TIME=30m, SEED=, URL= staging)
+	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m tests.lab.fuzz $(if $(QUICK),--quick) $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
 	@$(if $(TIME),$(if $(URL),,$(BIN)/python -m pytest -m fuzz --timeout 3600))
 
 fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/failures/…)
