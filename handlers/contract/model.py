@@ -79,6 +79,8 @@ class OperationContract:
     max_body: int
     writes: bool
     optional: bool
+    probe: bool
+    """Whether supervision asks it: it must be answered while other operations hold every thread."""
     deprecation: tuple[Header, ...]
     """Headers of each of its answers: none, unless it is deprecated."""
 

@@ -179,6 +179,7 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
         max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),
         writes=method != "get" and not raw.get("x-lecture-seule", False),
         optional=raw.get("x-optionnelle", False),
+        probe=raw.get("x-sonde", False),
         deprecation=_deprecation(contract, where, operation_id, raw),
     )
     for problem in operation_problems(contract, operation):

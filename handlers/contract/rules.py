@@ -41,6 +41,8 @@ def operation_problems(contract: Contract, operation: OperationContract) -> Iter
     """What is wrong with one operation: one sentence each."""
     if 200 not in operation.responses:
         yield "it declares no response 200."
+    if operation.probe:
+        yield from _probe_problems(operation)
     yield from _code_problems(contract, operation)
     yield from _response_problems(contract, operation)
     if operation.body is not None:
@@ -55,6 +57,16 @@ def operation_problems(contract: Contract, operation: OperationContract) -> Iter
             yield f"parameter {name} must be a string, an integer or a boolean."
     if operation.secured and not operation.by_token:
         yield "security lacks `oauth2`, with the scopes that the operation needs ([] for none)."
+
+
+def _probe_problems(operation: OperationContract) -> Iterator[str]:
+    # Its threads are few, and nothing limits who asks: an operation that does work has no place there.
+    if operation.probe is not True:
+        yield "x-sonde must be true, or left out."
+    if operation.method != "get" or operation.parameters:
+        yield "x-sonde is of a GET without parameters: a health probe asks about nothing else."
+    if operation.secured or operation.rate_class != "libre":
+        yield "x-sonde needs `security: []` and `x-classe-debit: libre`: a health probe is never refused."
 
 
 def _response_problems(contract: Contract, operation: OperationContract) -> Iterator[str]:

@@ -111,7 +111,7 @@ def _faults(last: Published, version: str, changes: list[Change], changelog: Pat
     now = parse_version(version)
     impact = worst(changes)
     if impact is None and now == last.version:
-        return  # comments or layout only
+        return  # comments, layout, words that no caller sees
     if now <= last.version:
         yield (
             f"openapi.yaml differs from {last.name}, which is published, and calls itself {version}: "

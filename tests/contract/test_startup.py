@@ -212,6 +212,18 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
         _set(SOLDE, "x-idempotence", "reference"),
         "x-idempotence names reference, but it has no request body",
     ),
+    "health probe that is no yes": (
+        _set("paths./health/ready.get", "x-sonde", "oui"),
+        "x-sonde must be true, or left out",
+    ),
+    "health probe that changes something": (
+        _set(DEBIT, "x-sonde", True),
+        "x-sonde is of a GET without parameters",
+    ),
+    "health probe that is counted": (
+        _set("paths./health/ready.get", "x-classe-debit", "lecture"),
+        "paths./health/ready.get: x-sonde needs `security: []` and `x-classe-debit: libre`",
+    ),
     "header parameter": (
         _set("components.parameters.WalletId", "in", "header"),
         "parameter walletId is in header; query and path are served",
