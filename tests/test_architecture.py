@@ -49,6 +49,7 @@ SCREEN_LINES = 50
 TRANSACTIONS_LIVE_IN = ("models/database/engine.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
+    "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
     "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
     "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",
 }

@@ -96,6 +96,11 @@ class OperationContract:
         return f"{self.function}_{media_type.rpartition('/')[2]}"
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """The operation's keys in the document."""
+        return ("paths", self.path, self.method)
+
+    @property
     def where(self) -> str:
         """The operation's place in the file, for messages."""
         return f"openapi.yaml, paths.{self.path}.{self.method}"

@@ -135,10 +135,10 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
         )
     },
     "no openapi": (lambda d: d.pop("openapi"), "not valid OpenAPI"),
-    "no paths": (lambda d: d.pop("paths"), '"paths" is a required property'),
+    "no paths": (lambda d: d.pop("paths"), "'paths' is a required property"),
     "broken reference": (
         _set(f"{SOLDE}.responses", "400", {"$ref": "#/components/responses/Absente"}),
-        "not valid OpenAPI",
+        "get.responses.400 refers to #/components/responses/Absente, which does not exist; write ",
     ),
     "same operationId twice": (
         _set("paths./check-card-validity.get", "operationId", "getSoldeCarte"),
@@ -414,7 +414,7 @@ def test_example_off_its_schema_stops_the_application(wrong: str, tmp_path: Path
     settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(ContractError) as refused:
         create_app(settings, contract=build(document, b""))
-    assert str(refused.value) == f"openapi.yaml, paths./{expected}"
+    assert f"openapi.yaml: paths./{expected}" in str(refused.value).splitlines()
 
 
 def test_parameter_without_an_example_stops_the_application(tmp_path: Path) -> None:
