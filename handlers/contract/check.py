@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from handlers.contract import style, style_catalogue, style_examples, style_schemas
+from handlers.contract.derived import catalogue_of, derive_operation
 from handlers.contract.lines import Lines, Place, Problem
 from handlers.contract.links import Linked, link_problems
 from handlers.contract.model import LANGUAGES, CatalogueEntry, Contract, Json, OperationContract
-from handlers.contract.reading import catalogue_of, derive_operation
 from handlers.contract.references import reference_problems, severed
 from handlers.contract.rules import (
     openapi_problems,
