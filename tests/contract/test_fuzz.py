@@ -27,7 +27,7 @@ from tests.fuzz.report import Part, Veil
 from tests.fuzz.run import CONFIG, QUICK_EXAMPLES, QUICK_PHASES, Plan, fuzz
 from tests.fuzz.stage import SQLITE, Stage, stage
 from tests.fuzz.walk import walk_all
-from tests.patience import CALL_S
+from tests.patience import CALL_S, PROGRAM_S
 from tests.process import serve
 
 SEED = 20261123
@@ -216,7 +216,6 @@ NAMED = {
 """Each planted fault of a field: the operation and the phase tried to that end, and what is said."""
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", NAMED)
 def test_finding_names_the_operation_and_the_field(fault: str, tmp_path: Path) -> None:
     operation, phase, said = NAMED[fault]
@@ -308,7 +307,9 @@ def test_run_that_cannot_be_ends_with_2_and_so_does_make() -> None:
         [sys.executable, "-m", "tests.fuzz", "--url", "ftp://x"],
         ["make", "-o", ".venv/.dev", "-o", ".venv/.project", "fuzz", "URL=ftp://x"],
     ):
-        ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PROGRAM_S
+        )
         assert ended.returncode == 2, ended.stdout + ended.stderr
         assert "fuzz: URL=ftp://x is no http or https address." in ended.stdout
 
@@ -334,7 +335,6 @@ def test_short_run_lowers_settings_that_are_there_and_leaves_no_phase_out() -> N
 
 
 # ── by hand ──────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.timeout(300)
 def test_schemathesis_runs_by_hand_against_the_demo(tmp_path: Path) -> None:
     line = next(
         line.strip()
@@ -354,6 +354,7 @@ def test_schemathesis_runs_by_hand_against_the_demo(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=PROGRAM_S,
         )
         log = server.log
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-1000:]

@@ -17,6 +17,7 @@ from tests.fuzz import report, rules
 from tests.fuzz.land import Carte, Land, Partenaire
 from tests.fuzz.ledger import CREDIT, DEBIT, MONTANT_MAXIMAL, TRANSFERT, TYPES, Ledger
 from tests.fuzz.report import Part, Veil
+from tests.patience import CALL_S
 
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
 BY_TYPE = {type_: operation for operation, type_ in TYPES.items()}
@@ -195,7 +196,7 @@ class Walk:
 
 def walk_all(part: Part, land: Land, veil: Veil, failures: Path) -> None:
     """Walk up to every edge, and say how much that was."""
-    with httpx.Client(base_url=land.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=land.url, trust_env=False, timeout=CALL_S) as client:
         walk = Walk(part, land, client, veil, failures)
         try:
             walk.all()
