@@ -18,7 +18,7 @@ from tests.postgresql import PostgresqlServer, running_server
 from tests.proof.books import Books, Row, read_books
 from tests.proof.faults import FAULTS, Fault, servers_on
 from tests.proof.judge import DOUBLED, LOST, WRONG, judge
-from tests.proof.nursery import Nursery
+from tests.proof.nursery import Nursery, shared
 from tests.proof.places import (
     POSTGRESQL,
     SQLITE,
@@ -49,11 +49,9 @@ IN_SHORT: list[tuple[str, str]] = [
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
+def nursery() -> Nursery:
     """Starts the servers."""
-    made = Nursery()
-    yield made
-    made.close()
+    return shared()
 
 
 @pytest.fixture(scope="module")
