@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,14 @@ from tests.support.world import PEPPER
 PATIENT = {"echec": "off", "echec-adresse": "off"}
 
 
-@cache
-def _load(path: Path, _source: bytes) -> Contract:
-    return load(path)
+_contracts: dict[bytes, Contract] = {}
+
+
+def _load(path: Path) -> Contract:
+    source = path.read_bytes()
+    if source not in _contracts:
+        _contracts[source] = load(path)
+    return _contracts[source]
 
 
 _check_openapi = Specification.__dict__["_validate_spec"].__func__
@@ -64,7 +68,7 @@ def settings_for(url: str) -> Settings:
 @contextmanager
 def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
     """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
-    contract = _load(settings.contract, settings.contract.read_bytes())
+    contract = _load(settings.contract)
     teach_protocol(contract)
     app = create_app(settings, contract=contract, database=database)
     listener = listen(replace(settings, port=0))

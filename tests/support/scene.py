@@ -196,18 +196,22 @@ class Scene:
     def __init__(self, world: World, solde: int = 10_000, *, on: Scene | None = None) -> None:
         """Make what the scene shows."""
         self.world = world
-        self.carte: Carte = world.carte(solde, membre=on.carte.membre if on else None)
-        self.pair: NouveauPartenaire = (
-            on.pair if on else world.partenaire([self.carte.membre.client_id])
-        )
+        self.carte: Carte
+        self.autre: Carte
+        self.pair: NouveauPartenaire
         self.nobody = world.anonymous()
         if on:
+            self.carte = world.carte(solde, membre=on.carte.membre)
+            self.autre, self.pair = on.autre, on.pair
             self.api = world.anonymous()
             self.api.headers["Authorization"] = on.api.headers["Authorization"]
-            self.autre: Carte = on.autre
         else:
+            with world.writing():
+                self.carte = world.carte(solde)
+                client_id = self.carte.membre.client_id
+                self.pair = world.partenaire([client_id])
+                self.autre = world.carte(membre=world.membre(client_id))
             self.api = world.api_of(self.pair)
-            self.autre = world.carte(membre=world.membre(self.carte.membre.client_id))
             answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
             assert answer.status_code == 200, answer.text
 
