@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from tests.support.postgresql import PostgresqlServer
     from tests.support.world import World
 
+pytest_plugins = ["tests.support.scenes"]
+
+HERE = Path(__file__).parent
+
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
-LONG = ("cli", "contract", "journeys", "lab", "proxy", "sandbox", "site", "workbench")
+LONG = ("cli", "contract", "journeys", "lab", "models", "proxy", "sandbox", "site", "workbench")
 """Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
 REWRITTEN_FOR_NOTHING = {"anyio", "hypothesis", "platformdirs", "schemathesis", "typeguard"}
@@ -107,14 +111,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", kinds, scope="session")
 
 
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, and give it its time."""
-    items.sort(key=lambda item: item.path.parent.name not in LONG)
+    items.sort(key=lambda item: _room(item) not in LONG)
     for item in items:
-        if (
-            item.path.relative_to(HERE).parts[0] in LONG
-            and item.get_closest_marker("timeout") is None
-        ):
+        if _room(item) in LONG and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_S))
 
 
@@ -146,7 +151,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _logs(request: pytest.FixtureRequest) -> None:
     """Log as a server does. The core logs nothing, so its tests need not wait for it."""
-    if any(item.path.parent.name != "models" for item in request.session.items):
+    if any(_room(item) != "models" for item in request.session.items):
         from handlers.edge.logs import configure_logs
         from handlers.settings import Settings
 
