@@ -8,30 +8,26 @@ because one schema may serve both, and because Redocly rates some too low: `judg
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from handlers.contract.model import Json
+from handlers.contract.reading import read_document
 from handlers.workbench.diff.change import IMPACTS, Change
 from handlers.workbench.diff.cynod_rules import own_changes
 from handlers.workbench.diff.openapi_rules import Judge
 from handlers.workbench.diff.redocly import find_changes
 from handlers.workbench.diff.unnamed import unnamed_changes
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 def read(path: Path) -> Json:
-    """The document of a contract."""
-    document: Json = yaml.load(path.read_bytes(), Loader=_LOADER)  # noqa: S506 - a safe loader
+    """The document of a contract. Raises ContractError."""
+    document, _ = read_document(path)
     return document
 
 
 def compare(old: Path, new: Path) -> list[Change]:
     """Every change from one contract to another, the gravest first, then by place.
 
-    Raises RedoclyMissing or RedoclyFailed.
+    Raises ContractError, RedoclyMissing or RedoclyFailed.
     """
     before, after = read(old), read(new)
     judge = Judge(before, after)
