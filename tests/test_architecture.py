@@ -58,6 +58,14 @@ LONGER_THAN_A_SCREEN: dict[str, str] = {
     "models/journal/ouverture.py: open_cartes": "four bulk writes, long by their columns",
 }
 
+USED_BY_TESTS: dict[str, str] = {
+    "models/motifs.py: DU_CONTRAT": "what the core checks by itself is held against the contract",
+}
+"""What no other code uses, and why it is kept all the same."""
+
+WRITTEN_FOR_OTHERS = ("handlers/wire.py", "handlers/signatures.py", "models/migrations/")
+"""What a generator writes, and what Alembic reads."""
+
 OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
 
@@ -290,6 +298,46 @@ def test_no_imports_of_the_core_run_in_a_ring() -> None:
             for name, under in left.items()
         ]
     )
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """What stands at the top of a file, but what a decorator hands on."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if not node.decorator_list:
+                yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def _used(tree: ast.Module) -> set[str]:
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            used.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            used.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used.update(re.split(r"[.:]", node.value))  # `module:name`, for who imports by string
+    return used
+
+
+def test_nothing_is_kept_that_only_tests_use() -> None:
+    sources = _sources("handlers", "models")
+    used = set().union(*(_used(tree) for _, tree in sources))
+    found = {
+        f"{path}: {name}"
+        for path, tree in sources
+        if not path.startswith(WRITTEN_FOR_OTHERS)
+        for name in _defined(tree)
+        if name not in used and not name.startswith("__")
+    }
+    _report([f"{place} is used by nobody: take it away." for place in found - USED_BY_TESTS.keys()])
+    stale = USED_BY_TESTS.keys() - found
+    assert not stale, f"remove from USED_BY_TESTS what is no more: {sorted(stale)}."
 
 
 def test_every_package_says_what_may_live_there() -> None:

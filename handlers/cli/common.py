@@ -12,10 +12,12 @@ from types import FrameType
 from typing import Any
 
 import click
-import yaml
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from handlers.contract.model import ContractError, Json
+from handlers.contract.reading import read_document
+from handlers.contract.scopes import declared_scopes
 from handlers.settings import Settings, SettingsError, find_unknown_variables, read_settings
 from models import migrate
 from models.database.engine import (
@@ -188,8 +190,10 @@ def read_scopes(settings: Settings) -> list[str]:
     The file is read as it is: to check all of it, as the server does, takes a second.
     """
     with _reading(settings.contract, "scopes") as document:
-        flows = document["components"]["securitySchemes"]["oauth2"]["flows"]
-        return list(flows["clientCredentials"]["scopes"])
+        scopes = list(declared_scopes(document))
+    if not scopes:
+        raise _declares_no("scopes", settings.contract)
+    return scopes
 
 
 def read_version(settings: Settings) -> str:
@@ -199,16 +203,20 @@ def read_version(settings: Settings) -> str:
 
 
 @contextlib.contextmanager
-def _reading(contract: Path, what: str) -> Iterator[Any]:
+def _reading(contract: Path, what: str) -> Iterator[Json]:
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        yield yaml.load(contract.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader, in C
-    except OSError as error:
-        raise Refused(f"the contract cannot be read: {describe_os_error(error)}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        raise Refused(
-            f"the contract {contract} declares no {what}; run `cynod contract build --check`."
-        ) from None
+        document, _ = read_document(contract)
+        yield document
+    except ContractError as error:
+        raise Refused(str(error)) from None
+    except (AttributeError, KeyError, TypeError):
+        raise _declares_no(what, contract) from None
+
+
+def _declares_no(what: str, contract: Path) -> Refused:
+    return Refused(
+        f"the contract {contract} declares no {what}; run `cynod contract build --check`."
+    )
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask: the answer is yes.")

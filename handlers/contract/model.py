@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers.contract.deprecation import Header
+from handlers.contract.scopes import declared_scopes
 
 METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -132,8 +133,7 @@ class Contract:
     @property
     def scopes(self) -> frozenset[str]:
         """Every scope a partner can hold."""
-        flows = self.document["components"]["securitySchemes"]["oauth2"]["flows"]
-        return frozenset(flows["clientCredentials"]["scopes"])
+        return frozenset(declared_scopes(self.document))
 
     def resolve(self, node: Json) -> Json:
         """The object that `node` is, or that its `$ref` designates."""
