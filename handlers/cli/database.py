@@ -13,10 +13,10 @@ from handlers.cli.common import (
     count,
     end_by_oneself,
     json_option,
-    open_database,
     undone_when_interrupted,
 )
 from handlers.cli.journal import show_progress
+from handlers.cli.opening import open_database
 from models import migrate
 from models.database.backup import BackupError, Copie, back_up
 from models.database.backup import restore as restore_copy

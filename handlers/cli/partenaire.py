@@ -17,11 +17,10 @@ from handlers.cli.common import (
     Refused,
     confirm,
     json_option,
-    open_database,
     read_scopes,
-    waiting_for_operations,
     yes_option,
 )
+from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.edge.address import plain_network
 from handlers.settings import Settings, read_settings
 from models import authentification, partenaire, secret

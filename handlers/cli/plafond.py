@@ -15,9 +15,8 @@ from rich.table import Table
 from handlers.cli.common import (
     Refused,
     json_option,
-    open_database,
-    waiting_for_operations,
 )
+from handlers.cli.opening import open_database, waiting_for_operations
 from models.base import SOLDE_MAXIMAL, UNITE
 from models.books.exportation import mask
 from models.plafond import (
