@@ -49,8 +49,34 @@ SCREEN_LINES = 50
 TRANSACTIONS_LIVE_IN = ("models/database/engine.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
-    "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
+    **{
+        f"handlers/cli/root.py: handlers.cli.{module}": "each command pays for itself alone"
+        for module in (
+            *(
+                "contract",
+                "database",
+                "importation",
+                "journal",
+                "migration",
+                "partenaire",
+                "plafond",
+            ),
+            "serve",
+        )
+    },
+    "handlers/cli/serve.py: handlers": "Connexion takes a second, and a help none of it",
+    "handlers/cli/serve.py: handlers.sandbox": "as above",
+    "handlers/contract/rules.py: openapi_spec_validator": "15 MiB that a server never needs",
+    "handlers/contract/rules.py: openapi_spec_validator.schemas": "as above",
+    "handlers/contract/rules.py: jsonschema": "as above",
     "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
+    "handlers/workbench/generate.py: datamodel_code_generator": "a tool of development",
+    "models/database/engine.py: pysqlite3": "not made for every system",
+    "models/migrate.py: alembic": "8 MiB that a server, which only compares revisions, never needs",
+    "models/migrate.py: alembic.config": "as above",
+    "models/migrate.py: alembic.runtime.migration": "as above",
+    "models/migrate.py: alembic.util": "as above",
+    "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
     "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",
 }
 
