@@ -6,6 +6,7 @@ import difflib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -164,20 +165,10 @@ def new(
     try:
         checked = load(CONTRACT)
         if place and operation not in checked.operations:
-            wanted = Wanted(
-                operation,
-                place,
-                method.lower(),
-                tag or "",
-                name or operation[:1].upper() + operation[1:],
-                tuple((code, nom) for code, _, nom in (one.partition(":") for one in codes)),
-                takes or CARD,
-                gives or CARD[:1],
-                scope,
-            )
-            text = describe(checked, wanted)
-            skeleton = Skeleton({CONTRACT: text}, _words_to_write(text, operation))
-            build_contract(yaml.safe_load(text), text.encode(), again=True)
+            named = name or operation[:1].upper() + operation[1:]
+            wanted = Wanted(operation, place, method.lower(), tag or "", named, _codes(codes))
+            wanted = replace(wanted, takes=takes or CARD, gives=gives or CARD[:1], scope=scope)
+            skeleton = _describe(checked, wanted)
         else:
             change = Change(migration, columns) if migration else None
             skeleton = make_skeleton(checked, operation, ROOT, model=model, change=change)
@@ -186,12 +177,20 @@ def new(
     _write(skeleton, dry_run=dry_run)
 
 
-def _words_to_write(text: str, operation: str) -> list[str]:
-    return [
+def _codes(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((code, nom) for code, _, nom in (text.partition(":") for text in texts))
+
+
+def _describe(checked: Contract, wanted: Wanted) -> Skeleton:
+    """openapi.yaml with the operation, and its words to write. Raises SkeletonError, ContractError."""
+    text = describe(checked, wanted)
+    build_contract(yaml.safe_load(text), text.encode(), again=True)
+    todo = [
         *unwritten(text),
         "Add by hand the fields that no shared schema has. `make contract` checks all.",
-        f"`cynod contract new {operation}` writes the code behind it.",
+        f"`cynod contract new {wanted.operation_id}` writes the code behind it.",
     ]
+    return Skeleton({CONTRACT: text}, todo)
 
 
 def _write(skeleton: Skeleton, *, dry_run: bool) -> None:
