@@ -21,7 +21,7 @@ from handlers.contract.model import (
 )
 from handlers.contract.rules import inevitable_codes
 from handlers.workbench import insertion
-from handlers.workbench.description import SkeletonError, meant
+from handlers.workbench.description import UNWRITTEN, SkeletonError, meant
 from handlers.workbench.generate import answer_type, argument_type, reference_name
 from handlers.workbench.insertion import Import
 
@@ -70,6 +70,10 @@ def make_skeleton(
         raise SkeletonError(
             f"openapi.yaml has no operation {operation_id}{meant(operation_id, contract.operations)} "
             "--path /in-kebab-case --method post --tag TAG writes its first lines there."
+        )
+    if any(mark in operation.summary for mark in UNWRITTEN.values()):
+        raise SkeletonError(
+            f"{operation.where} has its summary still to write: handler, rule and tests are called after it."
         )
     made = _Skeleton(contract, operation, root, model)
     made.write()

@@ -254,6 +254,8 @@ EVERY = (
     "tests/models/test_migrations.py",
 )
 """The tests that look at every operation, at the contract, and at the tables."""
+WITH_IT = "(bloquer and not walletId and not clientId) or difference or last_check"
+"""Those of them that the operation brings; one of its three fields stands for all."""
 
 
 def is_refused(said: str, *texts: str) -> None:
@@ -385,12 +387,13 @@ from models/errors.py.
     # 6. What was forgotten says where it goes.
     forgotten(copy)
     stale, made, checked = copy.turns(
-        ({}, ("contract", "check")), ({}, ("contract", "all")), ({}, ("contract", "check"))
+        ({}, ("contract", "check")), ({}, build), ({}, ("contract", "check"))
     )
     is_refused(stale, "`make contract` repairs it")
-    assert " -> 9.0.0 (not published): 0 breaking" in made, made
+    assert made.startswith("0\n"), made
     assert checked.startswith("0\n"), checked
-    done = tested(copy, "bloquer or difference or last_check", *EVERY)
+    assert " -> 9.0.0 (not published): 0 breaking" in checked, checked
+    done = tested(copy, WITH_IT, *EVERY)
     assert done.returncode == 0, done.stdout
 
     # 7. Served.
