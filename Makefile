@@ -71,8 +71,8 @@ format: $(DEV) ## repair what lint can repair by itself
 types: $(DEV) ## check the types
 	@$(BIN)/mypy
 
-contract: $(DEV) node ## check openapi.yaml, write again what is generated from it, say what changed
-	@$(BIN)/cynod contract all
+contract: $(DEV) node ## check openapi.yaml, write again what is generated from it, say what changed (ARGS=--fix)
+	@$(BIN)/cynod contract all $(ARGS)
 
 contract-check: $(DEV) node ## fail when `make contract` has something left to say
 	@$(BIN)/cynod contract check

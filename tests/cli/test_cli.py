@@ -569,6 +569,8 @@ def test_a_contract_that_cannot_be_read_is_one_sentence(
         "plafond list",
         "contract",
         "contract build",
+        "contract show",
+        "contract outline",
     ],
 )
 def test_every_command_has_a_help(command: str) -> None:
