@@ -68,7 +68,7 @@ lint: $(DEV) ## check style, likely bugs, who imports whom, types (FIX=1 repairs
 	@mkdir -p build && $(BIN)/lint-imports --cache-dir build/import-linter > build/imports.txt || { cat build/imports.txt; exit 1; }
 	@$(BIN)/mypy
 
-contract: $(DEV) $(REDOCLY) ## check openapi.yaml, write again what is generated from it, say what changed
+contract: $(DEV) $(REDOCLY) ## check openapi.yaml, write again what is generated from it, say what changed (ARGS=--fix)
 	@$(BIN)/cynod contract all $(ARGS)
 
 # Redocly CLI, from the lock file. Where there is no npm, `cynod contract` says what it then cannot do.

@@ -48,6 +48,8 @@ from handlers.workbench.history import (
     published,
 )
 from handlers.workbench.history import publish as freeze
+from handlers.workbench.outline import OutlineError, outline, show
+from handlers.workbench.repair import repair
 from handlers.workbench.skeleton import Change, Skeleton, make_skeleton
 
 CONTRACT = ROOT / "openapi.yaml"
@@ -60,14 +62,34 @@ def contract() -> None:
     """Check openapi.yaml and write again what is generated from it."""
 
 
+fix_option = click.option(
+    "--fix", is_flag=True, help="First write into openapi.yaml what can be known without you."
+)
+
+
 @contract.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail when a file would change.")
-def build(*, check: bool) -> None:
-    """Write what is generated from openapi.yaml: types, signatures, the hash of what was checked."""
-    _build(check=check)
+@fix_option
+def build(*, check: bool, fix: bool) -> None:
+    """Write what is generated from openapi.yaml: types, signatures, the hash of what was checked.
+
+    All that is wrong is told at once: file, line, place, and what to write. With --fix, openapi.yaml
+    is edited first, line by line: codes that the server can always answer, shared responses of the
+    statuses of codes, the headers of a deprecated operation, the order of keys and codes. Each edit is
+    told.
+
+    \b
+    Example:    cynod contract build --fix
+    Exit codes: 0 all is right, 1 something is not, 2 wrong usage
+    """
+    if check and fix:
+        raise click.UsageError("--check writes nothing, --fix does: give one of them.")
+    _build(check=check, fix=fix)
 
 
-def _build(*, check: bool) -> None:
+def _build(*, check: bool, fix: bool = False) -> None:
+    if fix:
+        _fix()
     try:
         checked = load(CONTRACT, again=True)
         wanted = generate(CONTRACT, checked)
@@ -91,18 +113,76 @@ def _shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
+def _fix() -> None:
+    """Write into the contract what the machine knows, and say each edit."""
+    try:
+        _, source = read_document(CONTRACT)
+    except ContractError as error:
+        raise click.ClickException(str(error)) from None
+    fixed, told = repair(source.decode("utf-8"), CONTRACT.name)
+    if told:
+        CONTRACT.write_bytes(fixed.encode("utf-8"))
+    click.echo("\n".join(told) or f"{CONTRACT.name}: nothing to fix without you.")
+
+
 @contract.command("all")
-def all_() -> None:
+@fix_option
+def all_(*, fix: bool) -> None:
     """What `make contract` does: check, write again, lint, and say what changed.
 
-    Without Node.js, what needs it is left out, and it says so.
+    All that is wrong is told at once. --fix is that of `cynod contract build`. Without Node.js, what
+    needs it is left out, and it says so.
+
+    \b
+    Example:    cynod contract all --fix
+    Exit codes: 0 all is right, 1 something is not, 2 wrong usage
     """
-    _build(check=False)
+    _build(check=False, fix=fix)
     try:
         _lint()
         _tell_changes()
     except RedoclyMissing as error:
         click.echo(f"Not linted and not compared with the last published version: {error}")
+
+
+@contract.command("show")
+@click.argument("operation")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="YAML is the text as it is written.",
+)
+def show_(operation: str, format_: str) -> None:
+    """Print an operation of openapi.yaml with all that it refers to, each once, with its line.
+
+    OPERATION is its operationId. Its parameters, bodies, responses, schemas and examples follow it in the
+    order of reading, then the catalogue's entries of its codes.
+
+    \b
+    Example:    cynod contract show getSoldeCarte
+    Exit codes: 0 printed, 1 no such operation, 2 wrong usage
+    """
+    try:
+        click.echo(show(CONTRACT, operation, format_))
+    except (ContractError, OutlineError) as error:
+        raise Refused(str(error)) from None
+
+
+@contract.command("outline")
+def outline_() -> None:
+    """Print the order of openapi.yaml: sections, tags, operations, components, codes, with their lines.
+
+    \b
+    Example:    cynod contract outline
+    Exit codes: 0 printed, 1 openapi.yaml cannot be read, 2 wrong usage
+    """
+    try:
+        click.echo(outline(CONTRACT))
+    except ContractError as error:
+        raise Refused(str(error)) from None
 
 
 @contract.command()
@@ -361,6 +441,8 @@ def publish() -> None:
 @contract.command()
 def check() -> None:
     """Check everything about openapi.yaml: OpenAPI, its style, what is generated, what changed.
+
+    All that is wrong is told at once: file, line, place, and what to write.
 
     \b
     Exit codes: 0 all is right, 1 something is not, 2 wrong usage

@@ -66,13 +66,13 @@ def find_problems(document: Json, lines: Lines, found: Iterable[Problem] = ()) -
     findings.add((), openapi_problems(document, whole=not broken))
     findings.add((), style_catalogue.entry_problems(document))
     view = View(document)
-    contract = _contract(view)
+    contract = partial_contract(view)
     _check_operations(contract, view, lines, findings)
     _check_style(contract, view, findings)
     return findings.all()
 
 
-def _contract(view: View) -> Contract:
+def partial_contract(view: View) -> Contract:
     """The contract as far as it can be read: with the entries of the catalogue that are whole."""
     catalogue: dict[str, CatalogueEntry] = {}
     for entry in view.catalogue.values():

@@ -47,6 +47,13 @@ def read_document(path: Path) -> tuple[Json, bytes]:
     return document, source
 
 
+def read_with_lines(path: Path) -> tuple[Json, Lines, bytes]:
+    """What a file says, unchecked, where its parts stand, and its bytes. Raises ContractError."""
+    source = _read_bytes(path)
+    document, lines, _ = _compose(source, path.name)
+    return document, lines, source
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -87,7 +94,7 @@ def build(
     lines: Lines | None = None,
     found: Iterable[Problem] = (),
 ) -> Contract:
-    """Derive everything from a parsed contract. Raises ContractError, which tells all that is wrong.
+    """Check a parsed contract and derive from it. Raises ContractError, which tells all that is wrong.
 
     `lines` say where its parts stand, `found` what its reader found already.
     """
@@ -99,12 +106,17 @@ def build(
         problems = find_problems(document, lines, found)
         if problems:
             raise ContractError(tell(problems, name, lines))
+    return derive(document, source)
+
+
+def derive(document: Json, source: bytes) -> Contract:
+    """Everything that the server uses, from a document that is right."""
     contract = Contract(
         source=source,
         json=orjson.dumps(document),
         document=document,
         version=document["info"]["version"],
-        sha256=sha256,
+        sha256=hashlib.sha256(source).hexdigest(),
         catalogue=catalogue_of(document),
         operations={},
         rate_classes=dict(document.get("x-classes-debit", {})),

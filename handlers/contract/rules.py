@@ -24,10 +24,10 @@ DEPRECATION_HEADERS = ("Deprecation", "Sunset", "Link")
 
 
 def check_openapi(document: Json, name: str = "openapi.yaml") -> None:
-    """Raises ContractError, with all the validator's reasons, unless it is OpenAPI 3.0."""
+    """Raises ContractError, with the validator's first reason, unless it is OpenAPI 3.0."""
     problems = list(openapi_problems(document))
     if problems:
-        raise ContractError(tell(problems, name, Lines(None)))
+        raise ContractError(tell(problems[:1], name, Lines(None)))
 
 
 def openapi_problems(document: Json, *, whole: bool = True) -> Iterator[Problem]:

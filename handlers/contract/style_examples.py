@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from handlers.contract.lines import Place, Problem
-from handlers.contract.model import JSON_TYPE, Contract, Json
+from handlers.contract.model import JSON_TYPE, LANGUAGES, Contract, Json
 from handlers.contract.schema import compile_schema
 from handlers.contract.view import Declared, View
 
@@ -82,16 +82,26 @@ def message_example_problems(view: View, one: Declared) -> Iterator[Problem]:
         for name, node in media["examples"].items():
             value = view.resolve(node)["value"]
             inside = ("responses", "200", "content", media_type, "examples", name, "value")
-            wanted = None
-            if template is not None:
-                wanted = template["fr"].format(**(value["data"][0] if "data" in value else value))
-                template["en"].format(**(value["data"][0] if "data" in value else value))
+            try:
+                texts = [_filled(template[language], value) for language in LANGUAGES if template]
+            except (LookupError, ValueError, TypeError) as error:
+                yield Problem(
+                    one.place,
+                    f"x-message-succes cannot be filled in with the example {name!r}: {error}.",
+                    inside=("x-message-succes",),
+                )
+                continue
+            wanted = texts[0] if texts else None
             if value.get("message") != wanted or ("message" in value) != (template is not None):
                 yield Problem(
                     one.place,
                     f"the example {name!r} must have the message of x-message-succes, filled in: {wanted!r}.",
                     inside=(*inside, "message"),
                 )
+
+
+def _filled(text: str, value: Json) -> str:
+    return text.format(**(value["data"][0] if "data" in value else value))
 
 
 def catalogue_example_problems(view: View) -> Iterator[Problem]:

@@ -487,17 +487,11 @@ class _Skeleton:
 
     def _register(self) -> None:
         """What the tests of every operation must know of this one."""
-        operation, module = self.operation, f"handlers.{self.operation.module}"
-        codes = own_codes(operation)
-        every = self.root / "tests" / "operations" / "test_every_operation.py"
-        self._enter(every, "CORE", f'({module}, "{self.rule}")')
-        if every in self.files:
-            self.files[every] = insertion.with_imports(self.files[every], {(module, "")})
+        codes = own_codes(self.operation)
         if codes:
             told = "{" + ", ".join(f'"{code}"' for code in codes) + "}"
             path = self.root / "tests" / "contract" / "test_catalogue.py"
             self._enter(path, "OF_ITS_WORK", told)
-        self._enter(self.root / "tests" / "support" / "scene.py", "calls", self._call())
 
     def _enter(self, path: Path, name: str, value: str) -> None:
         text = self._text(path)
@@ -509,19 +503,6 @@ class _Skeleton:
             )
         elif changed != text:
             self.files[path] = changed
-
-    def _call(self) -> str:
-        """A valid call of the operation on the scene's card."""
-        if not self.operation.body:
-            names = [one["name"] for one in self.operation.parameters if one.get("required")]
-            examples = {
-                one["name"]: one.get("example", self.contract.resolve(one["schema"]).get("example"))
-                for one in self.operation.parameters
-            }
-            return '{"params": ' + _values(names, examples) + "}"
-        body = next(iter(self.operation.body.content["examples"].values()))
-        value = self.contract.resolve(body)["value"]
-        return '{"json": ' + _values(list(value), value) + "}"
 
     # ── the database ─────────────────────────────────────────────────────────────────────────────
     def migrate(self, change: Change) -> None:
@@ -629,14 +610,3 @@ _OF_A_CARD = {
     "reference": 'f"R-{new_number()}"',
 }
 """How tests/support/scene.py names what the examples name."""
-
-
-def _values(names: list[str], examples: Json) -> str:
-    """Code of a dictionary: the scene's card where it is named, the examples' values elsewhere."""
-    query = [name for name in ("numeroCarte", "walletId", "clientId") if name in names]
-    whole = len(query) == 3
-    rest = [name for name in names if not (whole and name in query)]
-    told = [f'"{name}": {_OF_A_CARD.get(name) or repr(examples[name])}' for name in rest]
-    if whole and not rest:
-        return "carte.query"
-    return "{" + ", ".join((["**carte.query"] if whole else []) + told) + "}"

@@ -582,6 +582,8 @@ def test_a_contract_without_scopes_is_one_sentence(
         "plafond list",
         "contract",
         "contract build",
+        "contract show",
+        "contract outline",
     ],
 )
 def test_every_command_has_a_help(command: str) -> None:

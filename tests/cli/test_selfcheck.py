@@ -151,9 +151,11 @@ def _schema(name: str) -> Callable[[Json], Json]:
 
 
 def _field_gone(document: Json) -> None:
-    schema = _schema("SoldeCarte")(document)
-    schema["required"].remove("unite")
-    del document["components"]["examples"]["SoldeCarte"]["value"]["data"][0]["unite"]
+    schema = _schema("CarteListe")(document)
+    schema["required"].remove("porteur")
+    del schema["properties"]["porteur"]
+    for card in document["components"]["examples"]["ListeCartes"]["value"]["data"]:
+        del card["porteur"]
 
 
 def _text_as_number(document: Json) -> None:
@@ -166,18 +168,21 @@ def _text_as_number(document: Json) -> None:
         for line in value.get("data", []) if isinstance(value, dict) else []:
             if "soldeOnline" in line:
                 line["soldeOnline"] = "142000"
-    for operation in ("/credit-carte", "/debit-carte"):
+    for operation in ("/credit-carte", "/debit-carte", "/transferer-solde", "/annuler-operation"):
         texts = document["paths"][operation]["post"]["x-message-succes"]
         texts.update(fr="Fait", en="Done")
     document["paths"]["/get-solde-carte"]["get"]["x-message-succes"].update(
         fr="Solde", en="Balance"
     )
+    document["components"]["examples"]["SoldeCarte"]["value"]["message"] = "Solde"
+    for name in ("Credit", "Debit", "Transfert", "Annulation"):
+        document["components"]["examples"][name]["value"]["message"] = "Fait"
 
 
 WRONG: dict[str, tuple[Callable[[Json], None], tuple[str, str], str]] = {
     "field gone": (
         _field_gone,
-        ("getSoldeCarte", "the required parameters of the contract"),
+        ("getListeCartes", "the required parameters of the contract"),
         "the body does not fit the schema of response 200",
     ),
     "text for a number": (

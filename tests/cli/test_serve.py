@@ -237,7 +237,6 @@ def test_unknown_database_is_one_sentence(tmp_path: Path) -> None:
     ("text", "word"),
     [
         ("openapi: [", "YAML"),
-        ("openapi: '3.0.3'\ninfo: {}\npaths: {}\n", "openapi.yaml"),
         (
             CONTRACT.read_text().replace("operationId: getSoldeCarte", "operationId: getSolde"),
             "get_solde",
@@ -249,6 +248,19 @@ def test_broken_contract_is_one_sentence(tmp_path: Path, text: str, word: str) -
     contract.write_text(text)
     done = run_cynod("serve", "--demo", folder=tmp_path, CYNOD_CONTRACT=str(contract))
     _fails_with_one_sentence(done, word)
+
+
+def test_contract_of_many_faults_is_one_sentence_for_each(tmp_path: Path) -> None:
+    contract = tmp_path / "openapi.yaml"
+    contract.write_text("openapi: '3.0.3'\ninfo: {}\npaths: {}\n")
+    done = run_cynod("serve", "--demo", folder=tmp_path, CYNOD_CONTRACT=str(contract))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "cynod: openapi.yaml:1: x-catalogue-erreurs lacks 1002, 1003, 1004, 9999, which the server "
+        "answers to requests that reach no operation.\n"
+        "openapi.yaml:2: info is not valid OpenAPI 3.0: 'title' is a required property.\n"
+        "openapi.yaml:2: info is not valid OpenAPI 3.0: 'version' is a required property.\n"
+    )
 
 
 def test_wrong_setting_is_one_sentence(tmp_path: Path) -> None:

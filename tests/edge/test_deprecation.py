@@ -34,7 +34,7 @@ def url(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> 
     document = read_contract()
     deprecate(document, "paths./get-solde-carte.get", remplacement="checkCardValidity")
     path = tmp_path_factory.mktemp("deprecated") / "openapi.yaml"
-    text = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True)
+    text = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
     path.write_text(text, encoding="utf-8")
     settings = settings_for(shared_database.url.render_as_string(hide_password=False))
     with serving(replace(settings, contract=path)) as base_url:

@@ -23,15 +23,10 @@ pytestmark = pytest.mark.only_on("sqlite")  # routing is the same on both
 def client(world: World, tmp_path: Path) -> Iterator[httpx.Client]:
     """Asks a server whose operations and cards are found by paths."""
     document = copy.deepcopy(DOCUMENT)
-    paths, schemas = document["paths"], {"$ref": "#/components/schemas/NumeroOperation"}
-    operation = paths["/operations/{numeroOperation}"] = paths.pop("/get-operation")
-    operation["get"]["parameters"][1] = {
-        "name": "numeroOperation",
-        "in": "path",
-        "required": True,
-        "description": "Numéro de l'opération.",
-        "schema": schemas,
-    }
+    paths = document["paths"]
+    paths["/operations/{numeroOperation}"] = paths.pop("/get-operation")
+    parameter = document["components"]["parameters"]["NumeroOperation"]
+    parameter.update({"in": "path", "required": True, "description": "Numéro de l'opération."})
     file = tmp_path / "openapi.yaml"
     file.write_text(json.dumps(document), encoding="utf-8")
     database = world.database.url.render_as_string(hide_password=False)

@@ -238,8 +238,8 @@ CALLS = (
 
 WRITTEN = (
     *("models/errors.py", "models/blocage.py", "handlers/views/cartes.py", "handlers/cartes.py"),
-    *("tests/operations/cartes/test_bloquer_carte.py", "tests/operations/test_every_operation.py"),
-    *("tests/contract/test_catalogue.py", "tests/support/scene.py", "models/carte.py"),
+    *("tests/operations/cartes/test_bloquer_carte.py", "tests/contract/test_catalogue.py"),
+    "models/carte.py",
     "models/migrations/versions/0005_when_a_card_was_blocked.py",
 )
 TYPED = (
@@ -454,38 +454,30 @@ def tested(copy: Copy, words: str, *files: str, **more: str) -> subprocess.Compl
 
 def forgotten(copy: Copy) -> None:
     """Leave out, by hand, what the tests of every operation must know: each says what to write, and where."""
-    catalogue, every = (
-        "tests/contract/test_catalogue.py",
-        "tests/operations/test_every_operation.py",
-    )
+    catalogue = "tests/contract/test_catalogue.py"
     migration = copy.folder / WRITTEN[-1]
     entries = {
         catalogue: '    "bloquerCarte": {"412", "3003", "3901"},\n',
-        every: '    "bloquerCarte": (handlers.cartes, "bloquer"),\n',
     }
     kept = migration.rename(copy.folder / "kept")
     for name, entry in entries.items():
         copy.edit(name, (entry, ""))
     done = tested(
         copy,
-        "(bloquerCarte and (lists_the_codes or fault_of_ours and fr)) or finds_no_difference",
+        "(bloquerCarte and lists_the_codes) or finds_no_difference",
         *entries,
         "tests/models/test_migrations.py",
         CYNOD_TEST_DATABASE_URL="none",
     )
-    assert "3 failed" in done.stdout, done.stdout
+    assert "2 failed" in done.stdout, done.stdout
     for name, sentence in {
         catalogue: "write into OF_ITS_WORK the codes of what bloquerCarte does",
-        every: "write into CORE the module of bloquerCarte's handler and what that calls of the core",
         "models/": "write a migration: `cynod contract new OPERATION --migration",
     }.items():
         assert re.search(f"{name}.*{sentence}", done.stdout), done.stdout
     kept.rename(migration)
     for name, entry in entries.items():
-        after = "CORE: dict" if name == every else "OF_ITS_WORK = {"
-        text = (copy.folder / name).read_text(encoding="utf-8")
-        line = next(line for line in text.splitlines() if line.startswith(after))
-        copy.edit(name, (f"{line}\n", f"{line}\n{entry}"))
+        copy.edit(name, ("OF_ITS_WORK = {\n", f"OF_ITS_WORK = {{\n{entry}"))
 
 
 def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_written(

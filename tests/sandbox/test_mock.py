@@ -174,16 +174,18 @@ def test_mock_serves_another_contract(tmp_path: Path) -> None:
     """What a partner will meet tomorrow: a field more, and a code more."""
     document = yaml.safe_load(CONTRACT.read_bytes())
     document["info"]["version"] = "9.9.9"
-    schema = document["components"]["schemas"]["SoldeCarte"]
-    schema["properties"]["plafond"] = {"type": "integer", "format": "int64", "example": 1}
-    document["components"]["examples"]["SoldeCarte"]["value"]["data"][0]["plafond"] = 5
+    schema = document["components"]["schemas"]["CarteListe"]
+    field = {"type": "integer", "format": "int64", "description": "Plafond.", "example": 1}
+    schema["properties"]["plafond"] = field
+    schema["required"].append("plafond")
+    document["components"]["examples"]["ListeCartes"]["value"]["data"][0]["plafond"] = 5
     path = tmp_path / "openapi.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")
     with (
         serve(folder=tmp_path, verb="mock", CYNOD_CONTRACT=str(path)) as other,
         httpx.Client(base_url=other.url, trust_env=False, timeout=CALL_S) as api,
     ):
-        answer = example_call("getSoldeCarte").send(api, headers=ANYBODY)
+        answer = example_call("getListeCartes").send(api, headers=ANYBODY)
         assert answer.json()["data"][0]["plafond"] == 5
         assert answer.headers["x-contract-version"].startswith("9.9.9+")
 

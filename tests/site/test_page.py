@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from handlers.contract.reading import build, load
+from handlers.contract.reading import derive, load
 from handlers.site.pages import PAGE_POLICY, partner_page
 from handlers.site.snippets import GENERATORS
 from tests.support.contract_client import (
@@ -255,7 +255,7 @@ def test_html_in_the_contract_and_in_the_changelog_is_text(tmp_path: Path) -> No
     document["x-catalogue-erreurs"][0]["conseil"]["fr"] = attack
     changelog = tmp_path / "CHANGELOG.md"
     changelog.write_text(f"# Changes\n\n## {attack}\n\n{attack}\n")
-    made = partner_page(build(document, b"", again=False), [], changelog).decode()
+    made = partner_page(derive(document, b""), [], changelog).decode()
     reader = Reader(made)
     assert reader.inline == []
     assert made.count("<script") == 1
@@ -276,7 +276,7 @@ def test_deprecated_operation_says_until_when_and_what_instead() -> None:
     for name in ("Deprecation", "Sunset", "Link"):
         header = {"description": name, "schema": {"type": "string"}}
         raw["responses"]["200"]["headers"][name] = header
-    made = Reader(partner_page(build(document, b""), [], CHANGELOG).decode())
+    made = Reader(partner_page(derive(document, b""), [], CHANGELOG).decode())
     sentence = (
         "Opération obsolète depuis le 31 janvier 2027 ; elle sera retirée le 1er août 2027. "
         "Utilisez checkCardValidityByMember à sa place."
@@ -294,7 +294,7 @@ def test_schema_that_holds_itself_and_a_path_parameter_are_shown() -> None:
     moved = paths["/cartes/{numeroCarte}/solde"] = paths.pop("/get-solde-carte")
     moved["get"]["parameters"][0] = {**parameters["NumeroCarte"], "in": "path"}
     document["x-classes-debit"]["lecture"] = "10 per 2 minutes"
-    made = Reader(partner_page(build(document, b""), [], CHANGELOG).decode())
+    made = Reader(partner_page(derive(document, b""), [], CHANGELOG).decode())
     text = made.articles["getSoldeCarte"]
     assert "data[].suivante.suivante.suivante.soldeOnline" in text
     assert "numeroCarte requis texte, dans le chemin Numéro de la carte du client." in text

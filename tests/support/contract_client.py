@@ -289,10 +289,19 @@ def deprecate(
     operation: Json = document
     for key in place.split("."):
         operation = operation[key]
-    operation["deprecated"] = True
-    operation["x-obsolescence"] = {"depuis": "2026-12-01", "retrait": "2027-12-01", **dates}
+    written = dict(operation)
+    operation.clear()
+    for key, value in written.items():
+        if key == "x-codes-erreur":
+            operation["deprecated"] = True
+            operation["x-obsolescence"] = {"depuis": "2026-12-01", "retrait": "2027-12-01", **dates}
+        operation[key] = value
     for name in headers:
-        operation["responses"]["200"]["headers"][name] = {
+        document["components"]["headers"][name] = {
             "description": "Voir l'évolution du contrat.",
-            "schema": {"type": "string", "example": "x"},
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+            "example": "x",
         }
+        reference = {"$ref": f"#/components/headers/{name}"}
+        operation["responses"]["200"]["headers"][name] = reference

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
-from handlers.contract.reading import build, load
+from handlers.contract.reading import derive, load
 from handlers.workbench import generate as generator
 from handlers.workbench.generate import (
     CHECKED,
@@ -116,7 +116,7 @@ def test_signature_follows_the_parameter(
     parameter = document["components"]["parameters"]["WalletId"]
     parameter.update(required=required, schema=schema)
     parameter.pop("example")
-    signatures = generate(CONTRACT, build(document, b""))[SIGNATURES]
+    signatures = generate(CONTRACT, derive(document, b""))[SIGNATURES]
     signatures = signatures.partition("class GetSoldeCarteHandler(")[2]
     assert argument in signatures.partition("class ")[0]
 

@@ -1,0 +1,151 @@
+"""`cynod contract build --fix` writes into the YAML what the machine knows, and nothing else."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from handlers.cli import contract as contract_cli
+from handlers.cli.contract import contract
+from handlers.contract.check import find_problems
+from handlers.contract.lines import read_yaml, tell
+from handlers.workbench.repair import repair
+from tests.contract.test_style import TEXT, planted
+
+READY = '["405", "1002", "1005", "5001", "9999"]\n      x-classe'
+ERRORS = (
+    '        "413": {$ref: "#/components/responses/CorpsTropGrand"}\n'
+    '        "415": {$ref: "#/components/responses/TypeContenuRefuse"}\n'
+)
+"""Of the first operation that has a body."""
+
+ENDED = (
+    "      summary: Solde d'une carte\n",
+    (
+        "      summary: Solde d'une carte\n      deprecated: true\n"
+        '      x-obsolescence: {depuis: "2026-12-01", retrait: "2027-12-01"}\n'
+    ),
+)
+
+REPAIRED: dict[str, tuple[tuple[str, str], list[str]]] = {
+    "codes that the server can always answer": (
+        (READY, READY.replace('"1002", ', "").replace(', "9999"', "")),
+        ["paths./health/ready.get.x-codes-erreur: 1002, 9999 added."],
+    ),
+    "codes in disorder": (
+        (READY, READY.replace('"405", "1002", "1005"', '"1005", "405", "1002", "405"')),
+        ["paths./health/ready.get.x-codes-erreur: sorted, each code once."],
+    ),
+    "responses of the statuses of codes": (
+        (ERRORS, ""),
+        [
+            "paths./credit-carte.post.responses.413: CorpsTropGrand added.",
+            "paths./credit-carte.post.responses.415: TypeContenuRefuse added.",
+        ],
+    ),
+    "keys in disorder": (
+        (
+            "      tags: [sante]\n      summary: Le service est prêt\n",
+            "      summary: Le service est prêt\n      tags: [sante]\n",
+        ),
+        ["paths./health/ready.get: its keys are put in order."],
+    ),
+    "responses in disorder": (
+        (ERRORS, "".join(reversed(ERRORS.splitlines(keepends=True)))),
+        ["paths./credit-carte.post.responses: the responses are sorted by status."],
+    ),
+    "codes of a shared response in disorder": (
+        ('["405", "1001", "1002", "2102", "2103"]', '["2103", "405", "1001", "1002", "2102"]'),
+        ["components.responses.JetonRefuse.x-codes-erreur: sorted, each code once."],
+    ),
+}
+
+
+def said(told: list[str]) -> list[str]:
+    """The sentences without file and line."""
+    return [one.split(": ", 1)[1] for one in told]
+
+
+@pytest.mark.parametrize("wrong", REPAIRED)
+def test_what_the_machine_knows_is_written_back(wrong: str) -> None:
+    mistake, edits = REPAIRED[wrong]
+    broken = planted(mistake)
+    assert broken != TEXT
+    fixed, told = repair(broken)
+    assert (fixed, said(told)) == (TEXT, edits)
+
+
+def test_a_contract_that_is_right_is_left_as_it_is() -> None:
+    assert repair(TEXT) == (TEXT, [])
+
+
+def test_an_operation_that_ends_is_given_its_headers_and_then_is_right() -> None:
+    broken = planted(ENDED)
+    fixed, told = repair(broken)
+    place = "paths./get-solde-carte.get"
+    assert said(told) == [
+        *(
+            f"{where}: {name} added."
+            for name in ("Deprecation", "Sunset", "Link")
+            for where in ("components.headers", f"{place}.responses.200.headers")
+        ),
+        f"{place}: its keys are put in order.",
+    ]
+    document, lines, found = read_yaml(fixed.encode())
+    assert tell(find_problems(document, lines, found), "openapi.yaml", lines) == ""
+    assert repair(fixed) == (fixed, []), "a second run finds nothing to do"
+
+
+def test_comments_stay_with_what_they_are_about() -> None:
+    broken = planted(
+        (
+            "      tags: [sante]\n      summary: Le service est prêt\n",
+            (
+                "      # Pour la supervision.\n      summary: Le service est prêt # oui\n"
+                "      tags: [sante] # une\n"
+            ),
+        )
+    )
+    fixed, _ = repair(broken)
+    changed = [
+        line for line in difflib.ndiff(broken.splitlines(), fixed.splitlines()) if line[0] in "+-"
+    ]
+    assert changed == ["+       tags: [sante] # une", "-       tags: [sante] # une"]
+    # A list of codes with a comment is its author's.
+    commented = planted((READY, READY.replace('"1002", ', "").replace("]\n", "] # mot\n")))
+    assert repair(commented) == (commented, [])
+
+
+def test_what_only_a_person_knows_is_left_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "openapi.yaml"
+    path.write_text(
+        planted(REPAIRED["codes in disorder"][0], ("      summary: Le service est prêt\n", "")),
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(contract_cli, "CONTRACT", path)
+    before = path.read_text(encoding="utf-8")
+    refused = CliRunner().invoke(contract, ["build"])
+    assert path.read_text(encoding="utf-8") == before, "edited only when asked"
+    begin = 1 + before.splitlines().index("  /health/ready:")
+    numbers = [begin + 1, begin + 7]
+    place = "paths./health/ready.get"
+    disorder = f"{place}.x-codes-erreur: sort x-codes-erreur, each code once."
+    absent = f"openapi.yaml:{numbers[0]}: {place} lacks `summary`; every operation declares it."
+    assert refused.output == f"Error: {absent}\nopenapi.yaml:{numbers[1]}: {disorder}\n"
+    fixed = CliRunner().invoke(contract, ["build", "--fix"])
+    assert fixed.exit_code == 1
+    assert fixed.output == (
+        "openapi.yaml: nothing to fix without you.\n"
+        f"Error: {absent}\nopenapi.yaml:{numbers[1]}: {disorder}\n"
+    )
+
+
+def test_check_and_fix_exclude_each_other() -> None:
+    refused = CliRunner().invoke(contract, ["build", "--check", "--fix"])
+    assert refused.exit_code == 2
+    assert "--check writes nothing, --fix does: give one of them." in refused.output
