@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers.contract.deprecation import Header
+from handlers.contract.surface import Surface
 
 METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -59,6 +60,7 @@ class Body:
 class OperationContract:
     """Everything the contract says of one operation, references resolved one level deep."""
 
+    file: str
     operation_id: str
     module: str
     function: str
@@ -96,13 +98,18 @@ class OperationContract:
     @property
     def where(self) -> str:
         """The operation's place in the file, for messages."""
-        return f"openapi.yaml, paths.{self.path}.{self.method}"
+        return f"{self.file}, paths.{self.path}.{self.method}"
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The whole contract: the file's bytes, its JSON reading, and what the server derives."""
+    """The whole contract: what is published of it, its JSON reading, and what the server derives.
 
+    Its `source` holds the file's own bytes, or those of the self-contained form of one that refers to
+    another file.
+    """
+
+    surface: Surface
     source: bytes
     json: bytes
     document: Json
@@ -125,8 +132,20 @@ class Contract:
     @property
     def scopes(self) -> frozenset[str]:
         """Every scope a partner can hold."""
-        flows = self.document["components"]["securitySchemes"]["oauth2"]["flows"]
-        return frozenset(flows["clientCredentials"]["scopes"])
+        return frozenset(
+            scope
+            for scheme in self.document.get("components", {}).get("securitySchemes", {}).values()
+            for scope in scheme.get("flows", {}).get("clientCredentials", {}).get("scopes", {})
+        )
+
+    @property
+    def token_path(self) -> str | None:
+        """The path that issues the tokens of its operations, of this contract or of another."""
+        for scheme in self.document.get("components", {}).get("securitySchemes", {}).values():
+            flow = scheme.get("flows", {}).get("clientCredentials")
+            if flow:
+                return str(flow["tokenUrl"])
+        return None
 
     def resolve(self, node: Json) -> Json:
         """The object that `node` is, or that its `$ref` designates."""

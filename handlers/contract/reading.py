@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import yaml
 
+from handlers.contract.bundle import read_whole
 from handlers.contract.checked import CONTRACT_SHA256
 from handlers.contract.deprecation import Header, deprecation_headers
 from handlers.contract.links import Linked, link_problems
@@ -28,6 +29,7 @@ from handlers.contract.model import (
     snake_case,
 )
 from handlers.contract.rules import check_openapi, check_tag, operation_problems
+from handlers.contract.surface import PARTENAIRE, Surface
 
 _ROUTE_CODES = {"1002", "1003", "1004", "9999"}
 
@@ -35,14 +37,19 @@ _ROUTE_CODES = {"1002", "1003", "1004", "9999"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def load(path: Path, *, again: bool = False) -> Contract:
-    """Read and check the contract. Raises ContractError.
+def load(path: Path, *, again: bool = False, surface: Surface = PARTENAIRE) -> Contract:
+    """Read and check the contract of a surface. Raises ContractError.
 
     Whether it is OpenAPI was checked when handlers/contract/checked.py was written, and is checked here
     when it has changed since, or `again`.
     """
-    document, source = read_document(path)
-    return build(document, source, again=again)
+    document, source = read_published(path)
+    return build(document, source, again=again, surface=surface)
+
+
+def read_published(path: Path) -> tuple[Json, bytes]:
+    """The document of a contract as it is published, self-contained, and its bytes. Raises ContractError."""
+    return read_whole(path, read_document)
 
 
 def read_document(path: Path) -> tuple[Json, bytes]:
@@ -64,18 +71,21 @@ def read_document(path: Path) -> tuple[Json, bytes]:
     return document, source
 
 
-def build(document: Json, source: bytes, *, again: bool = False) -> Contract:
+def build(
+    document: Json, source: bytes, *, again: bool = False, surface: Surface = PARTENAIRE
+) -> Contract:
     """Derive everything from a parsed contract. Raises ContractError."""
     sha256 = hashlib.sha256(source).hexdigest()
-    if again or sha256 != CONTRACT_SHA256:
-        check_openapi(document)
+    if again or sha256 != CONTRACT_SHA256.get(surface.file):
+        check_openapi(document, surface.file)
     contract = Contract(
+        surface=surface,
         source=source,
         json=orjson.dumps(document),
         document=document,
         version=document["info"]["version"],
         sha256=sha256,
-        catalogue=_catalogue(document),
+        catalogue=_catalogue(document, surface.file),
         operations={},
         rate_classes=_rate_classes(document),
     )
@@ -101,10 +111,10 @@ def _linked(operation: OperationContract) -> Linked:
     )
 
 
-def _catalogue(document: Json) -> dict[str, CatalogueEntry]:
+def _catalogue(document: Json, file: str) -> dict[str, CatalogueEntry]:
     entries: dict[str, CatalogueEntry] = {}
     for number, raw in enumerate(document.get("x-catalogue-erreurs", [])):
-        where = f"openapi.yaml, x-catalogue-erreurs[{number}]"
+        where = f"{file}, x-catalogue-erreurs[{number}]"
         try:
             entry = CatalogueEntry(
                 code=raw["code"],
@@ -126,7 +136,7 @@ def _catalogue(document: Json) -> dict[str, CatalogueEntry]:
     absent = sorted(_ROUTE_CODES - entries.keys())
     if absent:
         raise ContractError(
-            f"openapi.yaml, x-catalogue-erreurs lacks {', '.join(absent)}, which the server answers "
+            f"{file}, x-catalogue-erreurs lacks {', '.join(absent)}, which the server answers "
             "to requests that reach no operation."
         )
     return entries
@@ -137,7 +147,7 @@ def _rate_classes(document: Json) -> dict[str, str]:
 
 
 def _operation(contract: Contract, path: str, method: str, raw: Json) -> OperationContract:
-    where = f"openapi.yaml, paths.{path}.{method}"
+    where = f"{contract.surface.file}, paths.{path}.{method}"
     for key in ("operationId", "summary", "description", "tags", "security", "x-codes-erreur"):
         if key not in raw:
             raise ContractError(f"{where} lacks `{key}`; every operation declares it.")
@@ -157,6 +167,7 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
     )
     body = _body(contract, where, raw)
     operation = OperationContract(
+        file=contract.surface.file,
         operation_id=operation_id,
         module=snake_case(raw["tags"][0]),
         function=snake_case(operation_id),
@@ -174,7 +185,7 @@ def _operation(contract: Contract, path: str, method: str, raw: Json) -> Operati
         scopes=frozenset(scope for need in raw["security"] for scope in need.get("oauth2", [])),
         secured=bool(raw["security"]) and {} not in raw["security"],
         by_token=any("oauth2" in need for need in raw["security"]),
-        issues_tokens=path == _token_path(contract.document),
+        issues_tokens=path == contract.token_path,
         idempotent_on=raw.get("x-idempotence"),
         max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),
         writes=method != "get" and not raw.get("x-lecture-seule", False),
@@ -231,11 +242,3 @@ def _body(contract: Contract, where: str, raw: Json) -> Body | None:
         raise ContractError(f"{where}: requestBody must have exactly one media type.")
     ((media_type, content),) = node["content"].items()
     return Body(media_type, content["schema"], bool(node.get("required")), content)
-
-
-def _token_path(document: Json) -> str | None:
-    for scheme in document.get("components", {}).get("securitySchemes", {}).values():
-        flow = scheme.get("flows", {}).get("clientCredentials")
-        if flow:
-            return str(flow["tokenUrl"])
-    return None
