@@ -29,6 +29,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     contract: Path = ROOT / "openapi.yaml"
+    surfaces: tuple[str, ...] = ("partenaire",)
     clients: Path = ROOT / "build" / "clients"
     pepper: bytes = b""
     jeton_duree_s: int = 3600
@@ -100,6 +101,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("HOST", "").strip("[]") or "127.0.0.1",
         port=_integer(env, "PORT", 8080, 0, 65535),
         contract=Path(env.get("CYNOD_CONTRACT", "") or ROOT / "openapi.yaml"),
+        surfaces=tuple(env.get("CYNOD_SURFACES", "").replace(",", " ").split()) or ("partenaire",),
         clients=Path(env.get("CYNOD_CLIENTS", "") or ROOT / "build" / "clients"),
         pepper=env.get("CYNOD_PEPPER", "").encode(),
         jeton_duree_s=_integer(env, "CYNOD_JETON_DUREE_S", 3600, 1, 86_400),

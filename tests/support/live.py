@@ -11,8 +11,7 @@ from dataclasses import replace
 import uvicorn
 from uvicorn.config import Config
 
-from handlers.app import create_app
-from handlers.contract.reading import load
+from handlers.app import create_app, load_contracts
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.server import listen
 from handlers.settings import Settings
@@ -34,9 +33,9 @@ def settings_for(url: str) -> Settings:
 @contextmanager
 def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
     """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
-    contract = load(settings.contract)
-    teach_protocol(contract)
-    app = create_app(settings, contract=contract, database=database)
+    contracts = load_contracts(settings)
+    teach_protocol(contracts[0])
+    app = create_app(settings, contracts=contracts, database=database)
     listener = listen(replace(settings, port=0))
     # handlers.server.Server takes the process's signals, which a thread cannot.
     server = uvicorn.Server(
