@@ -7,6 +7,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(VENV)/.project $(VENV)/.dev
+REDOCLY := build/node/node_modules/.installed
+NEWMAN := build/docs-node/node_modules/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A lock file says all that is installed: pip resolves nothing and builds nothing, so it never asks an
 # index for what is newest, and a release of tomorrow changes nothing. `pip check` tells a hole in it.
@@ -34,7 +36,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # A target half made must not look finished, and two pips must not write one environment.
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test node docs-node contract-coverage check check-static lint format types contract contract-check coverage fuzz fuzz-replay mutants code-mutants proof clients bench docs lock clean FORCE
+.PHONY: help run test check lint contract contract-coverage branches fuzz mutants proof clients bench docs lock clean FORCE
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,7 +46,7 @@ help: ## print this list
 run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
 	@exec $(BIN)/cynod serve --demo
 
-test: $(DEV) node docs-node ## run the tests (ARGS="-k debit" goes to pytest)
+test: $(DEV) $(REDOCLY) $(NEWMAN) ## run the tests (ARGS="-k debit" goes to pytest)
 	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 
 # The last whole run is judged; a partial one, as `make test ARGS=...`, takes nothing away from it.
@@ -55,63 +57,45 @@ contract-coverage: $(DEV) ## judge what the tests observed of openapi.yaml: buil
 	@$(BIN)/python -m tests.lab.coverage
 
 # The same calls each time: a change is judged by what it changed. `make fuzz` alone takes a new seed.
-check: SEED := 20261123
-check: check-static test fuzz contract-coverage ## everything that CI runs
+check: lint $(REDOCLY) ## everything that CI runs: lint, contract, tests, generated calls, what they observed
+	@$(BIN)/cynod contract check
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory fuzz SEED=20261123
+	@$(MAKE) --no-print-directory contract-coverage
 
-check-static: lint types contract-check ## everything that CI runs, except the tests
-
-lint: $(DEV) ## check style and likely bugs
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-
-format: $(DEV) ## repair what lint can repair by itself
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
-
-types: $(DEV) ## check the types
+lint: $(DEV) ## check style, likely bugs, who imports whom, types (FIX=1 repairs what it can)
+	@$(if $(FIX),$(BIN)/ruff check --fix . && $(BIN)/ruff format .,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+	@mkdir -p build && $(BIN)/lint-imports --cache-dir build/import-linter > build/imports.txt || { cat build/imports.txt; exit 1; }
 	@$(BIN)/mypy
 
-contract: $(DEV) node ## check openapi.yaml, write again what is generated from it, say what changed
-	@$(BIN)/cynod contract all
-
-contract-check: $(DEV) node ## fail when `make contract` has something left to say
-	@$(BIN)/cynod contract check
+contract: $(DEV) $(REDOCLY) ## check openapi.yaml, write again what is generated from it, say what changed
+	@$(BIN)/cynod contract all $(ARGS)
 
 # Redocly CLI, from the lock file. Where there is no npm, `cynod contract` says what it then cannot do.
-node: build/node/node_modules/.installed
-
-build/node/node_modules/.installed: tests/contract/node/package-lock.json
+$(REDOCLY): tests/contract/node/package-lock.json
 	@mkdir -p build/node
 	@cp tests/contract/node/package.json tests/contract/node/package-lock.json tests/contract/node/.npmrc build/node
 	@if command -v npm > /dev/null; then cd build/node && npm ci --ignore-scripts --silent && touch node_modules/.installed; fi
 
 # What runs the Postman collection and the TypeScript of the documentation.
-docs-node: build/docs-node/node_modules/.installed
-
-build/docs-node/node_modules/.installed: tests/site/node/package-lock.json
+$(NEWMAN): tests/site/node/package-lock.json
 	@mkdir -p build/docs-node
 	@cp tests/site/node/package.json tests/site/node/package-lock.json tests/site/node/.npmrc build/docs-node
 	@if command -v npm > /dev/null; then cd build/docs-node && npm ci --ignore-scripts --silent && touch node_modules/.installed; fi
 
-coverage: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
+branches: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest --timeout 360 $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 	@$(BIN)/python -m tests.lab.branches
 
-fuzz: $(DEV) ## try every operation with generated calls (TIME=30m, SEED=, URL= a staging server)
-	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m tests.lab.fuzz $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
+fuzz: $(DEV) ## try every operation with generated calls (QUICK=1, TIME=30m, SEED=, URL= staging, FILE= again)
+	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m tests.lab.fuzz $(if $(FILE),--replay $(FILE)) $(if $(QUICK),--quick) $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(URL),--url $(URL)) $(if $(ALLOW),--allow $(ALLOW)) $(ARGS)
 	@$(if $(TIME),$(if $(URL),,$(BIN)/python -m pytest -m fuzz --timeout 3600))
 
-fuzz-replay: $(DEV) ## send a failure of `make fuzz` again (FILE=build/fuzz/failures/…)
-	@$(BIN)/python -m tests.lab.fuzz --replay $(FILE) $(ARGS)
-
-mutants: $(DEV) ## change the contract one thing at a time, the tests must fail (ARGS="--seed 7 --count 200")
-	@$(BIN)/python -m tests.lab.mutants $(ARGS)
-
-code-mutants: $(DEV) ## change the code of MODULE=models/journal/ecriture.py one thing at a time, its tests must fail
-	@$(BIN)/python -m tests.lab.code_mutants $(MODULE) $(ARGS)
+mutants: $(DEV) ## change the contract, or MODULE=models/plafond.py, a thing at a time: the tests must fail
+	@$(BIN)/python -m $(if $(MODULE),tests.lab.code_mutants $(MODULE),tests.lab.mutants) $(ARGS)
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
 	@$(BIN)/python -m tests.lab.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -1,29 +1,31 @@
 """Fixtures: databases of both kinds, a live server on each, a world to act in."""
 
+# What serves, asks and judges is imported by the fixture that needs it first: together it takes longer than
+# most files of tests, and many of them need none of it.
+# ruff: noqa: PLC0415
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from handlers.edge.logs import configure_logs
-from handlers.settings import Settings
-from models import migrate
-from models.database.engine import Database
-from tests.lab.coverage.recording import Recording
 from tests.support import exchanges
-from tests.support.live import serving, settings_for
 from tests.support.machine import find_binaries, how_to_get
 from tests.support.machine import missing as missing_tools
 from tests.support.needs import REQUIRED, lack
 from tests.support.patience import TEST_S
-from tests.support.postgresql import PostgresqlServer, create_database, running_server
-from tests.support.world import World
+
+if TYPE_CHECKING:
+    from models.database.engine import Database
+    from tests.support.postgresql import PostgresqlServer
+    from tests.support.world import World
 
 pytest_plugins = ["tests.support.scenes"]
 
@@ -34,8 +36,8 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 LONG = ("cli", "contract", "journeys", "lab", "proxy", "sandbox", "site", "workbench")
 """Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
-configure_logs(Settings(environment="test", log_format="json"))
-
+REWRITTEN_FOR_NOTHING = {"anyio", "hypothesis", "platformdirs", "schemathesis", "typeguard"}
+"""Libraries that bring a plugin of pytest."""
 
 # A server to use instead of one of the tests' own; `none` leaves PostgreSQL out.
 GIVEN = os.environ.get("CYNOD_TEST_DATABASE_URL")
@@ -48,6 +50,17 @@ def _postgresql_is_missing() -> str | None:
     if GIVEN or find_binaries() is not None:
         return None
     return f"{how_to_get('postgresql')}; or set CYNOD_TEST_DATABASE_URL"
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Import libraries as they are compiled.
+
+    pytest parses again each module of a library that brings a plugin, to rewrite its assertions: seconds for
+    Hypothesis, at each start where Python may not keep what it compiled (PYTHONDONTWRITEBYTECODE).
+    """
+    # A private name: without it, the tests merely start later.
+    marked: set[str] = getattr(pluginmanager.rewrite_hook, "_must_rewrite", set())
+    marked -= REWRITTEN_FOR_NOTHING
 
 
 def pytest_report_header() -> str:
@@ -79,6 +92,8 @@ def pytest_configure(config: pytest.Config) -> None:
     kept = os.environ.get(exchanges.FOLDER)
     # With several processes, the first one keeps what all of them wrote.
     if kept and not config.option.collectonly and not hasattr(config, "workerinput"):
+        from tests.lab.coverage.recording import Recording
+
         config.pluginmanager.register(Recording(Path(kept)))
 
 
@@ -103,6 +118,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the garbage collector need not go through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Its plugin would import Hypothesis at the end of a run that never used it."""
+    plugins = session.config.pluginmanager
+    # Of several processes, the first one tells what the others found, and never imported it itself.
+    alone = not getattr(session.config.option, "tx", None)
+    if alone and "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        plugins.unregister(name="hypothesispytest")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs(request: pytest.FixtureRequest) -> None:
+    """Log as a server does. The core logs nothing, so its tests need not wait for it."""
+    if any(item.path.parent.name != "models" for item in request.session.items):
+        from handlers.edge.logs import configure_logs
+        from handlers.settings import Settings
+
+        configure_logs(Settings(environment="test", log_format="json"))
+
+
 def _need_postgresql() -> None:
     missing = _postgresql_is_missing()
     if missing:
@@ -113,6 +153,8 @@ def _need_postgresql() -> None:
 def postgresql() -> Iterator[PostgresqlServer]:
     """A PostgreSQL server of the tests' own, to be broken at will."""
     _need_postgresql()
+    from tests.support.postgresql import running_server
+
     with running_server() as server:
         yield server
 
@@ -132,9 +174,14 @@ def empty_database_url(
     backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     """A migrated empty database, to be copied."""
+    from models import migrate
+    from models.database.engine import Database
+
     if backend == SQLITE:
         url = f"sqlite:///{tmp_path_factory.mktemp('template')}/template.db"
     else:
+        from tests.support.postgresql import create_database
+
         server = request.getfixturevalue("postgresql_url")
         url = create_database(server, f"template_{uuid.uuid4().hex[:12]}")
     database = Database(url)
@@ -144,12 +191,16 @@ def empty_database_url(
 
 
 def _copy(url: str, folder: Path, server: str | None) -> str:
+    from sqlalchemy.engine import make_url
+
     if server is None:
         source = make_url(url).database
         assert source is not None
         target = folder / f"{uuid.uuid4().hex}.db"
         shutil.copy(source, target)
         return f"sqlite:///{target}"
+    from tests.support.postgresql import create_database
+
     template = make_url(url).database
     assert template is not None
     return create_database(server, f"test_{uuid.uuid4().hex[:12]}", template=template)
@@ -164,6 +215,8 @@ def database(
     backend: str, empty_database_url: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Database]:
     """A migrated empty database of this test alone."""
+    from models.database.engine import Database
+
     made = Database(_copy(empty_database_url, tmp_path, _server_of(backend, request)))
     yield made
     made.close()
@@ -177,6 +230,8 @@ def shared_database(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Database]:
     """The database of the server that the tests share."""
+    from models.database.engine import Database
+
     folder = tmp_path_factory.mktemp("shared")
     made = Database(_copy(empty_database_url, folder, _server_of(backend, request)), pool_size=30)
     yield made
@@ -186,6 +241,8 @@ def shared_database(
 @pytest.fixture(scope="session")
 def server_url(shared_database: Database) -> Iterator[str]:
     """The server that the tests share, one per kind of database."""
+    from tests.support.live import serving, settings_for
+
     url = shared_database.url.render_as_string(hide_password=False)
     with serving(settings_for(url)) as base_url:
         yield base_url
@@ -194,6 +251,8 @@ def server_url(shared_database: Database) -> Iterator[str]:
 @pytest.fixture
 def world(shared_database: Database, server_url: str) -> Iterator[World]:
     """Makes cards and partners of this test alone, on the shared server."""
+    from tests.support.world import World
+
     made = World(shared_database, server_url)
     yield made
     made.close()

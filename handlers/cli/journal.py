@@ -296,6 +296,7 @@ def _opened(output: Path | None) -> Iterator[_Sortie]:
     if output in (None, Path("-")):
         stream: IO[bytes] = sys.stdout.buffer
         yield _Sortie(lambda piece: stream.write(piece.encode()), None)
+        stream.flush()  # here, where a failure is told, and not when the interpreter has ended all else
         return
     with output_to(output) as opened:
         yield _Sortie(opened.file.write, None if opened.is_standard_output else output)

@@ -172,5 +172,5 @@ def _todo(contract: Contract, operation: OperationContract) -> list[str]:
             f"Raise {', '.join(f'{code} ({contract.catalogue[code].nom})' for code in codes)} from the "
             "rule; a new code needs its class in models/errors.py."
         )
-    steps.append("`make types` and `make test` tell what does not fit yet.")
+    steps.append("`make lint` and `make test` tell what does not fit yet.")
     return steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from models.migrate import expected_revision
 from models.operation import operations
 from models.partenaire import partenaires
 from models.secret import find_by_secret, secrets
-from tests.support.process import run_cynod
+from tests.support.process import run_afresh
 
 PEPPER = "pepper of the tests"
 HEADER = ",".join(COLUMNS)
@@ -578,13 +579,15 @@ def test_every_command_has_a_help(command: str) -> None:
 
 
 def test_the_command_of_a_process_exits_with_the_code_and_one_sentence(tmp_path: Path) -> None:
-    assert run_cynod("migrate", folder=tmp_path).stdout == f"Migrated to {expected_revision()}.\n"
+    """As a person starts it: most other tests fork it from a process that has imported it already."""
+    run = partial(run_afresh, folder=tmp_path)
+    assert run("migrate").stdout == f"Migrated to {expected_revision()}.\n"
     file = _write(tmp_path / "cards.csv", _row(1))
-    assert run_cynod("import", str(file), folder=tmp_path).stderr == ""
-    refused = run_cynod("import", "absent.csv", folder=tmp_path)
+    assert run("import", str(file)).stderr == ""
+    refused = run("import", "absent.csv")
     assert (refused.returncode, refused.stdout, refused.stderr) == (
         1,
         "",
         "cynod: absent.csv: No such file or directory.\n",
     )
-    assert run_cynod("import", folder=tmp_path).returncode == 2
+    assert run("import").returncode == 2

@@ -24,7 +24,8 @@ from models.carte import cartes
 from models.database.engine import Database
 from models.database.failures import CommitUnknownError
 from models.membre import membres
-from tests.support.process import CYNOD, environment
+from tests.support.patience import CALL_S
+from tests.support.process import finish, start_cynod
 
 HEADER = ",".join(COLUMNS)
 SOLDE = "it must be an integer of francs from 0 to 9007199254740991"
@@ -52,17 +53,17 @@ def cynod(database: Database) -> Cynod:
 def process(database: Database, tmp_path: Path) -> Process:
     """Run a command on the test's database, in a process with pipes and devices of its own."""
 
-    def run(*arguments: Any, stdin: str | None = None, **more: Any) -> Any:
-        return subprocess.run(
-            [*CYNOD, *(str(one) for one in arguments)],
-            cwd=tmp_path,
-            env=environment(tmp_path, CYNOD_DATABASE_URL=_url(database)),
-            input=stdin,
-            text=True,
-            timeout=60,
-            check=False,
-            **({"capture_output": True} | more),
+    def run(
+        *arguments: Any, given: str | None = None, stdout: int = subprocess.PIPE
+    ) -> subprocess.CompletedProcess[str]:
+        stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
+        started = start_cynod(
+            *(str(one) for one in arguments),
+            folder=tmp_path,
+            streams=(stdin, stdout, subprocess.PIPE),
+            CYNOD_DATABASE_URL=_url(database),
         )
+        return finish(started, given)
 
     return run
 
@@ -190,10 +191,7 @@ def test_rejects_go_through_standard_output_and_the_summary_beside_it(
         with (tmp_path / "out").open("w") as out:
             out.write("before\n")
             out.flush()
-            done = process(
-                "import", mixed, "--skip-bad", name, stdout=out, stderr=subprocess.PIPE,
-                capture_output=False,
-            )  # fmt: skip
+            done = process("import", mixed, "--skip-bad", name, stdout=out.fileno())
         before, _, text = (tmp_path / "out").read_text().partition("\n")
         assert before == "before"
     else:
@@ -218,7 +216,7 @@ def test_rejects_go_through_a_fifo_and_a_link_stays_one(
     reader = threading.Thread(target=lambda: read.append(fifo.read_text(encoding="utf-8")))
     reader.start()
     assert process("import", mixed, "--skip-bad", fifo).returncode == 0
-    reader.join(20)
+    reader.join(CALL_S)
     assert fifo.is_fifo()
     assert list(csv.reader(read[0].splitlines())) == REJECTS
     assert process("import", mixed, "--skip-bad", link).returncode == 0
@@ -232,10 +230,7 @@ def test_rejects_into_a_pipe_that_nobody_reads_leave_nothing_imported(
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = process(
-        "import", mixed, "--skip-bad", "-", stdout=writer, stderr=subprocess.PIPE,
-        capture_output=False,
-    )  # fmt: skip
+    done = process("import", mixed, "--skip-bad", "-", stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "cynod: -: Broken pipe. Nothing was imported.\n")
     assert _count(database) == 0
@@ -298,18 +293,15 @@ def test_an_import_that_is_interrupted_leaves_nothing_and_says_so(
     with database.transaction() as session:
         if database.dialect == "postgresql":
             session.exec_driver_sql("SELECT pg_advisory_xact_lock(80596408685140)")
-        started = subprocess.Popen(
-            [*CYNOD, "import", str(mixed), "--skip-bad", "rejects.csv"],
-            cwd=tmp_path,
-            env=environment(tmp_path, CYNOD_DATABASE_URL=_url(database)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        started = start_cynod(
+            *("import", str(mixed), "--skip-bad", "rejects.csv"),
+            folder=tmp_path,
+            CYNOD_DATABASE_URL=_url(database),
         )
         assert started.stderr is not None
         assert "waiting for it to end" in started.stderr.readline()
         started.send_signal(number)
-        out, rest = started.communicate(timeout=20)
+        out, rest = started.communicate(timeout=CALL_S)
     told = "" if number == signal.SIGKILL else "cynod: interrupted: nothing was imported.\n"
     assert (started.returncode, out, rest) == (code, "", told)
     assert [path.name for path in tmp_path.glob("*rejects*")] == []
@@ -319,7 +311,7 @@ def test_an_import_that_is_interrupted_leaves_nothing_and_says_so(
 
 # ── the source ───────────────────────────────────────────────────────────────────────────────────
 def test_standard_input_is_a_source(process: Process, database: Database) -> None:
-    done = process("import", "-", stdin=f"{HEADER}\n{_row(1)}\n")
+    done = process("import", "-", given=f"{HEADER}\n{_row(1)}\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("1 new, 0 unchanged; 1 new client, 1 new membre.\n")
     assert _count(database) == 1

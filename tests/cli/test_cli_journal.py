@@ -17,7 +17,8 @@ from handlers.cli.root import cli
 from models.books.demo import seed_demo
 from models.carte import cartes
 from models.database.engine import Database
-from tests.support.process import CYNOD, environment, run_cynod
+from tests.support.patience import CALL_S
+from tests.support.process import finish, run_cynod, start_cynod
 from tests.support.world import World
 
 CARD = "7019800100009577"
@@ -211,7 +212,7 @@ def test_export_goes_through_a_pipe_that_has_a_name(demo: Database, tmp_path: Pa
     os.mkfifo(fifo)
     with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True) as reader:
         written = _invoke(demo, "export", "--output", str(fifo))
-        read, _ = reader.communicate(timeout=60)
+        read, _ = reader.communicate(timeout=CALL_S)
     assert written.exit_code == 0
     assert read == _invoke(demo, "export").stdout
     assert fifo.is_fifo()
@@ -246,15 +247,13 @@ def test_export_that_fails_keeps_the_file_that_was_there(demo: Database, tmp_pat
 def test_export_into_a_pipe_that_nobody_reads_ends_silently(demo: Database, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    ended = subprocess.run(
-        [*CYNOD, "journal", "export"],
-        cwd=tmp_path,
-        env=environment(tmp_path, CYNOD_DATABASE_URL=_url(demo)),
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
+    started = start_cynod(
+        *("journal", "export"),
+        folder=tmp_path,
+        streams=(subprocess.DEVNULL, writer, subprocess.PIPE),
+        CYNOD_DATABASE_URL=_url(demo),
     )
+    ended = finish(started)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, "")
 
@@ -283,13 +282,12 @@ def test_progress_is_a_bar_on_a_terminal(
     demo: Database, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*CYNOD, "journal", *arguments],
-        cwd=tmp_path,
-        env=environment(tmp_path, CYNOD_DATABASE_URL=_url(demo), TERM="xterm"),
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
+    with start_cynod(
+        *("journal", *arguments),
+        folder=tmp_path,
+        streams=(subprocess.DEVNULL, subprocess.PIPE, theirs),
+        CYNOD_DATABASE_URL=_url(demo),
+        TERM="xterm",
     ) as process:
         os.close(theirs)
         seen = _read_all(ours)

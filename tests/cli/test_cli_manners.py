@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,8 @@ from models.books.importation import COLUMNS
 from models.database.engine import Database
 from models.migrate import expected_revision
 from tests.support.contract_client import DOCUMENT, ROOT
-from tests.support.process import CYNOD, environment, run_cynod
+from tests.support.patience import CALL_S
+from tests.support.process import Process, run_cynod, start_cynod
 
 
 def _answer(result: Result) -> tuple[int, str, str]:
@@ -110,16 +110,9 @@ def _running(database: Database, command: str) -> Iterator[None]:
         yield
 
 
-def _start(database: Database, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def _start(database: Database, folder: Path, *arguments: str) -> Process:
     url = database.url.render_as_string(hide_password=False)
-    return subprocess.Popen(
-        [*CYNOD, *arguments],
-        cwd=folder,
-        env=environment(folder, CYNOD_DATABASE_URL=url, CYNOD_ATTENTE_S="2"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return start_cynod(*arguments, folder=folder, CYNOD_DATABASE_URL=url, CYNOD_ATTENTE_S="2")
 
 
 def _cards(folder: Path) -> str:
@@ -153,7 +146,7 @@ def test_a_second_of_its_kind_waits_for_the_first_and_says_so(
         process = _start(database, tmp_path, *arguments)
         assert process.stderr is not None
         assert process.stderr.readline() == WAITING[database.dialect, command]
-    out, rest = process.communicate(timeout=20)
+    out, rest = process.communicate(timeout=CALL_S)
     assert (process.returncode, rest) == (0, "")
     assert out.startswith(done)
 
@@ -183,7 +176,7 @@ def test_a_second_of_its_kind_waits_no_longer_than_it_was_told(
     arguments = [command] if command == "migrate" else [command, _cards(tmp_path)]
     with _running(database, command):
         process = _start(database, tmp_path, *arguments)
-        out, rest = process.communicate(timeout=20)
+        out, rest = process.communicate(timeout=CALL_S)
     assert (process.returncode, out, rest) == (1, "", WAITING[database.dialect, command] + told)
 
 
@@ -199,7 +192,7 @@ def test_a_migration_that_is_interrupted_says_that_nothing_was_migrated(
         assert process.stderr is not None
         waiting = process.stderr.readline()
         process.send_signal(number)
-        out, rest = process.communicate(timeout=20)
+        out, rest = process.communicate(timeout=CALL_S)
     assert waiting == WAITING[database.dialect, "migrate"]
     assert (process.returncode, out, rest) == (
         code,

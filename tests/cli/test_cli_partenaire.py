@@ -24,7 +24,8 @@ from models.errors import AuthentificationInvalide
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.partenaire import Partenaire
 from models.secret import find_by_secret
-from tests.support.process import CYNOD, environment
+from tests.support.patience import CALL_S
+from tests.support.process import start_cynod
 
 PEPPER = "pepper of the tests"
 HOLDER = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
@@ -205,18 +206,15 @@ def test_a_terminal_is_asked_and_obeyed(
 ) -> None:
     _issue(database, 600)
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*CYNOD, "partenaire", *command],
-        cwd=tmp_path,
-        env=environment(tmp_path, CYNOD_DATABASE_URL=_url(database)),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    process = start_cynod(
+        *("partenaire", *command),
+        folder=tmp_path,
+        streams=(theirs, subprocess.PIPE, subprocess.PIPE),
+        CYNOD_DATABASE_URL=_url(database),
     )
     os.close(theirs)
     os.write(ours, typed.encode())
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=CALL_S)
     os.close(ours)
     question = {
         "revoke": f"Revoke Partenaire de démonstration ({CONSUMER_KEY}) for good? [y/N]: ",

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
+from click.testing import CliRunner
 
-from handlers.workbench.diff.redocly import PROGRAM
+from handlers.cli import contract as contract_cli
+from handlers.cli.root import cli
+from handlers.contract.rules import check_openapi
+from handlers.workbench.diff.redocly import PROGRAM, kept_running
 from handlers.workbench.history import HISTORY
 from tests.support.contract_client import CONTRACT
 from tests.support.needs import lack
-from tests.support.patience import PROGRAM_S
 from tests.support.process import run_cynod
 
 FIELD = '        unite: {$ref: "#/components/schemas/Unite"}\n'
@@ -20,10 +26,29 @@ PLACE = "components.schemas.SoldeCarte.properties.canal"
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def _comparing() -> Iterator[None]:
+    """One process of Node.js for all comparisons; a file that was found valid is not validated again."""
+    passed: set[bytes] = set()
+
+    def check_once(document: Any, name: str) -> None:
+        key = orjson.dumps(document)
+        if key not in passed:
+            check_openapi(document, name)
+            passed.add(key)
+
+    with pytest.MonkeyPatch.context() as patch, kept_running():
+        patch.setattr(contract_cli, "check_openapi", check_once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def files(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, str]:
     """A contract without a field, and the same with it."""
     if not PROGRAM.exists():
-        lack("Redocly CLI is not installed in build/node; `make node` installs it.")
+        lack("Redocly CLI is not installed in build/node; `make contract` installs it.")
+    request.getfixturevalue("_comparing")
     folder = tmp_path_factory.mktemp("contracts")
     text = CONTRACT.read_text(encoding="utf-8")
     without, with_it = folder / "without.yaml", folder / "with.yaml"
@@ -33,23 +58,29 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(without), str(with_it)
 
 
-def diff(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+def diff(*arguments: str, **variables: str) -> tuple[int, str, str]:
     """Exit code and both streams."""
-    done = run_cynod("contract", "diff", *arguments, folder=folder, timeout=PROGRAM_S, **variables)
-    return done.returncode, done.stdout, done.stderr
+    done = CliRunner(env=variables).invoke(cli, ["contract", "diff", *arguments], prog_name="cynod")
+    return done.exit_code, done.stdout, done.stderr
 
 
 def test_addition_is_told_and_is_no_failure(files: tuple[str, str], tmp_path: Path) -> None:
-    code, said, told = diff(tmp_path, *files)
-    assert (code, told) == (0, "")
-    assert said == (
-        f"additive  {PLACE}\n          what clients receive: canal is told too\n"
-        "without.yaml -> with.yaml: 0 breaking, 1 additive, 0 text.\n"
+    """By a process of its own, which starts its own Redocly."""
+    done = run_cynod("contract", "diff", *files, folder=tmp_path)
+    expected = (
+        0,
+        (
+            f"additive  {PLACE}\n          what clients receive: canal is told too\n"
+            "without.yaml -> with.yaml: 0 breaking, 1 additive, 0 text.\n"
+        ),
+        "",
     )
+    assert (done.returncode, done.stdout, done.stderr) == expected
+    assert diff(*files) == expected
 
 
-def test_break_is_told_and_fails(files: tuple[str, str], tmp_path: Path) -> None:
-    code, said, told = diff(tmp_path, *reversed(files))
+def test_break_is_told_and_fails(files: tuple[str, str]) -> None:
+    code, said, told = diff(*reversed(files))
     assert (code, told) == (1, "")
     assert said == (
         f"breaking  {PLACE}\n          what clients receive: canal is no longer told\n"
@@ -57,13 +88,13 @@ def test_break_is_told_and_fails(files: tuple[str, str], tmp_path: Path) -> None
     )
 
 
-def test_same_contract_has_no_change(files: tuple[str, str], tmp_path: Path) -> None:
-    code, said, _ = diff(tmp_path, files[0], files[0])
+def test_same_contract_has_no_change(files: tuple[str, str]) -> None:
+    code, said, _ = diff(files[0], files[0])
     assert (code, said) == (0, "without.yaml -> without.yaml: nothing changed.\n")
 
 
-def test_changes_are_told_to_a_program(files: tuple[str, str], tmp_path: Path) -> None:
-    code, said, _ = diff(tmp_path, *reversed(files), "--format", "json")
+def test_changes_are_told_to_a_program(files: tuple[str, str]) -> None:
+    code, said, _ = diff(*reversed(files), "--format", "json")
     assert (code, json.loads(said)) == (
         1,
         {
@@ -82,8 +113,8 @@ def test_changes_are_told_to_a_program(files: tuple[str, str], tmp_path: Path) -
     )
 
 
-def test_changes_are_told_as_markdown(files: tuple[str, str], tmp_path: Path) -> None:
-    code, said, _ = diff(tmp_path, *files, "--format", "markdown")
+def test_changes_are_told_as_markdown(files: tuple[str, str]) -> None:
+    code, said, _ = diff(*files, "--format", "markdown")
     assert code == 0
     assert said.splitlines()[-5:] == [
         "## Additive",
@@ -94,12 +125,12 @@ def test_changes_are_told_as_markdown(files: tuple[str, str], tmp_path: Path) ->
     ]
 
 
-def test_published_versions_have_names(files: tuple[str, str], tmp_path: Path) -> None:
+def test_published_versions_have_names(files: tuple[str, str]) -> None:
     assert files
-    code, said, _ = diff(tmp_path, "1.0.0", "1.1.0")
+    code, said, _ = diff("1.0.0", "1.1.0")
     assert (code, said.splitlines()[-1].partition(":")[0]) == (0, "1.0.0 -> 1.1.0")
     known = ", ".join(sorted(path.stem for path in HISTORY.glob("*.yaml")))
-    assert diff(tmp_path, "0.9.0") == (
+    assert diff("0.9.0") == (
         1,
         "",
         f"cynod: version 0.9.0 is not published; {known} are.\n",
@@ -107,9 +138,9 @@ def test_published_versions_have_names(files: tuple[str, str], tmp_path: Path) -
 
 
 def test_what_needs_node_says_so_where_it_is_missing(tmp_path: Path) -> None:
-    code, said, told = diff(tmp_path, "1.0.0", "1.1.0", PATH="/nowhere")
-    assert (code, said) == (1, "")
-    assert told.startswith(
+    done = run_cynod("contract", "diff", "1.0.0", "1.1.0", folder=tmp_path, PATH="/nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
         "cynod: Node.js is not installed here (Debian: apt-get install nodejs npm)"
     )
     checked = run_cynod("contract", "check", folder=tmp_path, PATH="/nowhere")
@@ -130,6 +161,6 @@ def test_file_that_is_no_contract_is_refused_in_a_sentence(
     other = tmp_path / "other.yaml"
     other.write_text(content, encoding="utf-8")
     for pair in ((str(other), "1.1.0"), ("1.1.0", str(other))):
-        code, said, refused = diff(tmp_path, *pair)
+        code, said, refused = diff(*pair)
         assert (code, said, refused.count("\n")) == (1, "", 1)
         assert refused.startswith(f"cynod: {told}")

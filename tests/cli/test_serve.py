@@ -19,9 +19,10 @@ from sqlalchemy import text
 from models.database.engine import Database, sqlite_module
 from tests.support.contract_client import CONTRACT, ROOT, ContractClient
 from tests.support.needs import need
-from tests.support.patience import PROGRAM_S
+from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.postgresql import create_database
 from tests.support.process import (
+    CYNOD,
     ServerProcess,
     free_port,
     run_cynod,
@@ -36,7 +37,7 @@ def test_demo_is_served_ready_within_three_seconds_and_stops_in_order(tmp_path: 
     starts: list[float] = []
     # A core that another process shares is a slower core: the best of a few starts counts.
     while len(starts) < 4 and min(starts, default=3.0) >= 3:
-        with serve("--demo", folder=tmp_path) as server:
+        with serve("--demo", folder=tmp_path, command=CYNOD) as server:
             starts.append(server.ready_after_s)
     assert min(starts) < 3, starts
     with serve("--demo", folder=tmp_path) as server:
@@ -69,15 +70,15 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path: Path, workers: str) -
                 auth=DEMO,
                 json={**CARTE, "montant": 1000, "reference": "EN-VOL"},
                 trust_env=False,
-                timeout=20,
+                timeout=CALL_S,
             )
             _wait_until_running(server)
             server.process.send_signal(signal.SIGTERM)
             threading.Event().wait(0.5)
             assert server.process.poll() is None, "the server left a request behind"
             blocker.execute("ROLLBACK")
-            assert pending.result(20).json()["data"][0]["soldeOnline"] == 141000.0
-        assert server.process.wait(20) == 0
+            assert pending.result(CALL_S).json()["data"][0]["soldeOnline"] == 141000.0
+        assert server.process.wait(CALL_S) == 0
         blocker.close()
 
 
@@ -98,7 +99,7 @@ def test_several_workers_serve_one_database(tmp_path: Path) -> None:
                             auth=DEMO,
                             json={**CARTE, "montant": 1000, "reference": f"R{number}"},
                             trust_env=False,
-                            timeout=30,
+                            timeout=CALL_S,
                         ).status_code
                     ),
                     range(40),

@@ -214,17 +214,50 @@ JUNK = st.one_of(
     st.dictionaries(TEXT, st.integers(), max_size=2),
 )
 
+QUIET = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
-def _fitting(schema: Json) -> st.SearchStrategy[Any]:
-    """Values that fit a schema of the kinds that the contract has."""
+
+def _fitting(schema: Json, *, drawn: bool = True) -> st.SearchStrategy[Any]:
+    """Values that fit a schema of the kinds that the contract has.
+
+    A text of a pattern is dear to draw: in what has many, unless `drawn`, it is one of a few.
+    """
     schema = resolve(schema)
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    made = _BY_TYPE[schema["type"]](schema)
+    made = _BY_TYPE[schema["type"]](schema, drawn)
     return st.none() | made if schema.get("nullable") else made
 
 
-def _strings(schema: Json) -> st.SearchStrategy[Any]:
+def _inner(schema: Json, drawn: bool) -> st.SearchStrategy[Any]:
+    schema = resolve(schema)
+    if drawn or "pattern" not in schema or "enum" in schema:
+        return _fitting(schema, drawn=drawn)
+    made = st.sampled_from(_texts(json.dumps(schema)))
+    return st.none() | made if schema.get("nullable") else made
+
+
+@cache
+def _texts(schema: str) -> list[str]:
+    """A few texts of a pattern; the test of the schema by itself draws more."""
+    texts: list[str] = []
+
+    @settings(QUIET, max_examples=12)
+    @given(_strings(json.loads(schema), True))
+    def keep(text: str) -> None:
+        texts.append(text)
+
+    keep()
+    return sorted(set(texts))
+
+
+def _strings(schema: Json, _drawn: bool) -> st.SearchStrategy[Any]:
     low, high = schema.get("minLength", 0), schema.get("maxLength", 300)
     if "pattern" not in schema:
         return st.text(ALPHABET, min_size=low, max_size=min(high, 40))
@@ -232,31 +265,31 @@ def _strings(schema: Json) -> st.SearchStrategy[Any]:
     return texts.filter(lambda text: low <= len(text) <= high)
 
 
-def _numbers(schema: Json) -> st.SearchStrategy[Any]:
+def _numbers(schema: Json, _drawn: bool) -> st.SearchStrategy[Any]:
     low, high = schema.get("minimum"), schema.get("maximum")
     if schema["type"] == "integer":
         return st.integers(low, high)
     return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
-def _objects(schema: Json) -> st.SearchStrategy[Any]:
-    fields = {name: _fitting(node) for name, node in schema["properties"].items()}
+def _objects(schema: Json, drawn: bool) -> st.SearchStrategy[Any]:
+    fields = {name: _inner(node, drawn) for name, node in schema["properties"].items()}
     required = schema.get("required", [])
     optional = {name: fields[name] for name in fields if name not in required}
     return st.fixed_dictionaries({name: fields[name] for name in required}, optional=optional)
 
 
-def _arrays(schema: Json) -> st.SearchStrategy[Any]:
+def _arrays(schema: Json, drawn: bool) -> st.SearchStrategy[Any]:
     low = schema.get("minItems", 0)
     high = min(schema.get("maxItems", 3), max(low, 3))
-    return st.lists(_fitting(schema["items"]), min_size=low, max_size=high)
+    return st.lists(_inner(schema["items"], drawn), min_size=low, max_size=high)
 
 
 _BY_TYPE = {
     "string": _strings,
     "integer": _numbers,
     "number": _numbers,
-    "boolean": lambda _schema: st.booleans(),
+    "boolean": lambda _schema, _drawn: st.booleans(),
     "object": _objects,
     "array": _arrays,
 }
@@ -334,13 +367,6 @@ ROOTS = [
         if "$ref" not in node["schema"]
     ],
 ]
-QUIET = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.mark.parametrize(("schema", "closed"), ROOTS)
@@ -350,7 +376,7 @@ def test_checks_agree_with_another_validator(schema: Json, closed: bool) -> None
     seen: set[bool] = set()
 
     @QUIET
-    @given(_values(schema, _fitting(schema)))
+    @given(_values(schema, _fitting(schema, drawn=False)))
     def agree(value: Any) -> None:
         expected = judge.is_valid(value)
         seen.add(expected)
@@ -389,7 +415,7 @@ def test_query_is_accepted_exactly_when_its_parameters_fit(operation_id: str) ->
     judge = _judge(json.dumps(schema), closed=False)
 
     @QUIET
-    @given(_values(schema, _fitting(schema)))
+    @given(_values(schema, _fitting(schema, drawn=False)))
     def agree(values: Any) -> None:
         assume(isinstance(values, dict))
         texts = {
@@ -417,7 +443,7 @@ def test_body_is_accepted_exactly_when_it_fits(operation_id: str) -> None:
     is_json = operation.body.media_type == "application/json"
 
     @QUIET
-    @given(_values(schema, _fitting(schema)))
+    @given(_values(schema, _fitting(schema, drawn=False)))
     def agree(value: Any) -> None:
         if not is_json:
             assume(isinstance(value, dict))

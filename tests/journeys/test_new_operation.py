@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ import pytest
 
 from handlers.workbench.diff.redocly import PROGRAM
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
+from tests.lab.proof.nursery import Child, Nursery
 from tests.support.contract_client import ROOT
 from tests.support.needs import lack
 from tests.support.patience import CALL_S, PROGRAM_S
-from tests.support.process import CYNOD, free_port
+from tests.support.process import PIPES, finish, free_port
 
 SUPERFLUOUS = "def autre(): ...\n\n\n"
 COPIED = ("openapi.yaml", "CHANGELOG.md", "pyproject.toml", "docs", "handlers", "models", "tests")
@@ -42,8 +43,9 @@ def piece(name: str) -> str:
 class Copy:
     """A copy of the project, and the tools run on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         self.folder = folder
+        self.nursery = nursery
         folder.mkdir()
         for name in COPIED:
             source = ROOT / name
@@ -56,7 +58,9 @@ class Copy:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of its processes."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CYNOD_")}
+        # Each command finds the modules compiled by the one before, whatever the tests were told.
+        left = ("CYNOD_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left)}
         return {**kept, "PYTHONPATH": str(self.folder), **more}
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -71,9 +75,15 @@ class Copy:
             check=False,
         )
 
+    def start(self, *arguments: str, **more: str) -> Child:
+        """Start a command of cynod, whose code is the copy's as it is now."""
+        return self.nursery.start(
+            arguments, folder=self.folder, environment=self.environment(**more), streams=PIPES
+        )
+
     def cynod(self, *arguments: str) -> str:
         """What a command of cynod says, on both streams, its exit code first."""
-        done = self.run(*CYNOD, *arguments)
+        done = finish(self.start(*arguments))
         return f"{done.returncode}\n{done.stdout}{done.stderr}"
 
     def edit(self, name: str, *pairs: tuple[str, str]) -> None:
@@ -86,12 +96,20 @@ class Copy:
         path.write_text(text, encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """Has loaded the libraries, and nothing of the project."""
+    made = Nursery(bare=True)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def copy(tmp_path: Path) -> Copy:
+def copy(tmp_path: Path, nursery: Nursery) -> Copy:
     """A fresh copy."""
     if not PROGRAM.exists():
-        lack("Redocly CLI is not installed in build/node; `make node` installs it.")
-    return Copy(tmp_path / "project")
+        lack("Redocly CLI is not installed in build/node; `make contract` installs it.")
+    return Copy(tmp_path / "project", nursery)
 
 
 def wrong_turn(copy: Copy, wrong: tuple[str, str], *expected: str) -> None:
@@ -107,17 +125,8 @@ def wrong_turn(copy: Copy, wrong: tuple[str, str], *expected: str) -> None:
 def served(copy: Copy) -> Generator[httpx.Client, None, None]:
     """The demo partner before a server of the copy."""
     port = free_port()
-    environment = copy.environment(
-        PORT=str(port), CYNOD_DATABASE_URL=f"sqlite:///{copy.folder}/a.db"
-    )
-    with subprocess.Popen(
-        [*CYNOD, "serve", "--demo"],
-        cwd=copy.folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    url = f"sqlite:///{copy.folder}/a.db"
+    with copy.start("serve", "--demo", PORT=str(port), CYNOD_DATABASE_URL=url) as process:
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -131,7 +140,7 @@ def served(copy: Copy) -> Generator[httpx.Client, None, None]:
                 yield client
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(CALL_S)
 
 
 def describe(copy: Copy) -> None:
@@ -214,7 +223,7 @@ def test_operation_goes_from_the_yaml_to_the_server(copy: Copy) -> None:
           3. Give tests/support/scene.py a valid call of declarerPerte (now: its examples).
           4. Raise 3901 (CarteDejaEnOpposition), 3902 (CarteDejaAnnulee), 412 (UtilisateurInconnu) from \
 the rule; a new code needs its class in models/errors.py.
-          5. `make types` and `make test` tell what does not fit yet.
+          5. `make lint` and `make test` tell what does not fit yet.
         """
     )
     assert copy.cynod("contract", "new", "declarerPerte").startswith("1\n")
@@ -306,7 +315,7 @@ def test_contract_is_made_without_node_and_says_what_is_left_out(copy: Copy) -> 
     (copy.folder / "handlers" / "contract" / "checked.py").write_text("CONTRACT_SHA256 = {}\n")
     (copy.folder / "handlers" / "wire.py").unlink()
     (copy.folder / "handlers" / "signatures.py").write_text("")
-    done = copy.run(*CYNOD, "contract", "all", PATH="/nowhere")
+    done = finish(copy.start("contract", "all", PATH="/nowhere"))
     assert done.returncode == 0, done.stderr
     written, left_out = done.stdout.splitlines()
     assert written.endswith(" handlers/contract/checked.py written.")

@@ -6,8 +6,9 @@ What fits may be refused for what it asks, never for its form; what does not fit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import cache
 from typing import Any
 
 import httpx
@@ -41,17 +42,18 @@ FITTING_BUT_REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def common(shared_database: Database, server_url: str) -> Iterator[Scene]:
-    """A scene of these tests, which move money by largest amounts."""
+def scenes(shared_database: Database, server_url: str) -> Iterator[Callable[[str], Scene]]:
+    """A scene for the tests of each operation: what one moves, another would list in its answers."""
     world = World(shared_database, server_url)
-    yield Scene(world, solde=1_000_000)
+    yield cache(lambda _operation: Scene(world, solde=100_000_000))
     world.close()
 
 
 @pytest.fixture
-def scene(common: Scene, world: World, request: pytest.FixtureRequest) -> Scene:
-    """One scene for all, except where an operation can be done once only."""
-    return Scene(world) if "annulerOperation" in request.node.name else common
+def scene(scenes: Callable[[str], Scene], world: World, request: pytest.FixtureRequest) -> Scene:
+    """One scene for all tests of an operation, except where it can be done once only."""
+    operation = request.node.callspec.params.get("operation", "verifierReferences")
+    return Scene(world) if operation == "annulerOperation" else scenes(operation)
 
 
 def stretched(text: str, length: int) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import httpx
@@ -15,16 +18,13 @@ from psycopg import sql
 from sqlalchemy import text, update
 from sqlalchemy.engine import make_url
 
-import handlers.authentification
-import handlers.cartes
-import handlers.catalogue
-import handlers.mouvements
-import handlers.operations
-import handlers.sante
+from handlers.contract.reading import load
+from handlers.edge.resolver import HandlerResolver
 from models.carte import cartes
 from models.database.engine import Database
 from models.migrate import expected_revision
-from tests.support.contract_client import CATALOGUE, resolve
+from tests.support.contract_client import CATALOGUE, ROOT, resolve
+from tests.support.registry import missing
 from tests.support.scene import (
     ALL,
     CONTRACT,
@@ -354,26 +354,26 @@ def test_rate_of_one_partner_is_not_another_s(world: World, limited_url: str) ->
 
 
 # ── 9999 and 5001: accidents ─────────────────────────────────────────────────────────────────────
-CORE: dict[str, tuple[Any, str]] = {
-    "getSoldeCarte": (handlers.cartes, "find_carte"),
-    "checkCardValidity": (handlers.cartes, "find_valid_carte"),
-    "checkCardValidityByMember": (handlers.cartes, "find_valid_carte"),
-    "getListeCartes": (handlers.cartes, "list_cartes"),
-    "creditCarte": (handlers.mouvements, "crediter"),
-    "debitCarte": (handlers.mouvements, "debiter"),
-    "transfererSolde": (handlers.mouvements, "transferer"),
-    "getHistoriqueCarte": (handlers.cartes, "list_operations"),
-    "getOperation": (handlers.operations, "find_operation"),
-    "cloturerReference": (handlers.operations, "close_reference"),
-    "annulerOperation": (handlers.operations, "annuler"),
-    "verifierReferences": (handlers.operations, "compare_references"),
-    "mesDroits": (handlers.authentification, "remaining"),
-    "accessToken": (handlers.authentification, "issue_token"),
-    "getCodesErreur": (handlers.catalogue, "render_catalogue"),
-    "getConformite": (handlers.catalogue, "render_conformite"),
-    "healthLive": (handlers.sante, "render_sante"),
-    "healthReady": (handlers.sante, "check_current"),
-}
+HANDLERS = HandlerResolver(load(ROOT / "openapi.yaml")).handlers
+
+
+def core_of(operation: str) -> tuple[ModuleType, str]:
+    """The module of the operation's handler, and the last function that it has of the core: its work.
+
+    An operation that asks nothing of the core only renders.
+    """
+    handler = next(iter(HANDLERS[operation].values()))
+    module = sys.modules[handler.__module__]
+    used = {name: getattr(module, name, None) for name in handler.__code__.co_names}
+    names = [name for name, value in used.items() if inspect.isfunction(value)]
+    of_the_core = [name for name in names if used[name].__module__.startswith("models.")]
+    if not names:
+        missing(
+            f"what can fail in {operation}",
+            write=f"{handler.__name__} with functions that are imported by their names",
+            file=f"{handler.__module__.replace('.', '/')}.py",
+        )
+    return module, (of_the_core or names)[-1]
 
 
 @pytest.mark.parametrize("operation", ALL)
@@ -385,7 +385,7 @@ def test_fault_of_ours_is_answered_without_its_details(
         raise RuntimeError("SELECT secret FROM postgresql://user:password@host/path")
 
     before = scene.world.solde(scene.carte)
-    module, name = CORE[operation]
+    module, name = core_of(operation)
     monkeypatch.setattr(module, name, fail)
     answer = scene.call(operation).send(
         scene.caller(operation), headers={"Accept-Language": language}

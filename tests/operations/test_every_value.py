@@ -22,6 +22,7 @@ from tests.lab.coverage.cells import (
     Field,
     Operation,
 )
+from tests.support.registry import entry_of
 from tests.support.scene import Call, Scene, assert_refused
 from tests.support.steps import new_reference
 from tests.support.world import World
@@ -76,7 +77,11 @@ def _valid_text(call: Call, field: Field) -> str:
     given = call.values.get(field.name)
     if given is None:
         kinds = {"integer": "1", "string": field.schema.get("example")}
-        given = kinds[field.schema["type"]]
+        write, file = (
+            "a valid text of that type into `kinds`",
+            "tests/operations/test_every_value.py",
+        )
+        given = entry_of(kinds, field.schema["type"], write=write, file=file)
     return str(given)
 
 

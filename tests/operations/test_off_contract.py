@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS30Validator
 
 from handlers.edge.runner import OperationRunner
-from tests.support.contract_client import Json, resolve
+from tests.support.contract_client import Json, expand, resolve
 from tests.support.scene import (
     ALL,
     CONTRACT,
@@ -35,7 +36,8 @@ def spoils(schema: Json, path: Path = ()) -> Iterator[tuple[str, Path, Any]]:
     if schema["type"] == "object":
         yield "another field", (*path, "surplus"), "x"
         for name, node in schema["properties"].items():
-            yield "dropped", (*path, name), ...
+            if name in schema.get("required", []):
+                yield "dropped", (*path, name), ...
             yield from spoils(node, (*path, name))
     elif schema["type"] == "array":
         yield "no list", path, {}
@@ -71,13 +73,16 @@ def example_of(schema: Json) -> Any:
 
 
 def spoil(body: Json, schema: Json, path: Path, value: Any) -> None:
-    """Put a value into a body, in an example of the list where the list is empty."""
+    """Put a value into a body, in an example of what is not there: an item of an empty list, a field
+    that may be left out."""
     node: Any = body
     for part in path[:-1]:
         schema = resolve(schema)
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
         if isinstance(part, int) and not node:
             node.append(example_of(schema))
+        elif isinstance(part, str) and part not in node:
+            node[part] = example_of(schema)
         node = node[part]
     last = path[-1]
     if isinstance(last, int) and not node:
@@ -112,3 +117,33 @@ def test_spoilt_answer_does_not_leave(
     monkeypatch.setattr(OperationRunner, "_envelope", envelope)
     answer = scene.call(operation).send(scene.caller(operation))
     assert_refused(answer, "9999")
+
+
+# ── a field that answers may leave out, of which the contract has none today ──────────────────────
+OPTIONAL: Json = {
+    "type": "object",
+    "required": ["kept"],
+    "properties": {
+        "kept": {"type": "string", "example": "x"},
+        "left": {
+            "type": "object",
+            "required": ["inner"],
+            "properties": {"inner": {"type": "string", "example": "y"}},
+        },
+    },
+}
+
+
+def test_only_what_is_required_is_dropped() -> None:
+    dropped = [path for name, path, _ in spoils(OPTIONAL) if name == "dropped"]
+    assert dropped == [("kept",), ("left", "inner")]
+
+
+def test_every_spoilt_value_is_unfit_whether_the_optional_field_was_there_or_not() -> None:
+    validator = OAS30Validator(expand(OPTIONAL, closed=True))
+    for body in ({"kept": "a"}, {"kept": "a", "left": {"inner": "b"}}):
+        assert validator.is_valid(body)
+        for name, path, value in spoils(OPTIONAL):
+            spoilt = copy.deepcopy(body)
+            spoil(spoilt, OPTIONAL, path, value)
+            assert not validator.is_valid(spoilt), (name, path)

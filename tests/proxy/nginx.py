@@ -108,11 +108,16 @@ class Nginx:
         return (self.folder / "error.log").read_text()
 
 
+ADDED = ("Strict-Transport-Security",)
+"""What nginx says of itself beside any answer."""
+
+
 def from_server(answer: httpx.Response) -> httpx.Response:
     """The answer, held to the contract: one that the server gave, and nginx only passed on."""
     headers = httpx.Headers([pair for pair in answer.headers.multi_items() if pair[0] != "server"])
     request = answer.request
-    check_exchange(request.method, request.url.path, answer.status_code, headers, answer.read())
+    status, body = answer.status_code, answer.read()
+    check_exchange(request.method, request.url.path, status, headers, body, added=ADDED)
     assert "X-Contract-Version" in headers
     return answer
 
@@ -147,7 +152,8 @@ def assert_own_refusal(
     known = [pair for pair in headers.multi_items() if pair[0] != "server"]
     version: tuple[str, str] = ("x-contract-version", "0.0.0+000000000000")
 
-    check_exchange(*place, answer.status_code, httpx.Headers([*known, version]), answer.content)
+    headers = httpx.Headers([*known, version])
+    check_exchange(*place, answer.status_code, headers, answer.content, added=ADDED)
 
 
 def begun_debit(authorization: str) -> bytes:

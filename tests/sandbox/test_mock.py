@@ -52,7 +52,10 @@ def check(answer: httpx.Response) -> None:
     """Raise unless the contract declares the answer."""
     answer.read()
     sent = answer.request
-    check_exchange(sent.method, sent.url.path, answer.status_code, answer.headers, answer.content)
+    status, headers, body = answer.status_code, answer.headers, answer.content
+    # RFC 7240: which answer was asked of the mock, and not of the API.
+    added = ("Preference-Applied",)
+    check_exchange(sent.method, sent.url.path, status, headers, body, added=added)
 
 
 def example_call(operation_id: str) -> Call:

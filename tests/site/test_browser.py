@@ -118,7 +118,7 @@ def test_page_is_never_wider_than_the_window(browser: Browser, demo: str, width:
 def test_page_is_accessible(browser: Browser, demo: str, width: int, dark: bool) -> None:
     """By the rules of WCAG 2.2 AA that a program can judge: contrast, names, headings, language …"""
     if not AXE.exists():
-        lack("no axe-core: make docs-node, which needs npm")
+        lack("no axe-core: make test installs it, with npm")
     browser.show(demo, width=width, dark=dark)
     browser.photograph(f"page-{width}-{'night' if dark else 'day'}")
     for anchor in ("demarrer", "debitCarte", "codes-erreur"):

@@ -80,7 +80,7 @@ def _value(answer: Json) -> Any:
 def test_whole_collection_passes_twice_against_a_live_server(demo: str, tmp_path: Path) -> None:
     """Twice, with the same data: references are new each time, so that nobody needs to clean up."""
     if not NEWMAN.exists():
-        lack("no newman: make docs-node, which needs npm")
+        lack("no newman: make test installs it, with npm")
     file = tmp_path / "collection.json"
     file.write_bytes(
         httpx.get(f"{demo}/collection.postman.json", trust_env=False, timeout=CALL_S).content
@@ -124,7 +124,7 @@ def _folders(file: Path) -> list[Json]:
 def test_wrong_credentials_fail_the_run(demo: str, tmp_path: Path) -> None:
     """The checks of the collection are worth something: they see a refusal."""
     if not NEWMAN.exists():
-        lack("no newman: make docs-node, which needs npm")
+        lack("no newman: make test installs it, with npm")
     file = tmp_path / "collection.json"
     file.write_bytes(
         httpx.get(f"{demo}/collection.postman.json", trust_env=False, timeout=CALL_S).content

@@ -114,7 +114,7 @@ def _python(folder: Path, preparation: str, calls: list[str]) -> str:
 def _typescript(folder: Path, preparation: str, calls: list[str]) -> str:
     need("node")
     if not (NODE / "node_modules" / ".bin" / "tsc").exists():
-        lack("no TypeScript: make docs-node, which needs npm")
+        lack("no TypeScript: make test installs it, with npm")
     blocks = "\n".join(f"console.log('----');\n{{\n{call}\n}}" for call in calls)
     (folder / "appels.mts").write_text(f"{preparation}\n{blocks}\nexport {{}};\n")
     (folder / "node_modules").symlink_to(NODE / "node_modules")

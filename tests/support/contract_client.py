@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import yaml
@@ -37,6 +39,7 @@ OPERATIONS = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
+BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PAGES = ("/", "/index.html", "/ui", "/openapi.yaml", "/openapi.json", "/collection.postman.json")
 
 
@@ -63,74 +66,168 @@ def expand(node: Any, *, closed: bool) -> Any:
     return made
 
 
-_VALIDATORS: dict[tuple[str, str, int, str], OAS30Validator] = {}
+ON_EVERY_ANSWER = frozenset({"x-request-id", "x-contract-version"})
+ENVELOPE_HEADERS = frozenset({"content-type", "content-length", "cache-control", "date"})
+SECURITY_HEADERS = frozenset({"x-content-type-options"})
+HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "vary", "server"})
+"""What an answer may carry without being declared: HTTP's own."""
 
 
 class ContractViolation(AssertionError):
     """The server answered something that openapi.yaml does not declare."""
 
 
-def check_exchange(
-    method: str, path: str, status: int, headers: httpx.Headers, body: bytes
-) -> None:
-    """Raise ContractViolation unless the answer is one that the contract declares for the request."""
-    if path in PAGES or path.startswith(("/ui/", "/clients/")):
-        return
+class _Header(NamedTuple):
+    """A declared header and what its value must be."""
+
+    name: str
+    required: bool
+    pattern: str | None
+    is_integer: bool
+
+
+class _Declared(NamedTuple):
+    """What the contract says of one status of one operation, or of a request that reaches none."""
+
+    name: str
+    codes: list[str]
+    headers: list[_Header]
+    content: Json
+
+
+# A contract has few answers and many tests ask for them; what is no route at all is made up by tests.
+@lru_cache(maxsize=4_096)
+def _declared(method: str, path: str, status: int) -> _Declared:
     # RFC 9110, 9.3.2: HEAD answers what GET does, without the body.
     operation = OPERATIONS.get(("GET" if method == "HEAD" else method, path))
     if operation is None:
         known = [m for m, p in OPERATIONS if p == path]
         responses = DOCUMENT["components"]["responses"]
-        declared = responses["MethodeInterdite" if known else "RessourceInconnue"]
+        node = responses["MethodeInterdite" if known else "RessourceInconnue"]
         if status != (405 if known else 404):
             raise ContractViolation(f"{method} {path} answered {status} for an unknown operation")
-        codes = declared["x-codes-erreur"]
-        name = "unknown"
+        name, codes = "unknown", node["x-codes-erreur"]
     else:
-        name = operation["operationId"]
-        declared = resolve(operation["responses"].get(str(status)))
-        codes = operation["x-codes-erreur"]
-    if declared is None:
+        name, codes = operation["operationId"], operation["x-codes-erreur"]
+        node = resolve(operation["responses"].get(str(status)))
+    if node is None:
         raise ContractViolation(f"{name} answered HTTP {status}, which it does not declare")
-    _check_headers(name, status, declared, headers)
+    headers = []
+    for header, raw in node.get("headers", {}).items():
+        definition = resolve(raw)
+        schema = resolve(definition["schema"])
+        is_integer = schema.get("type") == "integer"
+        required = bool(definition.get("required"))
+        headers.append(_Header(header, required, schema.get("pattern"), is_integer))
+    return _Declared(name, codes, headers, node["content"])
+
+
+def check_exchange(
+    method: str,
+    path: str,
+    status: int,
+    headers: httpx.Headers,
+    body: bytes,
+    *,
+    added: Iterable[str] = (),
+) -> None:
+    """Raise ContractViolation unless the answer is one that the contract declares for the request.
+
+    `added` names the headers that are of who passed the answer on, or stands for the server.
+    """
+    if path in PAGES or path.startswith(("/ui/", "/clients/")):
+        return
+    declared = _declared(method, path, status)
+    _check_headers(declared, status, headers, added)
     media_type = headers.get("content-type", "").split(";")[0]
-    if media_type not in declared["content"]:
-        raise ContractViolation(f"{name} {status} is {media_type}, not {list(declared['content'])}")
+    if media_type not in declared.content:
+        raise ContractViolation(
+            f"{declared.name} {status} is {media_type}, not {list(declared.content)}"
+        )
     if method == "HEAD":
         if body:
             raise ContractViolation("HEAD has a body")
         return
-    value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
-    _check_body(name, status, declared["content"][media_type]["schema"], value)
-    if status != 200:
-        _check_code(name, status, codes, value)
+    if status == 200:
+        _check_success(declared, media_type, body)
+    else:
+        _check_refusal(method, path, status, media_type, body)
 
 
-def _check_headers(name: str, status: int, declared: Json, headers: httpx.Headers) -> None:
-    for header, node in declared.get("headers", {}).items():
-        definition = resolve(node)
-        value = headers.get(header)
+def _check_headers(
+    declared: _Declared, status: int, headers: httpx.Headers, added: Iterable[str]
+) -> None:
+    given = {name.lower(): value for name, value in headers.items()}
+    for header in declared.headers:
+        value = given.get(header.name.lower())
         if value is None:
-            if definition.get("required"):
-                raise ContractViolation(f"{name} {status} lacks the header {header}")
+            if header.required:
+                raise ContractViolation(f"{declared.name} {status} lacks the header {header.name}")
             continue
-        schema = resolve(definition["schema"])
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            raise ContractViolation(f"{name} {status}: header {header}: {value!r}")
-        if schema.get("type") == "integer" and not value.isdecimal():
-            raise ContractViolation(f"{name} {status}: header {header}: {value!r}")
-    if "server" in headers:
+        fits = header.pattern is None or re.search(header.pattern, value)
+        if not fits or (header.is_integer and not value.isdecimal()):
+            raise ContractViolation(f"{declared.name} {status}: header {header.name}: {value!r}")
+    if "server" in given:
         raise ContractViolation("the Server header tells what runs here")
+    told = [*(header.name for header in declared.headers), *added]
+    _check_names(declared.name, told, status, given)
+
+
+def check_header_names(operation_id: str | None, status: int, names: Iterable[str]) -> None:
+    """An answer carries the headers that the contract declares for it, those of HTTP, and no other.
+
+    None stands for a route or a method that is none of the contract's.
+    """
+    if operation_id is None:
+        node = DOCUMENT["components"]["responses"]["MethodeInterdite"]
+    else:
+        node = resolve(BY_ID[operation_id]["responses"].get(str(status), {}))
+    _check_names(operation_id or "an unknown route", node.get("headers", {}), status, names)
+
+
+def _check_names(name: str, declared: Iterable[str], status: int, given: Iterable[str]) -> None:
+    allowed = ON_EVERY_ANSWER | ENVELOPE_HEADERS | SECURITY_HEADERS | HOP_HEADERS
+    undeclared = {header.lower() for header in given} - allowed
+    undeclared -= {header.lower() for header in declared}
+    if undeclared:
+        raise ContractViolation(
+            f"{name} {status}: the answer has headers that nothing declares: "
+            f"{', '.join(sorted(undeclared))}; declare them in openapi.yaml, or do not send them"
+        )
+
+
+@cache
+def _validator(schema: str) -> OAS30Validator:
+    return OAS30Validator(expand(json.loads(schema), closed=True))
 
 
 def _check_body(name: str, status: int, schema: Json, value: Any) -> None:
-    key = (name, "", status, json.dumps(schema))
-    if key not in _VALIDATORS:
-        _VALIDATORS[key] = OAS30Validator(expand(schema, closed=True))
-    error = next(iter(_VALIDATORS[key].iter_errors(value)), None)
+    error = next(iter(_validator(json.dumps(schema)).iter_errors(value)), None)
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path)
         raise ContractViolation(f"{name} {status}: body.{where}: {error.message}")
+
+
+def _check_success(declared: _Declared, media_type: str, body: bytes) -> None:
+    value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
+    _check_body(declared.name, 200, declared.content[media_type]["schema"], value)
+
+
+# Most calls of the tests are refused, with few different bodies.
+@lru_cache(maxsize=4_096)
+def _check_refusal(method: str, path: str, status: int, media_type: str, body: bytes) -> None:
+    declared = _declared(method, path, status)
+    value: Json = json.loads(body)
+    _check_body(declared.name, status, declared.content[media_type]["schema"], value)
+    _check_code(declared.name, status, declared.codes, value)
+
+
+@cache
+def _texts_of(code: str) -> list[re.Pattern[str]]:
+    return [
+        re.compile(re.sub(r"\\\{[a-z_]+\\\}", ".*", re.escape(text)))
+        for text in CATALOGUE[code]["message"].values()
+    ]
 
 
 def _check_code(name: str, status: int, codes: list[str], value: Json) -> None:
@@ -140,10 +237,7 @@ def _check_code(name: str, status: int, codes: list[str], value: Json) -> None:
     entry = CATALOGUE[code]
     if entry["statut"] != status:
         raise ContractViolation(f"{name}: code {code} travels under {status}")
-    texts = [
-        re.sub(r"\\\{[a-z_]+\\\}", ".*", re.escape(text)) for text in entry["message"].values()
-    ]
-    if not any(re.fullmatch(text, value["message"]) for text in texts):
+    if not any(text.fullmatch(value["message"]) for text in _texts_of(code)):
         raise ContractViolation(f"{name}: code {code} has the text {value['message']!r}")
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import uvicorn
+from connexion.spec import Specification
 from uvicorn.config import Config
 
 from handlers.app import create_app, load_contracts
+from handlers.contract.model import Contract
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.server import listen
 from handlers.settings import Settings
@@ -20,6 +26,32 @@ from tests.support.patience import CALL_S
 from tests.support.world import PEPPER
 
 PATIENT = {"echec": "off", "echec-adresse": "off"}
+
+
+@cache
+def _load(
+    path: Path, surfaces: tuple[str, ...], _sources: tuple[bytes, ...]
+) -> tuple[Contract, ...]:
+    return load_contracts(Settings(contract=path, surfaces=surfaces))
+
+
+_check_openapi = Specification.__dict__["_validate_spec"].__func__
+_passed: set[tuple[type, str]] = set()
+
+
+def _check_openapi_once(kind: type[Specification], document: dict[str, Any]) -> None:
+    key = (kind, json.dumps(document, default=repr))
+    if key not in _passed:
+        _check_openapi(kind, document)
+        _passed.add(key)
+
+
+# Connexion checks a document against OpenAPI's own schema whenever it makes an application, which takes
+# longer than all the rest of a start; a process of tests starts dozens of servers of one document.
+# It has no public name.
+Specification._validate_spec = classmethod(  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    _check_openapi_once
+)
 
 
 def settings_for(url: str) -> Settings:
@@ -33,7 +65,9 @@ def settings_for(url: str) -> Settings:
 @contextmanager
 def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
     """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
-    contracts = load_contracts(settings)
+    beside = {settings.contract, *settings.contract.parent.glob("*.yaml")}
+    sources = tuple(file.read_bytes() for file in sorted(beside))
+    contracts = _load(settings.contract, settings.surfaces, sources)
     teach_protocol(contracts[0])
     app = create_app(settings, contracts=contracts, database=database)
     listener = listen(replace(settings, port=0))

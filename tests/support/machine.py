@@ -123,7 +123,7 @@ TOOLS = {
         "the proxy's configuration",
         lambda: find_nginx() is not None and bool(_programs("openssl")()),
     ),
-    # The two come with make: `make node docs-node` takes them from their lock files.
+    # The two come with make: `make test` takes them from their lock files.
     "node": Tool((), "comparing contracts, TypeScript, Postman's runner", _node_is_new),
     "java": Tool(
         ("default-jdk-headless", "libhttpmime-java", "libjakarta-annotation-api-java"),
@@ -157,7 +157,7 @@ def how_to_get(name: str) -> str:
     tool = TOOLS[name]
     how = f"on Debian and Ubuntu: apt-get install {' '.join(tool.packages)}"
     if not tool.packages:
-        how = f"Node.js {'.'.join(map(str, OLDEST_NODE))} or newer, with npm; then `make node docs-node`"
+        how = f"Node.js {'.'.join(map(str, OLDEST_NODE))} or newer, with npm; then `make test`"
     return f"no {name} ({tool.purpose}); {how}"
 
 

@@ -1,4 +1,8 @@
-"""`cynod` as a person runs it: a process of its own, with an environment of its own."""
+"""`cynod` as a person runs it: a process of its own, with an environment of its own.
+
+It is forked from one that has imported everything, since every import of it takes a second; afresh, it is
+started as a person starts it, which one test of each kind does.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.lab.proof.nursery import Child, shared
 from tests.support.contract_client import ROOT
 from tests.support.patience import CALL_S, PROGRAM_S
 
@@ -28,7 +33,12 @@ CYNOD = (sys.executable, "-c", _START)
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     """The environment of a process that lives in `folder`: its database is there, and what it offers."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CYNOD_")}
+    # A person's Python writes its output by blocks, whatever that of the tests does.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CYNOD_") and name != "PYTHONUNBUFFERED"
+    }
     return {
         **kept,
         "PYTHONPATH": str(ROOT),
@@ -39,19 +49,60 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     }
 
 
+Process = subprocess.Popen[str] | Child
+PIPES = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
+
+
+def start_cynod(
+    *arguments: str,
+    folder: Path,
+    streams: tuple[int, int, int] = PIPES,
+    command: tuple[str, ...] | None = None,
+    **variables: str,
+) -> Process:
+    """A command of cynod that runs; its three streams are what a Popen takes. A `command` such as CYNOD is
+    started afresh."""
+    given = environment(folder, **variables)
+    if command is None:
+        return shared().start(arguments, folder=folder, environment=given, streams=streams)
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        [*command, *arguments],
+        cwd=folder,
+        env=given,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+    )
+
+
+def finish(
+    process: Process, given: str | None = None, *, timeout: float = PROGRAM_S
+) -> subprocess.CompletedProcess[str]:
+    """Wait for the end of a command, which reads what is `given` if its input is a pipe."""
+    with process:
+        try:
+            said, complained = process.communicate(given, timeout)
+        except BaseException:
+            process.kill()
+            raise
+    assert process.returncode is not None
+    return subprocess.CompletedProcess("cynod", process.returncode, said, complained)
+
+
 def run_cynod(
     *arguments: str, folder: Path, timeout: float = PROGRAM_S, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of cynod to its end."""
-    return subprocess.run(
-        [*CYNOD, *arguments],
-        cwd=folder,
-        env=environment(folder, **variables),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    started = start_cynod(*arguments, folder=folder, streams=PIPES, command=None, **variables)
+    return finish(started, timeout=timeout)
+
+
+def run_afresh(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process that is started as a person starts it."""
+    started = start_cynod(*arguments, folder=folder, streams=PIPES, command=CYNOD, **variables)
+    return finish(started)
 
 
 def free_port() -> int:
@@ -66,7 +117,7 @@ def free_port() -> int:
 class ServerProcess:
     """A running `cynod serve`."""
 
-    process: subprocess.Popen[str]
+    process: Process
     url: str
     log_file: Path
     ready_after_s: float
@@ -96,13 +147,12 @@ def serve(
     log_file = folder / f"serve-{port}.log"
     with (
         log_file.open("w") as log,
-        subprocess.Popen(
-            [*(command or CYNOD), verb, *arguments],
-            cwd=folder,
-            env=environment(folder, PORT=str(port), **variables),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
+        start_cynod(
+            *(verb, *arguments),
+            folder=folder,
+            streams=(subprocess.DEVNULL, subprocess.PIPE, log.fileno()),
+            command=command,
+            **{**variables, "PORT": str(port)},
         ) as process,
     ):
         try:
@@ -124,7 +174,7 @@ def _processor_time(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _wait_ready(process: subprocess.Popen[str], url: str, log_file: Path) -> None:
+def _wait_ready(process: Process, url: str, log_file: Path) -> None:
     deadline = time.monotonic() + CALL_S
     # One client for all: each would read the certificates again, and take that time from the server.
     with httpx.Client(trust_env=False, timeout=CALL_S) as client:

@@ -14,6 +14,7 @@ from tests.support.contract_client import (
     Json,
     resolve,
 )
+from tests.support.registry import entry_of, missing
 from tests.support.world import Carte, World, new_number
 
 CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
@@ -51,10 +52,32 @@ def body_schema(operation_id: str) -> Json:
     return schema
 
 
+def entry_in_catalogue(code: str) -> Json:
+    """What the contract says of a code."""
+    write = "it into x-catalogue-erreurs, or another code in the test,"
+    entry: Json = entry_of(CATALOGUE, code, write=write, file="openapi.yaml")
+    return entry
+
+
+class _Fields(dict[str, str]):
+    """What a test gives for the places of a code's text."""
+
+    def __init__(self, code: str, fields: dict[str, str]) -> None:
+        super().__init__(fields)
+        self._code = code
+
+    def __missing__(self, name: str) -> str:
+        missing(
+            f"what stands for {{{name}}} in the text of the code {self._code}",
+            write=f"`{name}=…` as an argument of assert_refused or refusal",
+            file="the test",
+        )
+
+
 def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: str) -> Json:
     """The whole body of a refusal."""
-    entry = CATALOGUE[code]
-    message = entry["message"][language].format_map(fields)
+    entry = entry_in_catalogue(code)
+    message = entry["message"][language].format_map(_Fields(code, fields))
     body: Json = {
         "success": False,
         "code": code,
@@ -72,7 +95,7 @@ def assert_refused(
     oauth = answer.request.url.path == "/access-token"
     expected = refusal(code, language=language, oauth=oauth, **fields)
     assert answer.json() == expected, answer.text
-    assert answer.status_code == CATALOGUE[code]["statut"]
+    assert answer.status_code == entry_in_catalogue(code)["statut"]
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
 
@@ -90,15 +113,25 @@ class Call(NamedTuple):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The parameters or the fields of the body."""
-        ((_, values),) = self.options.items()
-        return dict(values)
+        """The parameters and the fields of the body."""
+        return {name: value for part in self.options.values() for name, value in part.items()}
 
     def with_values(self, **values: Any) -> Call:
         """The same call with some parameters or fields replaced; None removes one."""
-        ((where, old),) = self.options.items()
-        new = {k: v for k, v in {**old, **values}.items() if v is not None}
-        return self._replace(options={where: new})
+        options = {where: dict(part) for where, part in self.options.items()}
+        for name, value in values.items():
+            options[self._place_of(name)][name] = value
+        kept = {
+            where: {name: value for name, value in part.items() if value is not None}
+            for where, part in options.items()
+        }
+        return self._replace(options=kept)
+
+    def _place_of(self, name: str) -> str:
+        *others, last = self.options
+        declared = OPERATIONS[self.method, self.path].get("parameters", []) if others else []
+        in_query = any(resolve(parameter)["name"] == name for parameter in declared)
+        return "params" if in_query else last
 
 
 ORIGINE = "ORIGINE"
@@ -109,32 +142,15 @@ def call_of(
     operation_id: str, carte: Carte, pair: NouveauPartenaire, autre: Carte | None = None
 ) -> Call:
     """A valid call of the operation; a transfer goes to the `autre` card."""
-    method, path = PLACES[operation_id]
+    write = "it into the contract, or another operationId in the test,"
+    method, path = entry_of(PLACES, operation_id, write=write, file="openapi.yaml")
     calls: dict[str, dict[str, Any]] = {
-        "getSoldeCarte": {"params": carte.query},
-        "checkCardValidity": {"params": carte.query},
-        "checkCardValidityByMember": {
-            "params": {
-                "numeroCarte": carte.numero,
-                "membreId": carte.membre.membre_id,
-                "clientId": carte.membre.client_id,
-            }
-        },
-        "getListeCartes": {"params": {"clientId": carte.membre.client_id}},
-        "creditCarte": {"json": carte.mouvement(1000, f"R-{new_number()}")},
-        "debitCarte": {"json": carte.mouvement(1000, f"R-{new_number()}")},
-        "transfererSolde": {
-            "json": carte.transfert(autre or carte, 1000, f"R-{new_number()}"),
-        },
-        "getHistoriqueCarte": {"params": carte.query},
         "getOperation": {"params": {"reference": ORIGINE}},
-        "cloturerReference": {"json": {"reference": f"R-{new_number()}"}},
         # The same each time: the first call reverses, the later ones are its repeats.
         "annulerOperation": {"json": {"referenceOrigine": ORIGINE, "reference": "ANNULATION"}},
         "verifierReferences": {
             "json": {"lignes": [{"reference": ORIGINE, "montant": 1000, "type": "CREDIT"}]}
         },
-        "mesDroits": {"params": {}},
         "accessToken": {
             "data": {
                 "grant_type": "client_credentials",
@@ -142,27 +158,32 @@ def call_of(
                 "client_secret": pair.consumer_secret,
             }
         },
-        "getCodesErreur": {"params": {}},
-        "getConformite": {"params": {}},
-        "healthLive": {"params": {}},
-        "healthReady": {"params": {}},
     }
-    return Call(method, path, calls.get(operation_id) or _as_its_examples(operation_id))
+    options = calls.get(operation_id) or _as_the_contract_says(operation_id, carte, autre or carte)
+    return Call(method, path, options)
 
 
-def _as_its_examples(operation_id: str) -> dict[str, Any]:
-    """What the contract's examples say of an operation that is not above yet."""
+def _as_the_contract_says(operation_id: str, carte: Carte, autre: Carte) -> dict[str, Any]:
+    """What the operation requires: of the scene what is a card's or a reference, else its examples."""
+    own = {
+        **carte.transfert(autre, 1000, f"R-{new_number()}"),
+        "membreId": carte.membre.membre_id,
+    }
     operation = CONTRACT[operation_id]
-    if "requestBody" in operation:
-        (content,) = resolve(operation["requestBody"])["content"].values()
-        return {"json": resolve(next(iter(content["examples"].values())))["value"]}
-    return {
-        "params": {
-            parameter["name"]: parameter.get("example", resolve(parameter["schema"]).get("example"))
-            for parameter in map(resolve, operation.get("parameters", []))
-            if parameter.get("required")
-        }
+    required = {
+        parameter["name"]: parameter.get("example", resolve(parameter["schema"]).get("example"))
+        for parameter in map(resolve, operation.get("parameters", []))
+        if parameter.get("required")
     }
+    parameters = {name: own.get(name, value) for name, value in required.items()}
+    if "requestBody" not in operation:
+        return {"params": parameters}
+    (content,) = resolve(operation["requestBody"])["content"].values()
+    example = resolve(next(iter(content["examples"].values())))["value"]
+    body = {
+        name: own.get(name, example.get(name)) for name in body_schema(operation_id)["required"]
+    }
+    return {"params": parameters, "json": body} if parameters else {"json": body}
 
 
 class Scene:

@@ -1,25 +1,29 @@
-"""Fixtures of the operations' tests: scenes, and servers of their own."""
+"""Fixtures: scenes, and servers of their own."""
 
+# As in tests/conftest.py, which loads this for every test.
+# ruff: noqa: PLC0415
 from __future__ import annotations
 
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.engine import make_url
 
-from models.database.engine import Database
-from tests.support.live import serving, settings_for, with_limits
-from tests.support.postgresql import create_database
-from tests.support.scene import Scene
-from tests.support.world import World
+if TYPE_CHECKING:
+    from models.database.engine import Database
+    from tests.support.scene import Scene
+    from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
 def standing(shared_database: Database, server_url: str) -> Iterator[Scene]:
     """The member and the partner that scenes share. Their rows are never changed."""
+    from tests.support.scene import Scene
+    from tests.support.world import World
+
     world = World(shared_database, server_url)
     yield Scene(world, solde=1_000_000)
     world.close()
@@ -28,12 +32,16 @@ def standing(shared_database: Database, server_url: str) -> Iterator[Scene]:
 @pytest.fixture
 def scene(world: World, standing: Scene) -> Scene:
     """A card of its own, of the member and the partner that scenes share."""
+    from tests.support.scene import Scene
+
     return Scene(world, on=standing)
 
 
 @pytest.fixture
 def own_scene(world: World) -> Scene:
     """A card, a member and a partner of its own, for tests that change them."""
+    from tests.support.scene import Scene
+
     return Scene(world)
 
 
@@ -48,6 +56,10 @@ def new_database_url(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> NewUrl:
     """Makes a migrated empty database that may be broken, and gives its URL."""
+    from sqlalchemy.engine import make_url
+
+    from tests.support.postgresql import create_database
+
     template = make_url(empty_database_url).database
     assert template is not None
 
@@ -62,12 +74,15 @@ def new_database_url(
     return make
 
 
-NewWorld = Callable[[], AbstractContextManager[World]]
+NewWorld = Callable[[], AbstractContextManager["World"]]
 
 
 @pytest.fixture(scope="session")
 def own_world(new_database_url: NewUrl) -> NewWorld:
     """Makes a world with a server and a database of its own, both impatient: one second."""
+    from models.database.engine import Database
+    from tests.support.live import serving, settings_for
+    from tests.support.world import World
 
     @contextmanager
     def make() -> Iterator[World]:
@@ -85,6 +100,8 @@ def own_world(new_database_url: NewUrl) -> NewWorld:
 @pytest.fixture(scope="session")
 def limited_url(shared_database: Database) -> Iterator[str]:
     """A second server on the shared database, which takes one call an hour of each class."""
+    from tests.support.live import serving, settings_for, with_limits
+
     url = shared_database.url.render_as_string(hide_password=False)
     settings = with_limits(settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour")
     with serving(settings) as base_url:
@@ -94,6 +111,8 @@ def limited_url(shared_database: Database) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def second_url(shared_database: Database) -> Iterator[str]:
     """A second server on the shared database, such as another host would run."""
+    from tests.support.live import serving, settings_for
+
     with serving(
         settings_for(shared_database.url.render_as_string(hide_password=False))
     ) as base_url:

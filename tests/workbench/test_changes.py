@@ -36,6 +36,10 @@ KEPT = (
     "/access-token",
 )
 
+CODES = ("405", "412", "1001", "4001", "9999")
+SHORT = 20
+"""Letters of a description: to compare long ones takes longer, and shows nothing more."""
+
 Edit = Callable[[Json], Any]
 Verdicts = set[tuple[str, str]]
 
@@ -74,7 +78,25 @@ def _small() -> Json:
         for kind, nodes in document["components"].items()
         if kind != "links"
     }
-    return document
+    # What is compared whole, and long, and never changed by a case.
+    document["x-catalogue-erreurs"] = [
+        one for one in document["x-catalogue-erreurs"] if one["code"] in CODES
+    ]
+    short: Json = _with_short_texts(document)
+    return short
+
+
+def _with_short_texts(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_with_short_texts(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: one[:SHORT]
+        if key == "description" and isinstance(one, str)
+        else _with_short_texts(one)
+        for key, one in node.items()
+    }
 
 
 BASE = _small()

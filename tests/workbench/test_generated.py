@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
+from handlers.cli.root import contract as contract_cli
 from handlers.contract.reading import build, load
 from handlers.workbench import generate as generator
 from handlers.workbench.generate import (

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 
 from handlers.contract.model import Json
@@ -24,7 +25,13 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def read(path: Path) -> Json:
     """The document of a contract."""
-    document: Json = yaml.load(path.read_bytes(), Loader=_LOADER)  # noqa: S506 - a safe loader
+    source = path.read_bytes()
+    document: Json
+    try:
+        # JSON is YAML, and what is written as JSON is read a hundred times as fast.
+        document = orjson.loads(source)
+    except ValueError:
+        document = yaml.load(source, Loader=_LOADER)  # noqa: S506 - a safe loader
     return document
 
 

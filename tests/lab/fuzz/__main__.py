@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.lab.coverage.recording import FUZZ, SUMMARY, fingerprint
 from tests.lab.fuzz import report
+from tests.lab.fuzz.progress import Progress
 from tests.lab.fuzz.remote import RemoteRefused, check_address, fuzz_remote
 from tests.lab.fuzz.replay import replay
 from tests.lab.fuzz.run import Plan, fuzz
@@ -49,6 +50,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="as printed by the run to be done again")
     parser.add_argument("--on", choices=(POSTGRESQL, SQLITE), help="one database only")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the reports")
+    parser.add_argument("--quick", action="store_true", help="a short run, of under a minute")
+    parser.add_argument(
+        "--fault", metavar="NAME", help="plant a fault in the servers, to see it found"
+    )
     parser.add_argument("--url", help="a deployment to try instead; CYNOD_FUZZ_KEY and _SECRET")
     parser.add_argument("--allow", metavar="HOST", help="the deployment's name, when it may be one")
     parser.add_argument(
@@ -67,12 +72,25 @@ def main(arguments: list[str]) -> int:
     if not given.url and POSTGRESQL in kinds and find_binaries() is None:
         say(how_to_get("postgresql"))
         return 2
-    report.clear(given.out)
-    recorded = None if given.url else prepare_record()
-    say(f"make fuzz: seed {seed}, reports in {given.out}")
+    out = given.out.absolute()
+    try:
+        report.clear(out, seed, ours=out == OUT)
+    except OSError as error:
+        say(f"fuzz: --out: {error}")
+        return 2
+    recorded = None if given.url or given.quick or given.fault else prepare_record()
+    say(f"make fuzz: seed {seed}, reports in {report.as_typed(out)}")
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cynod-fuzz-") as folder:
-        plan = Plan(seed, given.out, seconds=given.time, exchanges=recorded)
+    with tempfile.TemporaryDirectory(prefix="cynod-fuzz-") as folder, Progress() as progress:
+        plan = Plan(
+            seed,
+            out,
+            seconds=given.time,
+            fault=given.fault,
+            quick=given.quick,
+            exchanges=recorded,
+            progress=progress,
+        )
         if given.url:
             try:
                 check_address(given.url, given.allow)
@@ -95,7 +113,8 @@ def main(arguments: list[str]) -> int:
         part.judge(PASSING)
     again = f"make fuzz SEED={seed}" + (f" TIME={given.time}s" if given.time else "")
     again += f" URL={given.url}" if given.url else ""
-    say(report.write_summary(parts, seed, given.out, again))
+    again += " QUICK=1" if given.quick else ""
+    say(report.write_summary(parts, seed, out, again))
     red = any(part.faults or part.failures for part in parts)
     say(f"{'RED' if red else 'GREEN'} after {time.monotonic() - started:.0f} s; seed {seed}")
     return 1 if red else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SOLDE_MAXIMAL = 9_007_199_254_740_991
 
@@ -20,13 +20,65 @@ SOLDES = {
     EXPIRED: 5_000,
     ANNULEE: 5_000,
 }
+WALKED = "walked"
+"""The kind of the cards whose limits and soldes are walked up to, franc by franc."""
+
+SOLDES[WALKED] = 1_000_000
 KINDS = (RICH, RICH, RICH, RICH, POOR, FULL, LIMITED, OPPOSITION, EXPIRED, ANNULEE)
 """The cards of each client, which its two members share."""
+
+TYPES = ("CREDIT", "DEBIT", "TRANSFERT")
+_EACH: tuple[tuple[str, int | None, int | None], ...] = (
+    ("OPERATION", 40_000, None),
+    ("JOUR", 90_000, None),
+    ("JOUR", None, 3),
+    ("MOIS", 150_000, None),
+    ("MOIS", None, 4),
+    ("JOUR", 90_000, 9),
+)
+"""The limits of the walked cards, one a card, of every type: period, francs, number."""
+
+_OF_PARTNER: tuple[tuple[str, str, int | None, int | None], ...] = (
+    ("CREDIT", "OPERATION", 50_000, None),
+    ("CREDIT", "JOUR", 120_000, None),
+    ("DEBIT", "JOUR", None, 6),
+    ("DEBIT", "MOIS", 130_000, None),
+    ("TRANSFERT", "JOUR", 110_000, 9),
+)
 
 HEADER = (
     "clientId,clientNom,membreId,nom,prenom,email,telephone,numeroPiece,"
     "dateNaissance,numeroCarte,finValidite,statut,solde"
 )
+
+
+class Limite(NamedTuple):
+    """A limit (plafond): of the card of this number, or of the partner of this name."""
+
+    sujet: str
+    type: str
+    periode: str
+    montant: int | None
+    nombre: int | None
+
+    @property
+    def of_partner(self) -> bool:
+        """Whether it is a partner's."""
+        return not self.sujet.isdecimal()
+
+    @property
+    def most(self) -> str:
+        """What it lets through, for whoever reads a finding."""
+        francs = [] if self.montant is None else [f"{self.montant} FCFA"]
+        number = [] if self.nombre is None else [f"{self.nombre} operations"]
+        return f"at most {' and '.join([*francs, *number])}"
+
+    @property
+    def command(self) -> list[str]:
+        """What sets it, after `cynod plafond set` and whose it is."""
+        most = [("--montant", self.montant), ("--nombre", self.nombre)]
+        given = [word for name, value in most if value is not None for word in (name, str(value))]
+        return ["--type", self.type, "--periode", self.periode, *given]
 
 
 @dataclass(frozen=True)
@@ -66,6 +118,16 @@ class Land:
     montant_maximal: int = 1_000_000_000
     replay: bool = False
     secrets: list[str] = field(default_factory=list)
+    walkers: list[Partenaire] = field(default_factory=list)
+    """Partners whose limits and soldes are walked up to; nobody else acts on their cards."""
+
+    limites: list[Limite] | None = None
+    """Every limit there is; None where nobody knows, as of a deployment."""
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether the server is not known yet."""
+        return not self.url
 
     @property
     def acting(self) -> Partenaire:
@@ -74,8 +136,8 @@ class Land:
 
     @property
     def cartes(self) -> list[Carte]:
-        """Every card, of both partners, in an order that a replay finds again."""
-        everyone = sorted(self.partenaires, key=lambda one: one.name)
+        """Every card, of all partners, in an order that a replay finds again."""
+        everyone = sorted([*self.partenaires, *self.walkers], key=lambda one: one.name)
         return [carte for one in everyone for carte in one.cartes]
 
     def write(self, path: Path) -> None:
@@ -84,26 +146,58 @@ class Land:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
+def nowhere() -> Land:
+    """A land without a server, until one is known."""
+    return Land("", 0, [Partenaire("A", "", "", [], [])])
+
+
 def read_land(path: Path) -> Land:
     """Read what `Land.write` wrote."""
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    partenaires = [
-        Partenaire(**{**one, "cartes": [Carte(**carte) for carte in one["cartes"]]})
-        for one in raw.pop("partenaires")
-    ]
-    return Land(**{**raw, "partenaires": partenaires})
+    partenaires, walkers = (
+        [
+            Partenaire(**{**one, "cartes": [Carte(**carte) for carte in one["cartes"]]})
+            for one in raw.pop(name)
+        ]
+        for name in ("partenaires", "walkers")
+    )
+    limites = raw.pop("limites")
+    known = None if limites is None else [Limite(*one) for one in limites]
+    return Land(**raw, partenaires=partenaires, walkers=walkers, limites=known)
 
 
 CLIENTS = {"A": ["FUZZ-A1", "FUZZ-A2"], "B": ["FUZZ-B1", "FUZZ-B2"]}
 """The clients of each partner of a server that the run starts itself."""
 
+WALKERS = {"D": ["FUZZ-D1"], "E": ["FUZZ-E1"]}
+"""And of those whose limits are walked up to: D's are of its cards, E has limits itself."""
+
+_WALKED = {
+    "D": (*(WALKED,) * (len(TYPES) * len(_EACH)), RICH, POOR, POOR, POOR, FULL, FULL, FULL),
+    "E": (RICH, RICH),
+}
+
+
+def limites_of(cartes: list[Carte]) -> list[Limite]:
+    """Every limit of these cards, and of the partners that have some."""
+    made = [
+        Limite(carte.numero, type_, "JOUR", 1_500_000, 3)
+        for carte in cartes
+        if carte.kind == LIMITED
+        for type_ in TYPES
+    ]
+    walked = [carte.numero for carte in cartes if carte.kind == WALKED]
+    each = [(type_, *one) for type_ in TYPES for one in _EACH]
+    made += [Limite(numero, *one) for numero, one in zip(walked, each, strict=True)]
+    return [*made, *(Limite("E", *one) for one in _OF_PARTNER)]
+
 
 def make_cartes(name: str) -> list[Carte]:
     """The cards of a partner: the same in every run, so that a stored failure finds them again."""
     made = []
-    for client_id in CLIENTS[name]:
+    for client_id in {**CLIENTS, **WALKERS}[name]:
         block = f"{ord(name[0])}{client_id[-1]}"
-        for number, kind in enumerate(KINDS):
+        for number, kind in enumerate(_WALKED.get(name, KINDS)):
             membre = number % 2 + 1
             made.append(
                 Carte(
@@ -118,9 +212,9 @@ def make_cartes(name: str) -> list[Carte]:
 
 
 def write_csv(path: Path) -> None:
-    """Every card of both partners, as `cynod import` reads it."""
+    """Every card of every partner, as `cynod import` reads it."""
     lines = [HEADER]
-    for name in CLIENTS:
+    for name in (*CLIENTS, *WALKERS):
         for carte in make_cartes(name):
             fin = "31/01/2020" if carte.kind == EXPIRED else "18/07/2039"
             statut = carte.kind.upper() if carte.kind in (OPPOSITION, ANNULEE) else "ACTIVE"

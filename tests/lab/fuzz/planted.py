@@ -1,28 +1,39 @@
-"""`cynod` with a fault that was put into it on purpose: `python -m tests.lab.fuzz.planted FAULT serve …`.
+"""`cynod` with a fault that was put into it on purpose: `python -m tests.lab.fuzz.planted FAULT serve …`,
+or several: `FAULT+FAULT`.
 
 `obedient` serves as it ships, except that a header of the request makes it fail or dawdle: so are the
-accidents provoked that nothing sent from outside can cause. The others are what the tests of the
+accidents provoked that nothing sent from outside can cause. `telling` serves as it ships and logs which
+field was off contract. The others are what the tests of the
 command plant, to see it go red.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import text, update
+from sqlalchemy import Engine, event, text, update
 from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
+import handlers.mouvements
 from handlers.cli import root as cli
+from handlers.contract.schema import AnswerCheck
 from handlers.edge import front
 from handlers.edge.refusals import Envelopes
 from handlers.edge.runner import OperationRunner
+from models import plafond
+from models.base import SOLDE_MAXIMAL
 from models.carte import cartes
 from models.database.engine import sqlite_module
 from models.errors import OperationInconnue, Refusal
+from models.journal import ecriture as journal
+from models.operation import CREDIT
+from tests.lab.fuzz.explain import TOLD
+from tests.lab.fuzz.rules import off_contract
 
 FAULT_HEADER = b"x-cynod-fuzz"
 DAWDLE_S = 1.5
@@ -49,6 +60,23 @@ def obedient() -> None:
         return reply
 
     _break(OperationRunner, "_execute", obey)
+
+
+def telling() -> None:
+    """The log names the fields that made an answer off contract, which a server as it ships does not."""
+    answer: Callable[..., Any] = OperationRunner._envelope  # noqa: SLF001 - as above
+
+    def tell(runner: OperationRunner, *arguments: Any) -> Any:
+        body = answer(runner, *arguments)
+        name = runner.operation.operation_id
+        fields = off_contract(name, 200, json.loads(json.dumps(body)))
+        if fields:
+            line = {"event": TOLD, "level": "error", "operation": name, "champs": fields}
+            sys.stderr.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+            sys.stderr.flush()
+        return body
+
+    _break(OperationRunner, "_envelope", tell)
 
 
 def wrong_text() -> None:
@@ -118,20 +146,157 @@ def undeclared_code() -> None:
     _break(OperationRunner, "_check", refuse)
 
 
+# ── the rules of money ───────────────────────────────────────────────────────────────────────────
+class _Moved:
+    """A statement some of whose values are moved by francs before it runs."""
+
+    def __init__(self, statement: Any, name: str, francs: int) -> None:
+        self._statement = statement
+        self._name = name
+        self._francs = francs
+
+    def all(self, session: Any, values: Mapping[str, Any]) -> Any:
+        return self._statement.all(session, self._move(values))
+
+    def first(self, session: Any, values: Mapping[str, Any]) -> Any:
+        return self._statement.first(session, self._move(values))
+
+    def _move(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        given = values[self._name]
+        return {**values, self._name: None if given is None else given + self._francs}
+
+
+def _limit_by(francs: int) -> None:
+    module: Any = plafond
+    module._CONSUME = _Moved(module._CONSUME, "montant_maximal", francs)  # noqa: SLF001 - as above
+
+
+def limit_generous() -> None:
+    """The UPDATE that counts an operation takes one franc more than the limit of a day or a month."""
+    _limit_by(1)
+
+
+def limit_strict() -> None:
+    """And one franc less."""
+    _limit_by(-1)
+
+
+def limit_of_operation_generous() -> None:
+    """One operation may move one franc more than its limit."""
+    module: Any = plafond
+    consume_one = module._consume_one  # noqa: SLF001 - as above
+
+    def consume(session: Any, limit: Any, montant: int, jour: Any) -> None:
+        fits = limit.periode == plafond.OPERATION and montant - 1 == limit.montant_maximal
+        consume_one(session, limit, montant - 1 if fits else montant, jour)
+
+    module._consume_one = consume  # noqa: SLF001 - as above
+
+
+def credit_unlimited() -> None:
+    """A credit is held to no limit, and counts in none."""
+    module: Any = plafond
+    consume = module.consume
+
+    def forget(session: Any, counted: Any) -> None:
+        if counted.type != CREDIT:
+            consume(session, counted)
+
+    module.consume = forget
+
+
+def reversal_not_given_back() -> None:
+    """What is reversed goes on counting in the limits."""
+    module: Any = plafond
+    module.give_back = lambda *_: None
+
+
+def _without_constraints() -> None:
+    """What the tables and the check of answers would still stop is let through, on SQLite."""
+
+    def connect(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA ignore_check_constraints=ON")
+
+    event.listen(Engine, "connect", connect)
+    _break(AnswerCheck, "fits", lambda *_: True)
+
+
+def _guarded_by(name: str, guard: Any, moved: Any) -> None:
+    module: Any = journal
+    usable = module._USABLE  # noqa: SLF001 - as above
+    statement = module._move_statement(usable, guard, solde=moved)  # noqa: SLF001 - as above
+    setattr(module, name, statement)
+
+
+def debit_below_zero() -> None:
+    """A debit may leave a solde of -1."""
+    _without_constraints()
+    module: Any = journal
+    guard = cartes.c.solde >= module.bindparam("somme") - 1
+    _guarded_by("_TAKE", guard, module._TAKEN)  # noqa: SLF001 - as above
+
+
+def credit_too_full() -> None:
+    """A credit may leave one franc more than a card holds."""
+    _without_constraints()
+    module: Any = journal
+    guard = cartes.c.solde <= SOLDE_MAXIMAL + 1 - module.bindparam("somme")
+    _guarded_by("_GIVE", guard, module._GIVEN)  # noqa: SLF001 - as above
+
+
+# ── the fields of answers ────────────────────────────────────────────────────────────────────────
+def field_renamed() -> None:
+    """The view of a solde gives a field another name."""
+    module: Any = handlers.cartes
+    render = module.render_solde
+
+    def rename(*arguments: Any) -> Any:
+        answer = render(*arguments)
+        for line in answer.data:
+            line["date"] = line.pop("dateSolde")
+        return answer
+
+    module.render_solde = rename
+
+
+def repeat_differs() -> None:
+    """The answer to a repeated movement has another of its fields."""
+    module: Any = handlers.mouvements
+    render = module.render_mouvement
+
+    def differ(done: Any) -> Any:
+        answer = render(done)
+        if answer.replayed:
+            answer.data[0]["numeroOperation"] = answer.data[0]["numeroOperation"][::-1]
+        return answer
+
+    module.render_mouvement = differ
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "obedient": obedient,
+    "telling": telling,
     "wrong-text": wrong_text,
     "refusal-that-moves": refusal_that_moves,
     "card-of-another": card_of_another,
     "undeclared-header": undeclared_header,
     "undeclared-code": undeclared_code,
+    "limit-generous": limit_generous,
+    "limit-strict": limit_strict,
+    "limit-of-operation-generous": limit_of_operation_generous,
+    "credit-unlimited": credit_unlimited,
+    "reversal-not-given-back": reversal_not_given_back,
+    "debit-below-zero": debit_below_zero,
+    "credit-too-full": credit_too_full,
+    "field-renamed": field_renamed,
+    "repeat-differs": repeat_differs,
 }
 
 
 def main() -> None:
     """Plant the fault, then be `cynod`."""
-    name = sys.argv.pop(1)
-    FAULTS[name]()
+    for name in sys.argv.pop(1).split("+"):
+        FAULTS[name]()
     cli.main()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from sqlalchemy import make_url
 from tests.lab.fuzz import land as lands
 from tests.lab.fuzz import report, rules
 from tests.lab.fuzz.land import SOLDE_MAXIMAL, Carte, Land
+from tests.lab.fuzz.ledger import Ledger
 from tests.lab.fuzz.report import DECLARED, Part, Veil
 from tests.lab.fuzz.stage import PATIENT, POSTGRESQL, Stage
 from tests.support.contract_client import (
@@ -67,6 +67,7 @@ class Scene:
     limited: httpx.Client
     partial: httpx.Client
     stage: Stage
+    ledger: Ledger
     count: int = 0
     bearers: dict[str, str] = field(default_factory=dict)
 
@@ -109,7 +110,12 @@ class Scene:
         given = dict(call.options.get("headers", {}))
         headers = {**self.authorization(call), **given}
         options = {**call.options, "headers": {k: v for k, v in headers.items() if v is not None}}
-        return (client or self.main).request(method, path, **options)
+        answer = (client or self.main).request(method, path, **options)
+        if call.operation in rules.WRITES:
+            name, body = self.land.partenaires[-1].name, call.options.get("json")
+            status, told = answer.status_code, answer.json()
+            self.ledger.judge(name, call.operation, body, status, told, strict=False)
+        return answer
 
     def done(self, call: Call) -> Json:
         """Send a call that must succeed; its item."""
@@ -467,7 +473,7 @@ def provoke_all(
             stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
             for url in (server.url, obedient.url, limited.url, partial.url)
         )
-        scene = Scene(land, main, fallible, slow, part_of_it, made)
+        scene = Scene(land, main, fallible, slow, part_of_it, made, Ledger.of(land))
         for code, way in WAYS.items():
             for number, operation in enumerate(DECLARED):
                 name = f"{operation} {code}"
@@ -496,8 +502,7 @@ def _provoke(
         judge(answer, operation, code, language, scene.land)
     except (AssertionError, ContractViolation, httpx.HTTPError, KeyError, ValueError) as error:
         said = f"{type(error).__name__}: {error}" + (f"\n{answer.text[:500]}" if answer else "")
-        curl = curl_of(answer.request) if answer is not None else ""
-        report.store_provocation(part, name, said, curl, veil, failures)
+        report.store_provocation(part, name, said, answer, veil, failures)
     else:
         part.provoked.setdefault(operation, set()).add(code)
 
@@ -522,18 +527,3 @@ def judge(answer: httpx.Response, operation: str, code: str, language: str, land
     assert body.get("code") == code, f"it answers {body.get('code')}, not {code}"
     assert answer.status_code == CATALOGUE[code]["statut"]
     rules.check_code(operation, answer.status_code, body, language)
-
-
-def curl_of(request: httpx.Request) -> str:
-    """A command that sends the request again."""
-    words = ["curl", "-i", "-X", request.method]
-    for name in ("authorization", "accept-language", "accept", "content-type"):
-        if name in request.headers:
-            words += ["-H", f"{name}: {request.headers[name]}"]
-    try:
-        body = request.content.decode("utf-8", "replace")[:2000]
-    except httpx.RequestNotRead:
-        body = ""
-    if body:
-        words += ["--data-raw", body]
-    return shlex.join([*words, str(request.url)])

@@ -43,7 +43,7 @@ def check_address(url: str, allowed: str | None) -> None:
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not host:
         raise RemoteRefused(f"URL={url} is no http or https address.")
-    if _is_loopback(host):
+    if is_local(host):
         return
     if parts.scheme != "https":
         raise RemoteRefused("credentials travel to another machine by https only.")
@@ -55,7 +55,8 @@ def check_address(url: str, allowed: str | None) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -89,8 +90,12 @@ def read_phones(file: str) -> dict[str, str]:
         ) from None
 
 
-def discover(url: str, seed: int, pairs: list[tuple[str, str]]) -> Land:
-    """The cards of the partners, as the API tells them."""
+def discover(
+    url: str, seed: int, pairs: list[tuple[str, str]], phones: Mapping[str, str] | None = None
+) -> Land:
+    """The cards of the partners, as the API tells them; `phones` gives the walletId of those whose holder's
+    phone it does not tell."""
+    known = read_phones(os.environ.get("CYNOD_FUZZ_CARTES", "")) if phones is None else phones
     bare = [
         Partenaire(name, key, secret, [], [])
         for name, (key, secret) in zip("AB", pairs, strict=False)
@@ -99,7 +104,7 @@ def discover(url: str, seed: int, pairs: list[tuple[str, str]]) -> Land:
     land.secrets = [secret for _, secret in pairs]
     try:
         with contextlib.closing(Witness(land)) as witness:
-            land.partenaires = [_find_cartes(witness, one) for one in bare]
+            land.partenaires = [_find_cartes(witness, one, known) for one in bare]
     except httpx.HTTPError as error:
         raise RemoteRefused(f"the server does not tell the partner's cards: {error}.") from None
     if not any(carte.kind == lands.RICH for carte in land.acting.cartes):
@@ -109,7 +114,7 @@ def discover(url: str, seed: int, pairs: list[tuple[str, str]]) -> Land:
     return land
 
 
-def _find_cartes(witness: Witness, one: Partenaire) -> Partenaire:
+def _find_cartes(witness: Witness, one: Partenaire, phones: Mapping[str, str]) -> Partenaire:
     api = witness.client
     headers = {"Authorization": witness.bearer(one)}
 
@@ -122,7 +127,6 @@ def _find_cartes(witness: Witness, one: Partenaire) -> Partenaire:
     if rights is None:
         raise RemoteRefused("the partner's pair is refused by GET /mes-droits.")
     clients: list[str] = rights["data"][0]["clients"]
-    phones = read_phones(os.environ.get("CYNOD_FUZZ_CARTES", ""))
     made: list[Carte] = []
     for client_id in clients:
         page = ask("/get-liste-cartes", clientId=client_id, limite="100")
@@ -149,7 +153,9 @@ def fuzz_remote(url: str, plan: Plan, folder: Path) -> Part:
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Witness(land)) as witness:
         before = witness.soldes()
+        plan.progress.at(part.name, "generated calls")
         run_schemathesis(part, land, plan, folder)
+        plan.progress.at(part.name, "undoing what was done")
         clean(part, witness, before)
     part.seconds = time.monotonic() - started
     return part

@@ -11,8 +11,9 @@ from pathlib import Path
 from tests.lab.fuzz import provoke, report
 from tests.lab.fuzz.land import Land
 from tests.lab.fuzz.report import Part, Veil
-from tests.lab.fuzz.run import CONFIG, environment_of
+from tests.lab.fuzz.run import environment_of, write_config
 from tests.lab.fuzz.stage import stage
+from tests.lab.fuzz.walk import walk_all
 from tests.lab.fuzz.witness import Witness
 from tests.support.contract_client import ROOT, Json
 
@@ -28,6 +29,11 @@ def replay(file: Path, folder: Path, fault: str | None = None) -> tuple[bool, st
             only = stored["provocation"]
             provoke.provoke_all(part, made, server, land, veil, folder / "failures", only)
             return bool(part.failures), "\n".join(one["what"] for one in part.failures)
+        if stored["kind"] == "walk":
+            part = Part(stored["on"], stored["acting"], whole=False)
+            land = made.land(server.url, stored["seed"], stored["acting"], replay=True)
+            walk_all(part, land, Veil(land, []), folder / "failures")
+            return bool(part.failures), "\n".join(one["what"] for one in part.failures)
         return replay_case(stored, land, folder)
 
 
@@ -42,7 +48,8 @@ def replay_case(stored: Json, land: Land, folder: Path) -> tuple[bool, str]:
     (crashes / "case.json").write_text(text, encoding="utf-8")
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "replay"),
+            *(sys.executable, "-m", "schemathesis.cli"),
+            *("--config-file", write_config(land, folder), "replay"),
             *("--url", land.url, "--schema-location", f"{land.url}/openapi.yaml", "--keep"),
             str(crashes / "case.json"),
         ],

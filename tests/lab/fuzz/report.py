@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from tests.lab.fuzz.land import Land
 from tests.support.contract_client import OPERATIONS, Json
@@ -101,7 +104,10 @@ class Part:
     failures: list[Json] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     whole: bool = True
-    """Whether the run was one that the promises of reach are asked of."""
+    """Whether the run was one that a share of successes and long chains are asked of."""
+
+    asked: bool = False
+    """Whether the run was one that every declared code is asked of."""
 
     def add(self, record: Json) -> None:
         """Add what one run of Schemathesis remembers."""
@@ -159,11 +165,11 @@ class Part:
 
     def judge(self, passing: Mapping[str, str]) -> None:
         """Add a fault for each promise of reach that the run did not keep."""
+        missing = [pair for pair in self.unreached() if pair not in passing]
+        if self.asked and missing:
+            self.faults.append(f"declared, and never reached: {', '.join(missing)}")
         if not self.whole:
             return
-        missing = [pair for pair in self.unreached() if pair not in passing]
-        if missing:
-            self.faults.append(f"declared, and never reached: {', '.join(missing)}")
         if self.share < SHARE:
             self.faults.append(f"only {self.share:.0%} of the generated calls succeeded")
         if len(self.longest) < CHAIN:
@@ -171,7 +177,7 @@ class Part:
 
 
 def store_failures(part: Part, crashes: Path, veil: Veil, target: Path) -> None:
-    """Keep each failure in a file that `make fuzz-replay` takes, and its curl line."""
+    """Keep each failure in a file that `make fuzz FILE=…` takes, and its curl line."""
     for file in sorted(crashes.glob("*.json")):
         if file.name == "manifest.json":
             continue
@@ -182,19 +188,33 @@ def store_failures(part: Part, crashes: Path, veil: Veil, target: Path) -> None:
 
 
 def store_provocation(
-    part: Part, name: str, message: str, curl: str, veil: Veil, target: Path
+    part: Part,
+    name: str,
+    message: str,
+    answer: httpx.Response | None,
+    veil: Veil,
+    target: Path,
+    *,
+    kind: str = "provocation",
+    seed: int = 0,
 ) -> None:
-    """Keep a failure of a provoked call."""
+    """Keep a failure of a provoked call, or of a walk, which is walked again from its seed."""
     slug = re.sub(r"[^A-Za-z0-9]+", "_", name)
     stored = {
-        "kind": "provocation",
+        "kind": kind,
+        "seed": seed,
         "on": part.name,
         "acting": part.acting,
         "provocation": name,
         "message": veil.hide(message),
-        "curl": veil.hide(curl),
+        "status": answer.status_code if answer is not None else None,
+        "curl": veil.hide(curl_of(answer.request) if answer is not None else ""),
     }
-    _store(part, target / f"{part.name}-provoked_{slug}.json", stored)
+    _store(
+        part,
+        target / f"{part.name}-{'walked' if kind == 'walk' else 'provoked'}_{slug}.json",
+        stored,
+    )
 
 
 def _store(part: Part, file: Path, stored: Json) -> None:
@@ -203,22 +223,26 @@ def _store(part: Part, file: Path, stored: Json) -> None:
     if stored["kind"] == "case":
         last = stored["crash"]["sequence"][-1]
         check = last["checks"][0]
-        what, curl = f"{check['name']}: {check['message']}", stored["crash"]["code_sample"]
+        message = check["message"].removeprefix(f"Custom check failed: `{check['name']}`").strip()
+        what, curl = f"{check['name']}: {message}", stored["crash"]["code_sample"]
         where = stored["crash"]["operation"]
+        status = (last.get("response") or {}).get("status_code")
     else:
         where, what, curl = stored["provocation"], stored["message"], stored["curl"]
-    part.failures.append({"file": file.name, "operation": where, "what": what, "curl": curl})
+        status = stored["status"]
+    part.failures.append(
+        {"file": file.name, "operation": where, "status": status, "what": what, "curl": curl}
+    )
 
 
 def write_summary(parts: list[Part], seed: int, target: Path, command: str) -> str:
     """Write summary.txt and summary.json; the text."""
     lines = [f"Seed {seed}. Run it again: {command}", ""]
     for part in parts:
-        lines += _describe(part)
+        lines += _describe(part, target)
     text = "\n".join(lines) + "\n"
     target.mkdir(parents=True, exist_ok=True)
     (target / "summary.txt").write_text(text, encoding="utf-8")
-    (target / "seed.txt").write_text(f"{seed}\n", encoding="utf-8")
     data: list[dict[str, Any]] = [
         {
             "on": part.name,
@@ -242,7 +266,7 @@ def write_summary(parts: list[Part], seed: int, target: Path, command: str) -> s
     return text
 
 
-def _describe(part: Part) -> list[str]:
+def _describe(part: Part, target: Path) -> list[str]:
     total = sum(part.totals.values())
     colour = "RED" if part.faults or part.failures else "GREEN"
     by_answer = ", ".join(f"{answer}: {n}" for answer, n in part.totals.most_common())
@@ -261,7 +285,7 @@ def _describe(part: Part) -> list[str]:
     lines.append(
         f"   codes: {generated} of {declared} declared (operation, code) pairs reached by generated "
         f"calls, {provoked} more provoked; not reached: "
-        f"{unreached if part.whole else 'not asked of such a run'}"
+        f"{unreached if part.asked else 'not asked of such a run'}"
     )
     chains = {int(steps): number for steps, number in part.record.get("chains", {}).items()}
     long = sum(number for steps, number in chains.items() if steps >= CHAIN)
@@ -276,12 +300,40 @@ def _describe(part: Part) -> list[str]:
             f"   FAILURE {failure['operation']}: {failure['what'].strip().splitlines()[0]}",
             *(f"      {line}" for line in failure["what"].strip().splitlines()[1:8]),
             *(f"      {line}" for line in failure["curl"].splitlines()[-3:]),
-            f"      make fuzz-replay FILE=build/fuzz/failures/{failure['file']}",
+            f"      make fuzz FILE={as_typed(target / 'failures' / failure['file'])}",
         ]
     return [*lines, ""]
 
 
-def clear(folder: Path) -> None:
-    """Remove the reports of the run before."""
+def curl_of(request: httpx.Request) -> str:
+    """A command that sends the request again."""
+    words = ["curl", "-i", "-X", request.method]
+    for name in ("authorization", "accept-language", "accept", "content-type"):
+        if name in request.headers:
+            words += ["-H", f"{name}: {request.headers[name]}"]
+    try:
+        body = request.content.decode("utf-8", "replace")[:2000]
+    except httpx.RequestNotRead:
+        body = ""
+    if body:
+        words += ["--data-raw", body]
+    return shlex.join([*words, str(request.url)])
+
+
+def as_typed(path: Path) -> str:
+    """A path as whoever runs it types it: from here when it is below, whole otherwise."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def clear(folder: Path, seed: int, *, ours: bool) -> None:
+    """Remove the reports of the run before, and leave the seed of this one. Raises FileExistsError for
+    a folder that has anything else, unless it is `ours` whatever it has."""
+    own = folder / "seed.txt"
+    if not ours and folder.exists() and not own.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{as_typed(folder)} holds other things than the reports of a run.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    own.write_text(f"{seed}\n", encoding="utf-8")

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from openapi_schema_validator import OAS30Validator
+
 from tests.support.contract_client import (
+    BY_ID,
     CATALOGUE,
-    DOCUMENT,
     OPERATIONS,
     Json,
+    check_header_names,
+    expand,
     resolve,
 )
 
-BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 ROUTE_CODES = {405: {"1004"}, 404: {"1003"}}
 WRITES = frozenset(
     operation["operationId"]
@@ -32,9 +35,6 @@ WRITES = frozenset(
 
 CARD_FIELDS = frozenset({"numeroCarte", "numeroCarteDestination"})
 DIGITS = re.compile(r"[0-9]{12,19}")
-ENVELOPE_HEADERS = frozenset({"content-type", "content-length", "cache-control", "date"})
-SECURITY_HEADERS = frozenset({"x-content-type-options"})
-HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "vary", "server"})
 
 
 def language_of(accept_language: str | None) -> str:
@@ -83,19 +83,7 @@ def check_success_text(operation_id: str, body: Json, language: str) -> None:
     )
 
 
-def check_headers(operation_id: str | None, status: int, names: Iterable[str]) -> None:
-    """An answer carries the headers that the contract declares for it, those of HTTP, and no other."""
-    if operation_id is None:
-        node = DOCUMENT["components"]["responses"]["MethodeInterdite"]
-    else:
-        node = resolve(BY_ID[operation_id]["responses"].get(str(status), {}))
-    declared = {name.lower() for name in node.get("headers", {})} | {
-        "x-request-id",
-        "x-contract-version",
-    }
-    allowed = declared | ENVELOPE_HEADERS | SECURITY_HEADERS | HOP_HEADERS
-    undeclared = sorted({name.lower() for name in names} - allowed)
-    assert not undeclared, f"the answer has headers that nothing declares: {', '.join(undeclared)}"
+check_headers = check_header_names
 
 
 def check_forms(text: str) -> None:
@@ -145,6 +133,68 @@ def walk(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from walk(value, name)
     else:
         yield name, node
+
+
+def differences(first: Any, second: Any, where: str = "") -> list[tuple[str, str, str]]:
+    """The fields in which two JSON values differ: where, and both values."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        names = [*first, *(name for name in second if name not in first)]
+        pairs = [(name, first.get(name, ...), second.get(name, ...)) for name in names]
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        pairs = [(str(at), *both) for at, both in enumerate(zip(first, second, strict=True))]
+    elif first == second and isinstance(first, bool) == isinstance(second, bool):
+        return []
+    else:
+        return [(where, _told(first), _told(second))]
+    return [
+        told
+        for name, one, other in pairs
+        for told in differences(one, other, f"{where}.{name}".lstrip("."))
+    ]
+
+
+def _told(value: Any) -> str:
+    return "absent" if value is ... else json.dumps(value, ensure_ascii=False)
+
+
+def off_contract(operation_id: str, status: int, body: Json) -> list[str]:
+    """Where a body is not what the contract declares: each place and what is wrong there."""
+    content = resolve(BY_ID[operation_id]["responses"][str(status)])["content"]
+    schema = expand(content["application/json"]["schema"], closed=True)
+    return sorted(
+        f"{'.'.join(map(str, error.absolute_path)) or 'body'}: {error.message}"
+        for error in OAS30Validator(schema).iter_errors(body)
+    )
+
+
+def lacks(node: Any, pointer: str) -> bool:
+    """Whether a body lacks what a JSON pointer designates. An empty list has no item to lack anything, and
+    a null is a value."""
+    for part in pointer.strip("/").split("/"):
+        if node == [] or node is None:
+            return False
+        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return True
+    return False
+
+
+def check_repeat(operation_id: str, first: bytes, status: int, again: bytes) -> None:
+    """The same request again gets the same bytes."""
+    if status == 200 and again == first:
+        return
+    try:
+        fields = differences(json.loads(first), json.loads(again))
+    except ValueError:
+        fields = [("body", _told(first.decode()[:200]), _told(again.decode()[:200]))]
+    told = "; ".join(f"{where} was {one}, is {other}" for where, one, other in fields)
+    raise AssertionError(
+        f"the same {operation_id} again is answered {status}, not as the first time: "
+        f"{told or 'the same values, in other bytes'}"
+    )
 
 
 def check_cards(

@@ -9,21 +9,36 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from tests.lab.fuzz import provoke, report
+from tests.lab.fuzz import explain, provoke, report
 from tests.lab.fuzz.land import Land
+from tests.lab.fuzz.progress import Progress
 from tests.lab.fuzz.report import Part, Veil
-from tests.lab.fuzz.stage import Stage, stage
+from tests.lab.fuzz.stage import (
+    POSTGRESQL,
+    SQLITE,
+    Stage,
+    stage,
+)
+from tests.lab.fuzz.walk import walk_all
 from tests.support import exchanges
 from tests.support.contract_client import ROOT
-from tests.support.process import ServerProcess
 
 CONFIG = "tests/lab/fuzz/schemathesis.toml"
 
 CHAINS_S = 20
 """Seconds of more chains, after a run that has no time of its own: one pass of them is often short."""
+
+
+QUICK_PHASES = {POSTGRESQL: "examples,stateful", SQLITE: "examples,coverage,fuzzing"}
+"""What a short run tries on each database: between them everything, once. Every declared code is asked
+for on PostgreSQL, every limit walked up to on both."""
+
+QUICK_EXAMPLES = {"max-examples = 15": "max-examples = 6", "max-examples = 80": "max-examples = 15"}
+"""Settings that a short run lowers."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +52,51 @@ class Plan:
     options: Sequence[str] = ()
     provoked: bool = True
     whole: bool = True
+    quick: bool = False
     exchanges: Path | None = None
     """Where the exchanges go that `make contract-coverage` reads; nowhere with a planted fault."""
+
+    progress: Progress = field(default_factory=Progress)
 
 
 def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
     """Make a database of this kind, serve it, try it, look at the books and the log."""
     started = time.monotonic()
-    part = Part(kind, acting, whole=plan.whole)
+    every_code = plan.provoked and not (plan.quick and kind == SQLITE)
+    asked = plan.whole and every_code
+    part = Part(kind, acting, whole=plan.whole and not plan.quick, asked=asked)
+    say = partial(plan.progress.at, kind)
+    if plan.quick:
+        plan = replace(plan, options=[*plan.options, "--phases", QUICK_PHASES[kind]])
     with ExitStack() as stack:
+        say("making its database")
         made = stack.enter_context(stage(kind, folder / "stage"))
         server = stack.enter_context(made.serve(fault=plan.fault))
         land = made.land(server.url, plan.seed, acting)
+        say("generated calls", server.log_file)
         run_schemathesis(part, land, plan, folder)
-        if plan.seconds is None and plan.whole:
+        if plan.seconds is None and part.whole:
+            say("more chains")
             chains = ("--phases", "stateful", "--max-time", str(CHAINS_S))
             more = replace(plan, seed=plan.seed + 1, options=chains)
-            run_schemathesis(part, land, more, folder / "chains", "chains-")
+            ledger = folder / "ledger.json"
+            run_schemathesis(part, land, more, folder / "chains", "chains-", ledger)
         veil = Veil(land, part.record.get("tokens", []))
-        check_alarms(part, server)
         logs = []
         if plan.provoked:
+            say("to every limit and solde")
+            walk_all(part, land, veil, plan.out / "failures")
+        log = server.log
+        check_alarms(part, log, veil)
+        if every_code:
+            say("every declared code")
             logs = provoke.provoke_all(part, made, server, land, veil, plan.out / "failures")
+        say("its log and its books")
+        if part.failures:
+            explain.explain(part, made, plan.fault, acting, log, veil)
         check_secrecy(part, [server.log, *logs], land)
         check_books(part, made)
+        say("done")
     part.seconds = time.monotonic() - started
     return part
 
@@ -91,17 +127,42 @@ def write_auth(land: Land, path: Path) -> None:
     path.write_text(json.dumps({"auth": entries}), encoding="utf-8")
 
 
-def environment_of(land: Land, folder: Path) -> dict[str, str]:
-    """What schemathesis.toml and the hooks read. No exchange is recorded unless it is asked for."""
-    land.write(folder / "land.json")
+ADDED = """
+[cache]
+# Where a failure is stored for `make fuzz FILE=…`. It lies in the folder of one run.
+directory = "{folder}/cache"
+
+[auth.wfc]
+# Two partners: the first makes the calls, neither may see what is the other's.
+path = "{folder}/auth.json"
+user = "acting"
+{peers}
+"""
+"""What a run adds to the settings."""
+
+
+def write_config(land: Land, folder: Path, *, quick: bool = False) -> str:
+    """The settings of a run, in its own folder, and the partners that they log in."""
     write_auth(land, folder / "auth.json")
+    # Of one partner alone nothing can be hidden from another.
+    peers = 'peers = ["acting", "other"]' if len(land.partenaires) > 1 else ""
+    text = (ROOT / CONFIG).read_text(encoding="utf-8")
+    for whole, fewer in QUICK_EXAMPLES.items() if quick else ():
+        text = text.replace(whole, fewer)
+    file = folder / "schemathesis.toml"
+    file.write_text(text + ADDED.format(folder=folder, peers=peers), encoding="utf-8")
+    return str(file)
+
+
+def environment_of(land: Land, folder: Path, ledger: Path | None = None) -> dict[str, str]:
+    """What the hooks read. No exchange is recorded unless it is asked for."""
+    land.write(folder / "land.json")
     return {
         **{name: value for name, value in os.environ.items() if name != exchanges.FOLDER},
         "PYTHONPATH": str(ROOT),
         "CYNOD_FUZZ_LAND": str(folder / "land.json"),
-        "CYNOD_FUZZ_AUTH": str(folder / "auth.json"),
         "CYNOD_FUZZ_RECORD": str(folder / "record.json"),
-        "CYNOD_FUZZ_CACHE": str(folder / "cache"),
+        "CYNOD_FUZZ_LEDGER": str(ledger or folder / "ledger.json"),
         "COLUMNS": "120",
         # The order of sets decides what is generated next.
         "PYTHONHASHSEED": "0",
@@ -116,19 +177,20 @@ def _recording(part: Part, plan: Plan) -> dict[str, str]:
     return {exchanges.FOLDER: str(plan.exchanges), "PYTEST_CURRENT_TEST": test}
 
 
-def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: str = "") -> None:
-    """Run it to its end; its record, its reports and its failures go where they belong."""
+def run_schemathesis(
+    part: Part,
+    land: Land,
+    plan: Plan,
+    folder: Path,
+    prefix: str = "",
+    ledger: Path | None = None,
+) -> None:
+    """Run it to its end; its record, its reports and its failures go where they belong. `ledger` is the
+    book of the run before it on the same server, to go on with."""
     reports = folder / "reports"
     folder.mkdir(parents=True, exist_ok=True)
-    config = CONFIG
+    config = write_config(land, folder, quick=plan.quick)
     if len(land.partenaires) == 1:
-        # Of one partner alone nothing can be hidden from another.
-        text = (ROOT / CONFIG).read_text(encoding="utf-8")
-        config = str(folder / "schemathesis.toml")
-        Path(config).write_text(
-            "\n".join(line for line in text.splitlines() if not line.startswith("peers")),
-            encoding="utf-8",
-        )
         part.notes.append(
             "object_level_authorization did not run: it needs a second partner (CYNOD_FUZZ_KEY_2)"
         )
@@ -145,7 +207,7 @@ def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: s
     result = subprocess.run(
         arguments,
         cwd=ROOT,
-        env=environment_of(land, folder) | _recording(part, plan),
+        env=environment_of(land, folder, ledger) | _recording(part, plan),
         capture_output=True,
         text=True,
         check=False,
@@ -154,25 +216,26 @@ def run_schemathesis(part: Part, land: Land, plan: Plan, folder: Path, prefix: s
     if record.exists():
         part.add(json.loads(record.read_text(encoding="utf-8")))
     reports.mkdir(parents=True, exist_ok=True)
-    (reports / f"{prefix}schemathesis.txt").write_text(
-        result.stdout + result.stderr, encoding="utf-8"
-    )
+    # What it names lies in a folder that is gone after the run.
+    said = (result.stdout + result.stderr).replace(str(reports), str(plan.out / part.name))
+    said = said.replace(config, CONFIG)
+    said = said.replace(f"{folder}/cache/crashes/", f"{plan.out}/failures/{part.name}-")
+    (reports / f"{prefix}schemathesis.txt").write_text(said, encoding="utf-8")
     veil = Veil(land, part.record.get("tokens", []))
     veil.hide_tree(reports, plan.out / part.name)
     report.store_failures(part, folder / "cache" / "crashes", veil, plan.out / "failures")
     if result.returncode != 0 and not part.failures:
-        tail = veil.hide((result.stdout + result.stderr)[-1500:])
+        tail = veil.hide(said[-1500:])
         part.faults.append(f"Schemathesis ended with {result.returncode}: {tail}")
     elif not part.record:
         part.faults.append("Schemathesis left no record of what it did")
 
 
-def check_alarms(part: Part, server: ServerProcess) -> None:
+def check_alarms(part: Part, log: str, veil: Veil) -> None:
     """The log of the generated calls tells of requests, of no fault and no warning."""
-    lines = server.log.splitlines()
-    loud = [line for line in lines if line.strip() and '"level":"info"' not in line]
-    if loud:
-        part.faults.append(f"the server's log has {len(loud)} alarms: {loud[0][:300]}")
+    told = explain.summary(log)
+    if told:
+        part.faults.append(veil.hide(told))
 
 
 def check_secrecy(part: Part, logs: Sequence[str], land: Land) -> None:

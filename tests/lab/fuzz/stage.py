@@ -14,9 +14,11 @@ from typing import Any
 
 from tests.lab.fuzz.land import (
     CLIENTS,
-    LIMITED,
+    WALKERS,
     Land,
+    Limite,
     Partenaire,
+    limites_of,
     make_cartes,
     write_csv,
 )
@@ -59,6 +61,7 @@ class Stage:
     folder: Path
     database_url: str
     partenaires: dict[str, Partenaire]
+    limites: list[Limite]
     postgresql: PostgresqlServer | None
 
     def land(self, url: str, seed: int, acting: str, *, replay: bool = False) -> Land:
@@ -71,6 +74,8 @@ class Stage:
             pairs,
             replay=replay,
             secrets=[one.secret for one in self.partenaires.values()],
+            walkers=[self.partenaires[name] for name in WALKERS],
+            limites=self.limites,
         )
 
     @contextlib.contextmanager
@@ -125,9 +130,18 @@ def _create(name: str, clients: Sequence[str], *more: str) -> list[str]:
     ]
 
 
+def _limit(limite: Limite, partenaires: dict[str, Partenaire]) -> list[str]:
+    if limite.of_partner:
+        whose = ["--partenaire", partenaires[limite.sujet].key]
+    else:
+        whose = ["--carte", limite.sujet]
+    return ["plafond", "set", *whose, *limite.command]
+
+
 @contextlib.contextmanager
 def stage(kind: str, folder: Path) -> Iterator[Stage]:
-    """A migrated database with two partners, a third that may not call from here, and limited cards."""
+    """A migrated database with two partners, a third that may not call from here, two whose limits
+    are walked up to, and limited cards."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         server = None
@@ -137,34 +151,24 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
             url = create_database(server.url, f"fuzz_{uuid.uuid4().hex[:12]}")
         csv = folder / "cartes.csv"
         write_csv(csv)
-        cartes = {name: make_cartes(name) for name in CLIENTS}
+        clients = {**CLIENTS, **WALKERS}
+        cartes = {name: make_cartes(name) for name in clients}
+        limites = limites_of([carte for one in cartes.values() for carte in one])
         creations = [
-            _create("A", CLIENTS["A"]),
-            _create("B", CLIENTS["B"]),
+            *(_create(name, clients[name]) for name in clients),
             _create("C", CLIENTS["A"], "--adresse", "192.0.2.0/24"),
         ]
-        limits = [
-            [
-                *("plafond", "set", "--carte", carte.numero, "--type", type_),
-                *("--periode", "JOUR"),
-                "--nombre",
-                "3",
-            ]
-            for one in cartes.values()
-            for carte in one
-            if carte.kind == LIMITED
-            for type_ in ("CREDIT", "DEBIT", "TRANSFERT")
-        ]
-        said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations, *limits])
-        pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:5]]
+        said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations])
+        pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:]]
         partenaires = {
             name: Partenaire(
                 name,
                 pair["consumerKey"],
                 pair["consumerSecret"],
-                CLIENTS.get(name, []),
+                clients.get(name, []),
                 cartes.get(name, []),
             )
-            for name, pair in zip("ABC", pairs, strict=True)
+            for name, pair in zip((*clients, "C"), pairs, strict=True)
         }
-        yield Stage(kind, folder, url, partenaires, server)
+        _run_all(folder, url, [_limit(one, partenaires) for one in limites])
+        yield Stage(kind, folder, url, partenaires, limites, server)

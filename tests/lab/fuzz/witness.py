@@ -18,6 +18,7 @@ import httpx
 
 from tests.lab.fuzz import land as lands
 from tests.lab.fuzz.land import Carte, Land, Partenaire
+from tests.lab.fuzz.ledger import TYPES, Ledger
 from tests.support.contract_client import Json
 
 KEPT = 500
@@ -63,6 +64,10 @@ class Witness:
     """The memory of one run."""
 
     def __init__(self, land: Land) -> None:
+        self.enter(land)
+
+    def enter(self, land: Land) -> None:
+        """Begin to remember a land."""
         self.land = land
         self.known = Known()
         self.first: dict[str, str] = {}
@@ -70,8 +75,7 @@ class Witness:
         self.cursors: dict[str, list[str]] = {}
         self.tokens: set[str] = set()
         self.cartes = {carte.numero: carte for carte in land.cartes}
-        acting = land.acting
-        self.own = [self.cartes[carte.numero] for carte in acting.cartes]
+        self.own = [self.cartes[carte.numero] for carte in land.acting.cartes]
         self.own_numbers = frozenset(carte.numero for carte in self.own)
         self.other_numbers = frozenset(self.cartes) - self.own_numbers
         self.others = [self.cartes[numero] for numero in sorted(self.other_numbers)]
@@ -88,15 +92,43 @@ class Witness:
         self.longest: list[str] = []
         self.checks: Counter[str] = Counter()
         self.moved = 0
+        self.ledger: Ledger | None = None
+        """Made at the first call that may move money, from what the cards then have."""
+        self.verdicts: dict[str, str] = {}
+        """What the ledger has against the answer to a case."""
 
     def close(self) -> None:
         """Close its connections."""
         self.client.close()
 
+    # ── the ledger ───────────────────────────────────────────────────────────────────────────────
+    def open_ledger(self, soldes: dict[str, int]) -> None:
+        """Open a book with these soldes, or go on with that of the run before this one."""
+        self.ledger = Ledger.of(self.land, soldes)
+        before = os.environ.get("CYNOD_FUZZ_LEDGER")
+        if before and not self.land.replay and Path(before).exists():
+            self.ledger.load(json.loads(Path(before).read_text(encoding="utf-8")))
+
+    def edge(self, operation_id: str, body: Json, chance: random.Random) -> int | None:
+        """Half of the time, the most that a card with an edge may move, or a franc more."""
+        carte = self.cartes.get(body.get("numeroCarte", ""))
+        cible = self.cartes.get(body.get("numeroCarteDestination", ""))
+        edged = {lands.POOR, lands.FULL, lands.LIMITED}
+        if carte is None or self.ledger is None or chance.random() < 0.5:
+            return None
+        if not {one.numero for one in (carte, cible) if one} <= self.own_numbers:
+            return None
+        if not edged & {carte.kind, cible.kind if cible else ""}:
+            return None
+        type_ = TYPES[operation_id]
+        room = self.ledger.room(self.land.acting.name, type_, carte, cible)
+        most = room + chance.randrange(2)
+        return most if 1 <= most <= self.land.montant_maximal else None
+
     # ── the second look ──────────────────────────────────────────────────────────────────────────
-    def bearer(self, partenaire: Partenaire) -> str:
+    def bearer(self, partenaire: Partenaire, *, new: bool = False) -> str:
         """A token of the partner, asked for once."""
-        if partenaire.key not in self._bearers:
+        if new or partenaire.key not in self._bearers:
             answer = self.client.post(
                 "/access-token",
                 data={
@@ -254,8 +286,13 @@ class Witness:
         }
         path.touch(mode=0o600)
         path.write_text(json.dumps(record), encoding="utf-8")
+        after = os.environ.get("CYNOD_FUZZ_LEDGER")
+        if after and self.ledger is not None:
+            Path(after).touch(mode=0o600)
+            Path(after).write_text(json.dumps(self.ledger.dump()), encoding="utf-8")
 
 
 def from_environment() -> Witness:
-    """The witness of the run whose land CYNOD_FUZZ_LAND names."""
-    return Witness(lands.read_land(Path(os.environ["CYNOD_FUZZ_LAND"])))
+    """The witness of the run whose land CYNOD_FUZZ_LAND names; without, of one that is not known yet."""
+    file = os.environ.get("CYNOD_FUZZ_LAND")
+    return Witness(lands.read_land(Path(file)) if file else lands.nowhere())
