@@ -10,7 +10,7 @@ from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
 from handlers.contract.surface import PARTENAIRE, SURFACES
 from handlers.contract.together import check_together
-from handlers.edge.bridge import CynodApp, Runners
+from handlers.edge.bridge import PROBES, CynodApp, Runners
 from handlers.edge.claims import Claims
 from handlers.edge.limits import RateLimits
 from handlers.edge.replies import Refusals
@@ -23,15 +23,12 @@ from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.database.engine import Database
 
-RESERVED_CONNECTIONS = 2
-"""Connections for the reserved threads, so that readiness never waits for a busy operation."""
-
 
 def open_database(settings: Settings) -> Database:
     """The database of the settings. Raises models.database.engine.DatabaseUrlError."""
     return Database(
         settings.database_url,
-        pool_size=settings.pool_size + RESERVED_CONNECTIONS,
+        pool_size=settings.pool_size + PROBES,
         attente_s=settings.attente_s,
     )
 

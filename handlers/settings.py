@@ -1,17 +1,19 @@
-"""Settings, read once from the environment, checked, and frozen."""
+"""Settings, read once from the environment, checked, and frozen. `Settings` is the one table of them."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import ipaddress
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PRODUCTION = "production"
 ROOT = Path(__file__).resolve().parents[1]
+_CONTRACT, _CLIENTS = ROOT / "openapi.yaml", ROOT / "build" / "clients"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -20,34 +22,196 @@ class SettingsError(ValueError):
     """A setting cannot be used; the text is one sentence that names it."""
 
 
+class Check(NamedTuple):
+    """What a text must be, and what it means. `read` raises ValueError when it is something else."""
+
+    read: Callable[[str], Any]
+    must_be: str = ""
+    takes_empty: bool = False
+    """An empty variable is one that is not set, unless its check is asked."""
+
+
+class Variable(NamedTuple):
+    """A variable of the environment, as docs/deploiement.md lists it."""
+
+    name: str
+    field: str
+    default: Any
+    check: Check
+    sentence: str
+
+    def read(self, environ: Mapping[str, str]) -> Any:
+        """Its value. Raises SettingsError."""
+        text = environ.get(self.name)
+        if text is None or not (text or self.check.takes_empty):
+            return self.default
+        try:
+            return self.check.read(text)
+        except ValueError:
+            raise SettingsError(f"{self.name} must be {self.check.must_be}.") from None
+
+
+def _setting(name: str, default: Any, check: Check, sentence: str) -> Any:
+    about = {"name": name, "default": default, "check": check, "sentence": sentence}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=about)
+    return dataclasses.field(default=default, metadata=about)
+
+
+def _one_of(*words: str, any_case: bool = False) -> Check:
+    def read(text: str) -> str:
+        return words[words.index(text.lower() if any_case else text)]
+
+    return Check(read, f"{', '.join(words[:-1])} or {words[-1]}", takes_empty=True)
+
+
+def _integer(low: int, high: int) -> Check:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise ValueError(text)
+        return int(text)
+
+    return Check(read, f"an integer from {low} to {high}")
+
+
+def _read_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())
+
+
+def _read_pairs(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    if any(not (key and sep and value) for key, sep, value in pairs):
+        raise ValueError(text)
+    return {key: value for key, _, value in pairs}
+
+
+_TEXT = Check(str)
+_PATH = Check(Path)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a deployment chooses. Durations in seconds, sizes in bytes."""
 
-    environment: str = "development"
-    database_url: str = "sqlite:///cynod.db"
-    host: str = "127.0.0.1"
-    port: int = 8080
-    contract: Path = ROOT / "openapi.yaml"
-    surfaces: tuple[str, ...] = ("partenaire",)
-    clients: Path = ROOT / "build" / "clients"
-    pepper: bytes = b""
-    jeton_duree_s: int = 3600
-    pool_size: int = 8
-    attente_s: int = 10
-    arret_s: int = 30
-    annulation_fenetre_s: int = 86_400
-    proxies: tuple[Network, ...] = ()
-    limites: Mapping[str, str] = field(default_factory=dict)
-    redis_url: str = ""
-    desactivees: frozenset[str] = frozenset()
-    log_format: str = "auto"
-    log_level: str = "info"
+    environment: str = _setting(
+        "CYNOD_ENV",
+        "development",
+        _one_of("development", "test", PRODUCTION),
+        "`production`: no demo data, demo credentials open nothing",
+    )
+    database_url: str = _setting(
+        "CYNOD_DATABASE_URL",
+        "sqlite:///cynod.db",
+        _TEXT,
+        "`postgresql+psycopg://user:password@host/name` in production",
+    )
+    pepper: bytes = _setting(
+        "CYNOD_PEPPER",
+        b"",
+        Check(str.encode),
+        "key of the stored hashes of secrets and tokens; set it once, keep it secret, the same everywhere",
+    )
+    host: str = _setting(
+        "HOST",
+        "127.0.0.1",
+        # An address of IPv6 may stand in the brackets that it has in a URL.
+        Check(lambda text: text.strip("[]") or "127.0.0.1"),
+        "where to listen; `::` is every address, IPv6 and IPv4",
+    )
+    port: int = _setting("PORT", 8080, _integer(0, 65_535), "where to listen; `0` is any free port")
+    proxies: tuple[Network, ...] = _setting(
+        "CYNOD_PROXIES",
+        (),
+        Check(_read_networks, "IP addresses or networks separated by commas"),
+        "addresses or networks of your proxies; only what they write in `X-Forwarded-For` is believed",
+    )
+    jeton_duree_s: int = _setting(
+        "CYNOD_JETON_DUREE_S", 3600, _integer(1, 86_400), "life of an access token, in seconds"
+    )
+    annulation_fenetre_s: int = _setting(
+        "CYNOD_ANNULATION_FENETRE_S",
+        86_400,
+        _integer(1, 31_622_400),
+        "age up to which an operation can be reversed, in seconds",
+    )
+    pool_size: int = _setting(
+        "CYNOD_POOL_SIZE",
+        8,
+        _integer(1, 100),
+        "operations that one process runs at once, and their database connections",
+    )
+    attente_s: int = _setting(
+        "CYNOD_ATTENTE_S",
+        10,
+        _integer(1, 60),
+        "longest wait for a connection, a lock or a statement, in seconds",
+    )
+    arret_s: int = _setting(
+        "CYNOD_ARRET_S",
+        30,
+        _integer(1, 600),
+        "longest wait for requests in flight at the end, in seconds",
+    )
+    limites: Mapping[str, str] = _setting(
+        "CYNOD_LIMITES",
+        {},
+        Check(_read_pairs, "class=limit pairs separated by commas"),
+        "other rates than the contract's, for example "
+        "`lecture=100/second,ecriture=50/second,jeton=30/minute`, or `lecture=off`; `echec` and "
+        "`echec-adresse` count failed authentications, per key or token and per address",
+    )
+    desactivees: frozenset[str] = _setting(
+        "CYNOD_OPERATIONS_DESACTIVEES",
+        frozenset(),
+        Check(lambda text: frozenset(text.replace(",", " ").split())),
+        "optional operations of the contract that this server does not offer, for example `transfererSolde`",
+    )
+    redis_url: str = _setting(
+        "CYNOD_REDIS_URL",
+        "",
+        _TEXT,
+        "`redis://host:6379/0`, to count rate limits over all processes",
+    )
+    log_format: str = _setting(
+        "CYNOD_LOG_FORMAT",
+        "auto",
+        _one_of("auto", "json", "texte"),
+        "`json`, `texte`, or JSON unless stderr is a terminal",
+    )
+    log_level: str = _setting(
+        "CYNOD_LOG_LEVEL",
+        "info",
+        _one_of("debug", "info", "warning", "error", any_case=True),
+        "`debug`, `info`, `warning`, `error`",
+    )
+    contract: Path = _setting(  # noqa: RUF009 - a field, as those of immutable types
+        "CYNOD_CONTRACT",
+        _CONTRACT,
+        _PATH,
+        "another path of the partners' contract; the others stand beside it",
+    )
+    surfaces: tuple[str, ...] = _setting(
+        "CYNOD_SURFACES",
+        ("partenaire",),
+        Check(lambda text: tuple(text.replace(",", " ").split())),
+        "the contracts that the server serves, separated by commas; the paths of one that it does not serve "
+        "are unknown to it (code 1003)",
+    )
+    clients: Path = _setting(  # noqa: RUF009 - as above
+        "CYNOD_CLIENTS",
+        _CLIENTS,
+        _PATH,
+        "folder of what `make clients` wrote; the partner's page offers the files made from this very "
+        "contract",
+    )
 
     @property
     def is_production(self) -> bool:
         return self.environment == PRODUCTION
 
+
+VARIABLES = tuple(Variable(field=one.name, **one.metadata) for one in dataclasses.fields(Settings))
+"""The variables of the settings, in the order in which they are told."""
 
 OTHER_VARIABLES = frozenset({"CYNOD_CONSUMER_KEY", "CYNOD_CONSUMER_SECRET"})
 """Variables that a command reads by itself."""
@@ -56,25 +220,10 @@ TOOLS = ("CYNOD_TEST_", "CYNOD_FUZZ_", "CYNOD_EXCHANGES")
 """Beginnings of the names that only the tests and their tools read."""
 
 
-class _Asked(dict[str, str]):
-    """An empty environment that notes which variables it is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Note the name."""
-        self.names.add(name)
-        return default
-
-
 def find_unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """The CYNOD_ variables that nothing reads, each with the known name that it resembles."""
     env = os.environ if environ is None else environ
-    asked = _Asked()
-    read_settings(asked)
-    known = asked.names | OTHER_VARIABLES
+    known = {variable.name for variable in VARIABLES} | OTHER_VARIABLES
     return {
         name: next(iter(difflib.get_close_matches(name.upper(), known, 1, 0.8)), None)
         for name in sorted(env)
@@ -85,61 +234,4 @@ def find_unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings of the environment. Raises SettingsError naming the variable at fault."""
     env = os.environ if environ is None else environ
-    environment = env.get("CYNOD_ENV", "development")
-    if environment not in ("development", "test", PRODUCTION):
-        raise SettingsError("CYNOD_ENV must be development, test or production.")
-    log_format = env.get("CYNOD_LOG_FORMAT", "auto")
-    if log_format not in ("auto", "json", "texte"):
-        raise SettingsError("CYNOD_LOG_FORMAT must be auto, json or texte.")
-    log_level = env.get("CYNOD_LOG_LEVEL", "info").lower()
-    if log_level not in ("debug", "info", "warning", "error"):
-        raise SettingsError("CYNOD_LOG_LEVEL must be debug, info, warning or error.")
-    return Settings(
-        environment=environment,
-        database_url=env.get("CYNOD_DATABASE_URL", "") or "sqlite:///cynod.db",
-        # An address of IPv6 may stand in the brackets that it has in a URL.
-        host=env.get("HOST", "").strip("[]") or "127.0.0.1",
-        port=_integer(env, "PORT", 8080, 0, 65535),
-        contract=Path(env.get("CYNOD_CONTRACT", "") or ROOT / "openapi.yaml"),
-        surfaces=tuple(env.get("CYNOD_SURFACES", "").replace(",", " ").split()) or ("partenaire",),
-        clients=Path(env.get("CYNOD_CLIENTS", "") or ROOT / "build" / "clients"),
-        pepper=env.get("CYNOD_PEPPER", "").encode(),
-        jeton_duree_s=_integer(env, "CYNOD_JETON_DUREE_S", 3600, 1, 86_400),
-        pool_size=_integer(env, "CYNOD_POOL_SIZE", 8, 1, 100),
-        attente_s=_integer(env, "CYNOD_ATTENTE_S", 10, 1, 60),
-        arret_s=_integer(env, "CYNOD_ARRET_S", 30, 1, 600),
-        annulation_fenetre_s=_integer(env, "CYNOD_ANNULATION_FENETRE_S", 86_400, 1, 31_622_400),
-        proxies=_networks(env, "CYNOD_PROXIES"),
-        limites=_pairs(env, "CYNOD_LIMITES"),
-        redis_url=env.get("CYNOD_REDIS_URL", ""),
-        desactivees=frozenset(
-            env.get("CYNOD_OPERATIONS_DESACTIVEES", "").replace(",", " ").split()
-        ),
-        log_format=log_format,
-        log_level=log_level,
-    )
-
-
-def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = env.get(name, "") or str(default)
-    if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
-        raise SettingsError(f"{name} must be an integer from {low} to {high}.")
-    return int(text)
-
-
-def _networks(env: Mapping[str, str], name: str) -> tuple[Network, ...]:
-    try:
-        return tuple(
-            ipaddress.ip_network(part) for part in env.get(name, "").replace(",", " ").split()
-        )
-    except ValueError:
-        raise SettingsError(
-            f"{name} must be IP addresses or networks separated by commas."
-        ) from None
-
-
-def _pairs(env: Mapping[str, str], name: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in env.get(name, "").replace(" ", "").split(",") if part]
-    if any(not (key and sep and value) for key, sep, value in pairs):
-        raise SettingsError(f"{name} must be class=limit pairs separated by commas.")
-    return {key: value for key, _, value in pairs}
+    return Settings(**{variable.field: variable.read(env) for variable in VARIABLES})

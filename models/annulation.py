@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, exists, select
@@ -56,6 +56,20 @@ class Origine(NamedTuple):
     carte: CarteOrigine
 
 
+class _Row(NamedTuple):
+    """The operation to reverse and its card, as they are read."""
+
+    id: int
+    numero_operation: str
+    type: str
+    montant: int
+    date_operation: datetime
+    carte_id: int
+    numero_carte: str
+    compte_id: int
+    unite: str
+
+
 _ORIGINE = Prepared(
     select(
         operations.c.id,
@@ -73,7 +87,8 @@ _ORIGINE = Prepared(
     .where(
         operations.c.partenaire_id == bindparam("partenaire_id"),
         operations.c.reference == bindparam("reference_origine"),
-    )
+    ),
+    _Row,
 )
 
 
@@ -144,12 +159,12 @@ def _find_origine(
     row = _ORIGINE.first(session, values)
     if row is None:
         raise OperationInconnue
-    id_, numero_operation, type_, montant, date_operation, *carte = row
-    _check_reversible(partenaire, type_)
-    if date_operation < now() - fenetre:
+    _check_reversible(partenaire, row.type)
+    if row.date_operation < now() - fenetre:
         raise DelaiAnnulationDepasse
-    jour = date_operation.date()
-    return Origine(id_, numero_operation, type_, montant, jour, CarteOrigine._make(carte))
+    carte = CarteOrigine(row.carte_id, row.numero_carte, row.compte_id, row.unite)
+    jour = row.date_operation.date()
+    return Origine(row.id, row.numero_operation, row.type, row.montant, jour, carte)
 
 
 def _undo(session: Connection, demandeur: Demandeur, origine: Origine, claimed: Claim) -> int:

@@ -58,10 +58,19 @@ class Jeton(NamedTuple):
     scopes: frozenset[str]
 
 
+class _Found(NamedTuple):
+    """A token and its partner."""
+
+    partenaire: PartenaireRow
+    scopes_du_jeton: str
+    expire_le: datetime
+
+
 _BY_JETON = Prepared(
     select(*PARTENAIRE_COLUMNS, jetons.c.scopes.label("scopes_du_jeton"), jetons.c.expire_le)
     .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
-    .where(jetons.c.empreinte == bindparam("empreinte"), partenaires.c.revoque_le.is_(None))
+    .where(jetons.c.empreinte == bindparam("empreinte"), partenaires.c.revoque_le.is_(None)),
+    _Found,
 )
 
 
@@ -73,8 +82,7 @@ def find_by_token(session: Connection, empreinte: bytes, *, demo_allowed: bool) 
     found = _BY_JETON.first(session, {"empreinte": empreinte})
     if found is None:
         return Credentials(None, False, None)
-    *columns, scopes_du_jeton, expire_le = found
-    row = PartenaireRow._make(columns)
+    row, scopes_du_jeton, expire_le = found
     if row.demo and not demo_allowed:
         return Credentials(None, False, None)
     return Credentials(read_partenaire(row, frozenset(scopes_du_jeton.split())), True, expire_le)

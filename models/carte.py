@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -25,12 +23,12 @@ from sqlalchemy import (
 )
 
 from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
-from models.database.prepared import Prepared
+from models.database.curseur import decode_curseur, encode_curseur
+from models.database.prepared import Prepared, Row
 from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
     CarteExpiree,
-    ParametreInvalide,
     UtilisateurInconnu,
 )
 from models.membre import membres
@@ -38,6 +36,9 @@ from models.partenaire import Partenaire, acces
 
 ACTIVE, OPPOSITION, ANNULEE = "ACTIVE", "OPPOSITION", "ANNULEE"
 """Statuts of a card. Expired is not one: the day of validity says it."""
+
+_CURSEUR = "1"
+"""Kind of the card list's curseurs, whose position is a card's id."""
 
 cartes = Table(
     "cartes",
@@ -122,7 +123,7 @@ class CarteListee(NamedTuple):
     unite: str
 
 
-class Page(NamedTuple):
+class PageCartes(NamedTuple):
     """A page of the card list and the cursor of the next one, None at the end."""
 
     cartes: list[CarteListee]
@@ -152,7 +153,7 @@ _COLUMNS = (
     cartes.c.client_id,
 )
 _FIND = Prepared(
-    select(*_COLUMNS).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id"))
+    select(*_COLUMNS).where(_OF_PARTENAIRE, membres.c.wallet_id == bindparam("wallet_id")), Carte
 )
 
 _FIND_PORTEUR = select(
@@ -167,8 +168,12 @@ _FIND_PORTEUR = select(
     membres.c.numero_piece,
     membres.c.date_naissance,
 ).where(_OF_PARTENAIRE)
-_FIND_BY_WALLET = Prepared(_FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id")))
-_FIND_BY_MEMBRE = Prepared(_FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id")))
+_FIND_BY_WALLET = Prepared(
+    _FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id")), CarteDuPorteur
+)
+_FIND_BY_MEMBRE = Prepared(
+    _FIND_PORTEUR.where(membres.c.membre_id == bindparam("membre_id")), CarteDuPorteur
+)
 
 
 def find_carte(
@@ -183,7 +188,7 @@ def find_carte(
 
     Raises UtilisateurInconnu when there is none, whichever of the three does not match.
     """
-    row = _FIND.first(
+    carte = _FIND.first(
         session,
         {
             "numero_carte": numero_carte,
@@ -192,9 +197,9 @@ def find_carte(
             "partenaire_id": partenaire.id,
         },
     )
-    if row is None:
+    if carte is None:
         raise UtilisateurInconnu
-    return Carte._make(row)
+    return carte
 
 
 def find_valid_carte(
@@ -211,7 +216,7 @@ def find_valid_carte(
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
     """
     find = _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE
-    row = find.first(
+    carte = find.first(
         session,
         {
             "numero_carte": numero_carte,
@@ -221,14 +226,13 @@ def find_valid_carte(
             "membre_id": membre_id,
         },
     )
-    if row is None:
+    if carte is None:
         raise UtilisateurInconnu
-    carte = CarteDuPorteur._make(row)
     check_usable(carte.statut, carte.fin_validite)
     return carte
 
 
-def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared:
+def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared[CarteListee]:
     return Prepared(
         select(
             cartes.c.id,
@@ -249,11 +253,12 @@ def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared:
             *of_membre,
         )
         .order_by(cartes.c.id)
-        .limit(bindparam("nombre"))
+        .limit(bindparam("nombre")),
+        CarteListee,
     )
 
 
-def _scope_statement(*of_membre: ColumnElement[bool]) -> Prepared:
+def _scope_statement(*of_membre: ColumnElement[bool]) -> Prepared[Row]:
     allowed = exists().where(
         acces.c.partenaire_id == bindparam("partenaire_id"),
         acces.c.client_id == bindparam("client_id"),
@@ -288,13 +293,13 @@ def list_cartes(
     membre_id: str | None,
     limite: int,
     curseur: str | None,
-) -> Page:
+) -> PageCartes:
     """A page of a client's cards, or of one of its members', in the order of their creation.
 
     Raises UtilisateurInconnu when the client is not the partner's or the member does not exist,
     ParametreInvalide for a cursor that this API did not give.
     """
-    apres = 0 if curseur is None else _decode_curseur(curseur)
+    apres = 0 if curseur is None else decode_curseur(_CURSEUR, curseur)
     scope, cards = _LISTS[wallet_id is not None, membre_id is not None]
     values = {
         "partenaire_id": partenaire.id,
@@ -307,21 +312,6 @@ def list_cartes(
     allowed = scope.first(session, values)
     if allowed is None or not allowed[0]:
         raise UtilisateurInconnu
-    rows = [CarteListee._make(row) for row in cards.all(session, values)]
+    rows = cards.all(session, values)
     page = rows[:limite]
-    return Page(page, _encode_curseur(page[-1].id) if len(rows) > limite else None)
-
-
-def _encode_curseur(position: int) -> str:
-    return base64.urlsafe_b64encode(b"1:%d" % position).rstrip(b"=").decode("ascii")
-
-
-def _decode_curseur(curseur: str) -> int:
-    try:
-        decoded = base64.urlsafe_b64decode(curseur + "=" * (-len(curseur) % 4)).decode("ascii")
-        version, _, position = decoded.partition(":")
-        if version == "1" and position.isdecimal() and _encode_curseur(int(position)) == curseur:
-            return min(int(position), 2**62)
-    except (binascii.Error, UnicodeDecodeError):
-        pass
-    raise ParametreInvalide("curseur")
+    return PageCartes(page, encode_curseur(_CURSEUR, page[-1].id) if len(rows) > limite else None)

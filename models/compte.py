@@ -6,8 +6,9 @@ from sqlalchemy import CheckConstraint, Column, String, Table, UniqueConstraint
 
 from models.base import BigId, metadata
 
-CARTE, REGLEMENT, OUVERTURE = "CARTE", "REGLEMENT", "OUVERTURE"
-"""Types: a card's account, a partner's settlement, the contra account of opening soldes."""
+COMPTE_CARTE, COMPTE_REGLEMENT, COMPTE_OUVERTURE = "CARTE", "REGLEMENT", "OUVERTURE"
+"""Types: a card's account, a partner's settlement, the contra account of opening soldes. An operation has
+types of its own, of which one is spelled like an account's: `models.operation.OUVERTURE`."""
 
 comptes = Table(
     "comptes",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,14 +18,17 @@ from sqlalchemy import (
 )
 
 from models.carte import Carte
+from models.database.curseur import decode_curseur, encode_curseur
 from models.database.prepared import Prepared
-from models.errors import ParametreInvalide
 from models.journal.ecriture import ecritures
 from models.operation import operations
 from models.partenaire import Partenaire
 
 DEFAULT_LIMITE = 50
 """Lines of a page when none is asked for."""
+
+_CURSEUR = "h1"
+"""Kind of the historique's curseurs, whose position is a version of the card."""
 
 BATCH = 500
 """Lines read at once by a stream."""
@@ -81,11 +82,13 @@ def list_operations(
     two pages is newer than the first, and moves nothing. Raises ParametreInvalide for a cursor that
     this API did not give.
     """
-    avant = None if curseur is None else _decode(curseur)
+    avant = None if curseur is None else decode_curseur(_CURSEUR, curseur)
     nombre = limite or DEFAULT_LIMITE
     rows = _read(session, partenaire, carte, filtre, avant, nombre + 1)
     page = rows[:nombre]
-    return PageHistorique(page, _encode(page[-1].version) if len(rows) > nombre else None)
+    return PageHistorique(
+        page, encode_curseur(_CURSEUR, page[-1].version) if len(rows) > nombre else None
+    )
 
 
 class Lecture(NamedTuple):
@@ -117,7 +120,7 @@ def open_lecture(
 
     Raises ParametreInvalide for a cursor that this API did not give.
     """
-    position = None if curseur is None else _decode(curseur)
+    position = None if curseur is None else decode_curseur(_CURSEUR, curseur)
     return Lecture(partenaire, carte, filtre, position, limite)
 
 
@@ -144,11 +147,11 @@ def _read(
         "debut": filtre.date_debut and _start(filtre.date_debut),
         "fin": filtre.date_fin and _start(filtre.date_fin) + timedelta(days=1),
     }
-    return [Ligne._make(row) for row in statement.all(session, values)]
+    return statement.all(session, values)
 
 
 @cache
-def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prepared:
+def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prepared[Ligne]:
     """The statement for those of the filters that are given."""
     filters = []
     if of_type:
@@ -168,7 +171,8 @@ def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prep
         )
         for sens in ("DEBIT", "CREDIT")
     ]
-    return Prepared(union_all(*newest).order_by(text("version DESC")).limit(bindparam("nombre")))
+    both = union_all(*newest).order_by(text("version DESC")).limit(bindparam("nombre"))
+    return Prepared(both, Ligne)
 
 
 def _side(sens: str, *, before: bool) -> Select[Any]:
@@ -199,18 +203,3 @@ def _side(sens: str, *, before: bool) -> Select[Any]:
 
 def _start(jour: date) -> datetime:
     return datetime(jour.year, jour.month, jour.day, tzinfo=UTC)
-
-
-def _encode(version: int) -> str:
-    return base64.urlsafe_b64encode(b"h1:%d" % version).rstrip(b"=").decode("ascii")
-
-
-def _decode(curseur: str) -> int:
-    try:
-        decoded = base64.urlsafe_b64decode(curseur + "=" * (-len(curseur) % 4)).decode("ascii")
-        kind, _, version = decoded.partition(":")
-        if kind == "h1" and version.isdecimal() and _encode(int(version)) == curseur:
-            return min(int(version), 2**62)
-    except (binascii.Error, UnicodeDecodeError):
-        pass
-    raise ParametreInvalide("curseur")

@@ -137,7 +137,8 @@ _APPLICABLE = Prepared(
         plafonds.c.type == bindparam("le_type"),
     )
     # One order for everybody, cards before partners, so that two calls never wait for each other.
-    .order_by(plafonds.c.partenaire_id.isnot(None), plafonds.c.id)
+    .order_by(plafonds.c.partenaire_id.isnot(None), plafonds.c.id),
+    _Limite,
 )
 
 _NEW_MONTANT = consommations.c.montant + bindparam("somme")
@@ -154,10 +155,9 @@ _FIRST: dict[str, Any] = {
 }
 
 
-def _upsert(dialect_insert: Any) -> Any:
+def _upsert(first: Any) -> Any:
     return (
-        dialect_insert(consommations)
-        .values(_FIRST)
+        first.values(_FIRST)
         .on_conflict_do_update(
             index_elements=["plafond_id", "debut"],
             set_={"montant": _NEW_MONTANT, "nombre": _NEW_NOMBRE},
@@ -167,7 +167,12 @@ def _upsert(dialect_insert: Any) -> Any:
     )
 
 
-_CONSUME = Prepared({"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)})
+_CONSUME = Prepared(
+    {
+        "postgresql": _upsert(postgresql.insert(consommations)),
+        "sqlite": _upsert(sqlite.insert(consommations)),
+    }
+)
 
 _GIVE_BACK = Prepared(
     update(consommations)
@@ -178,11 +183,20 @@ _GIVE_BACK = Prepared(
     .values(montant=consommations.c.montant - bindparam("somme"), nombre=consommations.c.nombre - 1)
 )
 
+
+class _Used(NamedTuple):
+    """What was counted of a period: francs, and operations."""
+
+    montant: int
+    nombre: int
+
+
 _USED = Prepared(
     select(consommations.c.montant, consommations.c.nombre).where(
         consommations.c.plafond_id == bindparam("le_plafond"),
         consommations.c.debut == bindparam("le_debut"),
-    )
+    ),
+    _Used,
 )
 
 
@@ -229,7 +243,7 @@ def _find_applicable(session: Connection, counted: Comptee) -> list[_Limite]:
         "le_partenaire": counted.partenaire_id,
         "le_type": counted.type,
     }
-    return [_Limite._make(row) for row in _APPLICABLE.all(session, values)]
+    return _APPLICABLE.all(session, values)
 
 
 def _consume_one(session: Connection, limit: _Limite, montant: int, jour: date) -> None:
@@ -247,11 +261,11 @@ def _consume_one(session: Connection, limit: _Limite, montant: int, jour: date) 
     }
     if not too_much and limit.nombre_maximal != 0 and _CONSUME.first(session, values):
         return
-    montant_utilise, nombre_utilise = _USED.first(session, values) or (0, 0)
+    used = _USED.first(session, values) or _Used(0, 0)
     raise _refusal(
         limit,
-        _left(limit.montant_maximal, montant_utilise),
-        _left(limit.nombre_maximal, nombre_utilise),
+        _left(limit.montant_maximal, used.montant),
+        _left(limit.nombre_maximal, used.nombre),
     )
 
 
@@ -460,16 +474,21 @@ def _forget(session: Connection, column: str, id_: int, type_: str, periode: str
 
 
 def _flag(session: Connection, column: str, id_: int, value: int) -> None:
-    table, flag = (cartes, "plafonnee") if column == "carte_id" else (partenaires, "plafonne")
-    session.execute(update(table).where(table.c.id == id_).values({flag: value}))
+    if column == "carte_id":
+        session.execute(update(cartes).where(cartes.c.id == id_).values(plafonnee=value))
+    else:
+        session.execute(update(partenaires).where(partenaires.c.id == id_).values(plafonne=value))
 
 
 def _count_past(
     session: Connection, plafond_id: int, column: str, id_: int, type_: str, debut: date
 ) -> None:
     since = datetime(debut.year, debut.month, debut.day, tzinfo=now().tzinfo)
-    montant, nombre = session.execute(
-        select(func.coalesce(func.sum(operations.c.montant), 0), func.count()).where(
+    past = session.execute(
+        select(
+            func.coalesce(func.sum(operations.c.montant), 0).label("montant"),
+            func.count().label("nombre"),
+        ).where(
             operations.c[column] == id_,
             operations.c.type == type_,
             operations.c.date_operation >= since,
@@ -478,6 +497,6 @@ def _count_past(
     ).one()
     session.execute(
         insert(consommations).values(
-            plafond_id=plafond_id, debut=debut, montant=int(montant), nombre=nombre
+            plafond_id=plafond_id, debut=debut, montant=int(past.montant), nombre=past.nombre
         )
     )

@@ -59,13 +59,7 @@ class _Ours(NamedTuple):
     date_operation: datetime
 
 
-_OURS = (
-    operations.c.reference,
-    operations.c.numero_operation,
-    operations.c.type,
-    operations.c.montant,
-    operations.c.date_operation,
-)
+_OURS = [operations.c[name] for name in _Ours._fields]
 
 
 def verifier_references(

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from models.base import UNITE, BigId, Instant, metadata, now
-from models.compte import REGLEMENT, comptes
+from models.compte import COMPTE_REGLEMENT, comptes
 from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
 from models.partenaire import (
@@ -60,6 +60,14 @@ def hash_secret(secret: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
+class _Secret(NamedTuple):
+    """A partner and one of its secrets, None when it has none that is still good."""
+
+    partenaire: PartenaireRow
+    empreinte: bytes | None
+    revoque_le: datetime | None
+
+
 _BY_KEY = Prepared(
     select(*PARTENAIRE_COLUMNS, secrets.c.empreinte, partenaires.c.revoque_le)
     .join_from(
@@ -76,16 +84,9 @@ _BY_KEY = Prepared(
             partenaires.c.consumer_key == bindparam("consumer_key"),
             partenaires.c.consumer_key == bindparam("decoded_key"),
         )
-    )
+    ),
+    _Secret,
 )
-
-
-class _Secret(NamedTuple):
-    """A partner and one of its secrets, None when it has none that is still good."""
-
-    partenaire: PartenaireRow
-    empreinte: bytes | None
-    revoque_le: datetime | None
 
 
 _NO_SECRET = bytes(32)
@@ -112,10 +113,7 @@ def find_by_secret(
     pairs = [(consumer_key, secret)] if decoded is None else [(consumer_key, secret), decoded]
     given = [(key, hash_secret(text, pepper)) for key, text in pairs]
     keys = {"consumer_key": consumer_key, "decoded_key": pairs[-1][0]}
-    rows = [
-        _Secret(PartenaireRow._make(columns), empreinte, revoque_le)
-        for *columns, empreinte, revoque_le in _BY_KEY.all(session, {**keys, "maintenant": now()})
-    ]
+    rows = _BY_KEY.all(session, {**keys, "maintenant": now()})
     opened = [row for row in rows or [_STRANGER] if _opens(row, given, demo_allowed=demo_allowed)]
     if not rows:
         return Credentials(None, False, None)
@@ -156,7 +154,7 @@ def create(
         consumer_secret or _random_text(43),
     )
     compte_id = session.execute(
-        insert(comptes).values(type=REGLEMENT, unite=UNITE).returning(comptes.c.id)
+        insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE).returning(comptes.c.id)
     ).scalar_one()
     partenaire_id = session.execute(
         insert(partenaires)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, false, func, select
 
 from models.carte import cartes
 from models.database.prepared import Prepared
@@ -42,6 +42,7 @@ _FOUND: Select[Any] = (
         operations.c.terminal,
         _origine.c.numero_operation.label("annulation_de"),
         _annulation.c.numero_operation.label("annulee_par"),
+        false().label("replayed"),
         operations.c.empreinte,
         operations.c.empreinte_version,
     )
@@ -53,8 +54,6 @@ _FOUND: Select[Any] = (
     .outerjoin(_annulation, _annulation.c.annulation_de == operations.c.id)
     .where(operations.c.partenaire_id == bindparam("partenaire_id"))
 )
-_BY_REFERENCE = Prepared(_FOUND.where(operations.c.reference == bindparam("reference")))
-_BY_NUMERO = Prepared(_FOUND.where(operations.c.numero_operation == bindparam("numero_operation")))
 
 
 class _Found(NamedTuple):
@@ -63,6 +62,12 @@ class _Found(NamedTuple):
     operation: Operation
     empreinte: bytes
     empreinte_version: int | None
+
+
+_BY_REFERENCE = Prepared(_FOUND.where(operations.c.reference == bindparam("reference")), _Found)
+_BY_NUMERO = Prepared(
+    _FOUND.where(operations.c.numero_operation == bindparam("numero_operation")), _Found
+)
 
 
 class Cloture(NamedTuple):
@@ -94,12 +99,7 @@ def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
 
 def _find_reference(session: Connection, demandeur: Demandeur) -> _Found | None:
     values = {"partenaire_id": demandeur.partenaire_id, "reference": demandeur.reference}
-    return _find(session, _BY_REFERENCE, values)
-
-
-def _find(session: Connection, statement: Prepared, values: dict[str, Any]) -> _Found | None:
-    row = statement.first(session, values)
-    return None if row is None else _Found(Operation._make((*row[:-2], False)), *row[-2:])
+    return _BY_REFERENCE.first(session, values)
 
 
 def replay_of(session: Connection, demandeur: Demandeur) -> Operation:
@@ -127,14 +127,14 @@ def find_operation(
     values: dict[str, Any] = {"partenaire_id": partenaire.id}
     if reference is not None:
         values["reference"] = reference
-        found = _find(session, _BY_REFERENCE, values)
+        found = _BY_REFERENCE.first(session, values)
         if found is None and is_running(session, partenaire.id, reference):
             raise OperationEnCours
         # It may have ended between the two look-ups.
-        found = found or _find(session, _BY_REFERENCE, values)
+        found = found or _BY_REFERENCE.first(session, values)
     else:
         values["numero_operation"] = numero_operation
-        found = _find(session, _BY_NUMERO, values)
+        found = _BY_NUMERO.first(session, values)
     if found is None:
         raise OperationInconnue
     if found.operation.type == CLOTURE:

@@ -8,19 +8,23 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from handlers.contract.model import snake_case
+from models.carte import cartes
+from models.client import clients
+from models.journal.ecriture import ecritures
 from tests.support.contract_client import (
     DOCUMENT,
     OPERATIONS,
     ROOT,
     Json,
 )
+from tests.support.writes import Hidden, read_writes
 
 BRANCHES = (
     ast.If,
@@ -45,12 +49,17 @@ SCREEN_LINES = 50
 TRANSACTIONS_LIVE_IN = ("models/database/engine.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
+    "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
     "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
+    "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",
 }
 
 LONGER_THAN_A_SCREEN: dict[str, str] = {
     "models/journal/ouverture.py: open_cartes": "four bulk writes, long by their columns",
 }
+
+OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
+"""The columns of cartes that only models/journal/ writes."""
 
 TAGS = [snake_case(tag["name"]) for tag in DOCUMENT["tags"]]
 
@@ -247,6 +256,42 @@ def test_imports_stand_at_the_top() -> None:
     assert not stale, f"remove from IMPORTS_BELOW_THE_TOP what is no more: {sorted(stale)}."
 
 
+def _modules_named(tree: ast.Module, modules: Collection[str]) -> set[str]:
+    """The modules that a file imports anywhere, or names in a string, as an import by string does."""
+    named = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            named.update(part if part in modules else node.module for part in parts)
+    return named & set(modules)
+
+
+def test_no_imports_of_the_core_run_in_a_ring() -> None:
+    """Nor below the top of a file, nor by string: a module is understood with what stands under it."""
+    trees = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree
+        for path, tree in _sources("models")
+    }
+    left = {name: _modules_named(tree, trees) - {name} for name, tree in trees.items()}
+    while lowest := [name for name, under in left.items() if not under]:
+        left = {name: under.difference(lowest) for name, under in left.items() if under}
+    while highest := left.keys() - set().union(*left.values()):
+        left = {name: under for name, under in left.items() if name not in highest}
+    _report(
+        [
+            f"{name} imports {', '.join(sorted(under))}: give one of the ring what it needs as a value, "
+            "and let the one above hand it over."
+            for name, under in left.items()
+        ]
+    )
+
+
 def test_every_package_says_what_may_live_there() -> None:
     folders = {
         path.parent for room in ("handlers", "models") for path in (ROOT / room).rglob("*.py")
@@ -292,19 +337,76 @@ def test_functions_fit_a_screen() -> None:
     assert not stale, f"remove from LONGER_THAN_A_SCREEN what is no more: {sorted(stale)}."
 
 
-def test_only_the_journal_writes_ecritures_and_cartes() -> None:
-    """No write statement names these tables but in models/journal/: it alone moves money."""
-    writers = ("insert", "update", "delete", "insert_rows", "copy_rows")
+def _money_written(path: str, tree: ast.Module, names: Json | None = None) -> list[str]:
+    """What a file outside models/journal/ writes of the money, or may write unseen."""
+    problems = []
+    for one in read_writes(path, tree, names):
+        if isinstance(one, Hidden):
+            problems.append(f"{path}:{one.line} writes nobody sees what: {one.advice}.")
+        elif one.table == "ecritures" or (one.table == "cartes" and one.verb != "update"):
+            problems.append(
+                f"{path}:{one.line} writes {one.table}: only models/journal/ does, call it."
+            )
+        elif one.table == "cartes" and one.columns is None:
+            problems.append(f"{path}:{one.line} updates cartes: say in .values(…) which columns.")
+        elif one.table == "cartes":
+            problems += [
+                f"{path}:{one.line} writes cartes.{column}: only models/journal/ does."
+                for column in sorted(OF_THE_JOURNAL.intersection(one.columns or ()))
+            ]
+    return problems
+
+
+def test_only_the_journal_writes_ecritures_and_what_a_card_holds() -> None:
+    """Others may change what a card is, as its statut; tests/models/test_writers.py sees what they write."""
     _report(
         [
-            f"{path}:{node.lineno} writes {target.id}: only models/journal/ does, call it."
+            problem
             for path, tree in _sources("handlers", "models")
-            if not path.startswith("models/journal/") and not path.startswith("models/migrations/")
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in writers
-            for target in node.args
-            if isinstance(target, ast.Name) and target.id in ("ecritures", "cartes")
+            if not path.startswith("models/journal/")
+            for problem in _money_written(path, tree)
         ]
     )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(cartes).where(cartes.c.id == 1).values(solde=5)",
+        "update(cartes).values(statut='ACTIVE').values({'version': 5})",
+        "update(cartes).values(**columns)",
+        "update(cartes).values({flag: 1})",
+        "update(cartes)",
+        "update(autre).values(date_solde=now)",
+        "cartes.update().values(solde=5)",
+        "sqlalchemy.update(cartes).values(solde=5)",
+        "insert(cartes).values(statut='ACTIVE')",
+        "delete(cartes)",
+        "postgresql.insert(ecritures).values(montant=1)",
+        "insert_rows(session, ecritures, ('id',), [])",
+        "bulk.insert_rows(session, cartes, ('id',), [])",
+        "for table in (cartes, clients): update(table).values(solde=5)",
+        "change = update",
+        "_upsert(postgresql.insert)",
+        "def clear(clients): update(clients).values(solde=5)",
+        "from sqlalchemy import update as change\nchange(cartes).values(solde=5)\ninsert(clients)",
+    ],
+)
+def test_a_write_of_money_elsewhere_is_seen(source: str) -> None:
+    names = {"cartes": cartes, "autre": cartes, "ecritures": ecritures, "clients": clients}
+    assert _money_written("models/elsewhere.py", ast.parse(source), names)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(cartes).where(cartes.c.solde == 0).values(statut='OPPOSITION').returning(cartes.c.solde)",
+        "update(cartes).values({'plafonnee': 1})",
+        "insert(clients).values(names)",
+        "select(cartes.c.solde)",
+        "body.update(fields)\nrows.insert(0, row)\nupdate(clients)",
+    ],
+)
+def test_what_is_no_money_is_left_alone(source: str) -> None:
+    names = {"cartes": cartes, "clients": clients}
+    assert _money_written("models/elsewhere.py", ast.parse(source), names) == []

@@ -16,7 +16,7 @@ from handlers.cli.common import (
     open_database,
     undone_when_interrupted,
 )
-from handlers.cli.journal import show_progress
+from handlers.cli.shown import show_progress
 from models import migrate
 from models.database.backup import BackupError, Copie, back_up
 from models.database.backup import restore as restore_copy

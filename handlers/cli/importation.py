@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, TimeRemainingColumn
 
 from handlers.cli.common import (
     Refused,
@@ -29,6 +28,7 @@ from handlers.cli.common import (
     undone_when_interrupted,
 )
 from handlers.cli.output import Output
+from handlers.cli.shown import show_bar
 from models.books.importation import (
     Bilan,
     ImportationRefusee,
@@ -256,10 +256,8 @@ def _progress(size: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _position: None
         return
-    columns = (TextColumn("import"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("import", total=size or None)
-        yield lambda position: bar.update(task, completed=position)
+    with show_bar("import", DownloadColumn(), TimeRemainingColumn()) as progress:
+        yield lambda position: progress(position, size)
 
 
 # ── what is told ─────────────────────────────────────────────────────────────────────────────────

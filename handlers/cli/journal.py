@@ -1,4 +1,4 @@
-"""`cynod journal`: verify and export, and the progress that both show."""
+"""`cynod journal`: verify and export."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
 from handlers.cli.common import (
@@ -24,6 +22,7 @@ from handlers.cli.common import (
     open_database,
 )
 from handlers.cli.output import output_to
+from handlers.cli.shown import Progression, print_json, show_progress
 from models.books import verification
 from models.books.exportation import (
     Choix,
@@ -34,12 +33,6 @@ from models.books.exportation import (
 )
 from models.books.redaction import REDACTIONS
 from models.books.verification import Rapport
-
-INTERVALLE_S = 30
-"""Between two lines of progress in a log."""
-
-Progression = Callable[[int, int], None]
-"""Is told what is done, and of how much."""
 
 
 @click.command()
@@ -65,8 +58,7 @@ def verify(*, as_json: bool) -> None:
     ):
         rapport = verification.verify(session, progress)
     if as_json:
-        described = _describe(rapport, time.monotonic() - begun)
-        click.echo(json.dumps(described, ensure_ascii=False, indent=2))
+        print_json(_describe(rapport, time.monotonic() - begun))
     elif rapport.fautes:
         _print_fautes(rapport)
     else:
@@ -250,37 +242,6 @@ def _tell(
     elif file is not None:
         counted = [count(number, nouns[:-1]) for nouns, number in written._asdict().items()]
         click.echo(f"{', '.join(counted)} are in {file}.")
-
-
-@contextlib.contextmanager
-def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Progression]:
-    """Show a bar on stderr when it is a terminal, else a line now and then, for a log.
-
-    What it gives is told what is done, and of how much.
-    """
-    if not sys.stderr.isatty():
-        yield _tell_in_lines(title)
-        return
-    if not bar_wanted:
-        yield lambda _done, _total: None
-        return
-    columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _tell_in_lines(title: str) -> Callable[[int, int], None]:
-    """What is short leaves no line: a log, or a mail of cron, then holds nothing but results."""
-    told = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= INTERVALLE_S:
-            told = time.monotonic()
-            click.echo(f"cynod: {title}: {100 * done // total} %", err=True)
-
-    return tell
 
 
 class _Sortie(NamedTuple):

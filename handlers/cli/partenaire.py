@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Connection
 
 from handlers.cli.common import (
@@ -22,6 +18,7 @@ from handlers.cli.common import (
     waiting_for_operations,
     yes_option,
 )
+from handlers.cli.shown import print_json, print_rows, show_instant
 from handlers.edge.address import plain_network
 from handlers.settings import Settings, read_settings
 from models import authentification, partenaire, secret
@@ -136,7 +133,7 @@ def create(
             "scopes": sorted(set(scopes)),
             "adresses": networks,
         }
-        _print_json(_describe_pair(pair) | described)
+        print_json(_describe_pair(pair) | described)
     else:
         _print_pair(pair)
 
@@ -154,7 +151,7 @@ def list_(*, as_json: bool) -> None:
     with open_database() as database, database.reading() as session:
         found = secret.list_all(session)
     if as_json:
-        _print_json([_describe_partenaire(one) for one in found])
+        print_json([_describe_partenaire(one) for one in found])
     elif found:
         _print_table(found)
     else:
@@ -191,7 +188,7 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
         with database.reading() as session:
             revoked = _find(session, consumer_key)
     if as_json:
-        _print_json(revoked and _describe_partenaire(revoked))
+        print_json(revoked and _describe_partenaire(revoked))
     else:
         click.echo(f"{consumer_key} is revoked.")
 
@@ -228,21 +225,21 @@ def jetons(consumer_key: str, *, revoquer: bool, yes: bool, as_json: bool) -> No
     if as_json:
         listed = [
             {
-                "emisLe": _show_instant(jeton.emis_le),
-                "expireLe": _show_instant(jeton.expire_le),
+                "emisLe": show_instant(jeton.emis_le),
+                "expireLe": show_instant(jeton.expire_le),
                 "scopes": jeton.scopes,
             }
             for jeton in found
         ]
-        _print_json({"consumerKey": consumer_key, **_describe_jetons(found), "jetons": listed})
+        print_json({"consumerKey": consumer_key, **_describe_jetons(found), "jetons": listed})
         return
     click.echo(_tell_jetons(found))
     if found:
         rows = [
-            (_show_instant(jeton.emis_le), _show_instant(jeton.expire_le), " ".join(jeton.scopes))
+            (show_instant(jeton.emis_le), show_instant(jeton.expire_le), " ".join(jeton.scopes))
             for jeton in found
         ]
-        _print_rows(("émis", "expire", "scopes"), rows)
+        print_rows(("émis", "expire", "scopes"), rows)
 
 
 def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None:
@@ -254,7 +251,7 @@ def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None
     if ended is None:
         raise Refused(_no_partner(consumer_key))
     if as_json:
-        _print_json({"consumerKey": consumer_key, "jetonsRevoques": ended})
+        print_json({"consumerKey": consumer_key, "jetonsRevoques": ended})
     elif ended:
         click.echo(f"{_count_jetons(ended)} of {consumer_key} ended.")
     else:
@@ -297,7 +294,7 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
         alive = authentification.list_jetons(session, consumer_key)
     _warn_of_pepper(settings)
     if as_json:
-        _print_json(_describe_pair(pair) | {"delaiHeures": delai} | _describe_jetons(alive))
+        print_json(_describe_pair(pair) | {"delaiHeures": delai} | _describe_jetons(alive))
         return
     _print_pair(pair)
     click.echo(f"The secret before it stays good for {delai} h.")
@@ -359,14 +356,14 @@ def _count_jetons(number: int) -> str:
 def _tell_jetons(alive: list[authentification.JetonListe]) -> str:
     if not alive:
         return "No token lives."
-    until = _show_instant(alive[-1].expire_le)
+    until = show_instant(alive[-1].expire_le)
     return f"{_count_jetons(len(alive))} {'lives' if len(alive) == 1 else 'live'} until {until}."
 
 
 def _describe_jetons(alive: list[authentification.JetonListe]) -> dict[str, Any]:
     return {
         "jetonsActifs": len(alive),
-        "jetonsExpirentLe": _show_instant(alive[-1].expire_le) if alive else None,
+        "jetonsExpirentLe": show_instant(alive[-1].expire_le) if alive else None,
     }
 
 
@@ -399,13 +396,9 @@ def _describe_partenaire(one: secret.PartenaireListe) -> dict[str, Any]:
         "scopes": one.scopes,
         "adresses": one.adresses,
         "secretsActifs": one.secrets_actifs,
-        "creeLe": _show_instant(one.cree_le),
-        "revoqueLe": None if one.revoque_le is None else _show_instant(one.revoque_le),
+        "creeLe": show_instant(one.cree_le),
+        "revoqueLe": None if one.revoque_le is None else show_instant(one.revoque_le),
     }
-
-
-def _show_instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _print_table(found: list[secret.PartenaireListe]) -> None:
@@ -417,24 +410,9 @@ def _print_table(found: list[secret.PartenaireListe]) -> None:
             " ".join(one.scopes),
             " ".join(one.adresses) or "toutes",
             str(one.secrets_actifs),
-            "actif" if one.revoque_le is None else f"révoqué {_show_instant(one.revoque_le)}",
+            "actif" if one.revoque_le is None else f"révoqué {show_instant(one.revoque_le)}",
         )
         for one in found
     ]
     columns = ("consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "statut")
-    _print_rows(columns, rows)
-
-
-def _print_rows(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    # A program that reads the table wants one line per row, whatever their length.
-    width = None if sys.stdout.isatty() else 4000
-    Console(width=width, markup=False, highlight=False, emoji=False).print(table)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    print_rows(columns, rows)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
-from datetime import UTC
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from handlers.cli.common import (
     Refused,
@@ -18,6 +13,7 @@ from handlers.cli.common import (
     open_database,
     waiting_for_operations,
 )
+from handlers.cli.shown import print_json, print_rows, show_instant
 from models.base import SOLDE_MAXIMAL, UNITE
 from models.books.exportation import mask
 from models.plafond import (
@@ -130,7 +126,7 @@ def set_(
             raise Refused(_nobody(carte, partenaire))
         made = find_plafond(session, type_=type_, periode=periode, **subject)
     if as_json:
-        _print_json(made and _describe(made))
+        print_json(made and _describe(made))
     else:
         click.echo(f"{name}: {type_} per {periode}, at most {_most(montant, nombre)}.")
 
@@ -161,7 +157,7 @@ def remove(
         if not remove_plafond(session, type_=type_, periode=periode, **subject):
             raise Refused(f"{name} has no limit of {type_} per {periode}.")
     if as_json:
-        _print_json(was and _describe(was))
+        print_json(was and _describe(was))
     else:
         click.echo(f"{name}: no limit of {type_} per {periode} any more.")
 
@@ -182,7 +178,7 @@ def list_(*, as_json: bool) -> None:
     with open_database() as database, database.reading() as session:
         found = list_plafonds(session)
     if as_json:
-        _print_json([_describe(one) for one in found])
+        print_json([_describe(one) for one in found])
     elif found:
         _print_table(found)
     else:
@@ -215,10 +211,6 @@ def _most(montant: int | None, nombre: int | None) -> str:
     return " and ".join(limits)
 
 
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
 def _describe(one: PlafondListe) -> dict[str, Any]:
     reste = one.reste
     carte = None
@@ -239,32 +231,27 @@ def _describe(one: PlafondListe) -> dict[str, Any]:
         "montantRestant": reste.montant_restant,
         "nombreMaximal": reste.nombre_maximal,
         "nombreRestant": reste.nombre_restant,
-        "creeLe": one.cree_le.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "creeLe": show_instant(one.cree_le),
     }
 
 
 def _print_table(found: list[PlafondListe]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("carte", "compte", "client", "membre", "partenaire", "type", "periode"):
-        table.add_column(name, overflow="fold")
-    for name in ("montant", "reste", "nombre", "reste"):
-        table.add_column(name, overflow="fold", justify="right")
-    for one in found:
-        reste = one.reste
-        cells = (
+    columns = ("carte", "compte", "client", "membre", "partenaire", "type", "periode")
+    numbers = ("montant", "reste", "nombre", "reste")
+    rows = [
+        (
             None if one.numero_carte is None else mask(one.numero_carte),
             one.compte_id,
             one.client_id,
             one.membre_id,
             one.consumer_key,
-            reste.type,
-            reste.periode,
-            reste.montant_maximal,
-            reste.montant_restant,
-            reste.nombre_maximal,
-            reste.nombre_restant,
+            one.reste.type,
+            one.reste.periode,
+            one.reste.montant_maximal,
+            one.reste.montant_restant,
+            one.reste.nombre_maximal,
+            one.reste.nombre_restant,
         )
-        table.add_row(*("-" if cell is None else str(cell) for cell in cells))
-    # A program that reads the table wants one line per limit, whatever its length.
-    width = None if sys.stdout.isatty() else 4000
-    Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+        for one in found
+    ]
+    print_rows((*columns, *numbers), rows, numbers=numbers)

@@ -136,9 +136,10 @@ def serve(
     Examples:   cynod serve --demo
                 CYNOD_ENV=production cynod serve --workers 4 --port 8080
     Variables:  CYNOD_ENV, CYNOD_DATABASE_URL, CYNOD_PEPPER, HOST, PORT, CYNOD_PROXIES,
-                CYNOD_LIMITES, CYNOD_REDIS_URL, CYNOD_JETON_DUREE_S, CYNOD_POOL_SIZE,
-                CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL,
-                CYNOD_CONTRACT, CYNOD_CLIENTS, CYNOD_SURFACES, CYNOD_OPERATIONS_DESACTIVEES
+                CYNOD_JETON_DUREE_S, CYNOD_ANNULATION_FENETRE_S, CYNOD_POOL_SIZE,
+                CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES, CYNOD_OPERATIONS_DESACTIVEES,
+                CYNOD_REDIS_URL, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES,
+                CYNOD_CLIENTS
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     settings = _listening(host, port)
@@ -168,7 +169,9 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
     \b
     Example:    cynod mock --port 8081
                 curl -H 'Authorization: Bearer x' -H 'Prefer: code=4001' ...
-    Variables:  HOST, PORT, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL
+    Variables:  HOST, PORT, CYNOD_PROXIES, CYNOD_ARRET_S, CYNOD_OPERATIONS_DESACTIVEES,
+                CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES,
+                CYNOD_CLIENTS
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     ctx.exit(_load("handlers.sandbox.mock").serve(_listening(host, port)))

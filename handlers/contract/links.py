@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from handlers.contract.lines import Place, Problem
+
 Json = dict[str, Any]
 
 _EXPRESSION = re.compile(
@@ -21,20 +23,24 @@ class Linked:
     """What links need to know of an operation."""
 
     operation_id: str
-    where: str
+    place: Place
     parameters: frozenset[str]
     body: Json | None
     responses: Mapping[int, Json]
 
 
-def link_problems(operations: list[Linked], resolve: Callable[[Json], Json]) -> Iterator[str]:
+def link_problems(operations: list[Linked], resolve: Callable[[Json], Json]) -> Iterator[Problem]:
     """What is wrong with the links of the operations, each with its place."""
     targets = {operation.operation_id: operation for operation in operations}
     for source in operations:
         for status, response in source.responses.items():
             for name, node in response.get("links", {}).items():
                 for problem in _problems(source, response, resolve(node), targets, resolve):
-                    yield f"{source.where}: response {status}, link {name}: {problem}"
+                    yield Problem(
+                        source.place,
+                        f"response {status}, link {name}: {problem}",
+                        inside=("responses", str(status), "links", name),
+                    )
 
 
 def _problems(

@@ -81,6 +81,8 @@ class OperationContract:
     max_body: int
     writes: bool
     optional: bool
+    probe: bool
+    """Whether supervision asks it: it must be answered while other operations hold every thread."""
     deprecation: tuple[Header, ...]
     """Headers of each of its answers: none, unless it is deprecated."""
 
@@ -94,6 +96,11 @@ class OperationContract:
         if media_type == JSON_TYPE:
             return self.function
         return f"{self.function}_{media_type.rpartition('/')[2]}"
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The operation's keys in the document."""
+        return ("paths", self.path, self.method)
 
     @property
     def where(self) -> str:

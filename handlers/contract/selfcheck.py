@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from handlers.contract.lines import Lines, Problem, tell
 from handlers.contract.model import (
     JSON_TYPE,
     Contract,
@@ -21,10 +22,14 @@ from handlers.contract.schema import AnswerCheck, compile_schema
 
 
 def check_oneself(contract: Contract, switched_off: frozenset[str]) -> SelfCheck:
-    """Check all examples. Raises ContractError naming the example."""
-    for operation in contract.operations.values():
-        for fault in example_faults(contract, operation):
-            raise ContractError(f"{operation.where}: {fault}")
+    """Check all examples. Raises ContractError naming each that is wrong."""
+    faults = [
+        fault
+        for operation in contract.operations.values()
+        for fault in example_faults(contract, operation)
+    ]
+    if faults:
+        raise ContractError(tell(faults, contract.surface.file, Lines(None)))
     return SelfCheck(
         version=contract.version,
         sha256=contract.sha256,
@@ -35,25 +40,33 @@ def check_oneself(contract: Contract, switched_off: frozenset[str]) -> SelfCheck
     )
 
 
-def example_faults(contract: Contract, operation: OperationContract) -> Iterator[str]:
+def example_faults(contract: Contract, operation: OperationContract) -> Iterator[Problem]:
     """What is wrong with the examples of one operation: one sentence each."""
-    for parameter in operation.parameters:
+    content: tuple[str, ...]
+    for number, parameter in enumerate(operation.parameters):
         schema = contract.resolve(parameter["schema"])
         example = parameter.get("example", schema.get("example"))
+        inside = ("parameters", number, "example")
         if example is None:
-            yield f"parameter {parameter['name']} has no example."
+            text = f"parameter {parameter['name']} has no example."
+            yield Problem(operation.place, text, inside=inside)
         elif not compile_schema(contract, schema)(example):
-            yield f"the example of parameter {parameter['name']} does not fit its schema."
+            text = f"the example of parameter {parameter['name']} does not fit its schema."
+            yield Problem(operation.place, text, inside=inside)
     if operation.body is not None:
         fits = compile_schema(contract, operation.body.schema)
         for name, value in _examples(contract, operation.body.content):
             if not fits(value):
-                yield f"the example {name!r} of its request body does not fit the schema."
+                text = f"the example {name!r} of its request body does not fit the schema."
+                content = ("requestBody", "content", operation.body.media_type)
+                yield Problem(operation.place, text, inside=(*content, "examples", name, "value"))
     check = AnswerCheck(contract, operation)
     for status, response in operation.responses.items():
         for name, value in _examples(contract, response["content"][JSON_TYPE]):
             if not check.fits(status, value):
-                yield f"the example {name!r} of response {status} does not fit its schema."
+                text = f"the example {name!r} of response {status} does not fit its schema."
+                content = ("responses", str(status), "content", JSON_TYPE)
+                yield Problem(operation.place, text, inside=(*content, "examples", name, "value"))
 
 
 def _examples(contract: Contract, media: Json) -> Iterator[tuple[str, Any]]:

@@ -34,9 +34,7 @@ def _mapping(node: dict[Any, Any], pad: str) -> Iterator[str]:
 
 def _value(head: str, value: Any, pad: str) -> Iterator[str]:
     """The lines of a value behind `head`, which ends in a colon."""
-    if isinstance(value, dict) and list(value) == ["$ref"]:
-        yield f"{head} {{$ref: {_flow(value['$ref'])}}}"
-    elif isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and not _is_reference(value):
         yield head
         yield from _mapping(value, pad + "  ")
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
@@ -52,7 +50,7 @@ def _value(head: str, value: Any, pad: str) -> Iterator[str]:
 
 def _sequence(node: list[Any], pad: str) -> Iterator[str]:
     for item in node:
-        if isinstance(item, dict) and item:
+        if isinstance(item, dict) and item and not _is_reference(item):
             first, *rest = _mapping(item, pad + "  ")
             yield f"{pad}- {first[len(pad) + 2 :]}"
             yield from rest
@@ -61,6 +59,10 @@ def _sequence(node: list[Any], pad: str) -> Iterator[str]:
             yield from _sequence(item, pad + "  ")
         else:
             yield f"{pad}- {_flow(item)}"
+
+
+def _is_reference(node: dict[Any, Any]) -> bool:
+    return list(node) == ["$ref"] and isinstance(node["$ref"], str)
 
 
 def _is_block(text: str) -> bool:
@@ -84,6 +86,8 @@ def _key(key: Any) -> str:
 
 def _flow(value: Any) -> str:
     """A value without lines of its own."""
+    if isinstance(value, dict) and _is_reference(value):
+        return f"{{$ref: {_flow(value['$ref'])}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
     if isinstance(value, str):

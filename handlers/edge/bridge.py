@@ -38,10 +38,15 @@ MAX_WAITING = 2_000
 """Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
 
 
+PROBES = 2
+"""Threads for the health probes that ask the database, and connections beside those of operations."""
+
+
 class Runner(Protocol):
     """What answers one operation: OperationRunner, or what stands in for it."""
 
     needs_database: bool
+    """Whether it may wait for a connection or a statement."""
 
     def check_early(self, call: Call) -> None:
         """Refuse on the event loop what needs no thread to be refused."""
@@ -123,11 +128,20 @@ class FlaskBridge(SpecMiddleware):
         self._operations = operations
         self._runners = runners
         self._workers = Workers(self.app.serve, threads, "operation")
-        # Health and the catalogue never wait behind slow operations, and what needs no database
-        # never waits behind a readiness probe whose database has stopped answering.
-        self._reserved = Workers(self.app.serve, 2, "reserve")
-        self._probes = Workers(self.app.serve, 2, "sonde")
+        # What asks no database (liveness, the catalogue) waits neither behind slow operations nor behind a
+        # readiness probe whose database has stopped answering; and that probe behind no other operation.
+        self._reserved = Workers(self.app.serve, 2, "reserved")
+        self._probes = Workers(self.app.serve, PROBES, "probe")
+        self._workers_of = {
+            operation_id: self._choose_workers(operations[operation_id], runner)
+            for operation_id, runner in runners.items()
+        }
         self._waiting = 0
+
+    def _choose_workers(self, operation: OperationContract, runner: Runner) -> Workers[Call, Reply]:
+        if not runner.needs_database:
+            return self._reserved
+        return self._probes if operation.probe else self._workers
 
     def add_api(
         self, specification: Any, *, name: str | None = None, **kwargs: Any
@@ -157,15 +171,12 @@ class FlaskBridge(SpecMiddleware):
             call.body = await read_body(call, receive, operation.max_body)
         runner = self._runners[operation_id]
         runner.check_early(call)
-        workers = self._workers
-        if operation.rate_class == "libre":
-            workers = self._probes if runner.needs_database else self._reserved
         # What cannot say so (the catalogue, liveness) asks no database and is soon done.
         if self._waiting >= MAX_WAITING and "5001" in operation.codes:
             raise ServiceIndisponible
         self._waiting += 1
         try:
-            call.reply = await workers.run(call)
+            call.reply = await self._workers_of[operation_id].run(call)
         finally:
             self._waiting -= 1
 

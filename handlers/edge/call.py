@@ -17,7 +17,7 @@ class ClientGone(Exception):
 class Call:
     """What the front knows of a request. Written by one stage after the other, by one at a time.
 
-    `arguments` are there when the call was counted and its input checked before its turn came, and
+    `arguments` are there once the call was counted and its input checked, which happens once, and
     `parametre` names what a refusal found wrong.
     """
 

@@ -31,7 +31,6 @@ class ParameterCheck:
             (
                 parameter["name"],
                 snake_case(parameter["name"]),
-                parameter["in"] == "path",
                 bool(parameter.get("required")),
                 converter(contract.resolve(parameter["schema"])),
                 compile_schema(contract, parameter["schema"]),
@@ -39,7 +38,6 @@ class ParameterCheck:
             )
             for parameter in operation.parameters
         ]
-        self._query_names = frozenset(name for name, _, in_path, *_ in self._fields if not in_path)
         schema: Json = {
             "type": "object",
             "properties": {p["name"]: p["schema"] for p in operation.parameters},
@@ -52,7 +50,7 @@ class ParameterCheck:
         given.update(path)
         values: dict[str, Any] = {}
         arguments: dict[str, Any] = {}
-        for name, argument, _, required, convert, _, default in self._fields:
+        for name, argument, required, convert, _, default in self._fields:
             if name in faulty:
                 raise ParametreInvalide(name)
             text = given.get(name)
@@ -73,7 +71,7 @@ class ParameterCheck:
         return arguments
 
     def _refuse(self, values: dict[str, Any]) -> NoReturn:
-        for name, _, _, _, _, fits, _ in self._fields:
+        for name, _, _, _, fits, _ in self._fields:
             if name in values and not fits(values[name]):
                 raise ParametreInvalide(name)
         raise AssertionError("a set of parameters is unfit although each one fits")
@@ -84,7 +82,6 @@ class BodyCheck:
 
     def __init__(self, contract: Contract, body: Body) -> None:
         schema = contract.resolve(body.schema)
-        self.media_type = body.media_type.encode("ascii")
         self._fits = compile_schema(contract, body.schema)
         self._fields = {
             name: compile_schema(contract, node) for name, node in schema["properties"].items()

@@ -55,10 +55,10 @@ class Refusals:
         issues_tokens = operation is not None and operation.issues_tokens
         status, body = self._envelopes.render(refusal, call.language, oauth=issues_tokens)
         headers = list(getattr(refusal, "headers", {}).items())
-        scopes = operation.scopes if operation is not None else frozenset()
-        asked = challenge(refusal.code, scopes, authorization_of(call))
-        if asked is not None:
-            headers.append(("WWW-Authenticate", asked))
+        if operation is not None and status in (401, 403):
+            asked = challenge(refusal.code, operation.scopes, authorization_of(call))
+            if asked is not None:
+                headers.append(("WWW-Authenticate", asked))
         # Only a token's operation declares it, and this is the way of every refusal.
         if (
             operation is not None

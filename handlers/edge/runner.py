@@ -1,7 +1,8 @@
 """The one wrapper around every operation: the way of a request from route to answer.
 
-security -> parameters and body against the contract -> handler -> render -> answer against the
-contract -> commit -> reply. A refusal or an answer off contract rolls back; nobody else commits.
+Four stages: identify who calls, count the call, check its parameters and body against the contract, execute
+(handler, answer against the contract, commit, reply). A `Way` is their order for one kind of operation. A
+refusal or an answer off contract rolls back; nobody else commits.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import inspect
 import random
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -40,6 +41,21 @@ RETRY_DELAY_S = 0.02
 
 MAX_EARLY_BODY = 65_536
 """Bytes of a body that is parsed and checked on the event loop: a fraction of a millisecond."""
+
+
+Stage = Callable[[Call], None]
+Identify = Callable[[Call, Connection], Partenaire]
+
+
+class Way(NamedTuple):
+    """The stages before `execute`, in their order. Those that admit a call are passed once, however often
+    it has to run; who calls is identified each time."""
+
+    before: tuple[Stage, ...]
+    """Without a connection."""
+    identify: Identify | None
+    after: tuple[Stage, ...]
+    """Admit a caller who is known: when `identify` has told, or already early, when he is remembered."""
 
 
 class OperationRunner:
@@ -77,8 +93,24 @@ class OperationRunner:
             }
             for media_type, handler in handlers.items()
         }
-        self.needs_database = any("session" in names for names in self._wanted.values())
+        self.needs_database = (
+            operation.secured
+            or operation.issues_tokens
+            or any("session" in names for names in self._wanted.values())
+        )
         self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
+        self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
+        self._way = self._choose_way()
+        self._commits = operation.issues_tokens or (operation.secured and operation.writes)
+        # Where counting asks another machine, nothing is counted on the event loop.
+        self._admits_early = operation.secured and not limits.waits
+
+    def _choose_way(self) -> Way:
+        if self.operation.issues_tokens:
+            return Way((self._count, self._check), self._identify_client, ())
+        if self.operation.secured:
+            return Way((), self._identify, (self._count, self._check))
+        return Way((self._check,), None, ())
 
     def check_early(self, call: Call) -> None:
         """Refuse on the event loop what needs no thread to be refused, and keep what was found.
@@ -89,15 +121,14 @@ class OperationRunner:
         """
         if not self._offered:
             raise OperationDesactivee
-        operation = self.operation
-        if not operation.secured or self._limits.waits or len(call.body) > MAX_EARLY_BODY:
+        if not self._admits_early or len(call.body) > MAX_EARLY_BODY:
             return
-        partenaire = self._security.recall(operation, authorization_of(call), call.address)
-        if partenaire is None:
+        remembered = self._security.recall(self.operation, authorization_of(call), call.address)
+        if remembered is None:
             return
-        call.partenaire = partenaire.consumer_key
-        self._limits.count(operation.rate_class, partenaire.consumer_key)
-        call.arguments = self._check(call)
+        call.partenaire = remembered.consumer_key
+        for stage in self._way.after:
+            stage(call)
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Never raises: whatever goes wrong becomes a declared refusal."""
@@ -121,7 +152,7 @@ class OperationRunner:
         """
         if not isinstance(error, AuthentificationInvalide | ClientInvalide):
             return error
-        form = self._check(call)["corps"] if self.operation.issues_tokens else {}
+        form = call.arguments["corps"] if call.arguments and self.operation.issues_tokens else {}
         name = presented(authorization_of(call), form)
         if name is None:
             return error
@@ -132,50 +163,51 @@ class OperationRunner:
         return error
 
     def _run(self, call: Call) -> Reply:
-        operation = self.operation
-        if operation.issues_tokens:
-            self._limits.count(operation.rate_class, rate_key(call.address))
-            arguments = self._check(call)
-            with self._database.reading() as session:
-                partenaire = self._security.authenticate_client(
-                    session, arguments["corps"], authorization_of(call), call.address
-                )
-                call.partenaire = partenaire.consumer_key
-                with self._database.transaction(on=session):
-                    return self._execute(call, arguments, session, partenaire)
-        if not operation.secured:
-            arguments = self._check(call)
-            if not self.needs_database:
-                return self._execute(call, arguments, None, None)
-            with self._database.reading() as session:
-                return self._execute(call, arguments, session, None)
+        way = self._way
+        if call.arguments is None:
+            for stage in way.before:
+                stage(call)
+        if not self.needs_database:
+            return self._execute(call, None, None)
         with self._database.reading() as session:
-            partenaire = self._security.authenticate(
-                session, operation, authorization_of(call), call.address
-            )
-            call.partenaire = partenaire.consumer_key
+            partenaire = way.identify(call, session) if way.identify is not None else None
             if call.arguments is None:
-                self._limits.count(operation.rate_class, partenaire.consumer_key)
-                call.arguments = self._check(call)
-            arguments = dict(call.arguments)
-            if not operation.writes:
-                return self._execute(call, arguments, session, partenaire)
+                for stage in way.after:
+                    stage(call)
+            if not self._commits:
+                return self._execute(call, session, partenaire)
             with self._database.transaction(on=session):
-                return self._execute(call, arguments, session, partenaire)
+                return self._execute(call, session, partenaire)
 
-    def _check(self, call: Call) -> dict[str, Any]:
+    def _identify(self, call: Call, session: Connection) -> Partenaire:
+        partenaire = self._security.authenticate(
+            session, self.operation, authorization_of(call), call.address
+        )
+        call.partenaire = partenaire.consumer_key
+        return partenaire
+
+    def _identify_client(self, call: Call, session: Connection) -> Partenaire:
+        assert call.arguments is not None, "its form was checked before"
+        partenaire = self._security.authenticate_client(
+            session, call.arguments["corps"], authorization_of(call), call.address
+        )
+        call.partenaire = partenaire.consumer_key
+        return partenaire
+
+    def _count(self, call: Call) -> None:
+        self._limits.count(self.operation.rate_class, call.partenaire or rate_key(call.address))
+
+    def _check(self, call: Call) -> None:
         arguments = self._check_parameters(call.query, call.path_parameters)
         if self._check_body is not None:
             arguments["corps"] = self._check_body(call.body)
-        return arguments
+        call.arguments = arguments
 
     def _execute(
-        self,
-        call: Call,
-        arguments: dict[str, Any],
-        session: Connection | None,
-        partenaire: Partenaire | None,
+        self, call: Call, session: Connection | None, partenaire: Partenaire | None
     ) -> Reply:
+        assert call.arguments is not None, "each way checks what came"
+        arguments = dict(call.arguments)
         offered = {"session": session, "partenaire": partenaire, **self._constants}
         for name in self._wanted[call.media_type]:
             arguments[name] = offered[name]
@@ -185,9 +217,9 @@ class OperationRunner:
         body = self._envelope(answer, call.language)
         if not self._check_answer.fits(200, body):
             raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
-        headers = [("Idempotent-Replayed", "true")] if answer.replayed else []
-        if NOT_KEPT[0] in declared_headers(self.operation, 200):
-            headers.append(NOT_KEPT)
+        headers = list(self._headers)
+        if answer.replayed:
+            headers.append(("Idempotent-Replayed", "true"))
         return Reply(200, "200", orjson.dumps(body), headers)
 
     def _table(self, answer: TableAnswer, media_type: str) -> Reply:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from handlers import wire
 from handlers.answer import Answer, TableAnswer
 from handlers.views.formats import format_instant, format_jour, read_jour
-from models.carte import Carte, CarteDuPorteur, CarteListee, Page
+from models.carte import Carte, CarteDuPorteur, CarteListee, PageCartes
 from models.historique import Filtre, Lecture, Ligne, PageHistorique
 
 
@@ -56,7 +56,7 @@ def render_validite_membre(carte: CarteDuPorteur) -> Answer[wire.ValiditeCarteMe
     return Answer([item])
 
 
-def render_liste(page: Page) -> Answer[wire.CarteListe, wire.ReponseListeCartesBeside]:
+def render_liste(page: PageCartes) -> Answer[wire.CarteListe, wire.ReponseListeCartesBeside]:
     """ReponseListeCartes."""
     return Answer(
         [_render_carte_listee(carte) for carte in page.cartes],

@@ -146,7 +146,7 @@ def _faults(
     now = parse_version(version)
     impact = worst(changes)
     if impact is None and now == last.version:
-        return  # comments or layout only
+        return  # comments, layout, words that no caller sees
     if now <= last.version:
         yield (
             f"{surface.file} differs from {last.name}, which is published, and calls itself {version}: "

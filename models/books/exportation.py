@@ -39,7 +39,7 @@ from models.books.redaction.base import (
 )
 from models.carte import cartes
 from models.client import clients
-from models.compte import CARTE, REGLEMENT, comptes
+from models.compte import COMPTE_CARTE, COMPTE_REGLEMENT, comptes
 from models.journal.ecriture import ecritures
 from models.operation import CLOTURE, operations
 from models.partenaire import partenaires
@@ -175,10 +175,10 @@ def _until(jour: date | None) -> list[ColumnElement[bool]]:
 def _is_whole(choix: Choix, row: Row[Any]) -> bool:
     """Whether every ecriture of the compte is of the selection, whatever its day."""
     if choix.client_id is not None:
-        mine = (row.type, row.client_id) == (CARTE, choix.client_id)
+        mine = (row.type, row.client_id) == (COMPTE_CARTE, choix.client_id)
         return mine and choix.consumer_key is None
     if choix.consumer_key is not None:
-        return (row.type, row.consumer_key) == (REGLEMENT, choix.consumer_key)
+        return (row.type, row.consumer_key) == (COMPTE_REGLEMENT, choix.consumer_key)
     return True
 
 
@@ -289,7 +289,7 @@ def _read_bilans(session: Connection, choix: Choix, done: Callable[[], None]) ->
         bilan = _read_bilan(choix, row, tuple(debited), tuple(credited))
         if bilan is None:
             continue
-        if choix.par_carte or row.type != CARTE:
+        if choix.par_carte or row.type != COMPTE_CARTE:
             yield bilan
             continue
         key = (row.client_id, row.unite)

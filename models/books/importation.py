@@ -394,7 +394,14 @@ class _Importation:
             self.inchangees += 1
         if known is None or known.ligne is None:
             vues.append((carte.numero_carte, row.ligne))
-            self._cartes[carte.numero_carte] = _Known(*carte[1:], row.ligne)
+            self._cartes[carte.numero_carte] = _Known(
+                carte.client_id,
+                carte.membre_id,
+                carte.fin_validite,
+                carte.statut,
+                carte.solde,
+                row.ligne,
+            )
 
     def _find_fault(self, row: _Row) -> tuple[str, str] | None:
         """The column in which the row contradicts what is known, and how."""
@@ -453,7 +460,14 @@ class _Importation:
             row.numero_carte: row.ligne for row in self._look_up(_vues, numeros, (_vues.c.ligne,))
         }
         self._cartes = {
-            row.numero_carte: _Known._make((*row[1:], vues.get(row.numero_carte)))
+            row.numero_carte: _Known(
+                row.client_id,
+                row.membre_id,
+                row.fin_validite,
+                row.statut,
+                row.ouverture,
+                vues.get(row.numero_carte),
+            )
             for row in self._look_up(cartes, numeros, _CARTE)
         }
 
@@ -489,7 +503,7 @@ _CARTE = (
     cartes.c.membre_id,
     cartes.c.fin_validite,
     cartes.c.statut,
-    func.coalesce(_PREMIERE, 0),
+    func.coalesce(_PREMIERE, 0).label("ouverture"),
 )
 
 

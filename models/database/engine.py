@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from models.database.failures import (
     CommitUnknownError,
@@ -26,7 +26,7 @@ from models.database.failures import (
     is_lock_timeout,
     is_lost,
 )
-from models.database.prepared import run_command
+from models.database.prepared import LINE, Line, SqliteLine, run_command
 from models.database.running import forget_running
 
 WAL_SAFE = (3, 51, 3)
@@ -71,6 +71,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         make = _sqlite_engine if self.dialect == "sqlite" else _postgresql_engine
         self.engine: Engine = make(self.url, pool_size, attente_s)
+        event.listen(self.engine, "connect", _line_keeper(self.dialect))
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "commit", _end)
         self._attente_s = attente_s
@@ -337,6 +338,21 @@ def _begin(connection: Connection) -> None:
 def _end(connection: Connection) -> None:
     """What SQLAlchemy commits is committed here, in one call: the driver then has nothing to commit."""
     run_command(connection, "COMMIT")
+
+
+def _line_keeper(dialect: str) -> Callable[[Any, ConnectionPoolEntry], None]:
+    """Gives each new connection what the statements of models.database.prepared run on."""
+    line: Callable[[Any], Line] = SqliteLine
+    if dialect == "postgresql":
+        # psycopg takes a tenth of a second to import, which SQLite need not wait for.
+        from models.database.libpq import PostgresqlLine  # noqa: PLC0415
+
+        line = PostgresqlLine
+
+    def keep(driver: Any, record: ConnectionPoolEntry) -> None:
+        record.info[LINE] = line(driver)
+
+    return keep
 
 
 def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:

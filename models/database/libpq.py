@@ -14,7 +14,7 @@ from models.database.prepared import Compiled, Row
 
 
 class PostgresqlLine:
-    """Each call is a whole round trip, during which the thread lets the others run."""
+    """A Line of prepared.py. Each call is a whole round trip, during which the thread lets the others run."""
 
     def __init__(self, driver: psycopg.Connection) -> None:
         self._pgconn = driver.pgconn
@@ -34,7 +34,7 @@ class PostgresqlLine:
         return transformer.load_rows(0, result.ntuples, tuple)
 
     def command(self, sql: str) -> None:
-        """Run SQL that has no parameters and no answer."""
+        """See Line."""
         _check(self._pgconn.exec_(sql.encode()))
 
     def _prepare(self, compiled: Compiled) -> tuple[list[PyFormat], list[Format]]:

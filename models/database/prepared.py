@@ -10,10 +10,10 @@ caller as SQLAlchemy's own would, with the pool rid of connections that are dead
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar, get_type_hints, overload
 
 from sqlalchemy import Connection, Dialect, LargeBinary
 from sqlalchemy.exc import DBAPIError
@@ -22,31 +22,62 @@ from sqlalchemy.sql.selectable import SelectBase
 
 Statement = SelectBase | UpdateBase
 Row = tuple[Any, ...]
+Made_co = TypeVar("Made_co", bound=Row, covariant=True)
 
-_LINE = "cynod_line"
+LINE = "cynod_line"
+"""Where in the pool's notes on a connection its Line stands: who makes connections puts it there."""
+
 _numbers = itertools.count()
 
 
-class Prepared:
-    """A statement of SQLAlchemy Core, the same for both kinds of database or one for each."""
+class Prepared(Generic[Made_co]):
+    """A statement of SQLAlchemy Core, the same for both kinds of database or one for each.
 
-    def __init__(self, statement: Statement | Mapping[str, Statement]) -> None:
+    Its rows are tuples, or what they are made into: a NamedTuple, whose fields are the statement's
+    columns, by name and in this order. Raises TypeError when they are not, where the statement is
+    written: two integers that changed places would pass every check that comes later.
+    """
+
+    @overload
+    def __init__(
+        self: Prepared[Row], statement: Statement | Mapping[str, Statement], made: None = None
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, statement: Statement | Mapping[str, Statement], made: type[Made_co]
+    ) -> None: ...
+    def __init__(
+        self, statement: Statement | Mapping[str, Statement], made: type[Any] | None = None
+    ) -> None:
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
+        self._make: Callable[[Iterable[Any]], Made_co] | None = None
+        if made is not None:
+            for one in statement.values() if isinstance(statement, Mapping) else (statement,):
+                _check_columns(one, made)
+            self._make = _maker(made)
 
-    def all(self, session: Connection, values: Mapping[str, Any]) -> list[Row]:
+    def all(self, session: Connection, values: Mapping[str, Any]) -> list[Made_co]:
         """Run it and give its rows, none for a statement that returns none. Raises DBAPIError."""
         compiled = self._compiled.get(session.dialect.name) or self._compile(session.dialect)
         try:
             rows = _line(session).run(compiled, compiled.bind(values))
         except session.dialect.loaded_dbapi.Error as error:
             raise _translate(session, compiled.sql, error) from error
-        return compiled.load(rows)
+        loaded: list[Any] = compiled.load(rows)
+        return loaded if self._make is None else [*map(self._make, loaded)]
 
-    def first(self, session: Connection, values: Mapping[str, Any]) -> Row | None:
+    def first(self, session: Connection, values: Mapping[str, Any]) -> Made_co | None:
         """Run it and give its first row, or None. Raises DBAPIError."""
         rows = self.all(session, values)
         return rows[0] if rows else None
+
+    @property
+    def has_bare_rows(self) -> bool:
+        """Whether its rows have several columns, which only their position tells apart."""
+        statement = self._statement
+        every = statement.values() if isinstance(statement, Mapping) else (statement,)
+        return self._make is None and any(len(list(one.exported_columns)) > 1 for one in every)
 
     def _compile(self, dialect: Dialect) -> Compiled:
         statement = self._statement
@@ -54,6 +85,56 @@ class Prepared:
             statement = statement[dialect.name]
         compiled = self._compiled[dialect.name] = Compiled(statement, dialect)
         return compiled
+
+
+def _columns_of(made: type[Any]) -> list[str]:
+    """What one is made of: a field that is a NamedTuple itself takes as many columns as it has fields."""
+    return [
+        column
+        for field, inner in _fields(made).items()
+        for column in ([field] if inner is None else _columns_of(inner))
+    ]
+
+
+def _fields(made: type[Any]) -> dict[str, type[Any] | None]:
+    hints = get_type_hints(made)
+    return {name: hints[name] if hasattr(hints[name], "_fields") else None for name in made._fields}
+
+
+def _check_columns(statement: Statement, made: type[Any]) -> None:
+    found = [str(getattr(column, "name", column)) for column in statement.exported_columns]
+    wanted = _columns_of(made)
+    if found != wanted:
+        raise TypeError(
+            f"{made.__module__}.{made.__qualname__} has the fields {', '.join(wanted)}, its statement gives"
+            f" {', '.join(found)}: they must be the same, in the same order; use .label(…)."
+        )
+    if len(set(wanted)) < len(wanted):
+        raise TypeError(
+            f"{made.__module__}.{made.__qualname__} has two fields of one name among"
+            f" {', '.join(wanted)}: which column is which, no name would tell."
+        )
+
+
+def _maker(made: type[Any]) -> Callable[[Iterable[Any]], Any]:
+    """Makes one of its columns' values. It runs for every row: no function of Python for a flat one."""
+    new = partial(tuple.__new__, made)
+    nested = [
+        (at, _maker(inner), len(_columns_of(inner)))
+        for at, inner in enumerate(_fields(made).values())
+        if inner is not None
+    ]
+    if not nested:
+        return new
+    nested.reverse()  # from the last one on, so that those before it stay where they are
+
+    def make(row: Iterable[Any]) -> Any:
+        values = list(row)
+        for at, inner, width in nested:
+            values[at : at + width] = [inner(values[at : at + width])]
+        return new(values)
+
+    return make
 
 
 def run_command(session: Connection, sql: str) -> None:
@@ -120,39 +201,35 @@ def _processors(found: list[Processor | None]) -> list[tuple[int, Processor]]:
     return [(at, process) for at, process in enumerate(found) if process is not None]
 
 
-class _Line(Protocol):
+class Line(Protocol):
     """A driver's connection, spoken to without anything in between."""
 
-    def run(self, compiled: Compiled, values: list[Any]) -> list[Row]: ...
-    def command(self, sql: str) -> None: ...
+    def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
+        """The rows of a statement, none for one that returns none. Raises the driver's errors."""
+
+    def command(self, sql: str) -> None:
+        """Run SQL that has no parameters and no answer. Raises the driver's errors."""
 
 
-def _line(session: Connection) -> _Line:
-    info = session.info  # the pool's, so it lives and dies with the driver's connection
-    line: _Line | None = info.get(_LINE)
-    if line is None:
-        # psycopg takes a tenth of a second to import, which SQLite need not wait for.
-        kind: Callable[[Any], _Line] = (
-            importlib.import_module("models.database.libpq").PostgresqlLine
-            if session.dialect.name == "postgresql"
-            else _SqliteLine
-        )
-        line = info[_LINE] = kind(session.connection.driver_connection)
-    return line
-
-
-class _SqliteLine:
+class SqliteLine:
     """The driver keeps compiled statements by their text."""
 
     def __init__(self, driver: Any) -> None:
         self._execute = driver.execute
 
     def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
+        """See Line."""
         rows: list[Row] = self._execute(compiled.sql, values).fetchall()
         return rows
 
     def command(self, sql: str) -> None:
+        """See Line."""
         self._execute(sql)
+
+
+def _line(session: Connection) -> Line:
+    line: Line = session.info[LINE]  # it lives and dies with the driver's connection
+    return line
 
 
 def _translate(session: Connection, sql: str, error: Exception) -> DBAPIError:

@@ -10,7 +10,7 @@ ecritures: a stored solde would be one hot row that every call waits for.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -70,32 +70,6 @@ _GIVEN = {"solde": cartes.c.solde + bindparam("somme")}
 _MOVED = {"version": cartes.c.version + 1, "date_solde": bindparam("quand")}
 
 
-def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> Prepared:
-    return Prepared(
-        update(cartes)
-        .where(_THE_CARD, *guards)
-        .values(**solde, **_MOVED)
-        .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
-    )
-
-
-_TAKE = _move_statement(_USABLE, _ENOUGH, solde=_TAKEN)
-_GIVE = _move_statement(_USABLE, _ROOM, solde=_GIVEN)
-# A reversal undoes what was done, whatever has become of the card since.
-_TAKE_BACK = _move_statement(_ENOUGH, solde=_TAKEN)
-_GIVE_BACK = _move_statement(_ROOM, solde=_GIVEN)
-
-_STATE = Prepared(select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD))
-
-_POSTED = [column.name for column in ecritures.c if column.name != "id"]
-_POST = Prepared(
-    insert(ecritures)
-    .values({name: bindparam(name) for name in _POSTED})
-    .inline()
-    .returning(ENTITLED)
-)
-
-
 class Position(NamedTuple):
     """Where a movement left a card: solde in francs, and version; `plafonnee` when it has limits.
 
@@ -105,6 +79,40 @@ class Position(NamedTuple):
     solde: int
     version: int
     plafonnee: int
+
+
+class _State(NamedTuple):
+    """What says whether a card is usable."""
+
+    statut: str
+    fin_validite: date
+
+
+def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> Prepared[Position]:
+    return Prepared(
+        update(cartes)
+        .where(_THE_CARD, *guards)
+        .values(**solde, **_MOVED)
+        .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee),
+        Position,
+    )
+
+
+_TAKE = _move_statement(_USABLE, _ENOUGH, solde=_TAKEN)
+_GIVE = _move_statement(_USABLE, _ROOM, solde=_GIVEN)
+# A reversal undoes what was done, whatever has become of the card since.
+_TAKE_BACK = _move_statement(_ENOUGH, solde=_TAKEN)
+_GIVE_BACK = _move_statement(_ROOM, solde=_GIVEN)
+
+_STATE = Prepared(select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD), _State)
+
+_POSTED = [column.name for column in ecritures.c if column.name != "id"]
+_POST = Prepared(
+    insert(ecritures)
+    .values({name: bindparam(name) for name in _POSTED})
+    .inline()
+    .returning(ENTITLED)
+)
 
 
 def take(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
@@ -149,7 +157,7 @@ def give_back(session: Connection, carte: CarteCle, montant: int, quand: datetim
 
 def _move(
     session: Connection,
-    statement: Prepared,
+    statement: Prepared[Position],
     carte: CarteCle,
     montant: int,
     quand: datetime,
@@ -157,16 +165,14 @@ def _move(
     values = {"la_carte": carte.id, "somme": montant, "quand": quand}
     if statement in (_TAKE, _GIVE):
         values["jour"] = quand.date()
-    row = statement.first(session, values)
-    return None if row is None else Position._make(row)
+    return statement.first(session, values)
 
 
 def _refuse_unusable(session: Connection, carte: CarteCle) -> None:
     """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
-    row = _STATE.first(session, {"la_carte": carte.id})
-    assert row is not None, "no card is ever deleted"
-    statut, fin_validite = row
-    check_usable(statut, fin_validite)
+    state = _STATE.first(session, {"la_carte": carte.id})
+    assert state is not None, "no card is ever deleted"
+    check_usable(state.statut, state.fin_validite)
 
 
 def post(

@@ -13,7 +13,7 @@ from sqlalchemy import (
 
 from models.base import UNITE
 from models.carte import cartes
-from models.compte import CARTE, comptes
+from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, comptes
 from models.database.bulk import insert_rows, take_ids
 from models.journal.ecriture import ecritures
 from models.operation import (
@@ -49,7 +49,10 @@ def open_cartes(
     """
     compte_ids = take_ids(session, comptes.c.id, len(nouvelles))
     insert_rows(
-        session, comptes, ("id", "type", "unite"), ((id_, CARTE, UNITE) for id_ in compte_ids)
+        session,
+        comptes,
+        ("id", "type", "unite"),
+        ((id_, COMPTE_CARTE, UNITE) for id_ in compte_ids),
     )
     carte_ids = take_ids(session, cartes.c.id, len(nouvelles))
     insert_rows(
@@ -113,12 +116,12 @@ def find_ouverture(session: Connection) -> int:
     """The id of the contra account of openings, created by the first who asks for it."""
     found = session.scalar(
         select(comptes.c.id)
-        .where(comptes.c.type == OUVERTURE, comptes.c.unite == UNITE)
+        .where(comptes.c.type == COMPTE_OUVERTURE, comptes.c.unite == UNITE)
         .order_by(comptes.c.id)
         .limit(1)
     )
     if found is not None:
         return int(found)
     (id_,) = take_ids(session, comptes.c.id, 1)
-    insert_rows(session, comptes, ("id", "type", "unite"), [(id_, OUVERTURE, UNITE)])
+    insert_rows(session, comptes, ("id", "type", "unite"), [(id_, COMPTE_OUVERTURE, UNITE)])
     return id_

@@ -315,7 +315,7 @@ def test_progress_is_a_line_now_and_then_in_a_log(
     demo: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(demo))
-    monkeypatch.setattr("handlers.cli.journal.INTERVALLE_S", 0)
+    monkeypatch.setattr("handlers.cli.shown.INTERVALLE_S", 0)
     monkeypatch.setattr("models.books.exportation.LOT", 3)
     verified = CliRunner().invoke(cli, ["journal", "verify"])
     lines = verified.stderr.splitlines()

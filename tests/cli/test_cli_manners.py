@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import signal
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from handlers.cli.root import cli
-from handlers.settings import OTHER_VARIABLES, find_unknown_variables
+from handlers.settings import OTHER_VARIABLES, VARIABLES, find_unknown_variables
 from models.books.importation import COLUMNS
 from models.database.engine import Database
 from models.migrate import expected_revision
@@ -77,6 +78,36 @@ def test_every_variable_that_the_code_or_the_documentation_names_is_known() -> N
     }
     assert named > OTHER_VARIABLES
     assert find_unknown_variables(dict.fromkeys(named, "")) == {}
+
+
+def test_documentation_has_the_table_of_the_settings() -> None:
+    """The whole of it: what `read_settings` reads, takes when nothing is set, and is for."""
+    page = (ROOT / "docs" / "deploiement.md").read_text(encoding="utf-8")
+    _, _, table = page.partition("| variable | default | what it does |\n|---|---|---|\n")
+    table, _, _ = table.partition("\n\n")
+    assert table == "\n".join(
+        f"| `{one.name}` | {_told(one.default)} | {one.sentence} |" for one in VARIABLES
+    )
+
+
+def _told(default: Any) -> str:
+    if isinstance(default, Path):
+        default = default.relative_to(ROOT)
+    return f"`{default}`" if default or default == 0 else "empty"
+
+
+def test_help_of_serve_names_every_setting() -> None:
+    named = re.findall(r"\b(?:CYNOD_[A-Z_]+|HOST|PORT)\b", _variables("serve"))
+    assert sorted(named) == sorted(one.name for one in VARIABLES)
+
+
+def _variables(name: str) -> str:
+    """What the help of a command says after `Variables:`, up to the next heading."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    found = re.search(r"Variables:(.*?)(?:\n\w|$)", inspect.cleandoc(command.help or ""), re.DOTALL)
+    assert found is not None, f"{name}: its help names no variables."
+    return found[1]
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────

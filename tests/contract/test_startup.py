@@ -135,10 +135,10 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
         )
     },
     "no openapi": (lambda d: d.pop("openapi"), "not valid OpenAPI"),
-    "no paths": (lambda d: d.pop("paths"), '"paths" is a required property'),
+    "no paths": (lambda d: d.pop("paths"), "'paths' is a required property"),
     "broken reference": (
         _set(f"{SOLDE}.responses", "400", {"$ref": "#/components/responses/Absente"}),
-        "not valid OpenAPI",
+        "get.responses.400 refers to #/components/responses/Absente, which does not exist; write ",
     ),
     "same operationId twice": (
         _set("paths./check-card-validity.get", "operationId", "getSoldeCarte"),
@@ -211,6 +211,18 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
     "idempotence without a body": (
         _set(SOLDE, "x-idempotence", "reference"),
         "x-idempotence names reference, but it has no request body",
+    ),
+    "health probe that is no yes": (
+        _set("paths./health/ready.get", "x-sonde", "oui"),
+        "x-sonde must be true, or left out",
+    ),
+    "health probe that changes something": (
+        _set(DEBIT, "x-sonde", True),
+        "x-sonde is of a GET without parameters",
+    ),
+    "health probe that is counted": (
+        _set("paths./health/ready.get", "x-classe-debit", "lecture"),
+        "paths./health/ready.get: x-sonde needs `security: []` and `x-classe-debit: libre`",
     ),
     "header parameter": (
         _set("components.parameters.WalletId", "in", "header"),
@@ -402,7 +414,7 @@ def test_example_off_its_schema_stops_the_application(wrong: str, tmp_path: Path
     settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(ContractError) as refused:
         create_app(settings, contracts=[build(document, b"")])
-    assert str(refused.value) == f"openapi.yaml, paths./{expected}"
+    assert f"openapi.yaml: paths./{expected}" in str(refused.value).splitlines()
 
 
 def test_parameter_without_an_example_stops_the_application(tmp_path: Path) -> None:

@@ -12,12 +12,16 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from sqlalchemy import Connection, select
 
+import handlers.catalogue
 import handlers.edge.bridge
+from handlers.contract.model import Contract
 from models.carte import find_carte
 from models.database.engine import Database
 from tests.support.contract_client import CONTRACT, DOCUMENT
 from tests.support.live import serving, settings_for, with_limits
+from tests.support.patience import CALL_S
 from tests.support.world import World
 
 
@@ -92,6 +96,37 @@ def test_health_does_not_wait_behind_slow_operations(
             slow_operations.set()
         assert [call.result(20).status_code for call in slow] == [200] * 20
         world.close()
+
+
+def test_health_does_not_wait_behind_an_uncounted_operation_that_holds_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`libre` says that nobody counts its calls, not that it is soon done."""
+    release = threading.Event()
+    served = handlers.catalogue.get_codes_erreur
+
+    def get_codes_erreur(*, session: Connection, contract: Contract) -> Any:
+        session.execute(select(1))
+        release.wait(CALL_S)
+        return served(contract=contract)
+
+    get_codes_erreur.__module__ = served.__module__
+    monkeypatch.setattr("handlers.catalogue.get_codes_erreur", get_codes_erreur)
+    url = database.url.render_as_string(hide_password=False)
+    with serving(settings_for(url)) as base, ThreadPoolExecutor(20) as pool:
+        slow = [
+            pool.submit(httpx.get, f"{base}/codes-erreur", trust_env=False, timeout=CALL_S)
+            for _ in range(20)
+        ]
+        time.sleep(0.5)
+        try:
+            for path in ("/health/ready", "/health/live"):
+                answer = httpx.get(base + path, trust_env=False, timeout=CALL_S / 4)
+                assert answer.status_code == 200
+            assert not any(call.done() for call in slow)
+        finally:
+            release.set()
+        assert [call.result(CALL_S).status_code for call in slow] == [200] * 20
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/absent", "/get-solde-carte", "/ui"])

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Connection, Table, func, select, text
 
 import models.annulation
+import models.authentification
 import models.mouvement
-import models.partenaire
 import models.suivi
 from models.authentification import jetons, revoke, revoke_jetons
 from models.operation import operations
@@ -195,7 +195,7 @@ def test_token_that_is_asked_for_meanwhile_is_not_issued(
 def test_token_that_is_being_issued_does_not_survive(
     scene: Scene, end: Callable[[Scene], object]
 ) -> None:
-    with ThreadPoolExecutor(2) as pool, holding(models.partenaire, "Jeton") as held:
+    with ThreadPoolExecutor(2) as pool, holding(models.authentification, "Jeton") as held:
         running = pool.submit(scene.call("accessToken").send, scene.nobody)
         held.wait()
         with noticing_waits(scene.world.database) as wait:

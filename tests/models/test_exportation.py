@@ -38,7 +38,7 @@ from models.books.redaction.base import (
 )
 from models.carte import cartes
 from models.client import clients
-from models.compte import CARTE, OUVERTURE, REGLEMENT, comptes
+from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT, comptes
 from models.database.engine import Database
 from models.journal.ecriture import ecritures
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
@@ -229,18 +229,21 @@ def _sums(database: Database, *, par_carte: bool) -> dict[tuple[str, str], int]:
             sums[debit] += montant
             sums[credit] -= montant
         owners = {
-            compte_id: (OUVERTURE, f"{compte_id:06d}")
+            compte_id: (COMPTE_OUVERTURE, f"{compte_id:06d}")
             for compte_id in session.scalars(select(comptes.c.id))
         }
         for compte_id, client_id, solde in session.execute(
             select(cartes.c.compte_id, cartes.c.client_id, cartes.c.solde)
         ):
             assert sums[compte_id] == -solde
-            owners[compte_id] = (CARTE, f"{client_id}:{compte_id:06d}" if par_carte else client_id)
+            owners[compte_id] = (
+                COMPTE_CARTE,
+                f"{client_id}:{compte_id:06d}" if par_carte else client_id,
+            )
         for compte_id, key in session.execute(
             select(partenaires.c.compte_id, partenaires.c.consumer_key)
         ):
-            owners[compte_id] = (REGLEMENT, key)
+            owners[compte_id] = (COMPTE_REGLEMENT, key)
     found: dict[tuple[str, str], int] = {}
     for compte_id, owner in owners.items():
         found[owner] = found.get(owner, 0) + sums[compte_id]
@@ -248,9 +251,9 @@ def _sums(database: Database, *, par_carte: bool) -> dict[tuple[str, str], int]:
 
 
 _HLEDGER = {
-    "passif:clients": CARTE,
-    "actif:partenaires": REGLEMENT,
-    "capital:ouverture": OUVERTURE,
+    "passif:clients": COMPTE_CARTE,
+    "actif:partenaires": COMPTE_REGLEMENT,
+    "capital:ouverture": COMPTE_OUVERTURE,
 }
 
 
@@ -294,7 +297,7 @@ def test_hledger_checks_the_journal_and_finds_every_solde(
     _check(hledger, file)
     assert _by_owner(_balances(hledger, file)) == sums
     owed = _balances(hledger, file, query=["type:L"])
-    assert len(owed) == sum(type_ == CARTE for type_, _ in sums)
+    assert len(owed) == sum(type_ == COMPTE_CARTE for type_, _ in sums)
 
 
 @pytest.mark.parametrize("par_carte", [False, True])
@@ -324,8 +327,12 @@ def _owner_in_beancount(
     last = account.rsplit(":", 1)[1]
     if "client" in metadata:
         client = metadata["client"]
-        return CARTE, f"{client}:{last}" if par_carte else client
-    return (REGLEMENT, metadata["partenaire"]) if "partenaire" in metadata else (OUVERTURE, last)
+        return COMPTE_CARTE, f"{client}:{last}" if par_carte else client
+    return (
+        (COMPTE_REGLEMENT, metadata["partenaire"])
+        if "partenaire" in metadata
+        else (COMPTE_OUVERTURE, last)
+    )
 
 
 def test_the_chart_of_accounts_names_clients_and_partenaires(
@@ -516,18 +523,20 @@ def months(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
 def _read(database: Database) -> list[_Ecriture]:
     """Every ecriture, as the export is to select it."""
     with database.reading() as session:
-        owners = {id_: (OUVERTURE, f"{id_:06d}") for id_ in session.scalars(select(comptes.c.id))}
+        owners = {
+            id_: (COMPTE_OUVERTURE, f"{id_:06d}") for id_ in session.scalars(select(comptes.c.id))
+        }
         client_of = {}
         for carte_id, compte_id, client_id in session.execute(
             select(cartes.c.id, cartes.c.compte_id, cartes.c.client_id)
         ):
-            owners[compte_id] = (CARTE, client_id)
+            owners[compte_id] = (COMPTE_CARTE, client_id)
             client_of[carte_id] = client_id
         keys = {}
         for id_, compte_id, key in session.execute(
             select(partenaires.c.id, partenaires.c.compte_id, partenaires.c.consumer_key)
         ):
-            owners[compte_id] = (REGLEMENT, key)
+            owners[compte_id] = (COMPTE_REGLEMENT, key)
             keys[id_] = key
         rows = session.execute(
             select(operations, ecritures).join_from(
@@ -717,14 +726,14 @@ def _write(texts: list[str], file: Path, format_: str) -> None:
     # Upper and lower case are one client to neither program: an account is told by its owner alone.
     owners = list(dict.fromkeys(text or "-" for text in texts))
     for number, owner in enumerate(owners):
-        carte = Compte(number, CARTE, "FCFA", owner, owner, "701980******0017", None, None)
-        reglement = Compte(number, REGLEMENT, "FCFA", None, None, None, owner, owner)
+        carte = Compte(number, COMPTE_CARTE, "FCFA", owner, owner, "701980******0017", None, None)
+        reglement = Compte(number, COMPTE_REGLEMENT, "FCFA", None, None, None, owner, owner)
         pieces += [redaction.account(one, entete) for one in (carte, reglement)]
     for number, text in enumerate(texts):
         owner = text or "-"
         cotes = [
-            Cote(number, CARTE, owner, "7019800200000017", None, 1, "FCFA"),
-            Cote(number, REGLEMENT, None, None, owner, -1, "FCFA"),
+            Cote(number, COMPTE_CARTE, owner, "7019800200000017", None, 1, "FCFA"),
+            Cote(number, COMPTE_REGLEMENT, None, None, owner, -1, "FCFA"),
         ]
         mouvement = Mouvement(
             numero_operation=f"{number:026d}",

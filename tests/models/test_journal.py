@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import migrate
 from models.base import SOLDE_MAXIMAL, UNITE, today
 from models.carte import find_carte
-from models.compte import REGLEMENT, comptes
+from models.compte import COMPTE_OUVERTURE, COMPTE_REGLEMENT, comptes
 from models.database.engine import Database
 from models.errors import (
     CarteAnnulee,
@@ -24,11 +24,12 @@ from models.errors import (
     SoldeInsuffisant,
     SoldeMaximalDepasse,
 )
+from models.journal import ouverture
 from models.journal.ecriture import ecritures
 from models.journal.ouverture import find_ouverture
 from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
-from models.operation import OUVERTURE, Operation, new_numero_operation, operations
+from models.operation import CREDIT, OUVERTURE, Operation, new_numero_operation, operations
 from models.partenaire import Partenaire
 from models.secret import find_by_secret
 from models.suivi import find_operation
@@ -370,20 +371,33 @@ def test_openings_share_one_account_of_their_own(bench: Bench) -> None:
         rows = session.execute(contra).all()
     assert len(rows) == len(cards)
     assert len(set(rows)) == 1
-    assert rows[0][1:] == (OUVERTURE, UNITE)
+    assert rows[0][1:] == (COMPTE_OUVERTURE, UNITE)
 
 
 def test_account_of_openings_is_not_an_older_one(new_database: NewDatabase) -> None:
     database = new_database()
     migrate.upgrade(database)
     with database.transaction() as session:
-        session.execute(insert(comptes).values(type=REGLEMENT, unite=UNITE))
+        session.execute(insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE))
         made = find_ouverture(session)
     with database.transaction() as session:
         assert find_ouverture(session) == made
     with database.reading() as session:
         rows = session.execute(select(comptes.c.id, comptes.c.type)).all()
-    assert [(made, OUVERTURE)] == [tuple(row) for row in rows if row.type != REGLEMENT]
+    assert [(made, COMPTE_OUVERTURE)] == [
+        tuple(row) for row in rows if row.type != COMPTE_REGLEMENT
+    ]
+
+
+def test_account_of_openings_has_an_accounts_type(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation has a type of the same spelling: were it another, the account would be the same."""
+    monkeypatch.setattr(ouverture, "OUVERTURE", CREDIT)
+    with bench.database.transaction() as session:
+        found = find_ouverture(session)
+        (type_,) = session.scalars(select(comptes.c.type).where(comptes.c.id == found))
+    assert type_ == COMPTE_OUVERTURE
 
 
 def test_operation_numbers_are_unique_and_sort_by_time() -> None:

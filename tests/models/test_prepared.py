@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+import models
 from models.authentification import jetons
 from models.carte import cartes
 from models.client import clients
@@ -23,6 +27,33 @@ _ADD = insert(clients).values({"client_id": bindparam("client_id"), "nom": bindp
 ADD = Prepared(_ADD)
 FIND = Prepared(select(clients.c.nom).where(clients.c.client_id == bindparam("le_client")))
 TABLES = [cartes, partenaires, jetons]
+
+ROWS_WITHOUT_A_NAME: dict[str, str] = {
+    "models.journal.reference._CLAIM": "its first column, and on PostgreSQL the locks that it takes",
+}
+"""Statements of several columns whose rows are bare tuples, and why."""
+
+
+class Etat(NamedTuple):
+    """Two integers of a card, which nothing but their names tells apart."""
+
+    solde: int
+    version: int
+
+
+class Carte(NamedTuple):
+    """A card with a part that has fields of its own."""
+
+    numero_carte: str
+    etat: Etat
+    unite: str
+
+
+class Twice(NamedTuple):
+    """Two parts with fields of the same names."""
+
+    before: Etat
+    after: Etat
 
 
 @pytest.fixture
@@ -48,6 +79,74 @@ def test_rows_are_those_of_sqlalchemy(world: World, table: Any) -> None:
     assert expected
     assert sorted(found, key=repr) == sorted(expected, key=repr)
     assert {tuple(map(type, row)) for row in found} == {tuple(map(type, row)) for row in expected}
+
+
+def test_columns_that_changed_places_are_refused_where_the_statement_is_written() -> None:
+    with pytest.raises(TypeError) as caught:
+        Prepared(select(cartes.c.version, cartes.c.solde), Etat)
+    assert str(caught.value) == (
+        f"{__name__}.Etat has the fields solde, version, its statement gives version, solde: they must be"
+        " the same, in the same order; use .label(…)."
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        select(cartes.c.solde),
+        select(cartes.c.solde, cartes.c.version, cartes.c.id),
+        select(cartes.c.solde, cartes.c.version.label("solde")),
+        select(cartes.c.solde, cartes.c.version + 1),
+        insert(cartes),
+        insert(cartes).returning(cartes.c.version, cartes.c.solde),
+        {
+            "sqlite": select(cartes.c.solde, cartes.c.version),
+            "postgresql": select(cartes.c.version, cartes.c.solde),
+        },
+    ],
+)
+def test_columns_that_are_not_the_fields_are_refused(statement: Any) -> None:
+    with pytest.raises(TypeError, match="Etat has the fields solde, version, its statement gives"):
+        Prepared(statement, Etat)
+
+
+def test_two_fields_of_one_name_are_refused() -> None:
+    columns = [cartes.c.solde, cartes.c.version, cartes.c.solde, cartes.c.version]
+    with pytest.raises(TypeError, match="two fields of one name"):
+        Prepared(select(*columns), Twice)
+
+
+def test_rows_are_made_with_their_parts(world: World) -> None:
+    carte = world.carte(5_000)
+    whose = cartes.c.id == carte.id
+    flat = Prepared(select(cartes.c.solde, cartes.c.version).where(whose), Etat)
+    columns = (cartes.c.numero_carte, cartes.c.solde, cartes.c.version, cartes.c.unite)
+    nested = Prepared(select(*columns).where(whose), Carte)
+    with world.database.reading() as session:
+        (etat,), (found,) = flat.all(session, {}), nested.all(session, {})
+    assert (type(etat), etat) == (Etat, Etat(5_000, 1))
+    assert (type(found), found) == (Carte, Carte(carte.numero, etat, "FCFA"))
+    assert type(found.etat) is Etat
+
+
+def of_the_core() -> Iterator[tuple[str, Prepared[Any]]]:
+    """Every statement that a module of the core holds, by its name."""
+    for module in pkgutil.walk_packages(models.__path__, "models."):
+        if ".migrations" not in module.name:
+            for name, value in vars(importlib.import_module(module.name)).items():
+                held = list(value.values()) if isinstance(value, dict) else [value]
+                for one in held:
+                    for part in one if isinstance(one, tuple) else (one,):
+                        if isinstance(part, Prepared):
+                            yield f"{module.name}.{name}", part
+
+
+def test_rows_of_several_columns_have_names() -> None:
+    found = {name: statement for name, statement in of_the_core() if statement.has_bare_rows}
+    assert len(found) < len(dict(of_the_core()))
+    assert found.keys() == ROWS_WITHOUT_A_NAME.keys(), (
+        "give Prepared the NamedTuple of its rows: what is taken from them by position may be swapped."
+    )
 
 
 def test_instant_of_another_zone_is_the_same_instant(world: World) -> None:

@@ -100,6 +100,12 @@ def test_comment_owes_nothing(files: Files) -> None:
     assert (state.changes, state.faults) == ([], [])
 
 
+def test_word_that_no_caller_sees_owes_nothing(files: Files) -> None:
+    edit(files[0], ("      x-sonde: true\n", ""))
+    state = find_state(*files)
+    assert (state.changes, state.faults) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("change", "impact", "wanted", "part"),
     [

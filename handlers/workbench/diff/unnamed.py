@@ -16,6 +16,9 @@ _VERSION = ("info", "version")
 _WHOLE = frozenset({"value", "example", "x-corps"})
 """What is told as one change, whatever differs inside."""
 
+_UNSEEN = frozenset({"x-sonde"})
+"""Words that say how a server keeps itself, of which no caller can see anything."""
+
 _OWN_NAMES = frozenset({("servers",), ("tags",), ("x-catalogue-erreurs",)})
 """Lists whose changes are named by what they list."""
 
@@ -43,6 +46,8 @@ def _differences(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[tuple[s
     is_whole = place in _OWN_NAMES or _WHOLE.intersection(place[-1:])
     if isinstance(old, dict) and isinstance(new, dict) and not is_whole:
         for key in dict.fromkeys((*old, *new)):
+            if key in _UNSEEN:
+                continue
             yield from _differences(old.get(key), new.get(key), (*place, str(key)))
     else:
         yield place

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
-from models.compte import CARTE, OUVERTURE, REGLEMENT
+from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
 
 
 class Entete(NamedTuple):
@@ -132,9 +132,9 @@ def describe(entete: Entete, names: dict[str, str], encode: Callable[[str], str]
         yield f"{encode(entete.partenaire_nom or '')}."
     yield ""
     what = "a card" if entete.par_carte else "a client's cards"
-    yield f"{names[CARTE]}: what CYNOD owes to the holder of {what}, hence below zero."
-    yield f"{names[REGLEMENT]}: what a partenaire owes CYNOD, credits through it less debits."
-    yield f"{names[OUVERTURE]}: where the soldes of imported cards come from."
+    yield f"{names[COMPTE_CARTE]}: what CYNOD owes to the holder of {what}, hence below zero."
+    yield f"{names[COMPTE_REGLEMENT]}: what a partenaire owes CYNOD, credits through it less debits."
+    yield f"{names[COMPTE_OUVERTURE]}: where the soldes of imported cards come from."
     if entete.debut is not None:
         yield "The first transaction brings in what was selected before the period, in one sum per account."
     yield from _describe_whole(entete)

@@ -17,14 +17,14 @@ from models.books.redaction.base import (
     write_end,
     write_instant,
 )
-from models.compte import CARTE, OUVERTURE, REGLEMENT
+from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
 
 _BEANCOUNT = {
-    REGLEMENT: "Assets:Partenaires",
-    OUVERTURE: "Equity:Ouverture",
-    CARTE: "Liabilities:Clients",
+    COMPTE_REGLEMENT: "Assets:Partenaires",
+    COMPTE_OUVERTURE: "Equity:Ouverture",
+    COMPTE_CARTE: "Liabilities:Clients",
 }
-_BEANCOUNT_INCONNUS = {REGLEMENT: "Assets:Inconnu", CARTE: "Liabilities:Inconnu"}
+_BEANCOUNT_INCONNUS = {COMPTE_REGLEMENT: "Assets:Inconnu", COMPTE_CARTE: "Liabilities:Inconnu"}
 _XOF = {"FCFA": "XOF"}
 """The code of ISO 4217 for the name that holders know."""
 
@@ -63,7 +63,7 @@ class Beancount:
         """See Redaction."""
         metadata = {
             "client": compte.client_id,
-            "nom": compte.client_nom if compte.type == CARTE else compte.partenaire_nom,
+            "nom": compte.client_nom if compte.type == COMPTE_CARTE else compte.partenaire_nom,
             "numero": compte.numero if entete.par_carte else None,
             "partenaire": compte.consumer_key,
         }
@@ -133,13 +133,13 @@ def _beancount_account(
     if type_ is None:
         # An account that was never opened: bean-check tells it.
         return f"Equity:Inconnu:{number}"
-    if type_ == OUVERTURE:
-        return f"{_BEANCOUNT[OUVERTURE]}:{number}"
-    owner = client_id if type_ == CARTE else consumer_key
+    if type_ == COMPTE_OUVERTURE:
+        return f"{_BEANCOUNT[COMPTE_OUVERTURE]}:{number}"
+    owner = client_id if type_ == COMPTE_CARTE else consumer_key
     if owner is None:
         return f"{_BEANCOUNT_INCONNUS[type_]}:{number}"
     name = f"{_BEANCOUNT[type_]}:{_component(owner)}"
-    return f"{name}:{number}" if par_carte and type_ == CARTE else name
+    return f"{name}:{number}" if par_carte and type_ == COMPTE_CARTE else name
 
 
 def _component(owner: str) -> str:

@@ -18,7 +18,7 @@ from models.books.redaction.base import (
     write_end,
     write_instant,
 )
-from models.compte import CARTE, OUVERTURE, REGLEMENT
+from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
 
 _LISIBLE = re.compile(r"[^A-Za-z0-9 .'&/+-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*")
@@ -27,11 +27,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*")
 # hledger's strict check walks the sorted accounts from the first one, for each posting: those of many
 # postings come before those of which there are many.
 _HLEDGER = {
-    REGLEMENT: "actif:partenaires",
-    OUVERTURE: "capital:ouverture",
-    CARTE: "passif:clients",
+    COMPTE_REGLEMENT: "actif:partenaires",
+    COMPTE_OUVERTURE: "capital:ouverture",
+    COMPTE_CARTE: "passif:clients",
 }
-_HLEDGER_INCONNUS = {REGLEMENT: "actif:inconnu", CARTE: "passif:inconnu"}
+_HLEDGER_INCONNUS = {COMPTE_REGLEMENT: "actif:inconnu", COMPTE_CARTE: "passif:inconnu"}
 
 
 class Hledger:
@@ -58,7 +58,7 @@ class Hledger:
         """See Redaction."""
         tags = {
             "client": compte.client_id,
-            "nom": compte.client_nom if compte.type == CARTE else compte.partenaire_nom,
+            "nom": compte.client_nom if compte.type == COMPTE_CARTE else compte.partenaire_nom,
             "numero": compte.numero if entete.par_carte else None,
             "partenaire": compte.consumer_key,
         }
@@ -131,13 +131,13 @@ def account_name(
     if type_ is None:
         # An account that was never declared: hledger's strict check stops at it.
         return f"inconnu:{number}"
-    if type_ == OUVERTURE:
-        return f"{_HLEDGER[OUVERTURE]}:{number}"
-    owner = client_id if type_ == CARTE else consumer_key
+    if type_ == COMPTE_OUVERTURE:
+        return f"{_HLEDGER[COMPTE_OUVERTURE]}:{number}"
+    owner = client_id if type_ == COMPTE_CARTE else consumer_key
     if owner is None:
         return f"{_HLEDGER_INCONNUS[type_]}:{number}"
     name = f"{_HLEDGER[type_]}:{quote(owner, safe='')}"
-    return f"{name}:{number}" if par_carte and type_ == CARTE else name
+    return f"{name}:{number}" if par_carte and type_ == COMPTE_CARTE else name
 
 
 def _commodity(unite: str) -> str:

@@ -17,7 +17,7 @@ from models.books.redaction.base import (
     write_instant,
 )
 from models.books.redaction.hledger import account_name
-from models.compte import CARTE
+from models.compte import COMPTE_CARTE
 
 # A spreadsheet runs what begins so, in its full width too; white space before it may be dropped.
 _FORMULA = re.compile(r"\s*[=+@\-\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
@@ -123,7 +123,7 @@ class Csv:
             date=day,
             type=type_,
             compte=self._account(compte.type, compte.id, compte.client_id, compte.consumer_key),
-            nom=compte.client_nom if compte.type == CARTE else compte.partenaire_nom,
+            nom=compte.client_nom if compte.type == COMPTE_CARTE else compte.partenaire_nom,
             unite=compte.unite,
         )
 

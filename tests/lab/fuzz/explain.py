@@ -19,6 +19,7 @@ from tests.lab.fuzz.land import Land
 from tests.lab.fuzz.report import Part, Veil, show
 from tests.lab.fuzz.stage import Stage
 from tests.support.contract_client import OPERATIONS, Json
+from tests.support.patience import CALL_S
 from tests.support.process import ServerProcess
 
 OFF_CONTRACT = "off contract"
@@ -95,7 +96,7 @@ def _fields(part: Part, name: str, land: Land, server: ServerProcess) -> str:
     for failure in found[:TRIED]:
         # What was provoked was sent as the partner that the generated calls do not use.
         sender = land.partenaires[0 if "/" in failure["operation"] else -1]
-        with httpx.Client(base_url=land.url, trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=land.url, trust_env=False, timeout=CALL_S) as client:
             pair = {"client_id": sender.key, "client_secret": sender.secret}
             form = {"grant_type": "client_credentials", **pair}
             token = client.post("/access-token", data=form).json().get("access_token", "")

@@ -136,12 +136,11 @@ def undeclared_code() -> None:
     """A code that the operation does not list leaves where the edge's own guard should stop it."""
     check: Callable[..., Any] = OperationRunner._check  # noqa: SLF001 - the place to break
 
-    def refuse(runner: OperationRunner, call: Any) -> Any:
-        arguments = check(runner, call)
+    def refuse(runner: OperationRunner, call: Any) -> None:
+        check(runner, call)
         if runner.operation.operation_id == "mesDroits":
             object.__setattr__(runner.operation, "codes", runner.operation.codes | {"4006"})
             raise OperationInconnue
-        return arguments
 
     _break(OperationRunner, "_check", refuse)
 

@@ -38,7 +38,7 @@ from tests.lab.fuzz.run import (
 from tests.lab.fuzz.stage import SQLITE, Stage, stage
 from tests.lab.fuzz.walk import walk_all
 from tests.support.contract_client import ROOT, Json
-from tests.support.patience import CALL_S
+from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.process import serve
 
 SEED = 20261123
@@ -227,7 +227,6 @@ NAMED = {
 """Each planted fault of a field: the operation and the phase tried to that end, and what is said."""
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", NAMED)
 def test_finding_names_the_operation_and_the_field(fault: str, tmp_path: Path) -> None:
     operation, phase, said = NAMED[fault]
@@ -319,7 +318,9 @@ def test_run_that_cannot_be_ends_with_2_and_so_does_make() -> None:
         [sys.executable, "-m", "tests.lab.fuzz", "--url", "ftp://x"],
         ["make", "-o", ".venv/.dev", "-o", ".venv/.project", "fuzz", "URL=ftp://x"],
     ):
-        ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PROGRAM_S
+        )
         assert ended.returncode == 2, ended.stdout + ended.stderr
         assert "fuzz: URL=ftp://x is no http or https address." in ended.stdout
 
@@ -345,7 +346,6 @@ def test_short_run_lowers_settings_that_are_there_and_leaves_no_phase_out() -> N
 
 
 # ── by hand ──────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.timeout(300)
 def test_schemathesis_runs_by_hand_against_the_demo(tmp_path: Path) -> None:
     line = next(
         line.strip()
@@ -365,6 +365,7 @@ def test_schemathesis_runs_by_hand_against_the_demo(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=PROGRAM_S,
         )
         log = server.log
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-1000:]

@@ -35,7 +35,6 @@ PLANTED = {
 """Each planted fault: the check that must find it, the operation and the phase tried to that end."""
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", PLANTED)
 def test_planted_fault_is_found_told_and_replayed(fault: str, tmp_path: Path) -> None:
     check, operation, phase = PLANTED[fault]

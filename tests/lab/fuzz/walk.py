@@ -24,6 +24,7 @@ from tests.lab.fuzz.ledger import (
 )
 from tests.lab.fuzz.report import Part, Veil
 from tests.support.contract_client import OPERATIONS, Json, check_exchange
+from tests.support.patience import CALL_S
 
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
 BY_TYPE = {type_: operation for operation, type_ in TYPES.items()}
@@ -202,7 +203,7 @@ class Walk:
 
 def walk_all(part: Part, land: Land, veil: Veil, failures: Path) -> None:
     """Walk up to every edge, and say how much that was."""
-    with httpx.Client(base_url=land.url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=land.url, trust_env=False, timeout=CALL_S) as client:
         walk = Walk(part, land, client, veil, failures)
         try:
             walk.all()

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.contract_client import ROOT
+from tests.support.patience import PROGRAM_S
 
 CONFORMITE = "tests/operations/catalogue/test_conformite.py"
 SCRIPT = """
@@ -40,7 +41,7 @@ def told() -> list[tuple[str, bool, int, list[str]]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PROGRAM_S,
     )
     assert result.returncode == 0, result.stderr[-2000:]
     rows: list[tuple[str, bool, int, list[str]]] = json.loads(result.stdout.splitlines()[-1])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-import models.partenaire
+import models.secret
 from models.authentification import jetons, revoke
 from models.base import now
 from models.partenaire import partenaires
@@ -164,7 +164,7 @@ def test_rotated_secret_is_good_until_its_end(
         new = rotate(session, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
     for pair in (old, new):
         assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*pair))) == expected(scene)
-    monkeypatch.setattr(models.partenaire, "now", lambda: now() + timedelta(hours=2))
+    monkeypatch.setattr(models.secret, "now", lambda: now() + timedelta(hours=2))
     assert_refused(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*old)), "2001")
     assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*new))) == expected(scene)
 
