@@ -48,6 +48,12 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def mask(numero_carte: str) -> str:
+    """The first six and the last four digits of a card number, and stars between: all that is shown of it
+    where its holder is not the reader."""
+    return f"{numero_carte[:6]}******{numero_carte[-4:]}"
+
+
 def now() -> datetime:
     """The current instant, aware, in UTC, which is also the time of Dakar."""
     return datetime.now(UTC)

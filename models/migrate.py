@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -15,6 +13,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from models.database.engine import Database
 from models.database.failures import OccupiedError, is_lock_timeout, is_unavailable
 from models.errors import ServiceIndisponible
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _LOCK = 0x43594E4F44  # "CYNOD": PostgreSQL's advisory lock of a running migration.
 
@@ -26,13 +27,13 @@ class MigrationError(Exception):
     """A migration cannot be run; the text is Alembic's."""
 
 
-def _alembic(name: str) -> ModuleType:
-    """A module of Alembic: 8 MiB that a server, which only compares revisions, never needs."""
-    return importlib.import_module(f"alembic.{name}")
+# A server only compares revisions, and never needs Alembic.
 
 
-def _config() -> Any:
-    config = _alembic("config").Config()
+def _config() -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - 8 MiB
+
+    config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     return config
 
@@ -45,9 +46,9 @@ def expected_revision() -> str:
 
 def current_revision(session: Connection) -> str | None:
     """The database's revision, None when it was never migrated."""
-    context = _alembic("runtime.migration").MigrationContext.configure(session)
-    revision: str | None = context.get_current_revision()
-    return revision
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - as above
+
+    return MigrationContext.configure(session).get_current_revision()
 
 
 def check_current(session: Connection) -> None:
@@ -85,6 +86,9 @@ def downgrade(database: Database, revision: str) -> bool:
 
 
 def _run(database: Database, revision: str, *, up: bool, waiting: Callable[[], None]) -> bool:
+    from alembic import command  # noqa: PLC0415 - as above
+    from alembic.util import CommandError  # noqa: PLC0415 - as above
+
     with database.exclusive(_LOCK, waiting=waiting, changes_schema=True) as session:
         if database.dialect == "postgresql":
             # An ALTER that waits behind a long reader would make everyone wait behind it.
@@ -92,10 +96,9 @@ def _run(database: Database, revision: str, *, up: bool, waiting: Callable[[], N
         before = current_revision(session)
         config = _config()
         config.attributes["connection"] = session
-        command = _alembic("command")
         try:
             (command.upgrade if up else command.downgrade)(config, revision)
-        except _alembic("util").CommandError as error:
+        except CommandError as error:
             raise MigrationError(str(error)) from None
         except DBAPIError as error:
             if is_lock_timeout(error):

@@ -295,12 +295,7 @@ def start_of(periode: str, jour: date) -> date:
 
 def remaining(session: Connection, partenaire: Partenaire) -> list[Reste]:
     """What is left now of the partner's own limits."""
-    return _remaining(session, plafonds.c.partenaire_id == partenaire.id)
-
-
-def remaining_everywhere(session: Connection) -> list[Reste]:
-    """What is left now of every limit."""
-    return _remaining(session, plafonds.c.id.isnot(None))
+    return [_reste(row) for row in _rows(session, plafonds.c.partenaire_id == partenaire.id)]
 
 
 def list_plafonds(session: Connection) -> list[PlafondListe]:
@@ -337,10 +332,6 @@ def _listed(row: Row[Any]) -> PlafondListe:
         row.cree_le,
         _reste(row),
     )
-
-
-def _remaining(session: Connection, condition: ColumnElement[bool]) -> list[Reste]:
-    return [_reste(row) for row in _rows(session, condition)]
 
 
 def _rows(session: Connection, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:

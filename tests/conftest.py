@@ -12,7 +12,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,8 @@ from tests.support.needs import REQUIRED, lack
 from tests.support.patience import TEST_S
 
 if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
     from models.database.engine import Database
     from tests.support.postgresql import PostgresqlServer
     from tests.support.world import World
@@ -33,7 +35,7 @@ HERE = Path(__file__).parent
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
-LONG = ("cli", "contract", "journeys", "lab", "proxy", "sandbox", "site", "workbench")
+LONG = ("cli", "contract", "journeys", "lab", "models", "proxy", "sandbox", "site", "workbench")
 """Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
 REWRITTEN_FOR_NOTHING = {"anyio", "hypothesis", "platformdirs", "schemathesis", "typeguard"}
@@ -89,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
     missing = _postgresql_is_missing()
     if missing and os.environ.get(REQUIRED):
         raise pytest.UsageError(missing)
+    # Files with many tests would go first, and those that take minutes of few would end a run alone.
+    config.option.loadscopereorder = False
     kept = os.environ.get(exchanges.FOLDER)
     # With several processes, the first one keeps what all of them wrote.
     if kept and not config.option.collectonly and not hasattr(config, "workerinput"):
@@ -107,15 +111,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", kinds, scope="session")
 
 
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, the tests of a file share one, which makes their fixtures once."""
+    """Begin with what takes longest, and give it its time."""
+    items.sort(key=lambda item: _room(item) not in LONG)
     for item in items:
-        if (
-            item.path.relative_to(HERE).parts[0] in LONG
-            and item.get_closest_marker("timeout") is None
-        ):
+        if _room(item) in LONG and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_S))
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
+
+
+# xdist 3.8's own `--dist loadgroup` writes the group where pytest 9.2 does not read it: the tests of a file
+# were parted, and each process made every fixture.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """With several processes, the tests of a file share one, which makes their fixtures once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:
@@ -136,7 +151,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _logs(request: pytest.FixtureRequest) -> None:
     """Log as a server does. The core logs nothing, so its tests need not wait for it."""
-    if any(item.path.parent.name != "models" for item in request.session.items):
+    if any(_room(item) != "models" for item in request.session.items):
         from handlers.edge.logs import configure_logs
         from handlers.settings import Settings
 

@@ -49,14 +49,48 @@ SCREEN_LINES = 50
 TRANSACTIONS_LIVE_IN = ("models/database/engine.py", "models/migrations/env.py")
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
-    "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
+    **{
+        f"handlers/cli/root.py: handlers.cli.{module}": "each command pays for itself alone"
+        for module in (
+            *(
+                "contract",
+                "database",
+                "importation",
+                "journal",
+                "migration",
+                "partenaire",
+                "plafond",
+            ),
+            "serve",
+        )
+    },
+    "handlers/cli/serve.py: handlers": "Connexion takes a second, and a help none of it",
+    "handlers/cli/serve.py: handlers.sandbox": "as above",
+    "handlers/contract/rules.py: openapi_spec_validator": "15 MiB that a server never needs",
+    "handlers/contract/rules.py: openapi_spec_validator.schemas": "as above",
+    "handlers/contract/rules.py: jsonschema": "as above",
     "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
+    "handlers/workbench/generate.py: datamodel_code_generator": "a tool of development",
+    "models/database/engine.py: pysqlite3": "not made for every system",
+    "models/migrate.py: alembic": "8 MiB that a server, which only compares revisions, never needs",
+    "models/migrate.py: alembic.config": "as above",
+    "models/migrate.py: alembic.runtime.migration": "as above",
+    "models/migrate.py: alembic.util": "as above",
+    "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
     "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",
 }
 
 LONGER_THAN_A_SCREEN: dict[str, str] = {
     "models/journal/ouverture.py: open_cartes": "four bulk writes, long by their columns",
 }
+
+USED_BY_TESTS: dict[str, str] = {
+    "models/motifs.py: DU_CONTRAT": "what the core checks by itself is held against the contract",
+}
+"""What no other code uses, and why it is kept all the same."""
+
+WRITTEN_FOR_OTHERS = ("handlers/wire.py", "handlers/signatures.py", "models/migrations/")
+"""What a generator writes, and what Alembic reads."""
 
 OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
@@ -290,6 +324,46 @@ def test_no_imports_of_the_core_run_in_a_ring() -> None:
             for name, under in left.items()
         ]
     )
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """What stands at the top of a file, but what a decorator hands on."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if not node.decorator_list:
+                yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def _used(tree: ast.Module) -> set[str]:
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            used.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            used.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used.update(re.split(r"[.:]", node.value))  # `module:name`, for who imports by string
+    return used
+
+
+def test_nothing_is_kept_that_only_tests_use() -> None:
+    sources = _sources("handlers", "models")
+    used = set().union(*(_used(tree) for _, tree in sources))
+    found = {
+        f"{path}: {name}"
+        for path, tree in sources
+        if not path.startswith(WRITTEN_FOR_OTHERS)
+        for name in _defined(tree)
+        if name not in used and not name.startswith("__")
+    }
+    _report([f"{place} is used by nobody: take it away." for place in found - USED_BY_TESTS.keys()])
+    stale = USED_BY_TESTS.keys() - found
+    assert not stale, f"remove from USED_BY_TESTS what is no more: {sorted(stale)}."
 
 
 def test_every_package_says_what_may_live_there() -> None:

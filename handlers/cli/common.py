@@ -1,4 +1,7 @@
-"""What the commands share: one sentence for a refusal, files they write, the database, scopes."""
+"""What all commands share: one sentence for a refusal, signals, scopes, questions.
+
+Nothing here asks the database, nor imports what does: `cynod --version` should not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,17 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
-import yaml
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from handlers.settings import Settings, SettingsError, find_unknown_variables, read_settings
-from models import migrate
-from models.database.engine import (
-    Database,
-    describe_error,
-    describe_missing,
-    is_missing,
-)
-from models.database.failures import CommitUnknownError, DatabaseUrlError, is_lock_timeout
+from handlers.contract.model import ContractError, Json
+from handlers.contract.reading import read_document
+from handlers.contract.scopes import declared_scopes
+from handlers.settings import Settings, SettingsError, find_unknown_variables
 
 
 class Refused(click.ClickException):
@@ -107,7 +102,7 @@ def one_sentence() -> Iterator[None]:
         raise Refused("not confirmed: nothing was changed.") from None
     except click.ClickException as error:
         raise Refused(error.format_message()) from None
-    except (SettingsError, DatabaseUrlError) as error:
+    except SettingsError as error:
         raise Refused(f"{str(error).removesuffix('.')}.") from None
     except BrokenPipeError:
         raise  # click ends silently when nobody reads the output any more
@@ -128,68 +123,16 @@ def describe_os_error(error: OSError) -> str:
     return cause if error.filename is None else f"{error.filename}: {cause}"
 
 
-@contextlib.contextmanager
-def open_database(
-    settings: Settings | None = None, *, migrated: bool = True, create: bool = False
-) -> Iterator[Database]:
-    """The database of the settings. Refused when it cannot be used or is not at its migration.
-
-    With `create`, a SQLite file that is not there is made and migrated.
-    """
-    settings = settings or read_settings()
-    database = Database(settings.database_url, pool_size=2, attente_s=settings.attente_s)
-    try:
-        if create and is_missing(database):
-            migrate.upgrade(database)
-        if migrated:
-            _check_migrated(database)
-        yield database
-    except (DBAPIError, PoolTimeoutError) as error:
-        raise Refused(describe_error(database, error)) from None
-    except CommitUnknownError:
-        raise Refused(
-            "the connection to the database broke at the very end: all was done, or nothing; look"
-            " before you run it again."
-        ) from None
-    except migrate.MigrationError as error:
-        raise Refused(
-            f"the database cannot be migrated by this version: {str(error).removesuffix('.')}."
-        ) from None
-    finally:
-        database.close()
-
-
-def _check_migrated(database: Database) -> None:
-    if is_missing(database):
-        raise Refused(describe_missing(database))
-    with database.reading() as session:
-        if not migrate.is_current(session):
-            raise Refused(
-                "the database is not at the migration this version expects; run `cynod migrate`."
-            )
-
-
-def tell_waiting(database: Database, what: str) -> Callable[[], None]:
-    """What says on stderr, once, that the command waits for another of its kind.
-
-    SQLite does not say of what kind the other is: a server's write is one too.
-    """
-    holder = (
-        "another process writes to the database"
-        if database.dialect == "sqlite"
-        else f"another {what} is running"
-    )
-    return lambda: click.echo(f"cynod: {holder}; waiting for it to end.", err=True)
-
-
 def read_scopes(settings: Settings) -> list[str]:
     """The scopes that the contract declares.
 
     The file is read as it is: to check all of it, as the server does, takes a second.
     """
     with _reading(settings.contract, "scopes") as document:
-        flows = document["components"]["securitySchemes"]["oauth2"]["flows"]
-        return list(flows["clientCredentials"]["scopes"])
+        scopes = list(declared_scopes(document))
+    if not scopes:
+        raise _declares_no("scopes", settings.contract)
+    return scopes
 
 
 def read_version(settings: Settings) -> str:
@@ -199,16 +142,20 @@ def read_version(settings: Settings) -> str:
 
 
 @contextlib.contextmanager
-def _reading(contract: Path, what: str) -> Iterator[Any]:
+def _reading(contract: Path, what: str) -> Iterator[Json]:
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        yield yaml.load(contract.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader, in C
-    except OSError as error:
-        raise Refused(f"the contract cannot be read: {describe_os_error(error)}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        raise Refused(
-            f"the contract {contract} declares no {what}; run `cynod contract build --check`."
-        ) from None
+        document, _ = read_document(contract)
+        yield document
+    except ContractError as error:
+        raise Refused(str(error)) from None
+    except (AttributeError, KeyError, TypeError):
+        raise _declares_no(what, contract) from None
+
+
+def _declares_no(what: str, contract: Path) -> Refused:
+    return Refused(
+        f"the contract {contract} declares no {what}; run `cynod contract build --check`."
+    )
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask: the answer is yes.")
@@ -228,16 +175,3 @@ def confirm(question: str, *, yes: bool) -> None:
         click.echo(err=True)
     if not agreed:
         raise Refused("nothing was changed.")
-
-
-@contextlib.contextmanager
-def waiting_for_operations(outcome: str) -> Iterator[None]:
-    """Refused, in a sentence that begins with the `outcome`, when what is under way does not end."""
-    try:
-        yield
-    except DBAPIError as error:
-        if not is_lock_timeout(error):
-            raise
-        raise Refused(
-            f"{outcome}: operations under way did not end in time; run the command again."
-        ) from None

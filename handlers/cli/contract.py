@@ -6,13 +6,16 @@ import difflib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import httpx
+import yaml
 
 from handlers.cli.common import Refused
 from handlers.contract.model import Contract, ContractError
+from handlers.contract.reading import build as build_contract
 from handlers.contract.reading import load, read_document
 from handlers.contract.rules import check_openapi
 from handlers.contract.surface import PARTENAIRE, SURFACES, Surface
@@ -28,6 +31,7 @@ from handlers.workbench.conformance import (
     Report,
     replay,
 )
+from handlers.workbench.description import CARD, SkeletonError, Wanted, describe, unwritten
 from handlers.workbench.diff.change import BREAKING, worst
 from handlers.workbench.diff.compare import compare
 from handlers.workbench.diff.redocly import RedoclyFailed, RedoclyMissing, lint
@@ -48,7 +52,7 @@ from handlers.workbench.history import (
     published,
 )
 from handlers.workbench.history import publish as freeze
-from handlers.workbench.skeleton import SkeletonError, make_skeleton
+from handlers.workbench.skeleton import Change, Skeleton, make_skeleton
 
 CONTRACT = ROOT / "openapi.yaml"
 
@@ -130,30 +134,107 @@ def all_() -> None:
 
 @contract.command()
 @click.argument("operation")
-@click.option("--dry-run", is_flag=True, help="Print the files, write nothing.")
-def new(operation: str, *, dry_run: bool) -> None:
-    """Write the first lines of an operation that openapi.yaml has and the code has not.
+@click.option("--path", "place", help="Its path, in-kebab-case, when openapi.yaml has it not yet.")
+@click.option("--method", default="post", show_default=True, help="Its HTTP method.")
+@click.option("--tag", help="Its tag, which openapi.yaml describes.")
+@click.option("--name", help="What is asked and answered, a noun: schemas DemandeX, X, ReponseX.")
+@click.option("--scope", default="", help="The right that it needs; the usual one of its kind.")
+@click.option(
+    "--code",
+    "codes",
+    multiple=True,
+    help="A code of its rule, 3901:CarteDejaEnOpposition, or 3003 when the catalogue has it.",
+)
+@click.option(
+    "--takes", multiple=True, help="A field or parameter; numeroCarte, walletId and clientId."
+)
+@click.option(
+    "--gives", multiple=True, help="A field of the answer, FIELD or FIELD:SCHEMA; numeroCarte."
+)
+@click.option("--model", default="", help="The file of models/ that its rule stands in.")
+@click.option("--migration", help="What it changes of the database, in words.")
+@click.option("--column", "columns", multiple=True, help="A new column: cartes.bloquee_le:instant.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written, write nothing.")
+def new(
+    operation: str,
+    *,
+    place: str | None,
+    method: str,
+    tag: str | None,
+    name: str | None,
+    scope: str,
+    codes: tuple[str, ...],
+    takes: tuple[str, ...],
+    gives: tuple[str, ...],
+    model: str,
+    migration: str | None,
+    columns: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Write the first lines of an operation: first in openapi.yaml, then in the code.
 
-    OPERATION is its operationId. Adds its function to handlers/<tag>.py and makes
-    tests/operations/test_<function>.py; then says what is left to do. What is already there is kept.
+    OPERATION is its operationId. With --path, openapi.yaml gets its description, all that the rules ask,
+    with the words still to write. Once it is there, without --path: its handler, view, rule, classes of
+    new codes, migration and tests, and what the tests of every operation must know. All is whole but the
+    rule. What is already there is kept.
 
     \b
-    Example:    cynod contract new getPlafondCarte
+    Examples:   cynod contract new bloquerCarte --path /bloquer-carte --tag cartes --name Blocage \\
+                    --code 3901:CarteDejaEnOpposition --gives numeroCarte --gives bloqueeLe:Instant
+                cynod contract new bloquerCarte --migration "When a card was blocked" \\
+                    --column cartes.bloquee_le:instant
     Exit codes: 0 written, 1 refused, 2 wrong usage
     """
+    if columns and not migration:
+        raise click.UsageError('--column needs --migration "what it changes, in words".')
+    if place and not tag:
+        raise click.UsageError("--path needs --tag: it names the module of the handler.")
     try:
-        skeleton = make_skeleton(load(CONTRACT), operation, ROOT)
+        checked = load(CONTRACT)
+        if place and operation not in checked.operations:
+            named = name or operation[:1].upper() + operation[1:]
+            wanted = Wanted(operation, place, method.lower(), tag or "", named, _codes(codes))
+            wanted = replace(wanted, takes=takes or CARD, gives=gives or CARD[:1], scope=scope)
+            skeleton = _describe(checked, wanted)
+        else:
+            change = Change(migration, columns) if migration else None
+            skeleton = make_skeleton(checked, operation, ROOT, model=model, change=change)
     except (ContractError, SkeletonError) as error:
         raise click.ClickException(str(error)) from None
+    _write(skeleton, dry_run=dry_run)
+
+
+def _codes(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((code, nom) for code, _, nom in (text.partition(":") for text in texts))
+
+
+def _describe(checked: Contract, wanted: Wanted) -> Skeleton:
+    """openapi.yaml with the operation, and its words to write. Raises SkeletonError, ContractError."""
+    text = describe(checked, wanted)
+    build_contract(yaml.safe_load(text), text.encode(), again=True)
+    todo = [
+        *unwritten(text),
+        "Add by hand the fields that no shared schema has. `make contract` checks all.",
+        f"`cynod contract new {wanted.operation_id}` writes the code behind it.",
+    ]
+    return Skeleton({CONTRACT: text}, todo)
+
+
+def _write(skeleton: Skeleton, *, dry_run: bool) -> None:
     for path, text in skeleton.files.items():
-        shown = path.relative_to(ROOT)
-        if dry_run:
-            click.echo(f"# {shown}\n{text}")
-        else:
+        shown = path.relative_to(ROOT).as_posix()
+        if not dry_run:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             click.echo(f"{shown} written.")
+        elif path.exists():
+            old = path.read_text(encoding="utf-8").splitlines()
+            lines = difflib.unified_diff(old, text.splitlines(), shown, shown, lineterm="")
+            click.echo("\n".join(lines))
+        else:
+            click.echo(f"# {shown}\n{text}")
     if not dry_run:
-        _tidy(list(skeleton.files))
+        _tidy([path for path in skeleton.files if path.suffix == ".py"])
     click.echo("Next:")
     for number, step in enumerate(skeleton.todo, 1):
         click.echo(f"  {number}. {step}")
@@ -162,7 +243,7 @@ def new(operation: str, *, dry_run: bool) -> None:
 def _tidy(files: list[Path]) -> None:
     """Sort the imports and lay the lines out, where ruff is installed."""
     ruff = Path(sys.executable).with_name("ruff")
-    if ruff.exists():
+    if files and ruff.exists():
         names = [str(path) for path in files]
         for arguments in (["check", "--quiet", "--select", "I", "--fix"], ["format", "--quiet"]):
             subprocess.run([str(ruff), *arguments, *names], cwd=ROOT, check=False)  # noqa: S603
@@ -292,8 +373,8 @@ def _name(path: Path) -> str:
 def publish(surface: Surface) -> None:
     """Freeze openapi.yaml as its version: docs/contract/<version>.yaml.
 
-    Refused when the version is too small for what changed. Drafts the section of CHANGELOG.md when it
-    has none; read it before you commit it.
+    Refused when the version is too small for what changed, or when words are still to write. Drafts the
+    section of CHANGELOG.md when it has none; read it before you commit it.
 
     \b
     Example:    cynod contract publish
@@ -301,6 +382,7 @@ def publish(surface: Surface) -> None:
     """
     try:
         load(_file(surface), again=True, surface=surface)
+        _refuse_unwritten(_file(surface))
         target, drafted = freeze(_file(surface), history_of(surface), surface=surface)
     except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
         raise Refused(str(error)) from None
@@ -319,11 +401,20 @@ def check() -> None:
     Exit codes: 0 all is right, 1 something is not, 2 wrong usage
     """
     _build(check=True)
+    for one in SURFACES.values():
+        _refuse_unwritten(_file(one))
     try:
         _lint()
         _tell_changes()
     except RedoclyMissing as error:
         raise Refused(str(error)) from None
+
+
+def _refuse_unwritten(file: Path) -> None:
+    """Raises Refused while the contract has a text that nobody wrote yet."""
+    sentences = list(unwritten(file.read_text(encoding="utf-8")))
+    if sentences:
+        raise Refused("\n".join(sentences))
 
 
 def _lint() -> None:

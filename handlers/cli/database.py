@@ -13,9 +13,9 @@ from handlers.cli.common import (
     count,
     end_by_oneself,
     json_option,
-    open_database,
     undone_when_interrupted,
 )
+from handlers.cli.opening import open_database
 from handlers.cli.shown import show_progress
 from models import migrate
 from models.database.backup import BackupError, Copie, back_up

@@ -23,10 +23,9 @@ from handlers.cli.common import (
     describe_os_error,
     end_by_oneself,
     json_option,
-    open_database,
-    tell_waiting,
     undone_when_interrupted,
 )
+from handlers.cli.opening import open_database, tell_waiting
 from handlers.cli.output import Output
 from handlers.cli.shown import show_bar
 from models.books.importation import (

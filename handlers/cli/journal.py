@@ -19,8 +19,8 @@ from handlers.cli.common import (
     Refused,
     count,
     json_option,
-    open_database,
 )
+from handlers.cli.opening import open_database
 from handlers.cli.output import output_to
 from handlers.cli.shown import Progression, print_json, show_progress
 from models.books import verification
@@ -35,7 +35,12 @@ from models.books.redaction import REDACTIONS
 from models.books.verification import Rapport
 
 
-@click.command()
+@click.group()
+def journal() -> None:
+    """Prove the journal of operations, and export it."""
+
+
+@journal.command()
 @json_option
 def verify(*, as_json: bool) -> None:
     """Prove the journal: every operation balances, every solde is the sum of its ecritures.
@@ -121,7 +126,7 @@ class _Jour(click.ParamType[date]):
         return self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
 
 
-@click.command()
+@journal.command()
 @click.option(
     "--from", "debut", metavar="DATE", type=_Jour(), help="First day, included (YYYY-MM-DD)."
 )

@@ -13,11 +13,10 @@ from handlers.cli.common import (
     Refused,
     confirm,
     json_option,
-    open_database,
     read_scopes,
-    waiting_for_operations,
     yes_option,
 )
+from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
 from handlers.edge.address import plain_network
 from handlers.settings import Settings, read_settings

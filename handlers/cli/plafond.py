@@ -10,12 +10,10 @@ import click
 from handlers.cli.common import (
     Refused,
     json_option,
-    open_database,
-    waiting_for_operations,
 )
+from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
-from models.base import SOLDE_MAXIMAL, UNITE
-from models.books.exportation import mask
+from models.base import SOLDE_MAXIMAL, UNITE, mask
 from models.plafond import (
     OPERATION,
     PERIODES,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers.contract.deprecation import Header
+from handlers.contract.scopes import declared_scopes
 from handlers.contract.surface import Surface
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -139,11 +140,7 @@ class Contract:
     @property
     def scopes(self) -> frozenset[str]:
         """Every scope a partner can hold."""
-        return frozenset(
-            scope
-            for scheme in self.document.get("components", {}).get("securitySchemes", {}).values()
-            for scope in scheme.get("flows", {}).get("clientCredentials", {}).get("scopes", {})
-        )
+        return frozenset(declared_scopes(self.document))
 
     @property
     def token_path(self) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import string
 from collections.abc import Iterator
 from typing import Any
@@ -36,11 +35,14 @@ def openapi_problems(document: Json, *, whole: bool = True) -> Iterator[Problem]
 
     Not `whole`, it has references that lead nowhere, which are told elsewhere.
     """
-    # 15 MiB with what they import, which a server of the contract that was built never needs.
-    specification = importlib.import_module("openapi_spec_validator")
-    errors = []
+    # A server of the contract that was built never needs it.
+    from openapi_spec_validator import (  # noqa: PLC0415 - 15 MiB with what it imports
+        OpenAPIV30SpecValidator,
+    )
+
+    errors: list[Exception] = []
     try:
-        errors = list(specification.OpenAPIV30SpecValidator(document).iter_errors())
+        errors = list(OpenAPIV30SpecValidator(document).iter_errors())
     except Exception as error:  # noqa: BLE001 - the validator raises many kinds for one fault: the file
         errors = [error]
     if not errors:
@@ -60,9 +62,10 @@ def openapi_problems(document: Json, *, whole: bool = True) -> Iterator[Problem]
 
 def _structure_problems(document: Json) -> Iterator[Problem]:
     """The validator that reports first is quick and tells a whole part; this one tells the place in it."""
-    schema = importlib.import_module("openapi_spec_validator.schemas").schema_v30
-    validator = importlib.import_module("jsonschema").Draft4Validator(schema)
-    for error in validator.iter_errors(document):
+    from jsonschema import Draft4Validator  # noqa: PLC0415 - as above
+    from openapi_spec_validator.schemas import schema_v30  # noqa: PLC0415 - as above
+
+    for error in Draft4Validator(schema_v30).iter_errors(document):
         inner = _innermost(error)
         yield Problem(
             tuple(inner.absolute_path), f"is not valid OpenAPI 3.0: {_first_line(inner)}.", " "

@@ -5,6 +5,7 @@ body, end, each waited for) over a pool of ten threads that health checks share 
 It also re-inspects and re-decorates the handler on every request (apps/flask.py, FlaskOperation.fn),
 and Flask matches the URL that Connexion has routed and writes a WSGI response that is read again.
 Here the body is read first, the operation runs whole in one thread, and its reply comes back whole.
+What each of these is worth is measured (docs/architecture.md): one that saves nothing any more goes.
 """
 
 from __future__ import annotations

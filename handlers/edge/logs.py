@@ -12,6 +12,7 @@ import orjson
 import structlog
 
 from handlers.settings import Settings
+from models.base import mask
 
 # One digit, however it is written: of any script, percent-encoded, encoded again.
 _DIGIT = r"(?>%(?:25)*3[0-9]|\d)"
@@ -121,7 +122,7 @@ def _mask_digits(found: re.Match[str]) -> str:
 def _masked(digits: list[str]) -> str:
     # Of an encoded digit the last sign is the digit; one of another script has the same value.
     plain = "".join(str(int(digit[-1])) for digit in digits if digit)
-    return f"{plain[:6]}******{plain[-4:]}"
+    return mask(plain)
 
 
 def _scrub_values(_logger: Any, _name: str, event: Any) -> Any:

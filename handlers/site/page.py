@@ -30,6 +30,7 @@ from handlers.contract.model import (
     Json,
     OperationContract,
 )
+from handlers.contract.scopes import declared_scopes
 from handlers.contract.surface import PARTENAIRE
 from handlers.site.packages import Package
 from handlers.site.snippets import (
@@ -214,7 +215,7 @@ def render(
             ],
             groups=list(_groups(contract, writer)),
             catalogue=_catalogue(contract),
-            scopes=_scopes(contract),
+            scopes=declared_scopes(contract.document),
             places=contract.operations,
             generators=[
                 Code(name, title, colour(command, "bash")) for name, title, command in GENERATORS
@@ -253,7 +254,7 @@ def _view(
     schemas = SchemaReader(contract, writer)
     body, success = operation.body, operation.responses[200]
     described, _ = writer.prose(raw["description"], level=4)
-    scopes = _scopes(contract)
+    scopes = declared_scopes(contract.document)
     codes = snippets(contract, operation)
     return OperationView(
         operation_id=operation.operation_id,
@@ -344,12 +345,6 @@ def _end(raw: Json) -> End | None:
 def _day(text: str) -> str:
     day = date.fromisoformat(text)
     return f"{'1er' if day.day == 1 else day.day} {_MONTHS[day.month - 1]} {day.year}"
-
-
-def _scopes(contract: Contract) -> dict[str, str]:
-    flows = contract.document["components"]["securitySchemes"]["oauth2"]["flows"]
-    scopes: dict[str, str] = flows["clientCredentials"]["scopes"]
-    return scopes
 
 
 def _catalogue(contract: Contract) -> list[tuple[CatalogueEntry, list[str]]]:

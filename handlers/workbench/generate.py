@@ -7,7 +7,6 @@ that an argument that does not fit the contract is found before the server is st
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +86,7 @@ def folder_of(surface: Surface) -> Path:
 
 def _generator() -> ModuleType:
     try:
-        return importlib.import_module("datamodel_code_generator")
+        import datamodel_code_generator  # noqa: PLC0415 - a tool of development, not everywhere
     except ModuleNotFoundError as error:
         if error.name != "datamodel_code_generator":
             raise
@@ -95,6 +94,7 @@ def _generator() -> ModuleType:
             "datamodel-code-generator, which writes handlers/wire.py, is a tool of development "
             "that is not installed here; run `make contract`, which installs it."
         ) from None
+    return datamodel_code_generator
 
 
 def _generate_types(path: Path, contract: Contract, header: str) -> str:

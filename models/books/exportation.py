@@ -29,13 +29,13 @@ from sqlalchemy import (
     select,
 )
 
+from models.base import mask
 from models.books.redaction import REDACTIONS
 from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
     Mouvement,
-    mask,
 )
 from models.carte import cartes
 from models.client import clients
@@ -43,8 +43,6 @@ from models.compte import COMPTE_CARTE, COMPTE_REGLEMENT, comptes
 from models.journal.ecriture import ecritures
 from models.operation import CLOTURE, operations
 from models.partenaire import partenaires
-
-__all__ = ["Choix", "Exportation", "Inconnu", "export_journal", "find_names", "mask"]
 
 LOT = 2000
 """Rows held at once."""

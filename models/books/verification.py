@@ -383,7 +383,7 @@ def _count(session: Connection, table: Table) -> int:
 def _statements(dialect: str) -> Iterator[tuple[str, str]]:
     """Each rule and its SQL."""
     somme, large = _SOMME[dialect], _LARGE[dialect]
-    carte = (
+    carte = (  # as models.base.mask
         "'carte ' || substr(c.numero_carte, 1, 6) || '******'"
         " || substr(c.numero_carte, length(c.numero_carte) - 3)"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sqlite3
 import threading
@@ -53,7 +52,7 @@ def _hide_from_others(path: Path) -> None:
 def sqlite_module() -> ModuleType:
     """The SQLite driver: pysqlite3 bundles a current library, Python's own may link an old one."""
     try:
-        bundled = importlib.import_module("pysqlite3.dbapi2")
+        from pysqlite3 import dbapi2 as bundled  # noqa: PLC0415 - not made for every system
     except ImportError:
         return sqlite3
     return bundled if bundled.sqlite_version_info > sqlite3.sqlite_version_info else sqlite3

@@ -536,14 +536,26 @@ def test_a_contract_that_cannot_be_read_is_one_sentence(
     assert _answer(with_clients(*arguments, CYNOD_CONTRACT=str(absent))) == (
         1,
         "",
-        f"cynod: the contract cannot be read: {absent}: No such file or directory.\n",
+        f"cynod: the contract {absent} cannot be read: No such file or directory.\n",
     )
     broken = tmp_path / "broken.yaml"
     broken.write_text("openapi: [", encoding="utf-8")
-    assert _answer(with_clients(*arguments, CYNOD_CONTRACT=str(broken))) == (
+    code, said, sentence = _answer(with_clients(*arguments, CYNOD_CONTRACT=str(broken)))
+    assert (code, said, sentence.count("\n")) == (1, "", 1)
+    assert sentence.startswith("cynod: broken.yaml is not YAML at line ")
+
+
+@pytest.mark.parametrize("written", ["openapi: 3.1.0", "components: 1", "components: {}"])
+def test_a_contract_without_scopes_is_one_sentence(
+    with_clients: Cynod, tmp_path: Path, written: str
+) -> None:
+    arguments = ("partenaire", "create", "--nom", "x", "--client", "CLI-0001", "--scope", "y")
+    without = tmp_path / "without.yaml"
+    without.write_text(written, encoding="utf-8")
+    assert _answer(with_clients(*arguments, CYNOD_CONTRACT=str(without))) == (
         1,
         "",
-        f"cynod: the contract {broken} declares no scopes; run `cynod contract build --check`.\n",
+        f"cynod: the contract {without} declares no scopes; run `cynod contract build --check`.\n",
     )
 
 

@@ -27,6 +27,7 @@ from models.partenaire import Partenaire
 from models.secret import find_by_secret
 from tests.support.machine import find_binaries
 from tests.support.needs import lack
+from tests.support.patience import CALL_S
 from tests.support.postgresql import create_database
 from tests.support.process import run_cynod, serve
 
@@ -88,17 +89,17 @@ def _load(database: Database) -> Iterator[list[str]]:
             acknowledged.append(reference)
             number += 1
             if number == 20:
-                begun.wait(20)
+                begun.wait(CALL_S)
 
     with ThreadPoolExecutor(2) as pool:
         writers = [pool.submit(credit, writer) for writer in range(2)]
         try:
-            begun.wait(20)
+            begun.wait(CALL_S)
             yield acknowledged
         finally:
             ended.set()
         for writer in writers:
-            writer.result(20)
+            writer.result(CALL_S)
 
 
 def _references(url: str) -> set[str]:

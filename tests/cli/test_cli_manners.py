@@ -6,6 +6,8 @@ import inspect
 import json
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from handlers.cli.root import cli
+from handlers.cli.root import COMMANDS, cli
 from handlers.settings import OTHER_VARIABLES, VARIABLES, find_unknown_variables
 from models.books.importation import COLUMNS
 from models.database.engine import Database
@@ -35,6 +37,32 @@ def test_version_is_the_programs_and_the_contracts() -> None:
     version = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[0]
     told = f"cynod {version}, contract {DOCUMENT['info']['version']}\n"
     assert _answer(CliRunner().invoke(cli, ["--version"])) == (0, told, "")
+
+
+# ── the table of commands ────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("name", COMMANDS)
+def test_table_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    command = COMMANDS[name].load()
+    assert (command.name, command.get_short_help_str(300)) == (name, COMMANDS[name].summary)
+
+
+def test_version_and_help_import_no_database_and_no_framework() -> None:
+    """They are asked by people who wait, and by completion at every key."""
+    for argument in ("--version", "--help"):
+        program = (
+            "import sys; from handlers.cli.root import cli\n"
+            f"cli([{argument!r}], standalone_mode=False)\n"
+            "print(sorted({'sqlalchemy', 'connexion', 'rich', 'psycopg'} & sys.modules.keys()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=CALL_S,
+            check=False,
+        )
+        assert done.stdout.splitlines()[-1:] == ["[]"], done
 
 
 # ── variables ────────────────────────────────────────────────────────────────────────────────────

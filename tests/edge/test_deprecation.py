@@ -34,7 +34,8 @@ def url(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> 
     document = read_contract()
     deprecate(document, "paths./get-solde-carte.get", remplacement="checkCardValidity")
     path = tmp_path_factory.mktemp("deprecated") / "openapi.yaml"
-    path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    text = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
     settings = settings_for(shared_database.url.render_as_string(hide_password=False))
     with serving(replace(settings, contract=path)) as base_url:
         yield base_url

@@ -68,7 +68,7 @@ def slow_operations(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event
     release = threading.Event()
 
     def slow(*args: Any, **options: Any) -> Any:
-        release.wait(20)
+        release.wait(CALL_S)
         return find_carte(*args, **options)
 
     monkeypatch.setattr("handlers.cartes.find_carte", slow)
@@ -88,13 +88,13 @@ def test_health_does_not_wait_behind_slow_operations(
         time.sleep(0.5)
         try:
             for path in ("/health/live", "/health/ready", "/codes-erreur"):
-                started = time.monotonic()
-                assert httpx.get(base + path, trust_env=False).status_code == 200
-                assert time.monotonic() - started < 1
-            assert not any(call.done() for call in slow)
+                # Not in how many seconds, which a busy machine decides, but before any of the others.
+                answer = httpx.get(base + path, trust_env=False, timeout=CALL_S / 4)
+                assert answer.status_code == 200
+                assert not any(call.done() for call in slow)
         finally:
             slow_operations.set()
-        assert [call.result(20).status_code for call in slow] == [200] * 20
+        assert [call.result(CALL_S).status_code for call in slow] == [200] * 20
         world.close()
 
 

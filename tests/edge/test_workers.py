@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from handlers.edge.workers import Workers
+from tests.support.patience import CALL_S
 
 
 def test_results_and_errors_reach_their_callers() -> None:
@@ -35,7 +36,7 @@ def test_no_more_threads_than_allowed_and_none_before_it_is_needed() -> None:
 
     def meet(number: int) -> None:
         note(number)
-        all_in.wait(10)
+        all_in.wait(CALL_S)
 
     async def ask(workers: Workers[int, None], at_once: int) -> None:
         for start in range(0, 12, at_once):
@@ -57,11 +58,11 @@ def test_call_that_nobody_waits_for_any_more_is_not_begun() -> None:
     def hold(name: str) -> None:
         begun.append(name)
         entered.set()
-        assert released.wait(10)
+        assert released.wait(CALL_S)
 
     async def ask() -> None:
         first = asyncio.create_task(workers.run("first"))
-        assert await asyncio.to_thread(entered.wait, 10)
+        assert await asyncio.to_thread(entered.wait, CALL_S)
         second = asyncio.create_task(workers.run("second"))
         await asyncio.sleep(0)
         second.cancel()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import postgresql
 from tests.support.needs import need
+from tests.support.patience import CALL_S
 from tests.support.postgresql import running_server
 
 
@@ -32,5 +33,5 @@ def test_server_whose_files_are_slow_to_delete_ends_without_a_warning(
         gc.collect()
     assert [each.pid for each in kept] == [watcher]
     os.kill(watcher, signal.SIGCONT)
-    assert kept[0].wait(60) == 0
+    assert kept[0].wait(CALL_S) == 0
     assert not folder.exists()

@@ -5,15 +5,16 @@ And the other way round: a field renamed in the YAML alone fails the type check 
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import textwrap
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -32,12 +33,44 @@ LEFT = shutil.ignore_patterns("__pycache__", "node_modules", "bench", "fuzz", "p
 
 
 PIECES = Path(__file__).with_name("new_operation")
-"""What the maintainer writes: the parts of the contract, and the code behind them."""
+"""What the maintainer writes of the rule."""
 
 
 def piece(name: str) -> str:
     """One of them."""
     return (PIECES / name).read_text(encoding="utf-8")
+
+
+Turn = tuple[dict[str, str], tuple[str, ...]]
+"""Texts of openapi.yaml that are replaced while a command of cynod runs, and the command."""
+
+_TURNS = """
+import contextlib, io, json, sys
+from pathlib import Path
+from handlers.cli.root import main
+
+said = []
+contract = Path("openapi.yaml")
+for edits, arguments in json.loads(sys.argv[1]):
+    right = text = contract.read_text(encoding="utf-8")
+    for old, new in edits.items():
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    if edits:
+        contract.write_text(text, encoding="utf-8")
+    sys.argv = ["cynod", *arguments]
+    both = io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(both), contextlib.redirect_stderr(both):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    said.append(f"{code}\\n{both.getvalue()}")
+    if edits:
+        contract.write_text(right, encoding="utf-8")
+print(json.dumps(said))
+"""
 
 
 class Copy:
@@ -54,6 +87,9 @@ class Copy:
             else:
                 shutil.copy(source, folder / name)
         (folder / "build").mkdir()
+        kept = ROOT / ".mypy_cache"
+        if kept.exists():  # what the whole project's check found spares this one half a minute
+            shutil.copytree(kept, folder / ".mypy_cache", symlinks=True)
         (folder / "build" / "node").symlink_to(ROOT / "build" / "node")
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -86,6 +122,14 @@ class Copy:
         done = finish(self.start(*arguments))
         return f"{done.returncode}\n{done.stdout}{done.stderr}"
 
+    def turns(self, *turns: Turn) -> list[str]:
+        """What commands of cynod say one after the other, in one process: to start one costs two seconds."""
+        given = json.dumps([[dict(edits), list(arguments)] for edits, arguments in turns])
+        done = self.run(sys.executable, "-c", _TURNS, given)
+        assert done.returncode == 0, done.stderr
+        said: list[str] = json.loads(done.stdout)
+        return said
+
     def edit(self, name: str, *pairs: tuple[str, str]) -> None:
         """Replace texts of a file, each there."""
         path = self.folder / name
@@ -112,16 +156,6 @@ def copy(tmp_path: Path, nursery: Nursery) -> Copy:
     return Copy(tmp_path / "project", nursery)
 
 
-def wrong_turn(copy: Copy, wrong: tuple[str, str], *expected: str) -> None:
-    """Make a mistake in the contract, read what is said, and take it back."""
-    copy.edit("openapi.yaml", wrong)
-    said = copy.cynod("contract", "build")
-    assert said.startswith("1\n"), said
-    for text in expected:
-        assert text in said, said
-    copy.edit("openapi.yaml", (wrong[1], wrong[0]))
-
-
 def served(copy: Copy) -> Generator[httpx.Client, None, None]:
     """The demo partner before a server of the copy."""
     port = free_port()
@@ -143,146 +177,312 @@ def served(copy: Copy) -> Generator[httpx.Client, None, None]:
             process.wait(CALL_S)
 
 
-def describe(copy: Copy) -> None:
-    """Write the operation into the copy's contract, right in all but its handler."""
-    before = {
-        "  - name: catalogue\n": "tag.yaml",
-        "  # ── catalogue ──": "operation.yaml",
-        "    RessourceInconnue:\n      description": "response.yaml",
-        "    DemandeJeton:\n      type": "schemas.yaml",
-        '  - code: "4001"\n    nom': "catalogue.yaml",
-    }
-    copy.edit("openapi.yaml", *((place, piece(name) + place) for place, name in before.items()))
+FIRST = (
+    *("contract", "new", "bloquerCarte", "--path", "/bloquer-carte", "--tag", "cartes"),
+    *("--name", "Blocage", "--code", "3901:CarteDejaEnOpposition", "--code", "3003"),
+    *("--gives", "numeroCarte", "--gives", "bloqueeLe:Instant"),
+)
+SECOND = (
+    *("contract", "new", "bloquerCarte", "--migration", "When a card was blocked"),
+    *("--column", "cartes.bloquee_le:instant"),
+)
 
-
-def test_operation_goes_from_the_yaml_to_the_server(copy: Copy) -> None:
-    describe(copy)
-
-    # What the contract itself has wrong.
-    wrong_turn(
-        copy,
-        ("tags: [pertes]", "tags: [perdues]"),
-        "paths./declarer-perte.post has the tag 'perdues', which the root list `tags` does not describe.",
-    )
-    wrong_turn(
-        copy,
-        ('"3901", "3902", "5001"', '"3901", "3902", "3903", "5001"'),
-        "x-codes-erreur lists 3903, which x-catalogue-erreurs does not have.",
-    )
-    wrong_turn(
-        copy,
+WORDS = (
+    ('"À ÉCRIRE : bloquerCarte"', "Mise en opposition d'une carte"),
+    ("À ÉCRIRE : ce que fait l'opération.", "Met une carte active en opposition."),
+    (
+        "À ÉCRIRE (3901) ; À ÉCRIRE (3003)",
+        "la carte n'est ni en opposition (3901), ni annulée (3003)",
+    ),
+    ('fr: "À ÉCRIRE"', 'fr: "La carte {numeroCarte} est en opposition"'),
+    ('en: "TO WRITE"', 'en: "Card {numeroCarte} is blocked"'),
+    ("description: À ÉCRIRE.", "description: La carte est en opposition."),
+    ('"À ÉCRIRE : ce qui est demandé."', "La carte à mettre en opposition."),
+    ('"À ÉCRIRE : ce qui est demandé."', "La carte à mettre en opposition."),
+    ('"À ÉCRIRE : ce qui est répondu."', "Une carte en opposition."),
+    ('"À ÉCRIRE, rien', '"Mise en opposition refusée, rien'),
+    ('summary: "À ÉCRIRE"', "summary: Carte à mettre en opposition"),
+    ('summary: "À ÉCRIRE"', "summary: Carte en opposition"),
+    ('message: "À ÉCRIRE"', 'message: "La carte 7019800100009569 est en opposition"'),
+    ('"À ÉCRIRE CarteDejaEnOpposition"', '"Carte déjà en opposition"'),
+    ('"TO WRITE CarteDejaEnOpposition"', '"Card already blocked"'),
+    ('fr: "À ÉCRIRE."', 'fr: "Rien à faire."'),
+    ('en: "TO WRITE."', 'en: "Nothing to do."'),
+    # A field that no shared schema has.
+    ("required: [numeroCarte, bloqueeLe]", "required: [numeroCarte, statut, bloqueeLe]"),
+    (
+        "        bloqueeLe:",
         (
-            '              perte: {value: {walletId: "221771234567", motif: "Perdue à Thiès"}}\n',
-            "              {}\n",
+            "        statut: {type: string, description: Son statut., minLength: 1, example: OPPOSITION}\n"
+            "        bloqueeLe:"
         ),
-        "paths./declarer-perte.post: its request body has no examples.",
-    )
-    operation = piece("operation.yaml")
-    head, mark, rest = operation.partition("      security:\n")
-    unsecured = head + rest[rest.index("      parameters:") :]
-    assert mark
-    wrong_turn(
-        copy,
-        (operation, unsecured),
-        "paths./declarer-perte.post lacks `security`; every operation declares it.",
-    )
+    ),
+    ("            bloqueeLe:", '            statut: "OPPOSITION"\n            bloqueeLe:'),
+)
+"""What the maintainer writes over the first lines of openapi.yaml, in the file's order."""
 
-    # What the code lacks.
-    said = copy.cynod("contract", "build")
-    assert said.startswith("0\n"), said
+CALLS = (
+    (
+        "  # change it, or what it is about, so that 3003 follows",
+        (
+            ".with_values(\n        numeroCarte=scene.world.carte(membre=scene.carte.membre, "
+            'statut="ANNULEE").numero\n    )'
+        ),
+    ),
+    (
+        "  # change it, or what it is about, so that 3901 follows",
+        "\n    assert call.send(scene.api).status_code == 200",
+    ),
+)
+"""And over those of its tests."""
+
+WRITTEN = (
+    *("models/errors.py", "models/blocage.py", "handlers/views/cartes.py", "handlers/cartes.py"),
+    *("tests/operations/cartes/test_bloquer_carte.py", "tests/operations/test_every_operation.py"),
+    *("tests/contract/test_catalogue.py", "tests/support/scene.py", "models/carte.py"),
+    "models/migrations/versions/0005_when_a_card_was_blocked.py",
+)
+TYPED = (
+    *("handlers/cartes.py", "handlers/views/cartes.py", "handlers/signatures.py"),
+    *("models/blocage.py", "tests/operations/cartes/test_bloquer_carte.py"),
+)
+LOOKED_AT = ("handlers", "models", "tests/operations", "tests/contract", "tests/support")
+EVERY = (
+    *("tests/operations/test_every_operation.py", "tests/operations/test_every_value.py"),
+    *("tests/operations/test_bounds.py", "tests/operations/test_examples.py"),
+    *("tests/operations/test_scopes.py", "tests/operations/cartes", "tests/contract"),
+    "tests/models/test_migrations.py",
+)
+"""The tests that look at every operation, at the contract, and at the tables."""
+
+
+def is_refused(said: str, *texts: str) -> None:
+    """Assert that a command did nothing, and that it says why."""
+    assert said.startswith("1\n"), said
+    for text in texts:
+        assert text in said, said
+
+
+def test_operation_that_changes_a_card_goes_from_nothing_to_served(copy: Copy) -> None:
+    # 1. The first lines of the description.
+    before = (copy.folder / "openapi.yaml").read_text(encoding="utf-8").splitlines()
+    carte = tuple(word if word != "cartes" else "carte" for word in FIRST)
+    for said, text in zip(
+        copy.turns(
+            ({}, ("contract", "new", "bloquerCarte")),
+            ({}, ("contract", "new", "getSoldCarte")),
+            ({}, carte),
+            ({}, (*FIRST, "--code", "4002:Autre")),
+            ({}, (*FIRST, "--gives", "bloqueLe:Instnt")),
+            ({}, (*FIRST, "--scope", "cartes:debit")),
+        ),
+        (
+            "openapi.yaml has no operation bloquerCarte",
+            "did you mean getSoldeCarte? --path /in-kebab-case",
+            "no tag carte; did you mean cartes?",
+            "Code 4002 is ReferenceDejaUtilisee in the catalogue, not Autre.",
+            "no plain schema Instnt; did you mean Instant?",
+            "no scope cartes:debit; did you mean cartes:debiter?",
+        ),
+        strict=True,
+    ):
+        is_refused(said, text)
+    said, built, checked = copy.turns(
+        ({}, FIRST), ({}, ("contract", "build")), ({}, ("contract", "check"))
+    )
+    assert said.startswith("0\nopenapi.yaml written.\n"), said
+    after = (copy.folder / "openapi.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in difflib.ndiff(before, after) if line[0] == "-"] == []
+
+    # 2. Its words: until each is written, nothing is published.
+    assert built.startswith("0\n"), built
+    line = 1 + after.index('      summary: "À ÉCRIRE : bloquerCarte"')
+    is_refused(checked, f'openapi.yaml:{line}: write it: summary: "À ÉCRIRE : bloquerCarte"')
+    copy.edit("openapi.yaml", *WORDS)
+    body = '      requestBody:\n        $ref: "#/components/requestBodies/DemandeBlocage"'
+    security = '      security:\n        - oauth2: ["cartes:debiter"]\n        - basic: []\n'
+    build = ("contract", "build")
+    tag, code, example, unsecured, right_now = copy.turns(
+        ({"bloquerCarte\n      tags: [cartes]": "bloquerCarte\n      tags: [perdues]"}, build),
+        ({'"3901", "5001"': '"3901", "3902", "5001"'}, build),
+        (
+            {
+                '            demande: {$ref: "#/components/examples/DemandeBlocage"}\n': (
+                    "            {}\n"
+                )
+            },
+            build,
+        ),
+        ({security + body: body}, build),
+        ({}, build),
+    )
+    is_refused(
+        tag,
+        "/bloquer-carte.post",
+        "the tag 'perdues', which the root list `tags` does not describe.",
+    )
+    is_refused(code, "x-codes-erreur lists 3902, which x-catalogue-erreurs does not have.")
+    is_refused(example, "its request body has no examples.")
+    is_refused(unsecured, "lacks `security`; every operation declares it.")
+    assert right_now.startswith("0\n"), right_now
+
+    # 3. What the code lacks, and what the change owes.
     said = copy.cynod("serve", "--port", "0")
     assert (
-        "paths./declarer-perte.post has the tag of a module that does not exist: create "
-        "handlers/pertes.py with `def declarer_perte(numero_carte, client_id, corps, *, session, "
-        "partenaire): ...`."
+        "has no handler: add to handlers/cartes.py `def bloquer_carte(corps, *, session, partenaire)"
     ) in said
-
-    # What the change owes.
     said = copy.cynod("contract", "all")
-    assert "additive  paths./declarer-perte\n          both sides: a new path\n" in said
-    version = json.loads(copy.cynod("contract", "diff", "--format", "json").partition("\n")[2])[
-        "old"
-    ]
-    copy.edit("CHANGELOG.md", ("## ", "## 9.0.0\n\n- declarerPerte.\n\n## "))
+    assert "additive  paths./bloquer-carte\n          both sides: a new path\n" in said
+    assert "its info.version must be" in said
+    copy.edit("CHANGELOG.md", ("## ", "## 9.0.0\n\n- `bloquerCarte`, code 3901.\n\n## "))
     text = (copy.folder / "openapi.yaml").read_text(encoding="utf-8")
     own = text.partition('version: "')[2].partition('"')[0]
     copy.edit("openapi.yaml", (f'version: "{own}"', 'version: "9.0.0"'))
-    said = copy.cynod("contract", "all")
-    assert f"{version} -> 9.0.0 (not published): 0 breaking" in said, said
 
-    # The skeleton, and what is filled in.
-    said = copy.cynod("contract", "new", "declarerPerte")
-    assert said == textwrap.dedent(
+    # 4. The code, whole but the rule.
+    table, kind, dry = copy.turns(
+        ({}, (*SECOND[:-1], "carte.bloquee_le:instant")),
+        ({}, (*SECOND[:-1], "cartes.bloquee_le:instnt")),
+        ({}, (*SECOND, "--dry-run")),
+    )
+    is_refused(table, "models/ has no table carte; did you mean cartes?")
+    is_refused(kind, "no type instnt; did you mean instant?")
+    assert "+def bloquer_carte(" in dry
+    assert not (copy.folder / "models" / "blocage.py").exists()
+    said, again = copy.turns(({}, SECOND), ({}, ("contract", "new", "bloquerCarte")))
+    assert said == "0\n" + "".join(f"{name} written.\n" for name in WRITTEN) + textwrap.dedent(
         """\
-        0
-        handlers/pertes.py written.
-        tests/operations/test_declarer_perte.py written.
         Next:
-          1. Write its rule in models/, and its view `-> Answer[Perte]` in handlers/views/pertes.py.
-          2. Put both into declarer_perte of handlers/pertes.py.
-          3. Give tests/support/scene.py a valid call of declarerPerte (now: its examples).
-          4. Raise 3901 (CarteDejaEnOpposition), 3902 (CarteDejaAnnulee), 412 (UtilisateurInconnu) from \
-the rule; a new code needs its class in models/errors.py.
-          5. `make lint` and `make test` tell what does not fit yet.
+          1. Write bloquer of models/blocage.py: handler and view call it already.
+          2. Raise 412 (UtilisateurInconnu), 3003 (CarteAnnulee), 3901 (CarteDejaEnOpposition) there, \
+from models/errors.py.
+          3. Make the calls of tests/operations/cartes/test_bloquer_carte.py what they are called after.
+          4. `make lint` and `make test` tell what does not fit yet.
         """
     )
-    assert copy.cynod("contract", "new", "declarerPerte").startswith("1\n")
-    linted = copy.run(
-        str(Path(sys.executable).with_name("ruff")), "check", "--quiet", "handlers/pertes.py"
-    )
-    assert (linted.returncode, linted.stdout) == (0, "")
-    (copy.folder / "models" / "perte.py").write_text(piece("rule.py.txt"), encoding="utf-8")
-    with (copy.folder / "models" / "errors.py").open("a", encoding="utf-8") as file:
-        file.write(piece("errors.py.txt"))
-    view = copy.folder / "handlers" / "views" / "pertes.py"
-    view.write_text(piece("view.py.txt"), encoding="utf-8")
-    handler = (copy.folder / "handlers" / "pertes.py").read_text(encoding="utf-8")
-    unwritten = handler[handler.index("    raise NotImplementedError") :]
-    copy.edit(
-        "handlers/pertes.py",
-        (unwritten, piece("body.py.txt")),
-        (
-            "from handlers.wire import DemandePerte, Perte\n",
-            "from handlers.views.pertes import render_perte\nfrom handlers.wire import DemandePerte, Perte\n",
-        ),
-        (
-            "from models.partenaire import Partenaire\n",
-            "from models.partenaire import Partenaire\nfrom models.perte import declare_perte\n",
-        ),
-    )
-    copy.edit("handlers/pertes.py", ("def declarer_perte(", f"{SUPERFLUOUS}def declarer_perte("))
-    said = copy.cynod("serve", "--port", "0")
-    assert "handlers/pertes.py: autre serves no operation of openapi.yaml; remove it" in said, said
-    copy.edit("handlers/pertes.py", (SUPERFLUOUS, ""))
-    copy.edit("openapi.yaml", ('statut: "OPPOSITION"}]', 'statut: ""}]'))
-    said = copy.cynod("serve", "--port", "0")
-    assert "the example 'declaree' of response 200 does not fit its schema." in said, said
-    copy.edit("openapi.yaml", ('statut: ""}]', 'statut: "OPPOSITION"}]'))
+    is_refused(again, "tests/operations/cartes/test_bloquer_carte.py already.")
+    right(copy)
 
-    # Served.
-    card = {"numeroCarte": "7019800100009569", "clientId": "CLI-0001"}
-    body: dict[str, Any] = {"walletId": "221771234567", "motif": "Perdue"}
+    # 5. The rule and the calls of its tests.
+    rule = (copy.folder / "models" / "blocage.py").read_text(encoding="utf-8")
+    imports = rule[rule.index("from sqlalchemy") : rule.index("\n\nclass")]
+    copy.edit(
+        "models/blocage.py",
+        (imports, piece("imports.py.txt")),
+        ("    raise NotImplementedError\n", piece("rule.py.txt")),
+    )
+    copy.edit("tests/operations/cartes/test_bloquer_carte.py", *CALLS)
+    copy.edit("handlers/cartes.py", ("def bloquer_carte(", f"{SUPERFLUOUS}def bloquer_carte("))
+    said = copy.cynod("serve", "--port", "0")
+    assert "handlers/cartes.py: autre serves no operation of openapi.yaml; remove it" in said, said
+    copy.edit("handlers/cartes.py", (SUPERFLUOUS, ""))
+    copy.edit("openapi.yaml", ('            statut: "OPPOSITION"\n', '            statut: ""\n'))
+    said = copy.cynod("serve", "--port", "0")
+    assert "the example 'blocage' of response 200 does not fit its schema." in said, said
+    copy.edit("openapi.yaml", ('            statut: ""\n', '            statut: "OPPOSITION"\n'))
+    right(copy)
+
+    # 6. What was forgotten says where it goes.
+    forgotten(copy)
+    stale, made, checked = copy.turns(
+        ({}, ("contract", "check")), ({}, ("contract", "all")), ({}, ("contract", "check"))
+    )
+    is_refused(stale, "`make contract` repairs it")
+    assert " -> 9.0.0 (not published): 0 breaking" in made, made
+    assert checked.startswith("0\n"), checked
+    done = tested(copy, "bloquer or difference or last_check", *EVERY)
+    assert done.returncode == 0, done.stdout
+
+    # 7. Served.
+    card = {"numeroCarte": "7019800100009569", "clientId": "CLI-0001", "walletId": "221771234567"}
     client = next(clients := served(copy))
     answers = [
-        client.post("/declarer-perte", params=card, json=body),
-        client.post("/declarer-perte", params=card, json=body),
-        client.post("/declarer-perte", params=card, json={**body, "walletId": "221770000000"}),
-        client.post("/declarer-perte", params=card, json={"motif": "Perdue"}),
+        client.post("/bloquer-carte", json=card),
+        client.post("/bloquer-carte", json=card),
+        client.post("/bloquer-carte", json={**card, "numeroCarte": "7019800100009601"}),
+        client.post("/bloquer-carte", json={**card, "walletId": "221770000000"}),
+        client.post("/bloquer-carte", json={"numeroCarte": "7019800100009569"}),
+        client.post("/debit-carte", json={**card, "montant": 1, "reference": "R-1"}),
     ]
     clients.close()
     assert [(one.status_code, one.json()["code"]) for one in answers] == [
         (200, 200),
         (400, "3901"),
+        (400, "3003"),
         (400, "412"),
         (400, "405"),
+        (400, "3002"),
     ]
+    (item,) = answers[0].json()["data"]
     assert answers[0].json() == {
         "success": True,
         "code": 200,
         "message": "La carte 7019800100009569 est en opposition",
-        "data": [{"numeroCarte": "7019800100009569", "statut": "OPPOSITION"}],
+        "data": [
+            {
+                "numeroCarte": "7019800100009569",
+                "statut": "OPPOSITION",
+                "bloqueeLe": item["bloqueeLe"],
+            }
+        ],
     }
     assert answers[1].json()["message"] == "Carte déjà en opposition"
+
+
+def right(copy: Copy) -> None:
+    """The copy as it stands: ruff and mypy find nothing."""
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    for command in (
+        (ruff, "check", "--quiet", *LOOKED_AT),
+        (ruff, "format", "--check", "--quiet", *LOOKED_AT),
+        (sys.executable, "-m", "mypy", *TYPED),
+    ):
+        done = copy.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def tested(copy: Copy, words: str, *files: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run tests of the copy."""
+    more = {
+        name: value for name, value in os.environ.items() if name.startswith("CYNOD_TEST")
+    } | more
+    return copy.run(sys.executable, "-m", "pytest", "-q", "-n0", "-k", words, *files, **more)
+
+
+def forgotten(copy: Copy) -> None:
+    """Leave out, by hand, what the tests of every operation must know: each says what to write, and where."""
+    catalogue, every = (
+        "tests/contract/test_catalogue.py",
+        "tests/operations/test_every_operation.py",
+    )
+    migration = copy.folder / WRITTEN[-1]
+    entries = {
+        catalogue: '    "bloquerCarte": {"412", "3003", "3901"},\n',
+        every: '    "bloquerCarte": (handlers.cartes, "bloquer"),\n',
+    }
+    kept = migration.rename(copy.folder / "kept")
+    for name, entry in entries.items():
+        copy.edit(name, (entry, ""))
+    done = tested(
+        copy,
+        "(bloquerCarte and (lists_the_codes or fault_of_ours and fr)) or finds_no_difference",
+        *entries,
+        "tests/models/test_migrations.py",
+        CYNOD_TEST_DATABASE_URL="none",
+    )
+    assert "3 failed" in done.stdout, done.stdout
+    for name, sentence in {
+        catalogue: "write into OF_ITS_WORK the codes of what bloquerCarte does",
+        every: "write into CORE the module of bloquerCarte's handler and what that calls of the core",
+        "models/": "write a migration: `cynod contract new OPERATION --migration",
+    }.items():
+        assert re.search(f"{name}.*{sentence}", done.stdout), done.stdout
+    kept.rename(migration)
+    for name, entry in entries.items():
+        after = "CORE: dict" if name == every else "OF_ITS_WORK = {"
+        text = (copy.folder / name).read_text(encoding="utf-8")
+        line = next(line for line in text.splitlines() if line.startswith(after))
+        copy.edit(name, (f"{line}\n", f"{line}\n{entry}"))
 
 
 def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_written(

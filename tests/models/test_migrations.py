@@ -136,7 +136,11 @@ def test_alembic_finds_no_difference_between_models_and_migrations(
 ) -> None:
     with shared_database.reading() as session:
         context = MigrationContext.configure(session, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        missing = compare_metadata(context, metadata)
+    assert missing == [], (
+        "models/ says what no migration of models/migrations/versions/ does; write a migration: `cynod "
+        f'contract new OPERATION --migration "WORDS" --column TABLE.NAME:TYPE` begins it. {missing}'
+    )
 
 
 def test_migrated_schema_is_the_models_to_the_last_check(

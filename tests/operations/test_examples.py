@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from models.books.demo import seed_demo
+from models.carte import cartes
 from models.database.engine import Database
 from tests.support.contract_client import (
     DOCUMENT,
@@ -50,9 +52,17 @@ def demo(new_database_url: NewUrl) -> Iterator[World]:
 
 
 @pytest.fixture
-def api(demo: World) -> ContractClient:
-    """A new partner of the demo's client: the references of the examples are free again."""
-    return demo.api("CLI-0001")
+def api(demo: World) -> Iterator[ContractClient]:
+    """A new partner of the demo's client: the references of the examples are free again.
+
+    The cards are afterwards in the state that the demo gave them: the examples name the same ones.
+    """
+    with demo.database.reading() as session:
+        before = session.execute(select(cartes.c.id, cartes.c.statut)).all()
+    yield demo.api("CLI-0001")
+    with demo.database.transaction() as session:
+        for carte_id, statut in before:
+            session.execute(update(cartes).where(cartes.c.id == carte_id).values(statut=statut))
 
 
 def _example(operation_id: str, name: str) -> tuple[str, Json]:

@@ -77,12 +77,12 @@ class Nginx:
         return httpx.Client(
             base_url=self.url,
             headers={"Host": HOST, **headers},
-            timeout=20,
+            timeout=CALL_S,
             trust_env=False,
             transport=httpx.HTTPTransport(verify=self.tls, local_address=source),
         )
 
-    def connect(self, *, source: str = "127.0.0.1", timeout: float = 10) -> ssl.SSLSocket:
+    def connect(self, *, source: str = "127.0.0.1", timeout: float = CALL_S) -> ssl.SSLSocket:
         """A connection for what no client library sends."""
         plain = socket.create_connection(
             ("127.0.0.1", self.port), timeout=timeout, source_address=(source, 0)
@@ -202,17 +202,17 @@ def nginx(folder: Path, *upstreams: str, changes: dict[str, str] | None = None) 
             yield Nginx(run, port, tls)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(CALL_S)
 
 
 def _wait_listening(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + CALL_S
     while True:
         if process.poll() is not None:
             assert process.stderr is not None
             raise AssertionError(f"nginx ended: {process.stderr.read()}")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=CALL_S).close()
         except OSError:
             assert time.monotonic() < deadline, "nginx does not listen"
             time.sleep(0.01)

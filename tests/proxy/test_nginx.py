@@ -30,6 +30,7 @@ from tests.proxy.nginx import (
 )
 from tests.support.contract_client import CATALOGUE
 from tests.support.live import serving, settings_for
+from tests.support.patience import CALL_S
 from tests.support.scene import (
     CONTRACT,
     PLACES,
@@ -73,7 +74,7 @@ def of_partner(proxy: Nginx, scene: Scene, **options: Any) -> httpx.Client:
 def raw(proxy: Nginx, request: bytes, *, tls: bool = True) -> httpx.Response:
     """Send these bytes and read one answer."""
     with ExitStack() as stack:
-        plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=CALL_S)
         connection = stack.enter_context(
             proxy.tls.wrap_socket(plain, server_hostname=HOST) if tls else plain
         )
@@ -299,19 +300,19 @@ def test_contract_is_served_as_it_is(proxy: Nginx, server: str) -> None:
 
 
 # ── clients that are slow or gone ────────────────────────────────────────────────────────────────
-@pytest.fixture(scope="module")
-def hasty(folder: Path, server: str) -> Iterator[Nginx]:
-    """A proxy of little patience."""
-    with nginx(folder, server, changes=QUICK) as made:
-        yield made
+def _only(*names: str) -> dict[str, str]:
+    """Some of the small waits: a busy machine must not run into the others."""
+    return {old: new for old, new in QUICK.items() if old.startswith(names)}
 
 
 def test_dribbled_head_is_cut_in_bounded_time_and_others_are_served(
-    scene: Scene, hasty: Nginx
+    scene: Scene, folder: Path, server: str
 ) -> None:
     with ExitStack() as stack:
+        changes = _only("client_header_timeout")
+        hasty = stack.enter_context(nginx(folder, server, changes=changes))
         slow = [stack.enter_context(hasty.connect()) for _ in range(20)]
-        until = time.monotonic() + 10
+        until = time.monotonic() + CALL_S
         served = 0
         with of_partner(hasty, scene) as client:
             while slow:
@@ -333,8 +334,14 @@ def _dribble(connection: ssl.SSLSocket) -> bool:
         return False
 
 
-def test_body_in_single_bytes_costs_its_sender_alone(scene: Scene, hasty: Nginx) -> None:
+def test_body_in_single_bytes_costs_its_sender_alone(
+    scene: Scene, folder: Path, server: str
+) -> None:
     with ExitStack() as stack:
+        # A body may pause for as long as a busy machine lets this test pause.
+        patient = {"client_body_timeout 10s": f"client_body_timeout {CALL_S}s"}
+        changes = {**_only("limit_conn"), **patient}
+        hasty = stack.enter_context(nginx(folder, server, changes=changes))
         slow = [stack.enter_context(hasty.connect(source="127.0.0.6")) for _ in range(3)]
         for connection in slow:
             connection.sendall(begun_debit(scene.api.headers["Authorization"]))

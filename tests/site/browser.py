@@ -50,6 +50,8 @@ def chromium() -> Iterator[Browser]:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = Chrome(options, ChromeService(driver_program))
+        # Its own patience with a script is 30 s.
+        driver.set_script_timeout(WAIT_S)
         try:
             yield Browser(driver)
         finally:

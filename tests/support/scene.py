@@ -100,6 +100,15 @@ def assert_refused(
     assert answer.headers["cache-control"] == "no-store"
 
 
+CHANGING_A_CARD = [
+    name
+    for name in WITH_JSON
+    if "numeroCarte" in body_schema(name)["properties"]
+    and not {"x-idempotence", "x-lecture-seule"} & CONTRACT[name].keys()
+]
+"""What does something to a card without a reference: done again on the same card, it is another matter."""
+
+
 class Call(NamedTuple):
     """A request that can be sent as it is, or with some of its parts replaced."""
 
@@ -196,24 +205,31 @@ class Scene:
     def __init__(self, world: World, solde: int = 10_000, *, on: Scene | None = None) -> None:
         """Make what the scene shows."""
         self.world = world
-        self.carte: Carte = world.carte(solde, membre=on.carte.membre if on else None)
-        self.pair: NouveauPartenaire = (
-            on.pair if on else world.partenaire([self.carte.membre.client_id])
-        )
+        self.carte: Carte
+        self.autre: Carte
+        self.pair: NouveauPartenaire
         self.nobody = world.anonymous()
         if on:
+            self.carte = world.carte(solde, membre=on.carte.membre)
+            self.autre, self.pair = on.autre, on.pair
             self.api = world.anonymous()
             self.api.headers["Authorization"] = on.api.headers["Authorization"]
-            self.autre: Carte = on.autre
         else:
+            with world.writing():
+                self.carte = world.carte(solde)
+                client_id = self.carte.membre.client_id
+                self.pair = world.partenaire([client_id])
+                self.autre = world.carte(membre=world.membre(client_id))
             self.api = world.api_of(self.pair)
-            self.autre = world.carte(membre=world.membre(self.carte.membre.client_id))
             answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
             assert answer.status_code == 200, answer.text
 
     def call(self, operation_id: str) -> Call:
-        """A valid call of the operation on the scene's card."""
-        return call_of(operation_id, self.carte, self.pair, self.autre)
+        """A valid call of the operation on the scene's card, or on a new one that it may change."""
+        carte = self.carte
+        if operation_id in CHANGING_A_CARD:
+            carte = self.world.carte(membre=carte.membre)
+        return call_of(operation_id, carte, self.pair, self.autre)
 
     def caller(self, operation_id: str) -> ContractClient:
         """Who calls the operation as the contract says: nobody yet when a token is asked for."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import itertools
 import random
 import ssl
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import accumulate
 from typing import Any
 
 import httpx
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from models.carte import ACTIVE, cartes
 from models.client import clients
@@ -35,6 +37,11 @@ OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Made once, and empty: to read the system's certificates would take longer than most tests.
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+# Made once: to put a statement together takes longer than to run it.
+_NEW_CLIENT = insert(clients)
+_NEW_MEMBRE = insert(membres)
+_ID_OF_CARTE = select(cartes.c.id).where(cartes.c.numero_carte == bindparam("numero"))
 
 _numbers = itertools.count(random.randrange(10**9) * 1000)
 
@@ -89,12 +96,27 @@ class World:
     database: Database
     url: str
     opened: list[httpx.Client] = field(default_factory=list)
+    _own: threading.local = field(default_factory=threading.local)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction for all that this thread makes inside the block."""
+        session: Connection | None = getattr(self._own, "session", None)
+        if session is not None:
+            yield session
+            return
+        with self.database.transaction() as session:
+            self._own.session = session
+            try:
+                yield session
+            finally:
+                self._own.session = None
 
     def client(self, client_id: str | None = None) -> str:
         """A new client's clientId."""
         client_id = client_id or f"CLI-{new_number()}"
-        with self.database.transaction() as session:
-            session.execute(insert(clients).values(client_id=client_id, nom=f"Client {client_id}"))
+        with self.writing() as session:
+            session.execute(_NEW_CLIENT, {"client_id": client_id, "nom": f"Client {client_id}"})
         return client_id
 
     def membre(
@@ -107,21 +129,14 @@ class World:
     ) -> Membre:
         """A new member, of a new client unless told."""
         number = new_number()
-        membre = Membre(
-            client_id or self.client(),
-            membre_id or f"MBR-{number}",
-            wallet_id or f"{number:012d}"[-12:],
-        )
-        values = {"nom": "Diop", "prenom": "Awa", "telephone": membre.wallet_id, **columns}
-        with self.database.transaction() as session:
-            session.execute(
-                insert(membres).values(
-                    client_id=membre.client_id,
-                    membre_id=membre.membre_id,
-                    wallet_id=membre.wallet_id,
-                    **values,
-                )
+        with self.writing() as session:
+            membre = Membre(
+                client_id or self.client(),
+                membre_id or f"MBR-{number}",
+                wallet_id or f"{number:012d}"[-12:],
             )
+            values = {"nom": "Diop", "prenom": "Awa", "telephone": membre.wallet_id, **columns}
+            session.execute(_NEW_MEMBRE, {**vars(membre), **values})
         return membre
 
     def carte(
@@ -135,22 +150,20 @@ class World:
         date_solde: datetime = OPENED,
     ) -> Carte:
         """A new card, its solde opened in the journal."""
-        membre = membre or self.membre()
         numero = numero or f"70{new_number():014d}"
-        nouvelle = NouvelleCarte(
-            numero_carte=numero,
-            client_id=membre.client_id,
-            membre_id=membre.membre_id,
-            fin_validite=fin_validite,
-            statut=statut,
-            solde=solde,
-        )
-        with self.database.transaction() as session:
+        with self.writing() as session:
+            membre = membre or self.membre()
+            nouvelle = NouvelleCarte(
+                numero_carte=numero,
+                client_id=membre.client_id,
+                membre_id=membre.membre_id,
+                fin_validite=fin_validite,
+                statut=statut,
+                solde=solde,
+            )
             contra = find_ouverture(session)
             open_cartes(session, [nouvelle], contra=contra, date_solde=date_solde)
-            carte_id = session.scalar(
-                select(cartes.c.id).where(cartes.c.numero_carte == nouvelle.numero_carte)
-            )
+            carte_id = session.scalar(_ID_OF_CARTE, {"numero": numero})
         assert carte_id is not None
         return Carte(carte_id, numero, membre)
 
@@ -164,7 +177,7 @@ class World:
         pair: tuple[str, str] | None = None,
     ) -> NouveauPartenaire:
         """A new partner of these clients, of a pair that is drawn unless told."""
-        with self.database.transaction() as session:
+        with self.writing() as session:
             return create(
                 session,
                 nom=f"Partenaire {new_number()}",
@@ -191,12 +204,14 @@ class World:
     def api_of(self, pair: NouveauPartenaire) -> ContractClient:
         """A client with a token of this partner."""
         client = self.anonymous()
-        client.headers["Authorization"] = f"Bearer {self.token(pair)}"
+        client.headers["Authorization"] = f"Bearer {self.token(pair, client)}"
         return client
 
-    def token(self, pair: NouveauPartenaire, **form: str) -> str:
-        """A token of this partner."""
-        answer = self.anonymous().post(
+    def token(
+        self, pair: NouveauPartenaire, client: httpx.Client | None = None, **form: str
+    ) -> str:
+        """A token of this partner, asked for by a client that has none yet."""
+        answer = (client or self.anonymous()).post(
             "/access-token",
             auth=(pair[0], pair[1]),
             data={"grant_type": "client_credentials", **form},

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import re
+import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
-from handlers.cli.root import contract as contract_cli
 from handlers.contract.reading import build, load
 from handlers.workbench import generate as generator
 from handlers.workbench.generate import (
@@ -93,15 +92,7 @@ def test_wrong_contract_is_refused_in_one_sentence(
 
 
 def test_absent_generator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "datamodel_code_generator"
-    real = importlib.import_module
-
-    def absent(wanted: str, package: str | None = None) -> ModuleType:
-        if wanted == name:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return real(wanted, package)
-
-    monkeypatch.setattr(importlib, "import_module", absent)
+    monkeypatch.setitem(sys.modules, "datamodel_code_generator", None)
     result = CliRunner().invoke(contract, ["build", "--check"])
     assert result.exit_code == 1
     assert "datamodel-code-generator" in result.output

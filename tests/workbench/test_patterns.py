@@ -57,10 +57,10 @@ def test_pattern_takes_all_that_another_takes(
     ],
 )
 def test_pattern_that_is_not_read_is_said_to_be_so(pattern: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(UnknownPattern):
         compare(pattern, "^a$")
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_every_pattern_of_the_contract_is_read_and_takes_what_it_takes() -> None:

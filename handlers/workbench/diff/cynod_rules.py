@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handlers.contract.model import METHODS, Json
+from handlers.contract.scopes import declared_scopes
 from handlers.workbench.diff.change import (
     ADDITIVE,
     BOTH,
@@ -264,7 +265,7 @@ def _per_second(rate: str) -> float:
 
 
 def _scopes(before: Json, after: Json) -> Iterator[Change]:
-    old, new = (_scopes_of(document) for document in (before, after))
+    old, new = (declared_scopes(document) for document in (before, after))
     place = "components.securitySchemes.oauth2.flows.clientCredentials.scopes"
     for name in sorted(new.keys() - old.keys()):
         yield Change(ADDITIVE, SENT, f"{place}.{name}", "a new right")
@@ -275,14 +276,6 @@ def _scopes(before: Json, after: Json) -> Iterator[Change]:
     for name in sorted(old.keys() & new.keys()):
         if old[name] != new[name]:
             yield Change(TEXT, SENT, f"{place}.{name}", "another text")
-
-
-def _scopes_of(document: Json) -> Json:
-    schemes = document.get("components", {}).get("securitySchemes", {})
-    scopes: Json = (
-        schemes.get("oauth2", {}).get("flows", {}).get("clientCredentials", {}).get("scopes", {})
-    )
-    return scopes
 
 
 def _schema_names(before: Json, after: Json) -> Iterator[Change]:

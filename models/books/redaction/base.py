@@ -97,11 +97,6 @@ class Redaction(Protocol):
         """The last line, which says that nothing was cut off."""
 
 
-def mask(numero_carte: str) -> str:
-    """The first six and the last four digits of a card number, and stars between."""
-    return f"{numero_carte[:6]}******{numero_carte[-4:]}"
-
-
 def _plural(count: int, noun: str) -> str:
     """`1 compte`, `2 comptes`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

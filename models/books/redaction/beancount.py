@@ -6,13 +6,13 @@ import re
 from datetime import date, timedelta
 from functools import lru_cache, partial
 
+from models.base import mask
 from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
     Mouvement,
     describe,
-    mask,
     write_comments,
     write_end,
     write_instant,

@@ -7,13 +7,13 @@ import unicodedata
 from functools import lru_cache, partial
 from urllib.parse import quote
 
+from models.base import mask
 from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
     Mouvement,
     describe,
-    mask,
     write_comments,
     write_end,
     write_instant,

@@ -8,12 +8,12 @@ from functools import lru_cache, partial
 from io import StringIO
 from typing import NamedTuple
 
+from models.base import mask
 from models.books.redaction.base import (
     Compte,
     Cote,
     Entete,
     Mouvement,
-    mask,
     write_instant,
 )
 from models.books.redaction.hledger import account_name

@@ -34,6 +34,9 @@ VERSION = DOCUMENT["info"]["version"]
 HOST = "api.cynod.example"
 SITE = f"https://{HOST}"
 
+JAVA_IN_HASTE = ("-XX:TieredStopAtLevel=1", "-Xshare:auto")
+"""Programs that end after seconds: to optimise them takes longer than it saves."""
+
 HARMLESS = {
     "Failed to get the schema name: null": "openapi-generator says it of every contract",
     "Ignoring complex example on request body": "only the first example reaches Java's documentation",
@@ -206,6 +209,7 @@ def _generate(generator: Generator, folder: Path) -> str:
     if generator.tool == "openapi-generator":
         command = [
             "java",
+            *JAVA_IN_HASTE,
             "-jar",
             str(generator_jar()),
             "generate",

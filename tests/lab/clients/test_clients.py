@@ -5,6 +5,7 @@ The story is told once a language, as the client's own README says to use it; wh
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from tests.lab.clients import generators
 from tests.lab.clients.generators import (
     GENERATORS,
     HERE,
+    JAVA_IN_HASTE,
     NODE,
     PYTHON,
     class_path,
@@ -236,6 +238,23 @@ def story(world: World, tomorrow: str, shared_database: Database) -> tuple[dict[
     return variables, expected
 
 
+@contextmanager
+def to_be_checked(kept: Path, folder: Path, program: str, *stories: Path) -> Iterator[bool]:
+    """Whether a client and its story are yet to be compiled or checked, by this program: what was made of
+    the very same texts is in the folder `kept`, which is made anew otherwise."""
+    found = Path(shutil.which(program) or program).resolve()
+    own = hashlib.sha256(f"{found} {found.stat().st_mtime_ns}".encode())
+    for path in (folder / ".made", *stories, Path(__file__), HERE / "generators.py"):
+        own.update(path.read_bytes())
+    stamp = kept / ".checked"
+    done = stamp.exists() and stamp.read_text(encoding="ascii") == own.hexdigest()
+    if not done:
+        shutil.rmtree(kept, ignore_errors=True)
+    yield not done
+    kept.mkdir(exist_ok=True)
+    stamp.write_text(own.hexdigest(), encoding="ascii")
+
+
 def python_httpx(folder: Path, environment: dict[str, str]) -> str:
     """mypy strict, then the story."""
     return _python(folder, environment, "python_httpx", "cynod_httpx")
@@ -259,8 +278,10 @@ def _python(folder: Path, environment: dict[str, str], story_of: str, package: s
         "--config-file",
         os.devnull,
     ]
-    run([str(PYTHON), "-m", "mypy", *strict, script], cwd=folder, **path)
-    run([str(PYTHON), "-m", "compileall", "-q", package], cwd=folder)
+    with to_be_checked(folder / ".mypy_cache", folder, str(PYTHON), Path(script)) as needed:
+        if needed:
+            run([str(PYTHON), "-m", "mypy", *strict, script], cwd=folder, **path)
+            run([str(PYTHON), "-m", "compileall", "-q", package], cwd=folder)
     return run([str(PYTHON), script], cwd=folder, **path, **environment)
 
 
@@ -269,18 +290,21 @@ def typescript(story_of: str) -> Callable[[Path, dict[str, str]], str]:
 
     def play(folder: Path, environment: dict[str, str]) -> str:
         # It finds its libraries above it.
-        place = NODE / folder.name
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(folder, place, ignore=shutil.ignore_patterns("generation.log", ".made"))
-        shutil.copy(HERE / story_of / "story.ts", place)
-        options = {
-            "rootDir": ".",
-            "outDir": "js",
-        }
-        config = {"extends": "../tsconfig.json", "compilerOptions": options, "include": ["**/*.ts"]}
-        (place / "tsconfig.json").write_text(json.dumps(config), encoding="utf-8")
-        run([str(NODE / "node_modules" / ".bin" / "tsc"), "-p", "."], cwd=place)
-        (place / "js" / "package.json").write_text('{"type": "module"}\n', encoding="utf-8")
+        place, story = NODE / folder.name, HERE / story_of / "story.ts"
+        tsc = str(NODE / "node_modules" / ".bin" / "tsc")
+        with to_be_checked(place, folder, tsc, story) as needed:
+            if needed:
+                left_out = shutil.ignore_patterns("generation.log", ".made")
+                shutil.copytree(folder, place, ignore=left_out)
+                shutil.copy(story, place)
+                config = {
+                    "extends": "../tsconfig.json",
+                    "compilerOptions": {"rootDir": ".", "outDir": "js"},
+                    "include": ["**/*.ts"],
+                }
+                (place / "tsconfig.json").write_text(json.dumps(config), encoding="utf-8")
+                run([tsc, "-p", "."], cwd=place)
+                (place / "js" / "package.json").write_text('{"type": "module"}\n', encoding="utf-8")
         return run(["node", "js/story.js"], cwd=place, **environment)
 
     return play
@@ -288,32 +312,23 @@ def typescript(story_of: str) -> Callable[[Path, dict[str, str]], str]:
 
 def java(folder: Path, environment: dict[str, str]) -> str:
     """javac over client and story, then the story."""
-    classes = folder / "classes"
-    shutil.rmtree(classes, ignore_errors=True)
+    classes, story = folder / "classes", HERE / "java" / "Story.java"
     sources = [str(path) for path in (folder / "src" / "main" / "java").rglob("*.java")]
-    run(
-        [
-            "javac",
-            "-proc:none",
-            "-nowarn",
-            "-d",
-            str(classes),
-            "-cp",
-            class_path(),
-            *sources,
-            str(HERE / "java" / "Story.java"),
-        ],
-        cwd=folder,
-    )
-    return run(
-        ["java", "-cp", f"{classes}{os.pathsep}{class_path()}", "Story"], cwd=folder, **environment
-    )
+    options = [*(f"-J{option}" for option in JAVA_IN_HASTE), "-proc:none", "-nowarn"]
+    with to_be_checked(classes, folder, "javac", story) as needed:
+        if needed:
+            command = ["javac", *options, "-d", str(classes), "-cp", class_path(), *sources]
+            run([*command, str(story)], cwd=folder)
+    path = f"{classes}{os.pathsep}{class_path()}"
+    return run(["java", *JAVA_IN_HASTE, "-cp", path, "Story"], cwd=folder, **environment)
 
 
 def php(folder: Path, environment: dict[str, str]) -> str:
     """php -l over every file, then the story."""
-    for path in (folder / "lib").rglob("*.php"):
-        run(["php", "-l", str(path)], cwd=folder)
+    with to_be_checked(folder / ".linted", folder, "php") as needed:
+        if needed:
+            for path in (folder / "lib").rglob("*.php"):
+                run(["php", "-l", str(path)], cwd=folder)
     where = {"GUZZLE": str(GUZZLE), "LIB": str(folder / "lib")}
     script = str(HERE / "php" / "story.php")
     return run(["php", "-d", "zend.assertions=1", script], cwd=folder, **where, **environment)

@@ -351,10 +351,12 @@ def _load(*, bare: bool) -> None:
         _validate_once()
         return
     for name in (
-        *("handlers.cli", "handlers.server", "handlers.cli.contract", "handlers.sandbox.mock"),
+        *("handlers.cli.root", "handlers.server", "handlers.sandbox.mock"),
         *("psycopg", "models.database.engine", "openapi_spec_validator", "alembic.command"),
     ):
         importlib.import_module(name)
+    for entry in importlib.import_module("handlers.cli.root").COMMANDS.values():
+        entry.load()
     _learn_contract()
 
 

@@ -13,13 +13,8 @@ import pytest
 
 from tests.lab.proof.books import Books, Row, read_books
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
-from tests.lab.proof.judge import (
-    DOUBLED,
-    LOST,
-    WRONG,
-    judge,
-)
-from tests.lab.proof.nursery import Nursery
+from tests.lab.proof.judge import DOUBLED, LOST, WRONG, judge
+from tests.lab.proof.nursery import Nursery, shared
 from tests.lab.proof.places import (
     POSTGRESQL,
     SQLITE,
@@ -54,11 +49,9 @@ IN_SHORT: list[tuple[str, str]] = [
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
+def nursery() -> Nursery:
     """Starts the servers."""
-    made = Nursery()
-    yield made
-    made.close()
+    return shared()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,78 @@
+"""`cynod serve` and `cynod mock`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from handlers.settings import Settings, read_settings
+
+
+@click.command()
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Server processes.",
+)
+@click.option(
+    "--demo", is_flag=True, help="Migrate, and write the demo data when nothing is there."
+)
+@click.option("--host", help="Address to listen on (default: HOST, else 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: PORT, else 8080)."
+)
+@click.pass_context
+def serve(
+    ctx: click.Context, workers: int, host: str | None, port: int | None, *, demo: bool
+) -> None:
+    """Serve the API until Ctrl-C or SIGTERM.
+
+    \b
+    Examples:   cynod serve --demo
+                CYNOD_ENV=production cynod serve --workers 4 --port 8080
+    Variables:  CYNOD_ENV, CYNOD_DATABASE_URL, CYNOD_PEPPER, HOST, PORT, CYNOD_PROXIES,
+                CYNOD_JETON_DUREE_S, CYNOD_ANNULATION_FENETRE_S, CYNOD_POOL_SIZE,
+                CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES, CYNOD_OPERATIONS_DESACTIVEES,
+                CYNOD_REDIS_URL, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES,
+                CYNOD_CLIENTS
+    Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
+    """
+    from handlers import server  # noqa: PLC0415 - Connexion takes a second, and a help none of it
+
+    ctx.exit(server.serve(_listening(host, port), workers=workers, demo=demo))
+
+
+def _listening(host: str | None, port: int | None) -> Settings:
+    given: dict[str, Any] = {"host": host, "port": port}
+    return dataclasses.replace(
+        read_settings(), **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: HOST, else 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: PORT, else 8080)."
+)
+@click.pass_context
+def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
+    """Serve the examples of the contract, without a database and without credentials.
+
+    Requests are checked as the API checks them; any Authorization is taken. `Prefer: code=4001` asks
+    for that refusal, `Prefer: code=503` for one of that HTTP status, `Prefer: example=NAME` for an
+    example of the contract.
+
+    \b
+    Example:    cynod mock --port 8081
+                curl -H 'Authorization: Bearer x' -H 'Prefer: code=4001' ...
+    Variables:  HOST, PORT, CYNOD_PROXIES, CYNOD_ARRET_S, CYNOD_OPERATIONS_DESACTIVEES,
+                CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS
+    Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
+    """
+    from handlers.sandbox import mock as sandbox  # noqa: PLC0415 - as above
+
+    ctx.exit(sandbox.serve(_listening(host, port)))

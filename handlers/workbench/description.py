@@ -1,0 +1,521 @@
+"""The first lines of an operation in openapi.yaml: all that the rules ask, its words still to write.
+
+Text is put in where it belongs, after the last operation of the tag and after what that one refers to;
+nothing that is there changes, comments included.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from handlers.contract.model import (
+    JSON_TYPE,
+    METHODS,
+    CatalogueEntry,
+    Contract,
+    Json,
+    OperationContract,
+)
+from handlers.contract.rules import inevitable_codes
+
+UNWRITTEN = {"fr": "À ÉCRIRE", "en": "TO WRITE"}
+"""What stands for a text that nobody wrote yet."""
+
+CARD = ("numeroCarte", "walletId", "clientId")
+"""What names a card in a request."""
+
+WIDTH = 110
+SENT_ALONE = frozenset({"get"})
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class SkeletonError(Exception):
+    """There is nothing to write, or no way to. The text says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is known of an operation that openapi.yaml does not have yet."""
+
+    operation_id: str
+    path: str
+    method: str
+    tag: str
+    name: str
+    """What is asked and answered, a noun in UpperCamelCase: schemas DemandeX, X and ReponseX."""
+    codes: tuple[tuple[str, str], ...] = ()
+    """Codes of its rule; the name is empty for those that the catalogue has."""
+    takes: tuple[str, ...] = CARD
+    gives: tuple[str, ...] = ("numeroCarte",)
+    """Fields: `montant`, whose schema is Montant, or `bloqueeLe:Instant`."""
+    scope: str = ""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?`, or what there is when nothing is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
+    return f"; did you mean {near[0]}?" if near else f". It has {', '.join(known)}."
+
+
+def unwritten(text: str) -> Iterator[str]:
+    """The places of a contract whose words are still to write, a sentence each."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if any(mark in line for mark in UNWRITTEN.values()):
+            yield f"openapi.yaml:{number}: write it: {line.strip()}"
+
+
+def describe(contract: Contract, wanted: Wanted) -> str:
+    """The whole text of openapi.yaml with the operation in it. Raises SkeletonError."""
+    return _Description(contract, wanted).text()
+
+
+class _Description:
+    def __init__(self, contract: Contract, wanted: Wanted) -> None:
+        self.contract, self.wanted = contract, wanted
+        self.source = contract.source.decode("utf-8")
+        self.lines = self.source.splitlines()
+        self.root: Any = yaml.compose(self.source, Loader=_LOADER)
+        self.components: dict[str, Json] = contract.document["components"]
+        self._check()
+        self.before = self._before()
+        self.takes = [self._field(field) for field in wanted.takes]
+        self.gives = [self._field(field) for field in wanted.gives]
+        self.has_body = wanted.method not in SENT_ALONE
+        self.scope = wanted.scope or self._usual_scope()
+        self.entries = self._entries()
+        self.codes = self._codes()
+
+    # ── what is asked for ────────────────────────────────────────────────────────────────────────
+    def _check(self) -> None:
+        wanted, document = self.wanted, self.contract.document
+        if wanted.method not in METHODS:
+            raise SkeletonError(
+                f"There is no method {wanted.method}{meant(wanted.method, METHODS)}"
+            )
+        if not re.fullmatch(r"(/[a-z0-9]+(-[a-z0-9]+)*)+", wanted.path):
+            raise SkeletonError(
+                f"Write the path in-kebab-case, such as /bloquer-carte: {wanted.path}."
+            )
+        if not re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)*", wanted.operation_id):
+            raise SkeletonError(
+                f"Name the operation in lowerCamelCase without accents, not {wanted.operation_id!r}."
+            )
+        if wanted.path in document["paths"]:
+            raise SkeletonError(
+                f"openapi.yaml has the path {wanted.path} already; add to it by hand."
+            )
+        tags = [tag["name"] for tag in document["tags"]]
+        if wanted.tag not in tags:
+            raise SkeletonError(
+                f"openapi.yaml has no tag {wanted.tag}{meant(wanted.tag, tags)} A new tag is an entry of "
+                "its root list `tags`, with a name and a description."
+            )
+        scopes = self.contract.scopes
+        if wanted.scope and wanted.scope not in scopes:
+            raise SkeletonError(
+                f"openapi.yaml has no scope {wanted.scope}{meant(wanted.scope, scopes)}"
+            )
+        for kind, name in (
+            ("schemas", wanted.name),
+            ("schemas", f"Demande{wanted.name}"),
+            ("schemas", f"Reponse{wanted.name}"),
+            ("responses", f"{wanted.name}Refuse"),
+        ):
+            if name in self.components[kind]:
+                raise SkeletonError(
+                    f"openapi.yaml has components.{kind}.{name} already; say another noun by --name."
+                )
+
+    def _field(self, text: str) -> tuple[str, str]:
+        """A field and its schema's name."""
+        name, _, schema = text.partition(":")
+        schema = schema or name[:1].upper() + name[1:]
+        plain = [
+            known
+            for known, node in self.components["schemas"].items()
+            if node.get("type") in ("string", "integer", "number", "boolean")
+        ]
+        if schema not in plain:
+            raise SkeletonError(
+                f"openapi.yaml has no plain schema {schema}{meant(schema, plain)} Leave the field out and "
+                "write it by hand, or say FIELD:SCHEMA."
+            )
+        return name, schema
+
+    def _usual_scope(self) -> str:
+        """The scope of the contract's last operation of this kind that needs just one."""
+        return next(
+            (
+                next(iter(one.scopes))
+                for one in reversed(self.contract.operations.values())  # type: ignore[call-overload]
+                if len(one.scopes) == 1 and (one.body is not None) is self.has_body
+            ),
+            next(iter(sorted(self.contract.scopes))),
+        )
+
+    def _entries(self) -> dict[str, str]:
+        """The codes that the catalogue does not have yet, and their names."""
+        names = {entry.nom: code for code, entry in self.contract.catalogue.items()}
+        made = {}
+        for code, name in self.wanted.codes:
+            entry = self.contract.catalogue.get(code)
+            if entry is not None and name in ("", entry.nom):
+                continue
+            if entry is not None:
+                raise SkeletonError(f"Code {code} is {entry.nom} in the catalogue, not {name}.")
+            if not name:
+                raise SkeletonError(
+                    f"The catalogue has no code {code}{meant(code, self.contract.catalogue)} "
+                    f"A new one has a name: {code}:NomDuRefus."
+                )
+            if name in names:
+                raise SkeletonError(f"{name} is code {names[name]} of the catalogue already.")
+            if not re.fullmatch(r"[1-9][0-9]{3}", code) or not re.fullmatch(
+                r"[A-Z][A-Za-z0-9]+", name
+            ):
+                raise SkeletonError(
+                    f"Say a new code as four digits and a name: 3901:NomDuRefus, not {code}:{name}."
+                )
+            made[code] = name
+        return made
+
+    def _codes(self) -> list[str]:
+        """Every code that it may answer, in the contract's order."""
+        outline = replace_operation(self.before, self)
+        codes = inevitable_codes(outline) | {code for code, _ in self.wanted.codes}
+        if any(name == "numeroCarte" for name, _ in self.takes):
+            codes.add("412")
+        return sorted(codes, key=_order)
+
+    def _before(self) -> OperationContract:
+        """The operation after which it is written: the last of its tag, or of all."""
+        operations = list(self.contract.operations.values())
+        of_tag = [one for one in operations if self._raw(one)["tags"] == [self.wanted.tag]]
+        return (of_tag or operations)[-1]
+
+    def _raw(self, operation: OperationContract) -> Json:
+        raw: Json = self.contract.document["paths"][operation.path][operation.method]
+        return raw
+
+    # ── where it goes ────────────────────────────────────────────────────────────────────────────
+    def text(self) -> str:
+        """The whole text."""
+        places = sorted(self._insertions(), key=lambda place: place[0], reverse=True)
+        lines = list(self.lines)
+        for at, block in places:
+            lines[at:at] = block.splitlines()
+        return "\n".join(lines) + "\n"
+
+    def _insertions(self) -> Iterator[tuple[int, str]]:
+        """Line numbers, and what is written before each."""
+        raw = self._raw(self.before)
+        success = raw["responses"]["200"]["content"][JSON_TYPE]
+        yield self._after(("paths",), self.before.path), self._operation()
+        answer = _name(success["schema"])
+        schemas = [self._item(), self._answer()]
+        if self.has_body:
+            body = "components", "requestBodies"
+            yield self._after(body, list(self.components["requestBodies"])[-1]), self._request()
+            schemas.insert(0, self._asked())
+        yield self._after(("components", "schemas"), answer), "\n" + "\n".join(schemas)
+        first = _name(next(iter(success["examples"].values())))
+        yield self._after(("components", "examples"), first), self._examples()
+        if self._response(400) is None:
+            refused = _name(raw["responses"]["400"])
+            yield self._after(("components", "responses"), refused), self._refused()
+        for code in sorted(self.entries, key=_order):
+            yield self._place_in_catalogue(code), self._entry(code)
+
+    def _node(self, path: tuple[str, ...]) -> Any:
+        node = self.root
+        for part in path:
+            node = next(value for key, value in node.value if key.value == part)
+        return node
+
+    def _after(self, path: tuple[str, ...], name: str) -> int:
+        """The line behind a part of the file: comments that follow it belong to what is next."""
+        keys = [key for key, _ in self._node(path).value]
+        key = next((key for key in keys if key.value == name), keys[-1])
+        return self._end(key.start_mark.line)
+
+    def _end(self, start: int) -> int:
+        indent = _indent(self.lines[start])
+        last = start
+        for number, line in enumerate(self.lines[start + 1 :], start + 1):
+            if not line.strip():
+                continue
+            if _indent(line) <= indent:
+                break
+            last = number
+        return last + 1
+
+    def _place_in_catalogue(self, code: str) -> int:
+        entries = self._node(("x-catalogue-erreurs",)).value
+        codes = [
+            next(value.value for key, value in entry.value if key.value == "code")
+            for entry in entries
+        ]
+        line = 0
+        for known, entry in zip(codes, entries, strict=True):
+            if _order(known) > _order(code):
+                return int(entry.start_mark.line)
+            line = self._end(entry.start_mark.line)
+        return line
+
+    # ── what is written ──────────────────────────────────────────────────────────────────────────
+    def _operation(self) -> str:
+        wanted = self.wanted
+        codes = _wrapped(self.codes)
+        lines = [
+            "",
+            f"  {wanted.path}:",
+            f"    {wanted.method}:",
+            f"      operationId: {wanted.operation_id}",
+            f"      tags: [{wanted.tag}]",
+            f'      summary: "{UNWRITTEN["fr"]} : {wanted.operation_id}"',
+            "      description: |",
+            f"        {UNWRITTEN['fr']} : ce que fait l'opération.",
+            "",
+            f"        **Préconditions** : {self._preconditions()}. **Effet sur le solde** : aucun.",
+            f"      x-codes-erreur:{codes}",
+            "      x-message-succes:",
+            *(f'        {language}: "{text}"' for language, text in UNWRITTEN.items()),
+            f"      x-classe-debit: {'ecriture' if self.has_body else 'lecture'}",
+            "      security:",
+            f'        - oauth2: ["{self.scope}"]',
+            "        - basic: []",
+        ]
+        if self.has_body:
+            lines += [
+                "      requestBody:",
+                f'        $ref: "#/components/requestBodies/Demande{wanted.name}"',
+            ]
+        else:
+            lines += ["      parameters:"] if self.takes else []
+            lines += [
+                f'        - $ref: "#/components/parameters/{self._parameter(name)}"'
+                for name, _ in self.takes
+            ]
+        example = f"{wanted.name[:1].lower()}{wanted.name[1:]}"
+        lines += [
+            "      responses:",
+            '        "200":',
+            f"          description: {UNWRITTEN['fr']}.",
+            *_headers(10),
+            "          content:",
+            "            application/json:",
+            f'              schema: {{$ref: "#/components/schemas/Reponse{wanted.name}"}}',
+            "              examples:",
+            f'                {example}: {{$ref: "#/components/examples/{wanted.name}"}}',
+        ]
+        for status in sorted(self._statuses()):
+            name = self._response(status) or f"{wanted.name}Refuse"
+            lines.append(f'        "{status}": {{$ref: "#/components/responses/{name}"}}')
+        return "\n".join(lines)
+
+    def _preconditions(self) -> str:
+        known = ["celles du solde (sinon 412)"] if "412" in self.codes else []
+        known += [f"{UNWRITTEN['fr']} ({code})" for code, _ in self.wanted.codes if code != "412"]
+        return " ; ".join(known) or "aucune"
+
+    def _parameter(self, name: str) -> str:
+        parameters = self.components["parameters"]
+        named = [key for key, node in parameters.items() if node["name"] == name]
+        if not named:
+            known = {node["name"] for node in parameters.values()}
+            raise SkeletonError(
+                f"openapi.yaml has no parameter {name} in components.parameters{meant(name, known)}"
+            )
+        return next((key for key in named if key == name[:1].upper() + name[1:]), named[0])
+
+    def _statuses(self) -> dict[int, list[str]]:
+        made: dict[int, list[str]] = {}
+        for code in self.codes:
+            entry: CatalogueEntry | None = self.contract.catalogue.get(code)
+            made.setdefault(entry.statut if entry else 400, []).append(code)
+        return made
+
+    def _response(self, status: int) -> str | None:
+        """The shared response of exactly the operation's codes of this status."""
+        codes = set(self._statuses()[status])
+        for name, node in self.components["responses"].items():
+            schema = self.contract.resolve(node)["content"][JSON_TYPE]["schema"]
+            if _name(schema) == "Refus" and set(node.get("x-codes-erreur", [])) == codes:
+                return str(name)
+        return None
+
+    def _request(self) -> str:
+        name = self.wanted.name
+        return textwrap.indent(
+            f"Demande{name}:\n"
+            f'  description: "{UNWRITTEN["fr"]} : ce qui est demandé."\n'
+            "  required: true\n"
+            "  content:\n"
+            "    application/json:\n"
+            f'      schema: {{$ref: "#/components/schemas/Demande{name}"}}\n'
+            "      examples:\n"
+            f'        demande: {{$ref: "#/components/examples/Demande{name}"}}',
+            "    ",
+        )
+
+    def _schema(
+        self, name: str, description: str, fields: list[tuple[str, str]], grows: str
+    ) -> str:
+        lines = [
+            f"{name}:",
+            "  type: object",
+            f"  description: {description}",
+            f"  additionalProperties: {grows}",
+            f"  required: [{', '.join(field for field, _ in fields)}]",
+            "  properties:",
+            *(
+                f'    {field}: {{$ref: "#/components/schemas/{schema}"}}'
+                for field, schema in fields
+            ),
+        ]
+        return textwrap.indent("\n".join(lines), "    ")
+
+    def _asked(self) -> str:
+        words = f'"{UNWRITTEN["fr"]} : ce qui est demandé."'
+        return self._schema(f"Demande{self.wanted.name}", words, self.takes, "false")
+
+    def _item(self) -> str:
+        words = f'"{UNWRITTEN["fr"]} : ce qui est répondu."'
+        return self._schema(self.wanted.name, words, self.gives, "true")
+
+    def _answer(self) -> str:
+        envelope = [("success", "Succes"), ("code", "CodeSucces"), ("message", "Message")]
+        name = self.wanted.name
+        words = f"Réussite de {self.wanted.operation_id}."
+        text = self._schema(f"Reponse{name}", words, envelope, "true")
+        return (
+            text.replace("code, message]", "code, message, data]")
+            + "\n"
+            + textwrap.indent(
+                "data:\n"
+                "  type: array\n"
+                "  description: L'unique élément.\n"
+                "  minItems: 1\n"
+                "  maxItems: 1\n"
+                f'  items: {{$ref: "#/components/schemas/{name}"}}',
+                "        ",
+            )
+        )
+
+    def _examples(self) -> str:
+        name = self.wanted.name
+        lines = []
+        if self.has_body:
+            lines += [
+                f"Demande{name}:",
+                f'  summary: "{UNWRITTEN["fr"]}"',
+                "  value:",
+                *(f"    {field}: {self._example(schema)}" for field, schema in self.takes),
+            ]
+        lines += [
+            f"{name}:",
+            f'  summary: "{UNWRITTEN["fr"]}"',
+            "  value:",
+            "    success: true",
+            "    code: 200",
+            f'    message: "{UNWRITTEN["fr"]}"',
+            "    data:",
+        ]
+        for number, (field, schema) in enumerate(self.gives):
+            lines.append(f"      {'-' if number == 0 else ' '} {field}: {self._example(schema)}")
+        return textwrap.indent("\n".join(lines), "    ")
+
+    def _example(self, schema: str) -> str:
+        return json.dumps(self.components["schemas"][schema]["example"], ensure_ascii=False)
+
+    def _refused(self) -> str:
+        codes = self._statuses()[400]
+        examples = {"412": "UtilisateurInexistant", "405": "ParametreInvalide"}
+        code = next(code for code in examples if code in codes)
+        return textwrap.indent(
+            "\n".join(
+                [
+                    f"{self.wanted.name}Refuse:",
+                    f'  description: "{UNWRITTEN["fr"]}, rien n\'a changé. Codes : {", ".join(codes)}."',
+                    *_headers(2),
+                    "  content:",
+                    "    application/json:",
+                    '      schema: {$ref: "#/components/schemas/Refus"}',
+                    "      examples:",
+                    f'        refus: {{$ref: "#/components/examples/{examples[code]}"}}',
+                    f"  x-codes-erreur: [{_quoted(codes)}]",
+                ]
+            ),
+            "    ",
+        )
+
+    def _entry(self, code: str) -> str:
+        fr, en = (f"{mark} {self.entries[code]}" for mark in UNWRITTEN.values())
+        return (
+            f'  - code: "{code}"\n'
+            f"    nom: {self.entries[code]}\n"
+            "    statut: 400\n"
+            f'    message: {{fr: "{fr}", en: "{en}"}}\n'
+            f'    conseil: {{fr: "{UNWRITTEN["fr"]}.", en: "{UNWRITTEN["en"]}."}}\n'
+            "    reessayer: false"
+        )
+
+
+def replace_operation(model: OperationContract, made: _Description) -> OperationContract:
+    """The operation as far as its inevitable codes depend on it."""
+    body = next(
+        (one.body for one in made.contract.operations.values() if one.body is not None), None
+    )
+    return replace(
+        model,
+        body=body if made.has_body else None,
+        secured=True,
+        scopes=frozenset({made.scope}),
+        issues_tokens=False,
+        rate_class="ecriture" if made.has_body else "lecture",
+        optional=False,
+    )
+
+
+def _order(code: str) -> tuple[int, str]:
+    return len(code), code
+
+
+def _name(node: Json) -> str:
+    """The name of what a `$ref` designates, empty for what is written in place."""
+    return str(node.get("$ref", "")).rpartition("/")[2]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _quoted(codes: Iterable[str]) -> str:
+    return ", ".join(f'"{code}"' for code in codes)
+
+
+def _wrapped(codes: list[str]) -> str:
+    line = f" [{_quoted(codes)}]"
+    if len(line) <= WIDTH - 20:
+        return line
+    rows = textwrap.wrap(f"[{_quoted(codes)}]", WIDTH - 8, subsequent_indent=" ")
+    return "\n" + textwrap.indent("\n".join(rows), "        ")
+
+
+def _headers(indent: int) -> list[str]:
+    lines = ["headers:"]
+    lines += [
+        f'  {name}: {{$ref: "#/components/headers/{name.replace("-", "")}"}}'
+        for name in ("X-Request-Id", "X-Contract-Version")
+    ]
+    return [" " * indent + line for line in lines]
