@@ -1,12 +1,15 @@
-"""create_app: the only place that wires contract, settings, database and edge together."""
+"""create_app: the only place that wires contracts, settings, database and edge together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from handlers.contract.model import Contract
 from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
+from handlers.contract.surface import PARTENAIRE, SURFACES
+from handlers.contract.together import check_together
 from handlers.edge.bridge import PROBES, CynodApp, Runners
 from handlers.edge.claims import Claims
 from handlers.edge.limits import RateLimits
@@ -14,8 +17,9 @@ from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
+from handlers.edge.voices import Voice, Voices
 from handlers.settings import Settings, SettingsError
-from handlers.site.packages import packages
+from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.database.engine import Database
 
@@ -29,53 +33,89 @@ def open_database(settings: Settings) -> Database:
     )
 
 
-def check_switched_off(contract: Contract, settings: Settings) -> None:
-    """Raises SettingsError for an operation that cannot be switched off."""
-    unknown = sorted(settings.desactivees - contract.optional_operations)
+def load_contracts(settings: Settings) -> tuple[Contract, ...]:
+    """The contracts that the settings mount, in the order of the list of surfaces.
+
+    CYNOD_CONTRACT says where the partners' contract is; the others stand beside it. Raises ContractError
+    or SettingsError.
+    """
+    unknown = [name for name in settings.surfaces if name not in SURFACES]
+    if unknown:
+        raise SettingsError(
+            f"CYNOD_SURFACES names {unknown[0]}; the surfaces are {', '.join(SURFACES)}."
+        )
+    return tuple(
+        load(
+            settings.contract if one is PARTENAIRE else settings.contract.with_name(one.file),
+            surface=one,
+        )
+        for one in SURFACES.values()
+        if one.name in settings.surfaces
+    )
+
+
+def check_contracts(contracts: Sequence[Contract], settings: Settings) -> None:
+    """Raises ContractError for contracts that cannot stand side by side, and SettingsError for an
+    operation that cannot be switched off."""
+    check_together(contracts)
+    optional = sorted(name for one in contracts for name in one.optional_operations)
+    unknown = sorted(settings.desactivees - set(optional))
     if unknown:
         raise SettingsError(
             f"CYNOD_OPERATIONS_DESACTIVEES names {unknown[0]}; the optional operations are "
-            f"{', '.join(sorted(contract.optional_operations)) or 'none'}."
+            f"{', '.join(optional) or 'none'}."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A contract with what answers its operations."""
+
+    contract: Contract
+    resolver: HandlerResolver
+    refusals: Refusals
+    runners: Runners
 
 
 def create_app(
-    settings: Settings, *, contract: Contract | None = None, database: Database | None = None
+    settings: Settings,
+    *,
+    contracts: Sequence[Contract] | None = None,
+    database: Database | None = None,
 ) -> CynodApp:
     """The ASGI application. Raises ContractError, SettingsError or DatabaseUrlError.
 
-    `database`, when given, stays the caller's to close.
+    `contracts` are those of the settings unless given. `database`, when given, stays the caller's to close.
     """
-    contract = contract or load(settings.contract)
+    contracts = contracts or load_contracts(settings)
     own_database = database is None
     database = database or open_database(settings)
-    resolver = HandlerResolver(contract)
-    refusals = Refusals(contract)
     security = Security(settings)
-    limits = RateLimits(contract, settings)
-    check_switched_off(contract, settings)
-    conformite = check_oneself(contract, settings.desactivees)
-    runners = {
-        operation_id: OperationRunner(
-            operation,
-            resolver.handlers[operation_id],
-            contract=contract,
-            settings=settings,
-            database=database,
-            security=security,
-            limits=limits,
-            refusals=refusals,
-            conformite=conformite,
-        )
-        for operation_id, operation in contract.operations.items()
-    }
-
+    resolvers = [HandlerResolver(contract) for contract in contracts]
+    limits = RateLimits(contracts, settings)
+    check_contracts(contracts, settings)
+    mounted = []
+    for contract, resolver in zip(contracts, resolvers, strict=True):
+        refusals = Refusals(contract)
+        conformite = check_oneself(contract, settings.desactivees)
+        runners = {
+            operation_id: OperationRunner(
+                operation,
+                resolver.handlers[operation_id],
+                contract=contract,
+                settings=settings,
+                database=database,
+                security=security,
+                limits=limits,
+                refusals=refusals,
+                conformite=conformite,
+            )
+            for operation_id, operation in contract.operations.items()
+        }
+        mounted.append(Mounted(contract, resolver, refusals, runners))
     return assemble(
-        contract,
+        mounted,
         settings,
-        resolver=resolver,
-        refusals=refusals,
-        runners=runners,
         claims=Claims(security),
         threads=settings.pool_size,
         on_close=database.close if own_database else None,
@@ -83,12 +123,9 @@ def create_app(
 
 
 def assemble(
-    contract: Contract,
+    mounted: Sequence[Mounted],
     settings: Settings,
     *,
-    resolver: HandlerResolver,
-    refusals: Refusals,
-    runners: Runners,
     claims: Claims,
     threads: int,
     on_close: Callable[[], None] | None = None,
@@ -100,19 +137,25 @@ def assemble(
         if on_close is not None:
             on_close()
 
+    voices = [
+        Voice(one.contract, one.refusals, pages(one.contract, _packages(one.contract, settings)))
+        for one in mounted
+    ]
     app = CynodApp(
         __name__,
-        contract=contract,
-        resolver=resolver,
-        runners=runners,
+        contracts=[(one.contract, one.resolver) for one in mounted],
+        runners={name: runner for one in mounted for name, runner in one.runners.items()},
         threads=threads,
         front={
-            "refusals": refusals,
-            "pages": pages(contract, packages(settings.clients, contract)),
-            "served_version": contract.served_version,
+            "voices": Voices(voices),
             "proxies": settings.proxies,
             "claims": claims,
             "on_shutdown": close,
         },
     )
     return app
+
+
+def _packages(contract: Contract, settings: Settings) -> list[Package]:
+    """The ready clients, which are made of the partners' contract only."""
+    return packages(settings.clients, contract) if contract.surface is PARTENAIRE else []

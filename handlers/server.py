@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from uvicorn.config import Config
 from uvicorn.supervisors import Multiprocess
 
-from handlers.app import create_app, open_database
+from handlers.app import create_app, load_contracts, open_database
 from handlers.contract.model import Contract, ContractError
-from handlers.contract.reading import load
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.settings import Settings, SettingsError, read_settings
@@ -61,24 +60,26 @@ def _application() -> Any:
     """The application of one worker process, from the environment that the parent prepared."""
     settings = read_settings()
     configure_logs(settings)
-    contract = load(settings.contract)
-    teach_protocol(contract)
-    return create_app(settings, contract=contract)
+    contracts = load_contracts(settings)
+    teach_protocol(contracts[0])
+    return create_app(settings, contracts=contracts)
 
 
 def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
     """Serve until SIGINT or SIGTERM. The exit code: 0 after an orderly end, 1 when it cannot start."""
     configure_logs(settings)
     try:
-        contract = load(settings.contract)
-        app = create_app(settings, contract=contract)  # refuses whatever is wrong, before listening
-        seeded = _prepare_database(settings, contract, demo=demo)
+        contracts = load_contracts(settings)
+        app = create_app(settings, contracts=contracts)  # refuses what is wrong, before listening
+        seeded = _prepare_database(settings, contracts, demo=demo)
         listener = listen(settings)
     except (ContractError, SettingsError, DatabaseUrlError, StartupError) as error:
         click.echo(f"cynod: {error}", err=True)
         return 1
-    _announce(settings, listener, demo=demo and not settings.is_production, seeded=seeded)
-    teach_protocol(contract)
+    _announce(
+        settings, contracts, listener, demo=demo and not settings.is_production, seeded=seeded
+    )
+    teach_protocol(contracts[0])
     config = server_config(
         app if workers == 1 else "handlers.server:_application", settings, workers=workers
     )
@@ -119,7 +120,7 @@ class StartupError(Exception):
     """The server cannot start; the text is one sentence."""
 
 
-def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> bool:
+def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo: bool) -> bool:
     """Migrate and seed for `--demo`, else require a migrated database. True when it was seeded."""
     database = open_database(settings)
     try:
@@ -142,7 +143,8 @@ def _prepare_database(settings: Settings, contract: Contract, *, demo: bool) -> 
         with database.transaction() as session:
             if database_holds_anything(session):
                 return False
-            seed_demo(session, scopes=sorted(contract.scopes), pepper=settings.pepper)
+            scopes = sorted({scope for one in contracts for scope in one.scopes})
+            seed_demo(session, scopes=scopes, pepper=settings.pepper)
         return True
     except OccupiedError:
         raise StartupError(
@@ -177,14 +179,24 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _announce(settings: Settings, listener: socket.socket, *, demo: bool, seeded: bool) -> None:
+def _announce(
+    settings: Settings,
+    contracts: Sequence[Contract],
+    listener: socket.socket,
+    *,
+    demo: bool,
+    seeded: bool,
+) -> None:
     address = address_of(listener)
-    lines = [
-        f"CYNOD API: {address}",
-        f"Documentation: {address}/",
-        f"Console: {address}/ui",
-        f"Contract: {address}/openapi.yaml",
-    ]
+    lines = [f"CYNOD API: {address}"]
+    for one in contracts:
+        of = f" of {one.surface.name}" if len(contracts) > 1 else ""
+        place = f"{address}{one.surface.prefix}"
+        lines += [
+            f"Documentation{of}: {place}/",
+            f"Console{of}: {place}/ui",
+            f"Contract{of}: {place}/openapi.yaml",
+        ]
     if demo:
         note = " (seeded now)" if seeded else ""
         lines.append(f"Demo credentials: demo-partenaire / demo-secret{note}")

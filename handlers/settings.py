@@ -185,7 +185,17 @@ class Settings:
         "`debug`, `info`, `warning`, `error`",
     )
     contract: Path = _setting(  # noqa: RUF009 - a field, as those of immutable types
-        "CYNOD_CONTRACT", _CONTRACT, _PATH, "another path of the contract"
+        "CYNOD_CONTRACT",
+        _CONTRACT,
+        _PATH,
+        "another path of the partners' contract; the others stand beside it",
+    )
+    surfaces: tuple[str, ...] = _setting(
+        "CYNOD_SURFACES",
+        ("partenaire",),
+        Check(lambda text: tuple(text.replace(",", " ").split())),
+        "the contracts that the server serves, separated by commas; the paths of one that it does not serve "
+        "are unknown to it (code 1003)",
     )
     clients: Path = _setting(  # noqa: RUF009 - as above
         "CYNOD_CLIENTS",

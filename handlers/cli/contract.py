@@ -18,6 +18,8 @@ from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import build as build_contract
 from handlers.contract.reading import load, read_document
 from handlers.contract.rules import check_openapi
+from handlers.contract.surface import PARTENAIRE, SURFACES, Surface
+from handlers.contract.together import check_together
 from handlers.settings import ROOT, read_settings
 from handlers.workbench.conformance import (
     CONFORM,
@@ -39,12 +41,14 @@ from handlers.workbench.diff.report import (
     as_markdown,
     as_text,
 )
-from handlers.workbench.generate import GeneratorMissing, generate
+from handlers.workbench.generate import GeneratorMissing, generate, generate_checked
 from handlers.workbench.history import (
     HISTORY,
     HistoryError,
+    as_published,
     find_state,
     find_version,
+    history_of,
     published,
 )
 from handlers.workbench.history import publish as freeze
@@ -55,6 +59,21 @@ from handlers.workbench.skeleton import Change, Skeleton, make_skeleton
 CONTRACT = ROOT / "openapi.yaml"
 
 MAX_SHOWN_LINES = 20
+
+
+def _surface(_context: click.Context, _option: click.Parameter, name: str) -> Surface:
+    if name not in SURFACES:
+        raise click.BadParameter(f"{name!r} is not one of {', '.join(SURFACES)}.")
+    return SURFACES[name]
+
+
+surface_option = click.option(
+    "--surface",
+    default=PARTENAIRE.name,
+    show_default=True,
+    help="Of which contract.",
+    callback=_surface,
+)
 
 
 @click.group()
@@ -91,8 +110,12 @@ def _build(*, check: bool, fix: bool = False) -> None:
     if fix:
         _fix()
     try:
-        checked = load(CONTRACT, again=True)
-        wanted = generate(CONTRACT, checked)
+        contracts = [load(_file(one), again=True, surface=one) for one in SURFACES.values()]
+        check_together(contracts)
+        wanted: dict[Path, str] = {}
+        for one in contracts:
+            wanted |= generate(_file(one.surface), one)
+        wanted |= generate_checked(contracts)
     except (ContractError, GeneratorMissing) as error:
         raise click.ClickException(str(error)) from None
     stale = {path: text for path, text in wanted.items() if _read(path) != text}
@@ -102,7 +125,11 @@ def _build(*, check: bool, fix: bool = False) -> None:
         path.write_text(text, encoding="utf-8")
     written = ", ".join(_shown(path) for path in stale)
     state = f"{written} written" if stale else "what is generated from it is up to date"
-    click.echo(f"{_summary(checked)}; {state}.")
+    click.echo(f"{'; '.join(map(_summary, contracts))}; {state}.")
+
+
+def _file(surface: Surface) -> Path:
+    return CONTRACT if surface is PARTENAIRE else CONTRACT.with_name(surface.file)
 
 
 def _read(path: Path) -> str:
@@ -381,8 +408,11 @@ def _text(report: Report) -> str:
     show_default=True,
     help="How to print the changes.",
 )
+@surface_option
 @click.pass_context
-def diff(ctx: click.Context, old: str | None, new: str | None, format_: str) -> None:
+def diff(
+    ctx: click.Context, old: str | None, new: str | None, format_: str, surface: Surface
+) -> None:
     """Say what changed between two versions of the contract, and whom it breaks.
 
     OLD and NEW are published versions such as 1.1.0, or files. Without NEW, openapi.yaml; without
@@ -395,11 +425,13 @@ def diff(ctx: click.Context, old: str | None, new: str | None, format_: str) -> 
     Exit codes: 0 nothing breaks, 1 something breaks or cannot be compared, 2 wrong usage
     """
     try:
-        before = _version(old) if old else published()[-1].path
-        after = _version(new) if new else CONTRACT
-        for path in (before, after):
-            check_openapi(read_document(path)[0], path.name)
-        changes = compare(before, after)
+        history = history_of(surface)
+        before = _version(old, history) if old else published(history)[-1].path
+        after = _version(new, history) if new else _file(surface)
+        with as_published(before) as older, as_published(after) as newer:
+            for path in (older, newer):
+                check_openapi(read_document(path)[0], path.name)
+            changes = compare(older, newer)
     except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
         raise Refused(str(error)) from None
     tell = {"text": as_text, "markdown": as_markdown, "json": as_json}[format_]
@@ -407,17 +439,18 @@ def diff(ctx: click.Context, old: str | None, new: str | None, format_: str) -> 
     ctx.exit(1 if worst(changes) == BREAKING else 0)
 
 
-def _version(text: str) -> Path:
+def _version(text: str, history: Path) -> Path:
     path = Path(text)
-    return path if path.suffix in (".yaml", ".yml", ".json") else find_version(text)
+    return path if path.suffix in (".yaml", ".yml", ".json") else find_version(text, history)
 
 
 def _name(path: Path) -> str:
-    return path.stem if path.parent == HISTORY else path.name
+    return path.stem if path.is_relative_to(HISTORY) else path.name
 
 
 @contract.command()
-def publish() -> None:
+@surface_option
+def publish(surface: Surface) -> None:
     """Freeze openapi.yaml as its version: docs/contract/<version>.yaml.
 
     Refused when the version is too small for what changed, or when words are still to write. Drafts the
@@ -428,14 +461,16 @@ def publish() -> None:
     Exit codes: 0 published, 1 refused, 2 wrong usage
     """
     try:
-        load(CONTRACT, again=True)
-        _refuse_unwritten()
-        target, drafted = freeze()
+        load(_file(surface), again=True, surface=surface)
+        _refuse_unwritten(_file(surface))
+        target, drafted = freeze(_file(surface), history_of(surface), surface=surface)
     except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
         raise Refused(str(error)) from None
-    click.echo(f"{target.relative_to(ROOT)} written.")
+    click.echo(f"{_shown(target)} written.")
     if drafted:
-        click.echo(f"CHANGELOG.md has a draft for {target.stem}: say it for partners, in French.")
+        click.echo(
+            f"CHANGELOG.md has a draft for {surface.heading(target.stem)}: say it for partners, in French."
+        )
 
 
 @contract.command()
@@ -448,7 +483,8 @@ def check() -> None:
     Exit codes: 0 all is right, 1 something is not, 2 wrong usage
     """
     _build(check=True)
-    _refuse_unwritten()
+    for one in SURFACES.values():
+        _refuse_unwritten(_file(one))
     try:
         _lint()
         _tell_changes()
@@ -456,34 +492,44 @@ def check() -> None:
         raise Refused(str(error)) from None
 
 
-def _refuse_unwritten() -> None:
+def _refuse_unwritten(file: Path) -> None:
     """Raises Refused while the contract has a text that nobody wrote yet."""
-    sentences = list(unwritten(CONTRACT.read_text(encoding="utf-8")))
+    sentences = list(unwritten(file.read_text(encoding="utf-8")))
     if sentences:
         raise Refused("\n".join(sentences))
 
 
 def _lint() -> None:
-    """Raises RedoclyMissing, and Refused when the contract breaks its ruleset."""
-    try:
-        problems = lint(CONTRACT)
-    except RedoclyFailed as error:
-        raise Refused(str(error)) from None
-    if problems:
-        raise Refused(f"openapi.yaml breaks its ruleset, tests/contract/redocly.yaml:\n{problems}")
-    click.echo("openapi.yaml follows its ruleset.")
+    """Raises RedoclyMissing, and Refused when a contract breaks its ruleset."""
+    for one in SURFACES.values():
+        try:
+            with as_published(_file(one)) as path:
+                problems = lint(path)
+        except (ContractError, RedoclyFailed) as error:
+            raise Refused(str(error)) from None
+        if problems:
+            raise Refused(
+                f"{one.file} breaks its ruleset, tests/contract/redocly.yaml:\n{problems}"
+            )
+        click.echo(f"{one.file} follows its ruleset.")
 
 
 def _tell_changes() -> None:
     """What changed since the last published version. Raises RedoclyMissing, and Refused for what it owes."""
+    for one in SURFACES.values():
+        _tell_changes_of(one)
+
+
+def _tell_changes_of(surface: Surface) -> None:
     try:
-        state = find_state()
-    except (HistoryError, RedoclyFailed) as error:
+        state = find_state(_file(surface), history_of(surface), surface=surface)
+    except (ContractError, HistoryError, RedoclyFailed) as error:
         raise Refused(str(error)) from None
     if state.changes:
         click.echo(as_text(state.last.name, f"{state.version} (not published)", state.changes))
     else:
-        click.echo(f"Nothing changed since {state.last.name}, the last published version.")
+        last = surface.heading(state.last.name)
+        click.echo(f"Nothing changed since {last}, the last published version.")
     if state.faults:
         raise Refused("\n".join(state.faults))
 
@@ -491,19 +537,24 @@ def _tell_changes() -> None:
 def _summary(checked: Contract) -> str:
     schemas = len(checked.document["components"]["schemas"])
     return (
-        f"openapi.yaml {checked.version}: {len(checked.operations)} operations, {schemas} schemas, "
+        f"{checked.surface.file} {checked.version}: {len(checked.operations)} operations, {schemas} schemas, "
         f"{len(checked.catalogue)} error codes"
     )
+
+
+def _sources(generated: str) -> str:
+    """The files of which its first line says that it is generated from them."""
+    return generated.partition(" from ")[2].partition(" by ")[0]
 
 
 def _difference(path: Path, wanted: str) -> str:
     shown = _shown(path)
     lines = list(
         difflib.unified_diff(
-            _read(path).splitlines(), wanted.splitlines(), shown, "openapi.yaml", lineterm=""
+            _read(path).splitlines(), wanted.splitlines(), shown, "generated", lineterm=""
         )
     )
     return (
-        f"{shown} is not what openapi.yaml gives; `make contract` repairs it, never edit "
+        f"{shown} is not what {_sources(wanted)} gives; `make contract` repairs it, never edit "
         "the file by hand.\n" + "\n".join(lines[:MAX_SHOWN_LINES])
     )

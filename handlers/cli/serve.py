@@ -37,7 +37,7 @@ def serve(
     Variables:  CYNOD_ENV, CYNOD_DATABASE_URL, CYNOD_PEPPER, HOST, PORT, CYNOD_PROXIES,
                 CYNOD_JETON_DUREE_S, CYNOD_ANNULATION_FENETRE_S, CYNOD_POOL_SIZE,
                 CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES, CYNOD_OPERATIONS_DESACTIVEES,
-                CYNOD_REDIS_URL, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT,
+                CYNOD_REDIS_URL, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES,
                 CYNOD_CLIENTS
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
@@ -70,7 +70,7 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
     Example:    cynod mock --port 8081
                 curl -H 'Authorization: Bearer x' -H 'Prefer: code=4001' ...
     Variables:  HOST, PORT, CYNOD_PROXIES, CYNOD_ARRET_S, CYNOD_OPERATIONS_DESACTIVEES,
-                CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_CLIENTS
+                CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     from handlers.sandbox import mock as sandbox  # noqa: PLC0415 - as above

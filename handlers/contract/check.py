@@ -22,6 +22,7 @@ from handlers.contract.rules import (
     shape_problems,
 )
 from handlers.contract.selfcheck import example_faults
+from handlers.contract.surface import PARTENAIRE
 from handlers.contract.view import Declared, View
 
 OfPart = Callable[[View, Place, Json], Iterator[Problem]]
@@ -82,6 +83,7 @@ def partial_contract(view: View) -> Contract:
         with contextlib.suppress(*_CRASHES):
             catalogue.update(catalogue_of({"x-catalogue-erreurs": [whole]}))
     return Contract(
+        surface=PARTENAIRE,
         source=b"",
         json=b"",
         document=view.document,

@@ -43,6 +43,7 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
         ]
     )
     return OperationContract(
+        file=contract.surface.file,
         operation_id=operation_id,
         module=snake_case(raw["tags"][0]),
         function=snake_case(operation_id),
@@ -60,7 +61,7 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
         scopes=frozenset(scope for need in raw["security"] for scope in need.get("oauth2", [])),
         secured=bool(raw["security"]) and {} not in raw["security"],
         by_token=any("oauth2" in need for need in raw["security"]),
-        issues_tokens=path == _token_path(contract.document),
+        issues_tokens=path == contract.token_path,
         idempotent_on=raw.get("x-idempotence"),
         max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),
         writes=method != "get" and not raw.get("x-lecture-seule", False),
@@ -85,11 +86,3 @@ def _body(contract: Contract, raw: Json) -> Body | None:
     node = contract.resolve(raw["requestBody"])
     ((media_type, content),) = node["content"].items()
     return Body(media_type, content["schema"], bool(node.get("required")), content)
-
-
-def _token_path(document: Json) -> str | None:
-    for scheme in document.get("components", {}).get("securitySchemes", {}).values():
-        flow = scheme.get("flows", {}).get("clientCredentials")
-        if flow:
-            return str(flow["tokenUrl"])
-    return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from handlers.contract.deprecation import Header
 from handlers.contract.scopes import declared_scopes
+from handlers.contract.surface import Surface
 
 METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -60,6 +61,7 @@ class Body:
 class OperationContract:
     """Everything the contract says of one operation, references resolved one level deep."""
 
+    file: str
     operation_id: str
     module: str
     function: str
@@ -104,13 +106,18 @@ class OperationContract:
     @property
     def where(self) -> str:
         """The operation's place in the file, for messages."""
-        return f"openapi.yaml, paths.{self.path}.{self.method}"
+        return f"{self.file}, paths.{self.path}.{self.method}"
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The whole contract: the file's bytes, its JSON reading, and what the server derives."""
+    """The whole contract: what is published of it, its JSON reading, and what the server derives.
 
+    Its `source` holds the file's own bytes, or those of the self-contained form of one that refers to
+    another file.
+    """
+
+    surface: Surface
     source: bytes
     json: bytes
     document: Json
@@ -134,6 +141,15 @@ class Contract:
     def scopes(self) -> frozenset[str]:
         """Every scope a partner can hold."""
         return frozenset(declared_scopes(self.document))
+
+    @property
+    def token_path(self) -> str | None:
+        """The path that issues the tokens of its operations, of this contract or of another."""
+        for scheme in self.document.get("components", {}).get("securitySchemes", {}).values():
+            flow = scheme.get("flows", {}).get("clientCredentials")
+            if flow:
+                return str(flow["tokenUrl"])
+        return None
 
     def resolve(self, node: Json) -> Json:
         """The object that `node` is, or that its `$ref` designates."""

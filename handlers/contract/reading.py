@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import orjson
 import yaml
 
+from handlers.contract.bundle import read_whole
 from handlers.contract.checked import CONTRACT_SHA256
 from handlers.contract.derived import catalogue_of, derive_operation
 from handlers.contract.lines import LOADER, Lines, Problem, read_yaml, tell
@@ -22,19 +24,47 @@ from handlers.contract.model import (
     Json,
     OperationContract,
 )
+from handlers.contract.surface import PARTENAIRE, Surface
 
 
-def load(path: Path, *, again: bool = False) -> Contract:
-    """Read and check the contract. Raises ContractError, which tells all that is wrong with it.
+def load(path: Path, *, again: bool = False, surface: Surface = PARTENAIRE) -> Contract:
+    """Read and check the contract of a surface. Raises ContractError, which tells all that is wrong with it.
 
     All was checked when handlers/contract/checked.py was written, and is checked here when the contract
     has changed since, or `again`.
     """
+    if not again:
+        with contextlib.suppress(ContractError, yaml.YAMLError):
+            document, published = read_whole(path, _read_quickly)
+            if hashlib.sha256(published).hexdigest() == CONTRACT_SHA256.get(surface.file):
+                return build(document, published, surface=surface)
     source = _read_bytes(path)
-    if not again and hashlib.sha256(source).hexdigest() == CONTRACT_SHA256:
-        return build(_parse(source, path.name), source)
-    document, lines, problems = _compose(source, path.name)
-    return build(document, source, again=again, name=path.name, lines=lines, found=problems)
+    composed, lines, problems = _compose(source, path.name)
+
+    def read(file: Path) -> tuple[Json, bytes]:
+        return (composed, source) if file == path else read_document(file)
+
+    # Of what comes from another file, the line is that of the nearest part around it.
+    document, published = read_whole(path, read)
+    return build(
+        document,
+        published,
+        again=again,
+        surface=surface,
+        name=path.name,
+        lines=lines,
+        found=problems,
+    )
+
+
+def read_published(path: Path) -> tuple[Json, bytes]:
+    """The document of a contract as it is published, self-contained, and its bytes. Raises ContractError."""
+    return read_whole(path, read_document)
+
+
+def _read_quickly(path: Path) -> tuple[Json, bytes]:
+    source = _read_bytes(path)
+    return _parse(source, path.name), source
 
 
 def read_document(path: Path) -> tuple[Json, bytes]:
@@ -90,7 +120,8 @@ def build(
     source: bytes,
     *,
     again: bool = False,
-    name: str = "openapi.yaml",
+    surface: Surface = PARTENAIRE,
+    name: str | None = None,
     lines: Lines | None = None,
     found: Iterable[Problem] = (),
 ) -> Contract:
@@ -99,19 +130,20 @@ def build(
     `lines` say where its parts stand, `found` what its reader found already.
     """
     sha256 = hashlib.sha256(source).hexdigest()
-    if again or sha256 != CONTRACT_SHA256:
+    if again or sha256 != CONTRACT_SHA256.get(surface.file):
         from handlers.contract.check import find_problems  # noqa: PLC0415 - for who edits the contract
 
         lines = lines or Lines(None)
         problems = find_problems(document, lines, found)
         if problems:
-            raise ContractError(tell(problems, name, lines))
-    return derive(document, source)
+            raise ContractError(tell(problems, name or surface.file, lines))
+    return derive(document, source, surface=surface)
 
 
-def derive(document: Json, source: bytes) -> Contract:
+def derive(document: Json, source: bytes, *, surface: Surface = PARTENAIRE) -> Contract:
     """Everything that the server uses, from a document that is right."""
     contract = Contract(
+        surface=surface,
         source=source,
         json=orjson.dumps(document),
         document=document,

@@ -29,7 +29,7 @@ def check_oneself(contract: Contract, switched_off: frozenset[str]) -> SelfCheck
         for fault in example_faults(contract, operation)
     ]
     if faults:
-        raise ContractError(tell(faults, "openapi.yaml", Lines(None)))
+        raise ContractError(tell(faults, contract.surface.file, Lines(None)))
     return SelfCheck(
         version=contract.version,
         sha256=contract.sha256,

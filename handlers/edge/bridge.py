@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
@@ -115,13 +115,18 @@ class FlaskBridge(SpecMiddleware):
     """The innermost ASGI application: checks the HTTP of a request, then lets Flask serve it."""
 
     def __init__(
-        self, import_name: str, *, contract: Contract, runners: Runners, threads: int
+        self,
+        import_name: str,
+        *,
+        operations: Mapping[str, OperationContract],
+        runners: Runners,
+        threads: int,
     ) -> None:
         self.app = CynodFlask(import_name, static_folder=None)
         self.app.config.update(
             PROPAGATE_EXCEPTIONS=True, TRAP_BAD_REQUEST_ERRORS=True, TRAP_HTTP_EXCEPTIONS=True
         )
-        self._contract = contract
+        self._operations = operations
         self._runners = runners
         self._workers = Workers(self.app.serve, threads, "operation")
         # What asks no database (liveness, the catalogue) waits neither behind slow operations nor behind a
@@ -129,7 +134,7 @@ class FlaskBridge(SpecMiddleware):
         self._reserved = Workers(self.app.serve, 2, "reserved")
         self._probes = Workers(self.app.serve, PROBES, "probe")
         self._workers_of = {
-            operation_id: self._choose_workers(contract.operations[operation_id], runner)
+            operation_id: self._choose_workers(operations[operation_id], runner)
             for operation_id, runner in runners.items()
         }
         self._waiting = 0
@@ -142,7 +147,7 @@ class FlaskBridge(SpecMiddleware):
     def add_api(
         self, specification: Any, *, name: str | None = None, **kwargs: Any
     ) -> CynodFlaskApi:
-        """Register the contract's operations on Flask."""
+        """Register the operations of a contract on Flask."""
         api = CynodFlaskApi(specification, runners=self._runners, **kwargs)
         self.app.register_blueprint(api.blueprint, **({"name": name} if name else {}))
         return api
@@ -159,7 +164,7 @@ class FlaskBridge(SpecMiddleware):
         operation_id = scope["extensions"].get(ROUTING_CONTEXT, {}).get("operation_id")
         if operation_id is None:
             raise RessourceInconnue
-        operation = call.operation = self._contract.operations[operation_id]
+        operation = call.operation = self._operations[operation_id]
         call.path_parameters = scope.get("path_params") or {}
         check_head(scope, call)
         check_http(call, operation)
@@ -232,35 +237,40 @@ class CynodApp(AbstractApp):
         self,
         import_name: str,
         *,
-        contract: Contract,
-        resolver: HandlerResolver,
+        contracts: Sequence[tuple[Contract, HandlerResolver]],
         runners: Runners,
         threads: int,
         front: Mapping[str, Any],
     ) -> None:
+        operations = {
+            name: operation
+            for contract, _ in contracts
+            for name, operation in contract.operations.items()
+        }
         self._bridge = self._middleware_app = FlaskBridge(
-            import_name, contract=contract, runners=runners, threads=threads
+            import_name, operations=operations, runners=runners, threads=threads
         )
         super().__init__(
             import_name,
             middlewares=[
                 partial(FrontMiddleware, **front),
-                partial(CynodRoutingMiddleware, contract=contract),
+                partial(CynodRoutingMiddleware, operations=operations.values()),
             ],
-            resolver=resolver,
         )
         self.app = self._bridge.app
-        # Connexion fills defaults into the document that it is given.
-        self.add_api(copy.deepcopy(contract.document))
+        for contract, resolver in contracts:
+            # Connexion fills defaults into the document that it is given.
+            document = copy.deepcopy(contract.document)
+            self.add_api(document, name=contract.surface.name, resolver=resolver)
 
     def close(self) -> None:
         """Let running operations end."""
         self._bridge.close()
 
     def add_url_rule(self, *_args: Any, **_kwargs: Any) -> None:
-        """Refused: every route comes from the contract."""
-        raise TypeError("routes come from openapi.yaml only")
+        """Refused: every route comes from a contract."""
+        raise TypeError("routes come from the contracts only")
 
     def add_error_handler(self, *_args: Any, **_kwargs: Any) -> None:
-        """Refused: every error comes from the contract's catalogue."""
-        raise TypeError("errors come from the catalogue in openapi.yaml only")
+        """Refused: every error comes from the catalogue of a contract."""
+        raise TypeError("errors come from the catalogues of the contracts only")

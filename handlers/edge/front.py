@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,7 +19,7 @@ from handlers.edge.document import Document
 from handlers.edge.logs import plain_path, plain_text
 from handlers.edge.negotiation import choose_language
 from handlers.edge.refusals import MethodeInterdite
-from handlers.edge.replies import Refusals
+from handlers.edge.voices import Voices
 from handlers.settings import Network
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -35,17 +35,15 @@ class FrontMiddleware:
         self,
         app: ASGIApp,
         *,
-        refusals: Refusals,
-        pages: Mapping[str, Document],
-        served_version: str,
+        voices: Voices,
         proxies: tuple[Network, ...],
         claims: Claims,
         on_shutdown: Callable[[], None],
     ) -> None:
         self.app = app
-        self._refusals = refusals
-        self._pages = pages
-        self._served_version = (b"x-contract-version", served_version.encode("ascii"))
+        self._voices = voices
+        self._pages = voices.pages
+        self._first = (voices.first.refusals, voices.first.version)
         self._proxies = proxies
         self._claims = claims
         self._on_shutdown = on_shutdown
@@ -58,6 +56,10 @@ class FrontMiddleware:
             return
         started = time.perf_counter()
         call = self._open(scope)
+        refusals, version = self._first
+        if self._voices.several:
+            voice = self._voices.find(call.path)
+            refusals, version = voice.refusals, voice.version
         try:
             page = self._pages.get(call.path)
             if page is not None:
@@ -73,11 +75,11 @@ class FrontMiddleware:
             self._log.info("client parti", request_id=call.request_id)
             return
         except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
-            reply = self._refusals.reply(error, call)
+            reply = refusals.reply(error, call)
         try:
-            await _send(receive, send, call, reply, self._served_version)
+            await _send(receive, send, call, reply, version)
         except Exception as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
-            self._refusals.reply(error, call)
+            refusals.reply(error, call)
             raise BrokenStream from None
         self._write_log(call, reply, started)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import math
 import time
+from collections.abc import Sequence
 
 import structlog
 from limits import RateLimitItem, parse
@@ -17,6 +18,7 @@ from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from handlers.contract.model import Contract, ContractError
+from handlers.contract.together import merge_rate_classes
 from handlers.edge.address import rate_key
 from handlers.edge.refusals import TropDeRequetes
 from handlers.settings import Settings, SettingsError
@@ -51,14 +53,15 @@ class RateLimits:
     `waits` says that to count asks another machine.
     """
 
-    def __init__(self, contract: Contract, settings: Settings) -> None:
-        unknown = sorted(settings.limites.keys() - contract.rate_classes.keys())
+    def __init__(self, contracts: Sequence[Contract], settings: Settings) -> None:
+        declared = merge_rate_classes(contracts)
+        unknown = sorted(settings.limites.keys() - declared.keys())
         if unknown:
             raise SettingsError(
-                f"CYNOD_LIMITES names {unknown[0]}; the classes are {', '.join(contract.rate_classes)}."
+                f"CYNOD_LIMITES names {unknown[0]}; the classes are {', '.join(declared)}."
             )
         self._limits: dict[str, RateLimitItem] = {}
-        for name, text in {**contract.rate_classes, **settings.limites}.items():
+        for name, text in {**declared, **settings.limites}.items():
             if text == OFF:
                 continue
             try:
@@ -67,7 +70,8 @@ class RateLimits:
                 fault = f"the rate {text!r} of class {name} is not like 100/second or 6000/minute."
                 if name in settings.limites:
                     raise SettingsError(f"CYNOD_LIMITES: {fault}") from None
-                raise ContractError(f"openapi.yaml, x-classes-debit: {fault}") from None
+                file = next(one.surface.file for one in contracts if name in one.rate_classes)
+                raise ContractError(f"{file}, x-classes-debit: {fault}") from None
         self.waits = bool(settings.redis_url)
         self._pepper = settings.pepper
         self._limiter = FixedWindowRateLimiter(_storage(settings.redis_url))

@@ -38,9 +38,9 @@ def skeleton(operation: OperationContract, function: str | None = None) -> str:
 class HandlerResolver(Resolver):
     """Connexion's resolver for `handlers/<tag>.py:<operation_id>`; finds every fault at start."""
 
-    def __init__(self, contract: Contract, package: str = "handlers") -> None:
+    def __init__(self, contract: Contract, package: str | None = None) -> None:
         super().__init__()
-        self.package = package
+        self.package = package or contract.surface.package
         self.handlers = {
             operation.operation_id: {
                 media_type: self._find(operation, operation.function_for(media_type))
@@ -101,6 +101,6 @@ class HandlerResolver(Resolver):
                 own = inspect.isfunction(value) and value.__module__ == module.__name__
                 if own and not name.startswith("_") and name not in functions:
                     raise ContractError(
-                        f"{self.package}/{module_name}.py: {name} serves no operation of openapi.yaml; "
-                        "remove it, or declare its operation under that tag."
+                        f"{self.package}/{module_name}.py: {name} serves no operation of "
+                        f"{contract.surface.file}; remove it, or declare its operation under that tag."
                     )

@@ -5,6 +5,8 @@ The dictionary is there for its speed (docs/architecture.md has the measure), th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
@@ -14,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from handlers.contract.model import Contract
+from handlers.contract.model import OperationContract
 from handlers.edge.refusals import MethodeInterdite, RessourceInconnue
 
 
@@ -26,12 +28,12 @@ class CynodRoutingMiddleware(RoutingMiddleware):
     `Allow` lists one method only; here it lists all that the contract has for the path, and HEAD with GET.
     """
 
-    def __init__(self, app: ASGIApp, *, contract: Contract) -> None:
+    def __init__(self, app: ASGIApp, *, operations: Iterable[OperationContract]) -> None:
         super().__init__(app)
         self.router.redirect_slashes = False
         self._plain: dict[str, dict[str, str]] = {}
         self._templated: dict[str, set[str]] = {}
-        for operation in contract.operations.values():
+        for operation in operations:
             # RFC 9110, 9.3.2: HEAD is GET without the body, which uvicorn leaves out.
             methods = ("GET", "HEAD") if operation.method == "get" else (operation.method.upper(),)
             if "{" in operation.path:
@@ -47,15 +49,18 @@ class CynodRoutingMiddleware(RoutingMiddleware):
         arguments: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Register the contract as upstream does, without its redirects.
+        """Register a contract as upstream does, without its redirects.
 
-        A redirect for a slash is built from the Host header and carries the query, so the card
-        number, in `Location`.
+        Upstream forgets the second of three contracts: here each is asked behind the one before it. A
+        redirect for a slash is built from the Host header and carries the query, so the card number, in
+        `Location`.
         """
         super().add_api(specification, base_path, arguments, **kwargs)
-        for route in self.router.routes:
-            if isinstance(route, Mount):
-                route.app.redirect_slashes = False  # type: ignore[attr-defined]
+        mounted: list[Any] = [route.app for route in self.router.routes if isinstance(route, Mount)]
+        for router in mounted:
+            router.redirect_slashes = False
+        for router, next_one in pairwise(mounted):
+            router.default = next_one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the operation in the scope, or raise the refusal of an unknown path or method."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 import orjson
 
-from handlers.app import assemble, check_switched_off
+from handlers.app import Mounted, assemble, check_contracts, load_contracts
 from handlers.contract.model import (
     JSON_TYPE,
     LANGUAGES,
@@ -25,7 +25,6 @@ from handlers.contract.model import (
     Json,
     OperationContract,
 )
-from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
 from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
@@ -47,44 +46,41 @@ def serve(settings: Settings) -> int:
     """Serve the contract's examples until SIGINT or SIGTERM. The exit code, as of `serve`."""
     configure_logs(settings)
     try:
-        contract = load(settings.contract)
-        app = create_mock(settings, contract)
+        contracts = load_contracts(settings)
+        app = create_mock(settings, contracts)
         listener = listen(settings)
     except (ContractError, SettingsError, StartupError) as error:
         click.echo(f"cynod: {error}", err=True)
         return 1
+    files = " and ".join(one.surface.file for one in contracts)
     click.echo(
         "\n".join(
             [
                 f"CYNOD API, mock: {address_of(listener)}",
-                "Every operation answers the examples of openapi.yaml; nothing is stored.",
+                f"Every operation answers the examples of {files}; nothing is stored.",
                 "Any Authorization is taken; Prefer: code=4001 asks for a refusal.",
                 "Stop with Ctrl-C.",
             ]
         )
     )
-    teach_protocol(contract)
+    teach_protocol(contracts[0])
     Server(server_config(app, settings)).run(sockets=[listener])
     return 0
 
 
-def create_mock(settings: Settings, contract: Contract) -> CynodApp:
+def create_mock(settings: Settings, contracts: Sequence[Contract]) -> CynodApp:
     """The ASGI application. Raises ContractError or SettingsError."""
-    check_switched_off(contract, settings)
-    check_oneself(contract, settings.desactivees)
-    refusals = Refusals(contract)
-    return assemble(
-        contract,
-        settings,
-        resolver=HandlerResolver(contract),
-        refusals=refusals,
-        runners={
+    check_contracts(contracts, settings)
+    mounted = []
+    for contract in contracts:
+        check_oneself(contract, settings.desactivees)
+        refusals = Refusals(contract)
+        runners = {
             name: MockRunner(contract, operation, refusals)
             for name, operation in contract.operations.items()
-        },
-        claims=Claims(),
-        threads=THREADS,
-    )
+        }
+        mounted.append(Mounted(contract, HandlerResolver(contract), refusals, runners))
+    return assemble(mounted, settings, claims=Claims(), threads=THREADS)
 
 
 class MockRefusal(EdgeRefusal):

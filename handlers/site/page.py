@@ -31,6 +31,7 @@ from handlers.contract.model import (
     OperationContract,
 )
 from handlers.contract.scopes import declared_scopes
+from handlers.contract.surface import PARTENAIRE
 from handlers.site.packages import Package
 from handlers.site.snippets import (
     EXAMPLE_ADDRESS,
@@ -181,7 +182,7 @@ class Group:
 def render(
     contract: Contract,
     clients: list[Package],
-    changelog: str | None,
+    changelog: str,
     *,
     static_policy: str | None = None,
 ) -> bytes:
@@ -196,11 +197,13 @@ def render(
     environment.filters |= {"lacunes": _with_gaps, "francais": _unbroken}
     writer = Writer(contract)
     described, headings = writer.prose(contract.document["info"].get("description", ""), level=2)
-    changes, _ = writer.prose(_without_title(changelog or ""), level=3)
+    changes, _ = writer.prose(_without_title(changelog), level=3)
     return (
         environment.get_template("page.html")
         .render(
             info=contract.document["info"],
+            prefix=contract.surface.prefix,
+            readers=" des partenaires" if contract.surface is PARTENAIRE else "",
             version=contract.version,
             served_version=contract.served_version,
             description=described,

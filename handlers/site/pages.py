@@ -9,10 +9,12 @@ and `make docs` writes the same pages for a server of files.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from handlers.contract.model import Contract
+from handlers.contract.surface import PARTENAIRE, SURFACES, Surface
 from handlers.edge.document import Document
 from handlers.settings import ROOT
 from handlers.site.packages import Package
@@ -50,8 +52,8 @@ _FOR_EVER = b"public, max-age=31536000, immutable"
 def pages(
     contract: Contract, clients: list[Package], changelog: Path = ROOT / "CHANGELOG.md"
 ) -> dict[str, Document]:
-    """Every page by its path: the partner's, the contract (YAML as it is, and JSON), its collection, its
-    clients, the console, their files.
+    """Every page by its path: the partner's, the contract (YAML as it is published, and JSON), its
+    collection, its clients, the console, their files. All are below the prefix of the contract.
     """
     first = _html_page(lambda: partner_page(contract, clients, changelog), PAGE_POLICY)
     console = _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY)
@@ -73,7 +75,7 @@ def pages(
         file.stat()  # An installation without its files is told at start, not by the first reader.
         cache = _FOR_EVER if file.parent == _VENDORED else _REVALIDATE
         result[f"/ui/{path}"] = _page(file.read_bytes, _CONTENT_TYPES[file.suffix], cache)
-    return result
+    return {f"{contract.surface.prefix}{path}": page for path, page in result.items()}
 
 
 def console_files() -> dict[str, Path]:
@@ -89,11 +91,25 @@ def partner_page(
     contract: Contract, clients: list[Package], changelog: Path, *, static: bool = False
 ) -> bytes:
     """The partner's page. A `static` one declares its policy itself."""
-    text = changelog.read_text(encoding="utf-8") if changelog.exists() else None
+    text = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
+    text = changes_of(contract.surface, text)
     from handlers.site import page  # noqa: PLC0415 - half a second and 6 MiB, for a page few open
 
     policy = PAGE_POLICY if static else None
     return page.render(contract, clients, text, static_policy=policy)
+
+
+def changes_of(surface: Surface, changelog: str) -> str:
+    """Of the changelog, what is told of this contract: partners read nothing of the back office."""
+    head, *sections = re.split(r"^(?=## )", changelog, flags=re.MULTILINE)
+    kept = [one for one in sections if _surface_of(one) is surface]
+    return "".join([head, *kept]) if kept or surface is PARTENAIRE else ""
+
+
+def _surface_of(section: str) -> Surface:
+    title = section.partition("\n")[0].removeprefix("## ").strip()
+    named = [one for one in SURFACES.values() if one.prefix and title.startswith(one.heading(""))]
+    return named[0] if named else PARTENAIRE
 
 
 def collection(contract: Contract) -> bytes:
@@ -114,6 +130,7 @@ def console_page(contract: Contract, *, root: str, here: str, static: bool = Fal
         "@HERE@": here,
         "@ROOT@": f"{root}index.html" if static else root,
         "@CONTRACT@": f"{root.removeprefix('./')}openapi",
+        "@PREFIX@": contract.surface.prefix,
         "@TITLE@": html.escape(str(contract.document["info"]["title"])),
         "@POLICY@": policy if static else "",
         "@CALLS@": "non" if static else "oui",

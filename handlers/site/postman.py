@@ -83,8 +83,8 @@ class _Collection:
 
     def whole(self) -> Json:
         document = self._contract.document
-        token = next((o for o in self._contract.operations.values() if o.issues_tokens), None)
-        ask = _ASK_FIRST.replace("TOKEN_PATH", token.path) if token else ""
+        token_path = self._contract.token_path
+        ask = _ASK_FIRST.replace("TOKEN_PATH", token_path) if token_path else ""
         return {
             "info": {
                 "_postman_id": str(uuid.uuid5(uuid.NAMESPACE_URL, document["info"]["title"])),

@@ -82,8 +82,8 @@ def snippets(contract: Contract, operation: OperationContract) -> dict[str, str]
 
 
 def preparations(contract: Contract) -> dict[str, str]:
-    """What precedes every snippet, in each language; nothing where the contract issues no tokens."""
-    path = next((one.path for one in contract.operations.values() if one.issues_tokens), None)
+    """What precedes every snippet, in each language; nothing where nothing issues tokens."""
+    path = contract.token_path
     return {one.name: one.prepare(path) for one in LANGUAGES} if path else {}
 
 

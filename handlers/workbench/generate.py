@@ -1,13 +1,14 @@
-"""What is generated from the contract: the types of the wire, and the signatures of the handlers.
+"""What is generated from the contracts: the types of the wire, and the signatures of the handlers.
 
-`handlers/wire.py` holds the types, `handlers/signatures.py` the signatures. mypy compares every handler
-with its signature there, so
+`handlers/wire.py` holds the types, `handlers/signatures.py` the signatures; another contract has its own
+beside its handlers. mypy compares every handler with its signature there, so
 that an argument that does not fit the contract is found before the server is started.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -19,19 +20,25 @@ from handlers.contract.model import (
     OperationContract,
     snake_case,
 )
+from handlers.contract.reading import read_published
+from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.settings import ROOT
 
 WIRE = ROOT / "handlers" / "wire.py"
 SIGNATURES = ROOT / "handlers" / "signatures.py"
 CHECKED = ROOT / "handlers" / "contract" / "checked.py"
 
-HEADER = "# Generated from openapi.yaml by `make contract`; do not edit."
+_HEADER = "# Generated from {} by `make contract`; do not edit."
+
+HEADER = _HEADER.format(PARTENAIRE.file)
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
-_CHECKED = '''"""The contract that was checked whole when this was written: its hash."""
+_CHECKED = '''"""The contracts that were checked whole when this was written, each with its hash."""
 
-CONTRACT_SHA256 = "{}"
+CONTRACT_SHA256 = {{
+{}
+}}
 '''
 
 _SIGNATURES = '''"""One signature per operation and media type: the contract's arguments, then what the
@@ -48,12 +55,33 @@ class GeneratorMissing(Exception):
 
 
 def generate(path: Path, contract: Contract) -> dict[Path, str]:
-    """The generated files of the contract in `path`, by their place. Raises GeneratorMissing."""
+    """The types and signatures of the contract in `path`, by their place. Raises GeneratorMissing."""
+    header = _HEADER.format(contract.surface.file)
     return {
-        WIRE: _generate_types(path, contract),
-        SIGNATURES: f"{HEADER}\n{_SIGNATURES}{_generate_signatures(contract)}",
-        CHECKED: f"{HEADER}\n{_CHECKED.format(contract.sha256)}",
+        place_of(WIRE, contract.surface): _generate_types(path, contract, header),
+        place_of(SIGNATURES, contract.surface): (
+            f"{header}\n{_SIGNATURES}{_generate_signatures(contract)}"
+        ),
     }
+
+
+def generate_checked(contracts: Sequence[Contract]) -> dict[Path, str]:
+    """What says that these contracts were checked."""
+    header = _HEADER.format(", ".join(one.surface.file for one in contracts))
+    lines = [f'    "{one.surface.file}": "{one.sha256}",' for one in contracts]
+    return {CHECKED: f"{header}\n{_CHECKED.format(chr(10).join(lines))}"}
+
+
+def place_of(file: Path, surface: Surface) -> Path:
+    """Where another surface has what the partners' has in `file`."""
+    if surface is PARTENAIRE:
+        return file
+    return folder_of(surface) / file.name
+
+
+def folder_of(surface: Surface) -> Path:
+    """The folder of its handlers."""
+    return ROOT.joinpath(*surface.package.split("."))
 
 
 def _generator() -> ModuleType:
@@ -69,10 +97,10 @@ def _generator() -> ModuleType:
     return datamodel_code_generator
 
 
-def _generate_types(path: Path, contract: Contract) -> str:
+def _generate_types(path: Path, contract: Contract, header: str) -> str:
     generator = _generator()
     text = generator.generate(
-        path,
+        read_published(path)[1].decode(),
         config=generator.GenerateConfig(
             input_file_type=generator.InputFileType.OpenAPI,
             openapi_scopes=[generator.OpenAPIScope.Schemas],
@@ -84,7 +112,7 @@ def _generate_types(path: Path, contract: Contract) -> str:
             # With PEP 728's `closed`, the types would need typing_extensions where they run.
             use_closed_typed_dict=False,
             disable_timestamp=True,
-            custom_file_header=HEADER,
+            custom_file_header=header,
             # The others read more settings than the length of lines; that one is the project's, whatever
             # folder the command is run in.
             formatters=[generator.Formatter.BUILTIN],
@@ -92,7 +120,9 @@ def _generate_types(path: Path, contract: Contract) -> str:
         ),
     )
     if not isinstance(text, str):
-        raise ContractError("openapi.yaml gives more than one module of types; it must give one.")
+        raise ContractError(
+            f"{contract.surface.file} gives more than one module of types; it must give one."
+        )
     lines = [text.rstrip()]
     for name, schema in sorted(_successes(contract).items()):
         lines += _beside(name, schema)
@@ -113,9 +143,9 @@ def _generate_signatures(contract: Contract) -> str:
     used = sorted(offered & set(re.findall(r"\w+", "\n".join(lines))))
     head = [
         "",
-        f"from handlers import {modules}",
+        f"from {contract.surface.package} import {modules}",
         "from handlers.answer import Answer, TableAnswer",
-        "from handlers.wire import (",
+        f"from {contract.surface.package}.wire import (",
         *[f"    {name}," for name in used],
         ")",
     ]

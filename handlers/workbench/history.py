@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from handlers.contract.reading import read_published
+from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.settings import ROOT
 from handlers.workbench.diff.change import (
     ADDITIVE,
@@ -44,6 +48,27 @@ class Published:
     def name(self) -> str:
         """`1.2.0`."""
         return ".".join(map(str, self.version))
+
+
+def history_of(surface: Surface) -> Path:
+    """The folder of the published versions of a surface: the partners' own, or one below it."""
+    return HISTORY if surface is PARTENAIRE else HISTORY / surface.name
+
+
+@contextmanager
+def as_published(contract: Path) -> Iterator[Path]:
+    """A file of the contract as it is published: its own, unless it refers to another one.
+
+    Raises ContractError.
+    """
+    source = read_published(contract)[1]
+    if source == contract.read_bytes():
+        yield contract
+        return
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / contract.name
+        made.write_bytes(source)
+        yield made
 
 
 def parse_version(text: str) -> Version:
@@ -91,9 +116,17 @@ class State:
 
 
 def find_state(
-    contract: Path = CONTRACT, history: Path = HISTORY, changelog: Path = CHANGELOG
+    contract: Path = CONTRACT,
+    history: Path = HISTORY,
+    changelog: Path = CHANGELOG,
+    surface: Surface = PARTENAIRE,
 ) -> State:
-    """Raises HistoryError, RedoclyMissing or RedoclyFailed."""
+    """Raises ContractError, HistoryError, RedoclyMissing or RedoclyFailed."""
+    with as_published(contract) as path:
+        return _find_state(path, history, changelog, surface)
+
+
+def _find_state(contract: Path, history: Path, changelog: Path, surface: Surface) -> State:
     known = published(history)
     if not known:
         raise HistoryError(
@@ -103,18 +136,20 @@ def find_state(
     version = str(read(contract)["info"]["version"])
     same_file = contract.read_bytes() == last.path.read_bytes()
     changes = [] if same_file else compare(last.path, contract)
-    faults = [] if same_file else list(_faults(last, version, changes, changelog))
+    faults = [] if same_file else list(_faults(last, version, changes, changelog, surface))
     return State(last, version, changes, same_file, faults)
 
 
-def _faults(last: Published, version: str, changes: list[Change], changelog: Path) -> Iterator[str]:
+def _faults(
+    last: Published, version: str, changes: list[Change], changelog: Path, surface: Surface
+) -> Iterator[str]:
     now = parse_version(version)
     impact = worst(changes)
     if impact is None and now == last.version:
         return  # comments, layout, words that no caller sees
     if now <= last.version:
         yield (
-            f"openapi.yaml differs from {last.name}, which is published, and calls itself {version}: "
+            f"{surface.file} differs from {last.name}, which is published, and calls itself {version}: "
             f"its info.version must be {next_version(last.version, impact or TEXT)} or later."
         )
     elif impact is not None and now < parse_version(next_version(last.version, impact)):
@@ -123,8 +158,9 @@ def _faults(last: Published, version: str, changes: list[Change], changelog: Pat
             f"a change since {last.name} is {impact}: info.version {version} must be "
             f"{next_version(last.version, impact)} or later, another {part} version."
         )
-    if not section(changelog.read_text(encoding="utf-8"), version):
-        yield f"CHANGELOG.md has no line for {version}: write what changed under `## {version}`."
+    heading = surface.heading(version)
+    if not section(changelog.read_text(encoding="utf-8"), heading):
+        yield f"CHANGELOG.md has no line for {heading}: write what changed under `## {heading}`."
 
 
 def next_version(version: Version, impact: str) -> str:
@@ -134,43 +170,53 @@ def next_version(version: Version, impact: str) -> str:
     return ".".join(map(str, numbers))
 
 
-def section(changelog: str, version: str) -> list[str]:
-    """The lines under `## version` that say something."""
+def section(changelog: str, heading: str) -> list[str]:
+    """The lines under `## heading` that say something."""
     lines: list[str] = []
     inside = False
     for line in changelog.splitlines():
         if line.startswith("## "):
-            inside = line[3:].strip() == version
+            inside = line[3:].strip() == heading
         elif inside and line.strip():
             lines.append(line)
     return lines
 
 
 def publish(
-    contract: Path = CONTRACT, history: Path = HISTORY, changelog: Path = CHANGELOG
+    contract: Path = CONTRACT,
+    history: Path = HISTORY,
+    changelog: Path = CHANGELOG,
+    surface: Surface = PARTENAIRE,
 ) -> tuple[Path, bool]:
-    """Freeze the contract as its version. The new file, and whether CHANGELOG.md was given a draft.
+    """Freeze the contract as its version, self-contained. The new file, and whether CHANGELOG.md was given
+    a draft.
 
-    Raises HistoryError when it owes something else, RedoclyMissing or RedoclyFailed.
+    Raises ContractError, HistoryError when it owes something else, RedoclyMissing or RedoclyFailed.
     """
+    with as_published(contract) as path:
+        return _publish(path, history, changelog, surface)
+
+
+def _publish(contract: Path, history: Path, changelog: Path, surface: Surface) -> tuple[Path, bool]:
     version = str(read(contract)["info"]["version"])
+    heading = surface.heading(version)
     target = history / f"{version}.yaml"
     drafted = False
     text = changelog.read_text(encoding="utf-8") if changelog.exists() else "# Changelog\n"
     if published(history):
-        state = find_state(contract, history, changelog)
+        state = _find_state(contract, history, changelog, surface)
         if state.same_file:
             raise HistoryError(f"version {version} is published already, as it is.")
-        if not section(text, version) and parse_version(version) > state.last.version:
-            draft = as_changelog(version, state.changes)
+        if not section(text, heading) and parse_version(version) > state.last.version:
+            draft = as_changelog(heading, state.changes)
             changelog.write_text(_with_section(text, draft), encoding="utf-8")
             drafted = True
-            state = find_state(contract, history, changelog)
+            state = _find_state(contract, history, changelog, surface)
         if state.faults:
             raise HistoryError(state.faults[0])
-    elif not section(text, version):
+    elif not section(text, heading):
         changelog.write_text(
-            _with_section(text, f"## {version}\n\n- First version.\n"), encoding="utf-8"
+            _with_section(text, f"## {heading}\n\n- First version.\n"), encoding="utf-8"
         )
         drafted = True
     history.mkdir(parents=True, exist_ok=True)

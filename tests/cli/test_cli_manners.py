@@ -121,6 +121,8 @@ def test_documentation_has_the_table_of_the_settings() -> None:
 def _told(default: Any) -> str:
     if isinstance(default, Path):
         default = default.relative_to(ROOT)
+    if isinstance(default, tuple):
+        default = ",".join(default)
     return f"`{default}`" if default or default == 0 else "empty"
 
 

@@ -361,7 +361,7 @@ def test_rate_that_is_no_rate_stops_the_application(tmp_path: Path) -> None:
     with pytest.raises(
         ContractError, match="x-classes-debit: the rate 'beaucoup' of class lecture"
     ):
-        create_app(settings, contract=build(document, b""))
+        create_app(settings, contracts=[build(document, b"")])
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_wrong_limit_of_a_deployment_stops_the_application(
 ) -> None:
     settings = Settings(limites=limites, database_url=f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(SettingsError, match=expected):
-        create_app(settings, contract=SERVED)
+        create_app(settings, contracts=[SERVED])
 
 
 def _wrong_example(path: str, name: str, **fields: Any) -> Edit:
@@ -413,7 +413,7 @@ def test_example_off_its_schema_stops_the_application(wrong: str, tmp_path: Path
     edit(document)
     settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(ContractError) as refused:
-        create_app(settings, contract=build(document, b""))
+        create_app(settings, contracts=[build(document, b"")])
     assert f"openapi.yaml: paths./{expected}" in str(refused.value).splitlines()
 
 
@@ -423,7 +423,7 @@ def test_parameter_without_an_example_stops_the_application(tmp_path: Path) -> N
         _at(document, place).pop("example", None)
     settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(ContractError, match="parameter clientId has no example"):
-        create_app(settings, contract=build(document, b""))
+        create_app(settings, contracts=[build(document, b"")])
 
 
 # ── handlers ──────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ import uvicorn
 from connexion.spec import Specification
 from uvicorn.config import Config
 
-from handlers.app import create_app
+from handlers.app import create_app, load_contracts
 from handlers.contract.model import Contract
-from handlers.contract.reading import load
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.server import listen
 from handlers.settings import Settings
@@ -28,14 +28,11 @@ from tests.support.world import PEPPER
 PATIENT = {"echec": "off", "echec-adresse": "off"}
 
 
-_contracts: dict[bytes, Contract] = {}
-
-
-def _load(path: Path) -> Contract:
-    source = path.read_bytes()
-    if source not in _contracts:
-        _contracts[source] = load(path)
-    return _contracts[source]
+@cache
+def _load(
+    path: Path, surfaces: tuple[str, ...], _sources: tuple[bytes, ...]
+) -> tuple[Contract, ...]:
+    return load_contracts(Settings(contract=path, surfaces=surfaces))
 
 
 _check_openapi = Specification.__dict__["_validate_spec"].__func__
@@ -68,9 +65,11 @@ def settings_for(url: str) -> Settings:
 @contextmanager
 def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
     """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
-    contract = _load(settings.contract)
-    teach_protocol(contract)
-    app = create_app(settings, contract=contract, database=database)
+    beside = {settings.contract, *settings.contract.parent.glob("*.yaml")}
+    sources = tuple(file.read_bytes() for file in sorted(beside))
+    contracts = _load(settings.contract, settings.surfaces, sources)
+    teach_protocol(contracts[0])
+    app = create_app(settings, contracts=contracts, database=database)
     listener = listen(replace(settings, port=0))
     # handlers.server.Server takes the process's signals, which a thread cannot.
     server = uvicorn.Server(

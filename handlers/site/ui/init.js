@@ -27,11 +27,13 @@ function ourDefaults() {
   };
 }
 
-const { contrat, essai } = document.getElementById("console").dataset;
+const { contrat, prefixe, essai } = document.getElementById("console").dataset;
 
 // Where the contract lies: behind a proxy that serves the API below a prefix, everything is below it. The
-// contract does not know it, and its addresses of this server begin with a slash.
-const prefix = new URL(".", new URL(contrat, location)).pathname.replace(/\/$/, "");
+// contract does not know it, and its addresses of this server begin with a slash. What its own paths begin
+// with is no part of it.
+const place = new URL(".", new URL(contrat, location)).pathname.replace(/\/$/, "");
+const prefix = prefixe && place.endsWith(prefixe) ? place.slice(0, -prefixe.length) : place;
 
 function below(address) {
   return /^\/(?!\/)/.test(address) ? (prefix + address).replace(/(.)\/$/, "$1") : address;

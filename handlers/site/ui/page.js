@@ -45,8 +45,11 @@ if (remembered()) {
 
 // The snippets address the server that shows them.
 if (document.body.dataset.serveur === "oui") {
+  // What the paths of this contract begin with is no part of the address.
+  const here = new URL(".", location).href.replace(/\/$/, "");
+  const { prefixe } = document.body.dataset;
   for (const address of document.querySelectorAll(".adresse")) {
-    address.textContent = new URL(".", location).href.replace(/\/$/, "");
+    address.textContent = prefixe && here.endsWith(prefixe) ? here.slice(0, -prefixe.length) : here;
   }
 }
 

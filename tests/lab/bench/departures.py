@@ -141,7 +141,7 @@ def routing(contract: Contract) -> Pair:
 
     made: list[Any] = [
         RoutingMiddleware(nothing),
-        CynodRoutingMiddleware(nothing, contract=contract),
+        CynodRoutingMiddleware(nothing, operations=contract.operations.values()),
     ]
     for one in made:
         from_dict: Any = Specification.from_dict

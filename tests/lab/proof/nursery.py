@@ -363,6 +363,7 @@ def _load(*, bare: bool) -> None:
 def _learn_contract() -> None:
     """Read, check and compile the contract once: children find it done."""
     contract = importlib.import_module("handlers.contract.reading")
+    surfaces = importlib.import_module("handlers.contract.surface")
     checks = importlib.import_module("handlers.edge.checks")
     compiled: dict[tuple[int, str, bool], Any] = {}
     compile_right = checks.compile_schema
@@ -375,13 +376,13 @@ def _learn_contract() -> None:
 
     load_right, known = contract.load, {}
 
-    def load(path: Path, *, again: bool = False) -> Any:
-        # By what the file says: a test may write another contract into the same place.
-        key = path.read_bytes() if path.is_file() and not again else None
-        if key is None:
-            return load_right(path, again=again)
+    def load(path: Path, *, again: bool = False, surface: Any = surfaces.PARTENAIRE) -> Any:
+        # By what the files say: a test may write another contract into the same place.
+        if again or not path.is_file():
+            return load_right(path, again=again, surface=surface)
+        key = surface, *(one.read_bytes() for one in sorted({path, *path.parent.glob("*.yaml")}))
         if key not in known:
-            known[key] = load_right(path)
+            known[key] = load_right(path, surface=surface)
         return known[key]
 
     replace_everywhere("load", contract.load, load)
