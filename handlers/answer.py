@@ -57,7 +57,7 @@ class Answer(Generic[Item, Fields]):
 @dataclass(frozen=True, slots=True)
 class TableAnswer:
     """A success as a table that is read by batches: `read` gives lines and the next position, None at
-    the end, from a session and a position."""
+    the end, from a connection and a position."""
 
     columns: Sequence[str]
     read: Callable[[Connection, int | None], tuple[list[Mapping[str, Any]], int | None]]

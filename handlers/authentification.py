@@ -15,10 +15,10 @@ from models.secret import find_secret_expiry
 
 
 def access_token(
-    corps: DemandeJeton, *, session: Connection, partenaire: Partenaire, settings: Settings
+    corps: DemandeJeton, *, connection: Connection, partenaire: Partenaire, settings: Settings
 ) -> Answer[Never, JetonBeside]:
     jeton = issue_token(
-        session,
+        connection,
         partenaire,
         scope=corps.get("scope"),
         duree_s=settings.jeton_duree_s,
@@ -27,10 +27,10 @@ def access_token(
     return render_jeton(jeton)
 
 
-def mes_droits(*, session: Connection, partenaire: Partenaire) -> Answer[Droits]:
+def mes_droits(*, connection: Connection, partenaire: Partenaire) -> Answer[Droits]:
     return render_droits(
         partenaire,
-        list_clients(session, partenaire),
-        find_secret_expiry(session, partenaire),
-        remaining(session, partenaire),
+        list_clients(connection, partenaire),
+        find_secret_expiry(connection, partenaire),
+        remaining(connection, partenaire),
     )

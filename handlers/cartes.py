@@ -31,11 +31,11 @@ def get_solde_carte(
     wallet_id: str,
     client_id: str,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> Answer[SoldeCarte]:
     carte = find_carte(
-        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+        connection, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
     return render_solde(carte)
 
@@ -45,11 +45,11 @@ def check_card_validity(
     wallet_id: str,
     client_id: str,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> Answer[ValiditeCarte]:
     carte = find_valid_carte(
-        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+        connection, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
     return render_validite(carte)
 
@@ -59,11 +59,11 @@ def check_card_validity_by_member(
     membre_id: str,
     client_id: str,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> Answer[ValiditeCarteMembre]:
     carte = find_valid_carte(
-        session, partenaire, numero_carte=numero_carte, membre_id=membre_id, client_id=client_id
+        connection, partenaire, numero_carte=numero_carte, membre_id=membre_id, client_id=client_id
     )
     return render_validite_membre(carte)
 
@@ -75,11 +75,11 @@ def get_liste_cartes(
     limite: int,
     curseur: str | None,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> Answer[CarteListe, ReponseListeCartesBeside]:
     page = list_cartes(
-        session,
+        connection,
         partenaire,
         client_id=client_id,
         wallet_id=wallet_id,
@@ -100,14 +100,14 @@ def get_historique_carte(
     limite: int | None,
     curseur: str | None,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> Answer[LigneHistorique, ReponseHistoriqueBeside]:
     filtre = read_filtre(date_debut, date_fin, type)
     carte = find_carte(
-        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+        connection, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
-    page = list_operations(session, partenaire, carte, filtre, limite=limite, curseur=curseur)
+    page = list_operations(connection, partenaire, carte, filtre, limite=limite, curseur=curseur)
     return render_historique(page)
 
 
@@ -121,12 +121,12 @@ def get_historique_carte_csv(
     limite: int | None,
     curseur: str | None,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> TableAnswer:
     filtre = read_filtre(date_debut, date_fin, type)
     carte = find_carte(
-        session, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
+        connection, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
     lecture = open_lecture(partenaire, carte, filtre, limite=limite, curseur=curseur)
     return render_historique_csv(lecture)

@@ -11,18 +11,18 @@ from models.partenaire import Partenaire
 
 
 def credit_carte(
-    corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire
+    corps: DemandeMouvement, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[Mouvement]:
-    return render_mouvement(crediter(session, partenaire, read_demande(corps)))
+    return render_mouvement(crediter(connection, partenaire, read_demande(corps)))
 
 
 def debit_carte(
-    corps: DemandeMouvement, *, session: Connection, partenaire: Partenaire
+    corps: DemandeMouvement, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[Mouvement]:
-    return render_mouvement(debiter(session, partenaire, read_demande(corps)))
+    return render_mouvement(debiter(connection, partenaire, read_demande(corps)))
 
 
 def transferer_solde(
-    corps: DemandeTransfert, *, session: Connection, partenaire: Partenaire
+    corps: DemandeTransfert, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[Operation]:
-    return render_operation(transferer(session, partenaire, read_transfert(corps)))
+    return render_operation(transferer(connection, partenaire, read_transfert(corps)))

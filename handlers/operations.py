@@ -31,26 +31,26 @@ def get_operation(
     reference: str | None,
     numero_operation: str | None,
     *,
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
 ) -> Answer[Operation]:
     operation = find_operation(
-        session, partenaire, reference=reference, numero_operation=numero_operation
+        connection, partenaire, reference=reference, numero_operation=numero_operation
     )
     return render_operation(operation)
 
 
 def cloturer_reference(
-    corps: DemandeCloture, *, session: Connection, partenaire: Partenaire
+    corps: DemandeCloture, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[Cloture]:
-    return render_cloture(close_reference(session, partenaire, corps["reference"]))
+    return render_cloture(close_reference(connection, partenaire, corps["reference"]))
 
 
 def annuler_operation(
-    corps: DemandeAnnulation, *, session: Connection, partenaire: Partenaire, settings: Settings
+    corps: DemandeAnnulation, *, connection: Connection, partenaire: Partenaire, settings: Settings
 ) -> Answer[Operation]:
     operation = annuler(
-        session,
+        connection,
         partenaire,
         reference_origine=corps["referenceOrigine"],
         reference=corps["reference"],
@@ -61,6 +61,6 @@ def annuler_operation(
 
 
 def verifier_references(
-    corps: DemandeRapprochement, *, session: Connection, partenaire: Partenaire
+    corps: DemandeRapprochement, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[LigneRapprochee, ReponseRapprochementBeside]:
-    return render_rapprochement(compare_references(session, partenaire, *read_lignes(corps)))
+    return render_rapprochement(compare_references(connection, partenaire, *read_lignes(corps)))

@@ -14,6 +14,6 @@ def health_live() -> Answer[Never, Sante]:
     return render_sante()
 
 
-def health_ready(*, session: Connection) -> Answer[Never, Sante]:
-    check_current(session)
+def health_ready(*, connection: Connection) -> Answer[Never, Sante]:
+    check_current(connection)
     return render_sante()

@@ -128,23 +128,23 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
             migrate.upgrade(database)
         elif is_missing(database):
             raise StartupError(describe_missing(database))
-        with database.reading() as session:
-            if not migrate.is_current(session):
+        with database.reading() as connection:
+            if not migrate.is_current(connection):
                 raise StartupError(
                     "the database is not at the migration this version expects; run `cynod migrate`."
                 )
-            gap = find_durability_gap(session) if settings.is_production else None
+            gap = find_durability_gap(connection) if settings.is_production else None
             if gap is not None:
                 raise StartupError(
                     f"the database can lose acknowledged operations ({gap}); see docs/deploiement.md."
                 )
         if not demo or settings.is_production:
             return False
-        with database.transaction() as session:
-            if database_holds_anything(session):
+        with database.transaction() as connection:
+            if database_holds_anything(connection):
                 return False
             scopes = sorted({scope for one in contracts for scope in one.scopes})
-            seed_demo(session, scopes=scopes, pepper=settings.pepper)
+            seed_demo(connection, scopes=scopes, pepper=settings.pepper)
         return True
     except OccupiedError:
         raise StartupError(

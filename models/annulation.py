@@ -96,7 +96,7 @@ _REVERSED = Prepared(select(exists().where(operations.c.annulation_de == bindpar
 
 
 def annuler(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     *,
     reference_origine: str,
@@ -114,12 +114,12 @@ def annuler(
     """
     contenu = Contenu({2: (ANNULATION, reference_origine, motif)})
     demandeur = Demandeur.of(partenaire, reference, contenu)
-    replay = find_replay(session, demandeur)
+    replay = find_replay(connection, demandeur)
     if replay is not None:
         return replay
-    origine = _find_origine(session, partenaire, reference_origine, fenetre)
+    origine = _find_origine(connection, partenaire, reference_origine, fenetre)
     claimed = claim(
-        session,
+        connection,
         demandeur,
         type_=ANNULATION,
         carte=origine.carte,
@@ -128,8 +128,8 @@ def annuler(
         annulation_de=origine.id,
     )
     if claimed is None:
-        return _replay_or_refuse(session, demandeur, origine)
-    solde = _undo(session, demandeur, origine, claimed)
+        return _replay_or_refuse(connection, demandeur, origine)
+    solde = _undo(connection, demandeur, origine, claimed)
     return Operation(
         reference,
         claimed.numero_operation,
@@ -145,18 +145,18 @@ def annuler(
     )
 
 
-def _replay_or_refuse(session: Connection, demandeur: Demandeur, origine: Origine) -> Operation:
+def _replay_or_refuse(connection: Connection, demandeur: Demandeur, origine: Origine) -> Operation:
     """Either the reference is taken, or the original is reversed: both are unique."""
-    if _is_reversed(session, origine.id) and find_replay(session, demandeur) is None:
+    if _is_reversed(connection, origine.id) and find_replay(connection, demandeur) is None:
         raise OperationDejaAnnulee
-    return replay_of(session, demandeur)
+    return replay_of(connection, demandeur)
 
 
 def _find_origine(
-    session: Connection, partenaire: Partenaire, reference: str, fenetre: timedelta
+    connection: Connection, partenaire: Partenaire, reference: str, fenetre: timedelta
 ) -> Origine:
     values = {"partenaire_id": partenaire.id, "reference_origine": reference}
-    row = _ORIGINE.first(session, values)
+    row = _ORIGINE.first(connection, values)
     if row is None:
         raise OperationInconnue
     _check_reversible(partenaire, row.type)
@@ -167,26 +167,26 @@ def _find_origine(
     return Origine(row.id, row.numero_operation, row.type, row.montant, jour, carte)
 
 
-def _undo(session: Connection, demandeur: Demandeur, origine: Origine, claimed: Claim) -> int:
+def _undo(connection: Connection, demandeur: Demandeur, origine: Origine, claimed: Claim) -> int:
     """Move the amount back, write the ecriture, give back what limits counted; the card's solde."""
     carte, montant = origine.carte, origine.montant
     if origine.type == DEBIT:
-        moved = give_back(session, carte, montant, claimed.date_operation)
+        moved = give_back(connection, carte, montant, claimed.date_operation)
         limited = post(
-            session, demandeur, claimed,
+            connection, demandeur, claimed,
             compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
             montant=montant, unite=carte.unite, debited=None, credited=moved,
         )  # fmt: skip
     else:
-        moved = take_back(session, carte, montant, claimed.date_operation)
+        moved = take_back(connection, carte, montant, claimed.date_operation)
         limited = post(
-            session, demandeur, claimed,
+            connection, demandeur, claimed,
             compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
             montant=montant, unite=carte.unite, debited=moved, credited=None,
         )  # fmt: skip
     if limited or moved.plafonnee:
         counted = Comptee(carte.id, demandeur.partenaire_id, origine.type, montant, origine.jour)
-        plafond.give_back(session, counted)
+        plafond.give_back(connection, counted)
     return moved.solde
 
 
@@ -199,6 +199,6 @@ def _check_reversible(partenaire: Partenaire, type_: str) -> None:
         raise DroitInsuffisant
 
 
-def _is_reversed(session: Connection, operation_id: int) -> bool:
-    row = _REVERSED.first(session, {"origine": operation_id})
+def _is_reversed(connection: Connection, operation_id: int) -> bool:
+    row = _REVERSED.first(connection, {"origine": operation_id})
     return row is not None and bool(row[0])

@@ -74,12 +74,12 @@ _BY_JETON = Prepared(
 )
 
 
-def find_by_token(session: Connection, empreinte: bytes, *, demo_allowed: bool) -> Credentials:
+def find_by_token(connection: Connection, empreinte: bytes, *, demo_allowed: bool) -> Credentials:
     """Look up a bearer token by its `hash_secret`.
 
     Revoked partners and, when not allowed, demo ones are not found.
     """
-    found = _BY_JETON.first(session, {"empreinte": empreinte})
+    found = _BY_JETON.first(connection, {"empreinte": empreinte})
     if found is None:
         return Credentials(None, False, None)
     row, scopes_du_jeton, expire_le = found
@@ -122,7 +122,7 @@ _ISSUE = Prepared(
 
 
 def issue_token(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     *,
     scope: str | None,
@@ -152,42 +152,42 @@ def issue_token(
         "emis_le": emis_le,
         "expire_le": emis_le + timedelta(seconds=duree_s),
     }
-    _FORGET.all(session, values)
-    if _ISSUE.first(session, values) is None:
+    _FORGET.all(connection, values)
+    if _ISSUE.first(connection, values) is None:
         raise ClientInvalide
     return Jeton(token, duree_s, scopes)
 
 
-def revoke(session: Connection, consumer_key: str) -> bool:
+def revoke(connection: Connection, consumer_key: str) -> bool:
     """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
 
     Waits for what the partner has under way; once committed, nothing of the partner commits.
     """
-    partenaire_id = hold_active(session, consumer_key)
+    partenaire_id = hold_active(connection, consumer_key)
     if partenaire_id is None:
         return False
-    session.execute(
+    connection.execute(
         update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
     )
-    session.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
+    connection.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
     return True
 
 
-def revoke_jetons(session: Connection, consumer_key: str) -> int | None:
+def revoke_jetons(connection: Connection, consumer_key: str) -> int | None:
     """End every token of a partner: how many lived, None when no active partner has that key.
 
     Waits for what the partner has under way. Once committed, no token that was issued or asked for
     before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
     """
-    partenaire_id = hold_active(session, consumer_key)
+    partenaire_id = hold_active(connection, consumer_key)
     if partenaire_id is None:
         return None
-    session.execute(
+    connection.execute(
         update(partenaires)
         .where(partenaires.c.id == partenaire_id)
         .values(generation=partenaires.c.generation + 1)
     )
-    ended = session.execute(
+    ended = connection.execute(
         delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
     ).all()
     moment = now()
@@ -202,9 +202,9 @@ class JetonListe(NamedTuple):
     scopes: list[str]
 
 
-def list_jetons(session: Connection, consumer_key: str) -> list[JetonListe]:
+def list_jetons(connection: Connection, consumer_key: str) -> list[JetonListe]:
     """The living tokens of a partner, the one that ends first comes first."""
-    rows = session.execute(
+    rows = connection.execute(
         select(jetons.c.emis_le, jetons.c.expire_le, jetons.c.scopes)
         .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
         .where(partenaires.c.consumer_key == consumer_key, jetons.c.expire_le > now())

@@ -177,7 +177,7 @@ _FIND_BY_MEMBRE = Prepared(
 
 
 def find_carte(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     *,
     numero_carte: str,
@@ -189,7 +189,7 @@ def find_carte(
     Raises UtilisateurInconnu when there is none, whichever of the three does not match.
     """
     carte = _FIND.first(
-        session,
+        connection,
         {
             "numero_carte": numero_carte,
             "wallet_id": wallet_id,
@@ -203,7 +203,7 @@ def find_carte(
 
 
 def find_valid_carte(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     *,
     numero_carte: str,
@@ -217,7 +217,7 @@ def find_valid_carte(
     """
     find = _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE
     carte = find.first(
-        session,
+        connection,
         {
             "numero_carte": numero_carte,
             "client_id": client_id,
@@ -285,7 +285,7 @@ _LISTS = {
 
 
 def list_cartes(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     *,
     client_id: str,
@@ -309,9 +309,9 @@ def list_cartes(
         "apres": apres,
         "nombre": limite + 1,
     }
-    allowed = scope.first(session, values)
+    allowed = scope.first(connection, values)
     if allowed is None or not allowed[0]:
         raise UtilisateurInconnu
-    rows = cards.all(session, values)
+    rows = cards.all(connection, values)
     page = rows[:limite]
     return PageCartes(page, encode_curseur(_CURSEUR, page[-1].id) if len(rows) > limite else None)

@@ -68,7 +68,7 @@ class PageHistorique(NamedTuple):
 
 
 def list_operations(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     carte: Carte,
     filtre: Filtre,
@@ -84,7 +84,7 @@ def list_operations(
     """
     avant = None if curseur is None else decode_curseur(_CURSEUR, curseur)
     nombre = limite or DEFAULT_LIMITE
-    rows = _read(session, partenaire, carte, filtre, avant, nombre + 1)
+    rows = _read(connection, partenaire, carte, filtre, avant, nombre + 1)
     page = rows[:nombre]
     return PageHistorique(
         page, encode_curseur(_CURSEUR, page[-1].version) if len(rows) > nombre else None
@@ -92,7 +92,7 @@ def list_operations(
 
 
 class Lecture(NamedTuple):
-    """A whole reading of a historique, to be done by batches, each in a session of its own."""
+    """A whole reading of a historique, to be done by batches, each in a connection of its own."""
 
     partenaire: Partenaire
     carte: Carte
@@ -100,10 +100,10 @@ class Lecture(NamedTuple):
     position: int | None
     reste: int | None
 
-    def read(self, session: Connection, position: int | None) -> tuple[list[Ligne], int | None]:
+    def read(self, connection: Connection, position: int | None) -> tuple[list[Ligne], int | None]:
         """The next lines after `position`, and the position after them, None at the end."""
         nombre = BATCH if self.reste is None else self.reste
-        lignes = _read(session, self.partenaire, self.carte, self.filtre, position, nombre)
+        lignes = _read(connection, self.partenaire, self.carte, self.filtre, position, nombre)
         ended = self.reste is not None or len(lignes) < nombre
         return lignes, None if ended else lignes[-1].version
 
@@ -125,7 +125,7 @@ def open_lecture(
 
 
 def _read(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     carte: Carte,
     filtre: Filtre,
@@ -147,7 +147,7 @@ def _read(
         "debut": filtre.date_debut and _start(filtre.date_debut),
         "fin": filtre.date_fin and _start(filtre.date_fin) + timedelta(days=1),
     }
-    return statement.all(session, values)
+    return statement.all(connection, values)
 
 
 @cache

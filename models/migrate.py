@@ -44,23 +44,23 @@ def expected_revision() -> str:
     return max(file.name.partition("_")[0] for file in (_SCRIPTS / "versions").glob("[0-9]*_*.py"))
 
 
-def current_revision(session: Connection) -> str | None:
+def current_revision(connection: Connection) -> str | None:
     """The database's revision, None when it was never migrated."""
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - as above
 
-    return MigrationContext.configure(session).get_current_revision()
+    return MigrationContext.configure(connection).get_current_revision()
 
 
-def check_current(session: Connection) -> None:
+def check_current(connection: Connection) -> None:
     """Raises ServiceIndisponible unless the database stands at the expected revision."""
-    if not is_current(session):
+    if not is_current(connection):
         raise ServiceIndisponible
 
 
-def is_current(session: Connection) -> bool:
+def is_current(connection: Connection) -> bool:
     """Whether the database stands at the expected revision: one statement, for readiness checks."""
     try:
-        revision = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     except (ProgrammingError, OperationalError) as error:
         if is_unavailable(error):
             raise
@@ -89,13 +89,13 @@ def _run(database: Database, revision: str, *, up: bool, waiting: Callable[[], N
     from alembic import command  # noqa: PLC0415 - as above
     from alembic.util import CommandError  # noqa: PLC0415 - as above
 
-    with database.exclusive(_LOCK, waiting=waiting, changes_schema=True) as session:
+    with database.exclusive(_LOCK, waiting=waiting, changes_schema=True) as connection:
         if database.dialect == "postgresql":
             # An ALTER that waits behind a long reader would make everyone wait behind it.
-            session.execute(text("SET LOCAL lock_timeout = '5s'"))
-        before = current_revision(session)
+            connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        before = current_revision(connection)
         config = _config()
-        config.attributes["connection"] = session
+        config.attributes["connection"] = connection
         try:
             (command.upgrade if up else command.downgrade)(config, revision)
         except CommandError as error:
@@ -105,6 +105,6 @@ def _run(database: Database, revision: str, *, up: bool, waiting: Callable[[], N
                 raise OccupiedError from None
             raise
         if database.dialect == "sqlite":
-            astray = session.execute(text("PRAGMA foreign_key_check")).all()
+            astray = connection.execute(text("PRAGMA foreign_key_check")).all()
             assert not astray, "a migration leaves every reference whole"
-        return current_revision(session) != before
+        return current_revision(connection) != before

@@ -53,45 +53,47 @@ class Demande(NamedTuple):
         return Contenu(formes)
 
 
-def crediter(session: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
+def crediter(connection: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
     """Move money from the partner's settlement account to a card, once per reference.
 
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree, ReferenceDejaUtilisee,
     ReferenceCloturee, SoldeMaximalDepasse, PlafondDepasse, DroitsRetires. A refusal, once rolled
     back, leaves the reference free.
     """
-    return _move(session, partenaire, demande, CREDIT)
+    return _move(connection, partenaire, demande, CREDIT)
 
 
-def debiter(session: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
+def debiter(connection: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
     """Move money from a card to the partner's settlement account, once per reference.
 
     Raises as crediter, with SoldeInsuffisant instead of SoldeMaximalDepasse.
     """
-    return _move(session, partenaire, demande, DEBIT)
+    return _move(connection, partenaire, demande, DEBIT)
 
 
-def transferer(session: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
+def transferer(connection: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
     """Move money from a card to another of the same client, or of a client of the same reseau.
 
     Raises as crediter and debiter, and TransfertHorsReseau, or ParametreInvalide for a card that
     would be its own destination.
     """
-    return _move(session, partenaire, demande, TRANSFERT)
+    return _move(connection, partenaire, demande, TRANSFERT)
 
 
-def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: str) -> Operation:
+def _move(
+    connection: Connection, partenaire: Partenaire, demande: Demande, type_: str
+) -> Operation:
     demandeur = Demandeur.of(partenaire, demande.reference, demande.contenu(type_))
     try:
-        carte, destination = _find_cartes(session, partenaire, demande)
+        carte, destination = _find_cartes(connection, partenaire, demande)
     except UtilisateurInconnu:
         # The holder may have changed phone since: the first answer is still the answer.
-        replay = find_replay(session, demandeur)
+        replay = find_replay(connection, demandeur)
         if replay is None:
             raise
         return replay
     claimed = claim(
-        session,
+        connection,
         demandeur,
         type_=type_,
         carte=carte,
@@ -100,15 +102,15 @@ def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: 
         carte_destination_id=destination.id if destination else None,
     )
     if claimed is None:
-        return replay_of(session, demandeur)
+        return replay_of(connection, demandeur)
     if destination is not None:
-        _check_reseau(session, carte, destination)
-    done = _execute(session, claimed, demandeur, carte, destination, demande.montant, type_)
+        _check_reseau(connection, carte, destination)
+    done = _execute(connection, claimed, demandeur, carte, destination, demande.montant, type_)
     if done.limited:
         counted = Comptee(
             carte.id, partenaire.id, type_, demande.montant, claimed.date_operation.date()
         )
-        plafond.consume(session, counted)
+        plafond.consume(connection, counted)
     return Operation(
         demande.reference,
         claimed.numero_operation,
@@ -125,12 +127,12 @@ def _move(session: Connection, partenaire: Partenaire, demande: Demande, type_: 
 
 
 def _find_cartes(
-    session: Connection, partenaire: Partenaire, demande: Demande
+    connection: Connection, partenaire: Partenaire, demande: Demande
 ) -> tuple[Carte, Carte | None]:
-    carte = find_carte(session, partenaire, **demande.carte._asdict())
+    carte = find_carte(connection, partenaire, **demande.carte._asdict())
     if demande.destination is None:
         return carte, None
-    destination = find_carte(session, partenaire, **demande.destination._asdict())
+    destination = find_carte(connection, partenaire, **demande.destination._asdict())
     if destination.id == carte.id:
         raise ParametreInvalide("numeroCarteDestination")
     return carte, destination
@@ -144,7 +146,7 @@ class _Done(NamedTuple):
 
 
 def _execute(
-    session: Connection,
+    connection: Connection,
     claimed: Claim,
     demandeur: Demandeur,
     carte: Carte,
@@ -155,17 +157,17 @@ def _execute(
     """Move the money and write the ecriture."""
     quand = claimed.date_operation
     if type_ == CREDIT:
-        credited = give(session, carte, montant, quand)
+        credited = give(connection, carte, montant, quand)
         limited = post(
-            session, demandeur, claimed,
+            connection, demandeur, claimed,
             compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
             montant=montant, unite=carte.unite, debited=None, credited=credited,
         )  # fmt: skip
         return _Done(credited.solde, limited or bool(credited.plafonnee))
     if destination is None:
-        debited = take(session, carte, montant, quand)
+        debited = take(connection, carte, montant, quand)
         limited = post(
-            session, demandeur, claimed,
+            connection, demandeur, claimed,
             compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
             montant=montant, unite=carte.unite, debited=debited, credited=None,
         )  # fmt: skip
@@ -173,13 +175,13 @@ def _execute(
     # Two cards are locked in the order of their ids, whichever way the money goes: two transfers
     # across each other wait for one another instead of dying in a deadlock.
     if carte.id < destination.id:
-        debited = take(session, carte, montant, quand)
-        credited = give(session, destination, montant, quand)
+        debited = take(connection, carte, montant, quand)
+        credited = give(connection, destination, montant, quand)
     else:
-        credited = give(session, destination, montant, quand)
-        debited = take(session, carte, montant, quand)
+        credited = give(connection, destination, montant, quand)
+        debited = take(connection, carte, montant, quand)
     limited = post(
-        session, demandeur, claimed,
+        connection, demandeur, claimed,
         compte_debit=carte.compte_id, compte_credit=destination.compte_id,
         montant=montant, unite=carte.unite, debited=debited, credited=credited,
     )  # fmt: skip
@@ -193,12 +195,12 @@ _RESEAUX = Prepared(
 )
 
 
-def _check_reseau(session: Connection, carte: Carte, destination: Carte) -> None:
+def _check_reseau(connection: Connection, carte: Carte, destination: Carte) -> None:
     if carte.unite != destination.unite:
         raise TransfertHorsReseau
     if carte.client_id == destination.client_id:
         return
     values = {"de": carte.client_id, "vers": destination.client_id}
-    reseaux = {reseau for (reseau,) in _RESEAUX.all(session, values)}
+    reseaux = {reseau for (reseau,) in _RESEAUX.all(connection, values)}
     if len(reseaux) != 1 or None in reseaux:
         raise TransfertHorsReseau

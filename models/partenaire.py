@@ -107,21 +107,25 @@ def partenaire_lock(partenaire_id: int) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
-def hold(session: Connection, consumer_key: str) -> int | None:
+def hold(connection: Connection, consumer_key: str) -> int | None:
     """Wait until nothing of the partner is under way, and let nothing begin until the transaction ends.
 
     Gives the partner's id, or None when there is none of that key. What waits meanwhile must read
     `ENTITLED` when it goes on. On SQLite the transaction itself is alone.
     """
-    id_ = session.scalar(select(partenaires.c.id).where(partenaires.c.consumer_key == consumer_key))
+    id_ = connection.scalar(
+        select(partenaires.c.id).where(partenaires.c.consumer_key == consumer_key)
+    )
     if id_ is None:
         return None
-    if session.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         # The row's own lock would not do: an operation takes it FOR KEY SHARE, for its foreign key,
         # and PostgreSQL lets any number of these pass by one who waits, who then waits for seconds.
         # The queue of an advisory lock lets nobody pass.
-        session.execute(select(func.pg_advisory_xact_lock(partenaire_lock(id_))))
-    return session.scalar(select(partenaires.c.id).where(partenaires.c.id == id_).with_for_update())
+        connection.execute(select(func.pg_advisory_xact_lock(partenaire_lock(id_))))
+    return connection.scalar(
+        select(partenaires.c.id).where(partenaires.c.id == id_).with_for_update()
+    )
 
 
 _STILL = (
@@ -140,10 +144,10 @@ snapshot before it waited for the lock, and would tell what was so before.
 _ENTITLED = Prepared(select(partenaires.c.plafonne).where(*_STILL))
 
 
-def check_entitled(session: Connection, partenaire_id: int, generation: int) -> None:
+def check_entitled(connection: Connection, partenaire_id: int, generation: int) -> None:
     """Raises DroitsRetires when what the partner authenticated with opens nothing more."""
     values = {"le_partenaire": partenaire_id, "la_generation": generation}
-    if _ENTITLED.first(session, values) is None:
+    if _ENTITLED.first(connection, values) is None:
         raise DroitsRetires
 
 
@@ -161,22 +165,22 @@ def read_partenaire(row: PartenaireRow, among: frozenset[str] | None = None) -> 
     )
 
 
-def check_client(session: Connection, client_id: str) -> bool:
+def check_client(connection: Connection, client_id: str) -> bool:
     """Whether a client of this clientId exists."""
-    return bool(session.scalar(select(exists().where(clients.c.client_id == client_id))))
+    return bool(connection.scalar(select(exists().where(clients.c.client_id == client_id))))
 
 
-def hold_active(session: Connection, consumer_key: str) -> int | None:
+def hold_active(connection: Connection, consumer_key: str) -> int | None:
     """As `hold`, of a partner that is not revoked."""
-    partenaire_id = hold(session, consumer_key)
+    partenaire_id = hold(connection, consumer_key)
     active = exists().where(partenaires.c.id == partenaire_id, partenaires.c.revoque_le.is_(None))
-    return partenaire_id if session.scalar(select(active)) else None
+    return partenaire_id if connection.scalar(select(active)) else None
 
 
-def database_holds_anything(session: Connection) -> bool:
+def database_holds_anything(connection: Connection) -> bool:
     """Whether any client or partner exists: the demo seed goes to an empty database only."""
     return bool(
-        session.scalar(
+        connection.scalar(
             select(
                 or_(
                     exists(select(text("1")).select_from(clients)), exists(select(partenaires.c.id))
@@ -186,10 +190,10 @@ def database_holds_anything(session: Connection) -> bool:
     )
 
 
-def list_clients(session: Connection, partenaire: Partenaire) -> list[str]:
+def list_clients(connection: Connection, partenaire: Partenaire) -> list[str]:
     """The clientIds that the partner may act for, sorted."""
     return list(
-        session.scalars(
+        connection.scalars(
             select(acces.c.client_id)
             .where(acces.c.partenaire_id == partenaire.id)
             .order_by(acces.c.client_id)

@@ -210,43 +210,43 @@ class Comptee(NamedTuple):
     jour: date
 
 
-def consume(session: Connection, counted: Comptee) -> None:
+def consume(connection: Connection, counted: Comptee) -> None:
     """Count one operation against every limit of its card and of its partner, or refuse it.
 
     Its transaction holds the card's row and shares the partner's lock, so that no limit comes or goes
     meanwhile. Raises PlafondDepasse, which tells what is left.
     """
-    for limit in _find_applicable(session, counted):
-        _consume_one(session, limit, counted.montant, counted.jour)
+    for limit in _find_applicable(connection, counted):
+        _consume_one(connection, limit, counted.montant, counted.jour)
 
 
-def give_back(session: Connection, counted: Comptee) -> None:
+def give_back(connection: Connection, counted: Comptee) -> None:
     """Uncount a reversed operation from what every limit of its card and of its partner counted in the
     period of that operation.
 
     A limit that was not there in that period has counted nothing in it; one that came later in the same
     period has counted the operation as its past. The transaction holds what `consume` needs.
     """
-    for limit in _find_applicable(session, counted):
+    for limit in _find_applicable(connection, counted):
         if limit.periode != OPERATION:
             values = {
                 "le_plafond": limit.id,
                 "le_debut": start_of(limit.periode, counted.jour),
                 "somme": counted.montant,
             }
-            _GIVE_BACK.all(session, values)
+            _GIVE_BACK.all(connection, values)
 
 
-def _find_applicable(session: Connection, counted: Comptee) -> list[_Limite]:
+def _find_applicable(connection: Connection, counted: Comptee) -> list[_Limite]:
     values = {
         "la_carte": counted.carte_id,
         "le_partenaire": counted.partenaire_id,
         "le_type": counted.type,
     }
-    return _APPLICABLE.all(session, values)
+    return _APPLICABLE.all(connection, values)
 
 
-def _consume_one(session: Connection, limit: _Limite, montant: int, jour: date) -> None:
+def _consume_one(connection: Connection, limit: _Limite, montant: int, jour: date) -> None:
     too_much = limit.montant_maximal is not None and montant > limit.montant_maximal
     if limit.periode == OPERATION:
         if too_much:
@@ -259,9 +259,9 @@ def _consume_one(session: Connection, limit: _Limite, montant: int, jour: date) 
         "montant_maximal": limit.montant_maximal,
         "nombre_maximal": limit.nombre_maximal,
     }
-    if not too_much and limit.nombre_maximal != 0 and _CONSUME.first(session, values):
+    if not too_much and limit.nombre_maximal != 0 and _CONSUME.first(connection, values):
         return
-    used = _USED.first(session, values) or _Used(0, 0)
+    used = _USED.first(connection, values) or _Used(0, 0)
     raise _refusal(
         limit,
         _left(limit.montant_maximal, used.montant),
@@ -293,18 +293,18 @@ def start_of(periode: str, jour: date) -> date:
     return jour.replace(day=1) if periode == MOIS else jour
 
 
-def remaining(session: Connection, partenaire: Partenaire) -> list[Reste]:
+def remaining(connection: Connection, partenaire: Partenaire) -> list[Reste]:
     """What is left now of the partner's own limits."""
-    return [_reste(row) for row in _rows(session, plafonds.c.partenaire_id == partenaire.id)]
+    return [_reste(row) for row in _rows(connection, plafonds.c.partenaire_id == partenaire.id)]
 
 
-def list_plafonds(session: Connection) -> list[PlafondListe]:
+def list_plafonds(connection: Connection) -> list[PlafondListe]:
     """Every limit, oldest first, and whose it is."""
-    return [_listed(row) for row in _rows(session, plafonds.c.id.isnot(None))]
+    return [_listed(row) for row in _rows(connection, plafonds.c.id.isnot(None))]
 
 
 def find_plafond(
-    session: Connection,
+    connection: Connection,
     *,
     type_: str,
     periode: str,
@@ -318,7 +318,7 @@ def find_plafond(
         else cartes.c.numero_carte == numero_carte
     )
     what = and_(plafonds.c.type == type_, plafonds.c.periode == periode)
-    rows = _rows(session, and_(whose, what))
+    rows = _rows(connection, and_(whose, what))
     return _listed(rows[0]) if rows else None
 
 
@@ -334,10 +334,10 @@ def _listed(row: Row[Any]) -> PlafondListe:
     )
 
 
-def _rows(session: Connection, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:
+def _rows(connection: Connection, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:
     jour = now().date()
     debut = case((plafonds.c.periode == MOIS, jour.replace(day=1)), else_=jour)
-    return session.execute(
+    return connection.execute(
         select(
             plafonds,
             cartes.c.numero_carte,
@@ -374,7 +374,7 @@ def _reste(row: Row[Any]) -> Reste:
 
 
 def set_plafond(
-    session: Connection,
+    connection: Connection,
     *,
     type_: str,
     periode: str,
@@ -388,12 +388,12 @@ def set_plafond(
     Whatever commits later must fit it. What was moved in the period so far, and was not reversed,
     counts. False when there is no such card or partner.
     """
-    subject = _subject(session, numero_carte, consumer_key)
+    subject = _subject(connection, numero_carte, consumer_key)
     if subject is None:
         return False
     column, id_ = subject
-    _forget(session, column, id_, type_, periode)
-    plafond_id = session.execute(
+    _forget(connection, column, id_, type_, periode)
+    plafond_id = connection.execute(
         insert(plafonds)
         .values(
             {
@@ -407,14 +407,14 @@ def set_plafond(
         )
         .returning(plafonds.c.id)
     ).scalar_one()
-    _flag(session, column, id_, 1)
+    _flag(connection, column, id_, 1)
     if periode != OPERATION:
-        _count_past(session, plafond_id, column, id_, type_, start_of(periode, now().date()))
+        _count_past(connection, plafond_id, column, id_, type_, start_of(periode, now().date()))
     return True
 
 
 def remove_plafond(
-    session: Connection,
+    connection: Connection,
     *,
     type_: str,
     periode: str,
@@ -422,18 +422,18 @@ def remove_plafond(
     consumer_key: str | None = None,
 ) -> bool:
     """Take a limit away. False when there is none such."""
-    subject = _subject(session, numero_carte, consumer_key)
+    subject = _subject(connection, numero_carte, consumer_key)
     if subject is None:
         return False
     column, id_ = subject
-    removed = _forget(session, column, id_, type_, periode)
-    if not session.scalar(select(func.count()).where(plafonds.c[column] == id_)):
-        _flag(session, column, id_, 0)
+    removed = _forget(connection, column, id_, type_, periode)
+    if not connection.scalar(select(func.count()).where(plafonds.c[column] == id_)):
+        _flag(connection, column, id_, 0)
     return removed
 
 
 def _subject(
-    session: Connection, numero_carte: str | None, consumer_key: str | None
+    connection: Connection, numero_carte: str | None, consumer_key: str | None
 ) -> tuple[str, int] | None:
     """The column and the id of the limited card or partner, locked against its operations.
 
@@ -443,39 +443,41 @@ def _subject(
     if numero_carte is not None:
         # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
         # waits, again and again.
-        found = session.scalar(
+        found = connection.scalar(
             select(cartes.c.id)
             .where(cartes.c.numero_carte == numero_carte)
             .with_for_update(key_share=True)
         )
         return None if found is None else ("carte_id", found)
-    found = None if consumer_key is None else hold(session, consumer_key)
+    found = None if consumer_key is None else hold(connection, consumer_key)
     return None if found is None else ("partenaire_id", found)
 
 
-def _forget(session: Connection, column: str, id_: int, type_: str, periode: str) -> bool:
-    chosen: Sequence[int] = session.scalars(
+def _forget(connection: Connection, column: str, id_: int, type_: str, periode: str) -> bool:
+    chosen: Sequence[int] = connection.scalars(
         select(plafonds.c.id).where(
             plafonds.c[column] == id_, plafonds.c.type == type_, plafonds.c.periode == periode
         )
     ).all()
-    session.execute(delete(consommations).where(consommations.c.plafond_id.in_(chosen)))
-    session.execute(delete(plafonds).where(plafonds.c.id.in_(chosen)))
+    connection.execute(delete(consommations).where(consommations.c.plafond_id.in_(chosen)))
+    connection.execute(delete(plafonds).where(plafonds.c.id.in_(chosen)))
     return bool(chosen)
 
 
-def _flag(session: Connection, column: str, id_: int, value: int) -> None:
+def _flag(connection: Connection, column: str, id_: int, value: int) -> None:
     if column == "carte_id":
-        session.execute(update(cartes).where(cartes.c.id == id_).values(plafonnee=value))
+        connection.execute(update(cartes).where(cartes.c.id == id_).values(plafonnee=value))
     else:
-        session.execute(update(partenaires).where(partenaires.c.id == id_).values(plafonne=value))
+        connection.execute(
+            update(partenaires).where(partenaires.c.id == id_).values(plafonne=value)
+        )
 
 
 def _count_past(
-    session: Connection, plafond_id: int, column: str, id_: int, type_: str, debut: date
+    connection: Connection, plafond_id: int, column: str, id_: int, type_: str, debut: date
 ) -> None:
     since = datetime(debut.year, debut.month, debut.day, tzinfo=now().tzinfo)
-    past = session.execute(
+    past = connection.execute(
         select(
             func.coalesce(func.sum(operations.c.montant), 0).label("montant"),
             func.count().label("nombre"),
@@ -486,7 +488,7 @@ def _count_past(
             ~exists().where(_annulation.c.annulation_de == operations.c.id),
         )
     ).one()
-    session.execute(
+    connection.execute(
         insert(consommations).values(
             plafond_id=plafond_id, debut=debut, montant=int(past.montant), nombre=past.nombre
         )

@@ -63,7 +63,7 @@ _OURS = [operations.c[name] for name in _Ours._fields]
 
 
 def verifier_references(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     jour: date,
     lignes: Sequence[LigneDuPartenaire],
@@ -78,7 +78,7 @@ def verifier_references(
     given = {ligne.reference for ligne in lignes}
     ours = {
         row.reference: _Ours._make(row)
-        for row in session.execute(
+        for row in connection.execute(
             select(*_OURS).where(mine, executed, operations.c.reference.in_(given))
         )
     }
@@ -91,8 +91,10 @@ def verifier_references(
         operations.c.date_operation < debut + timedelta(days=1),
         operations.c.reference.not_in(given),
     )
-    absentes = session.scalar(select(func.count()).select_from(operations).where(*of_the_day)) or 0
-    missing = session.execute(
+    absentes = (
+        connection.scalar(select(func.count()).select_from(operations).where(*of_the_day)) or 0
+    )
+    missing = connection.execute(
         select(*_OURS).where(*of_the_day).order_by(operations.c.id).limit(MAX_ABSENTES)
     )
     compared += [

@@ -97,7 +97,7 @@ _STRANGER = _Secret(PartenaireRow(0, "", "", 0, "", "", 0, 0), None, now())
 
 
 def find_by_secret(
-    session: Connection,
+    connection: Connection,
     consumer_key: str,
     secret: str,
     *,
@@ -113,7 +113,7 @@ def find_by_secret(
     pairs = [(consumer_key, secret)] if decoded is None else [(consumer_key, secret), decoded]
     given = [(key, hash_secret(text, pepper)) for key, text in pairs]
     keys = {"consumer_key": consumer_key, "decoded_key": pairs[-1][0]}
-    rows = _BY_KEY.all(session, {**keys, "maintenant": now()})
+    rows = _BY_KEY.all(connection, {**keys, "maintenant": now()})
     opened = [row for row in rows or [_STRANGER] if _opens(row, given, demo_allowed=demo_allowed)]
     if not rows:
         return Credentials(None, False, None)
@@ -137,7 +137,7 @@ def _random_text(length: int) -> str:
 
 
 def create(
-    session: Connection,
+    connection: Connection,
     *,
     nom: str,
     client_ids: list[str],
@@ -153,10 +153,10 @@ def create(
         consumer_key or _random_text(24),
         consumer_secret or _random_text(43),
     )
-    compte_id = session.execute(
+    compte_id = connection.execute(
         insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE).returning(comptes.c.id)
     ).scalar_one()
-    partenaire_id = session.execute(
+    partenaire_id = connection.execute(
         insert(partenaires)
         .values(
             nom=nom,
@@ -170,13 +170,13 @@ def create(
         .returning(partenaires.c.id)
     ).scalar_one()
     for client_id in dict.fromkeys(client_ids):
-        session.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
-    _add_secret(session, partenaire_id, pair.consumer_secret, pepper)
+        connection.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
+    _add_secret(connection, partenaire_id, pair.consumer_secret, pepper)
     return pair
 
 
-def _add_secret(session: Connection, partenaire_id: int, secret: str, pepper: bytes) -> None:
-    session.execute(
+def _add_secret(connection: Connection, partenaire_id: int, secret: str, pepper: bytes) -> None:
+    connection.execute(
         insert(secrets).values(
             partenaire_id=partenaire_id, empreinte=hash_secret(secret, pepper), cree_le=now()
         )
@@ -184,20 +184,20 @@ def _add_secret(session: Connection, partenaire_id: int, secret: str, pepper: by
 
 
 def rotate(
-    session: Connection, consumer_key: str, *, delai: timedelta, pepper: bytes
+    connection: Connection, consumer_key: str, *, delai: timedelta, pepper: bytes
 ) -> NouveauPartenaire:
     """Give a second secret; the newest one before it stays good for `delai`, older ones end now.
 
     Raises AuthentificationInvalide when the partner is unknown or revoked.
     """
-    partenaire_id = session.scalar(
+    partenaire_id = connection.scalar(
         select(partenaires.c.id).where(
             partenaires.c.consumer_key == consumer_key, partenaires.c.revoque_le.is_(None)
         )
     )
     if partenaire_id is None:
         raise AuthentificationInvalide
-    newest = session.scalar(
+    newest = connection.scalar(
         select(secrets.c.id)
         .where(secrets.c.partenaire_id == partenaire_id)
         .order_by(secrets.c.id.desc())
@@ -208,12 +208,12 @@ def rotate(
         secrets.c.partenaire_id == partenaire_id,
         or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > ends),
     )
-    session.execute(update(secrets).where(alive, secrets.c.id != newest).values(expire_le=ends))
-    session.execute(
+    connection.execute(update(secrets).where(alive, secrets.c.id != newest).values(expire_le=ends))
+    connection.execute(
         update(secrets).where(alive, secrets.c.id == newest).values(expire_le=ends + delai)
     )
     secret = _random_text(43)
-    _add_secret(session, partenaire_id, secret, pepper)
+    _add_secret(connection, partenaire_id, secret, pepper)
     return NouveauPartenaire(consumer_key, secret)
 
 
@@ -230,15 +230,15 @@ class PartenaireListe(NamedTuple):
     revoque_le: datetime | None
 
 
-def list_all(session: Connection) -> list[PartenaireListe]:
+def list_all(connection: Connection) -> list[PartenaireListe]:
     """Every partner, oldest first."""
-    rows = session.execute(select(partenaires).order_by(partenaires.c.id)).all()
+    rows = connection.execute(select(partenaires).order_by(partenaires.c.id)).all()
     allowed: dict[int, list[str]] = {}
-    for partenaire_id, client_id in session.execute(select(acces).order_by(acces.c.client_id)):
+    for partenaire_id, client_id in connection.execute(select(acces).order_by(acces.c.client_id)):
         allowed.setdefault(partenaire_id, []).append(client_id)
     active: dict[int, int] = {}
     moment = now()
-    for partenaire_id, expire_le in session.execute(
+    for partenaire_id, expire_le in connection.execute(
         select(secrets.c.partenaire_id, secrets.c.expire_le)
     ):
         if expire_le is None or expire_le > moment:
@@ -258,9 +258,9 @@ def list_all(session: Connection) -> list[PartenaireListe]:
     ]
 
 
-def find_secret_expiry(session: Connection, partenaire: Partenaire) -> datetime | None:
+def find_secret_expiry(connection: Connection, partenaire: Partenaire) -> datetime | None:
     """When the partner's last good secret ends, None when one has no end."""
-    ends = session.scalars(
+    ends = connection.scalars(
         select(secrets.c.expire_le).where(
             secrets.c.partenaire_id == partenaire.id,
             or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > now()),

@@ -80,12 +80,12 @@ class Cloture(NamedTuple):
     replayed: bool
 
 
-def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
+def find_replay(connection: Connection, demandeur: Demandeur) -> Operation | None:
     """The operation that already bears the reference, or None.
 
     Raises ReferenceDejaUtilisee when its content was another, ReferenceCloturee when it was closed.
     """
-    found = _find_reference(session, demandeur)
+    found = _find_reference(connection, demandeur)
     if found is None:
         return None
     if found.operation.type == CLOTURE:
@@ -97,20 +97,20 @@ def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
     return found.operation._replace(annulee_par=None, replayed=True)
 
 
-def _find_reference(session: Connection, demandeur: Demandeur) -> _Found | None:
+def _find_reference(connection: Connection, demandeur: Demandeur) -> _Found | None:
     values = {"partenaire_id": demandeur.partenaire_id, "reference": demandeur.reference}
-    return _BY_REFERENCE.first(session, values)
+    return _BY_REFERENCE.first(connection, values)
 
 
-def replay_of(session: Connection, demandeur: Demandeur) -> Operation:
+def replay_of(connection: Connection, demandeur: Demandeur) -> Operation:
     """The operation that made a claim fail. Raises as find_replay."""
-    operation = find_replay(session, demandeur)
+    operation = find_replay(connection, demandeur)
     assert operation is not None, "a reference that could not be claimed has an operation"
     return operation
 
 
 def find_operation(
-    session: Connection,
+    connection: Connection,
     partenaire: Partenaire,
     *,
     reference: str | None = None,
@@ -127,14 +127,14 @@ def find_operation(
     values: dict[str, Any] = {"partenaire_id": partenaire.id}
     if reference is not None:
         values["reference"] = reference
-        found = _BY_REFERENCE.first(session, values)
-        if found is None and is_running(session, partenaire.id, reference):
+        found = _BY_REFERENCE.first(connection, values)
+        if found is None and is_running(connection, partenaire.id, reference):
             raise OperationEnCours
         # It may have ended between the two look-ups.
-        found = found or _BY_REFERENCE.first(session, values)
+        found = found or _BY_REFERENCE.first(connection, values)
     else:
         values["numero_operation"] = numero_operation
-        found = _BY_NUMERO.first(session, values)
+        found = _BY_NUMERO.first(connection, values)
     if found is None:
         raise OperationInconnue
     if found.operation.type == CLOTURE:
@@ -142,17 +142,17 @@ def find_operation(
     return found.operation
 
 
-def close_reference(session: Connection, partenaire: Partenaire, reference: str) -> Cloture:
+def close_reference(connection: Connection, partenaire: Partenaire, reference: str) -> Cloture:
     """Close a reference for ever, unless it was executed. Waits for a call that is still running.
 
     Raises DroitsRetires.
     """
     demandeur = Demandeur.of(partenaire, reference, contenu=None)
-    claimed = claim(session, demandeur, type_=CLOTURE, statut=CLOTUREE)
+    claimed = claim(connection, demandeur, type_=CLOTURE, statut=CLOTUREE)
     if claimed is not None:
-        check_entitled(session, partenaire.id, partenaire.generation)
+        check_entitled(connection, partenaire.id, partenaire.generation)
         return Cloture(reference, CLOTUREE, None, claimed.date_operation, replayed=False)
-    found = _find_reference(session, demandeur)
+    found = _find_reference(connection, demandeur)
     assert found is not None, "a reference that could not be claimed has a row"
     operation = found.operation
     if operation.type == CLOTURE:

@@ -59,9 +59,9 @@ def verify(*, as_json: bool) -> None:
     with (
         open_database() as database,
         show_progress("journal verify") as progress,
-        database.reading() as session,
+        database.reading() as connection,
     ):
-        rapport = verification.verify(session, progress)
+        rapport = verification.verify(connection, progress)
     if as_json:
         print_json(_describe(rapport, time.monotonic() - begun))
     elif rapport.fautes:
@@ -201,10 +201,10 @@ def export(
     if debut is not None and fin is not None and debut > fin:
         raise click.UsageError(f"--from {debut} is after --to {fin}.")
     choix = Choix(debut, fin, client, partenaire, par_carte=detail == "carte")
-    with open_database() as database, database.snapshot() as session:
-        _check_names(session, choix)
+    with open_database() as database, database.snapshot() as connection:
+        _check_names(connection, choix)
         with _opened(output) as (write, file), _show_beside(file) as progress:
-            written = export_journal(session, write, choix, format_, progress)
+            written = export_journal(connection, write, choix, format_, progress)
     _tell(file, format_, choix, written, as_json=as_json)
 
 
@@ -213,7 +213,7 @@ def _show_beside(file: Path | None) -> contextlib.AbstractContextManager[Progres
     return show_progress("journal export", bar_wanted=file is not None or not sys.stdout.isatty())
 
 
-def _check_names(session: Connection, choix: Choix) -> None:
+def _check_names(connection: Connection, choix: Choix) -> None:
     """Refuse a client or a partenaire that nobody is, before anything is written."""
     options = {"client_id": ("--client", "client"), "consumer_key": ("--partenaire", "partenaire")}
     try:
@@ -222,7 +222,7 @@ def _check_names(session: Connection, choix: Choix) -> None:
             valeur = getattr(choix, champ)
             if valeur is not None and not valeur.isprintable():
                 raise Inconnu(champ, valeur)
-        find_names(session, choix)
+        find_names(connection, choix)
     except Inconnu as error:
         option, noun = options[error.champ]
         raise click.UsageError(f"{option}: there is no {noun} {error.valeur!r}.") from None

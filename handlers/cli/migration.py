@@ -69,9 +69,9 @@ def seed(*, demo: bool, as_json: bool) -> None:
     if settings.is_production:
         raise Refused("demo data has no place in production (CYNOD_ENV=production).")
     scopes = read_scopes(settings)
-    with open_database(settings, create=True) as database, database.transaction() as session:
+    with open_database(settings, create=True) as database, database.transaction() as connection:
         try:
-            seed_demo(session, scopes=scopes, pepper=settings.pepper)
+            seed_demo(connection, scopes=scopes, pepper=settings.pepper)
         except DatabaseNotEmpty:
             raise Refused("the database already holds data; the demo needs an empty one.") from None
     if as_json:

@@ -58,8 +58,8 @@ def open_database(
 def _check_migrated(database: Database) -> None:
     if is_missing(database):
         raise Refused(describe_missing(database))
-    with database.reading() as session:
-        if not migrate.is_current(session):
+    with database.reading() as connection:
+        if not migrate.is_current(connection):
             raise Refused(
                 "the database is not at the migration this version expects; run `cynod migrate`."
             )

@@ -112,12 +112,12 @@ def create(
     nom = _check_nom(nom)
     _check_known("scope", scopes, read_scopes(settings))
     networks = _check_adresses(adresses)
-    with open_database(settings) as database, database.transaction() as session:
-        unknown = [one for one in client_ids if not _is_known_client(session, one)]
+    with open_database(settings) as database, database.transaction() as connection:
+        unknown = [one for one in client_ids if not _is_known_client(connection, one)]
         if unknown:
             raise Refused(f"unknown client {', '.join(unknown)}; no partner was created.")
         pair = secret.create(
-            session,
+            connection,
             nom=nom,
             client_ids=list(client_ids),
             scopes=list(scopes),
@@ -147,8 +147,8 @@ def list_(*, as_json: bool) -> None:
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 listed, 1 refused, 2 wrong usage
     """
-    with open_database() as database, database.reading() as session:
-        found = secret.list_all(session)
+    with open_database() as database, database.reading() as connection:
+        found = secret.list_all(connection)
     if as_json:
         print_json([_describe_partenaire(one) for one in found])
     elif found:
@@ -180,12 +180,12 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
         confirm(f"Revoke {one.nom} ({consumer_key}) for good?", yes=yes)
         with (
             waiting_for_operations(f"{consumer_key} is not revoked"),
-            database.transaction() as session,
+            database.transaction() as connection,
         ):
-            if not authentification.revoke(session, consumer_key):
+            if not authentification.revoke(connection, consumer_key):
                 raise Refused(_no_partner(consumer_key))
-        with database.reading() as session:
-            revoked = _find(session, consumer_key)
+        with database.reading() as connection:
+            revoked = _find(connection, consumer_key)
     if as_json:
         print_json(revoked and _describe_partenaire(revoked))
     else:
@@ -219,8 +219,8 @@ def jetons(consumer_key: str, *, revoquer: bool, yes: bool, as_json: bool) -> No
             confirm(f"End every token of {one.nom} ({consumer_key})?", yes=yes)
             _end_jetons(database, consumer_key, as_json=as_json)
             return
-        with database.reading() as session:
-            found = authentification.list_jetons(session, consumer_key)
+        with database.reading() as connection:
+            found = authentification.list_jetons(connection, consumer_key)
     if as_json:
         listed = [
             {
@@ -244,9 +244,9 @@ def jetons(consumer_key: str, *, revoquer: bool, yes: bool, as_json: bool) -> No
 def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None:
     with (
         waiting_for_operations(f"no token of {consumer_key} is ended"),
-        database.transaction() as session,
+        database.transaction() as connection,
     ):
-        ended = authentification.revoke_jetons(session, consumer_key)
+        ended = authentification.revoke_jetons(connection, consumer_key)
     if ended is None:
         raise Refused(_no_partner(consumer_key))
     if as_json:
@@ -283,14 +283,14 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
     settings = read_settings()
     if not consumer_key.isprintable():
         raise Refused(_no_partner(consumer_key))
-    with open_database(settings) as database, database.transaction() as session:
+    with open_database(settings) as database, database.transaction() as connection:
         try:
             pair = secret.rotate(
-                session, consumer_key, delai=timedelta(hours=delai), pepper=settings.pepper
+                connection, consumer_key, delai=timedelta(hours=delai), pepper=settings.pepper
             )
         except AuthentificationInvalide:
             raise Refused(_no_partner(consumer_key)) from None
-        alive = authentification.list_jetons(session, consumer_key)
+        alive = authentification.list_jetons(connection, consumer_key)
     _warn_of_pepper(settings)
     if as_json:
         print_json(_describe_pair(pair) | {"delaiHeures": delai} | _describe_jetons(alive))
@@ -330,19 +330,19 @@ def _check_adresses(adresses: Iterable[str]) -> list[str]:
     return list(networks)
 
 
-def _is_known_client(session: Any, client_id: str) -> bool:
+def _is_known_client(connection: Any, client_id: str) -> bool:
     # PostgreSQL refuses a text that no client has: one with NUL, or not Unicode.
-    return client_id.isprintable() and partenaire.check_client(session, client_id)
+    return client_id.isprintable() and partenaire.check_client(connection, client_id)
 
 
-def _find(session: Connection, consumer_key: str) -> secret.PartenaireListe | None:
-    found = (one for one in secret.list_all(session) if one.consumer_key == consumer_key)
+def _find(connection: Connection, consumer_key: str) -> secret.PartenaireListe | None:
+    found = (one for one in secret.list_all(connection) if one.consumer_key == consumer_key)
     return next(found, None)
 
 
 def _find_active(database: Database, consumer_key: str) -> secret.PartenaireListe:
-    with database.reading() as session:
-        found = _find(session, consumer_key)
+    with database.reading() as connection:
+        found = _find(connection, consumer_key)
     if found is None or found.revoque_le is not None:
         raise Refused(_no_partner(consumer_key))
     return found

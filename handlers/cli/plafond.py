@@ -111,10 +111,10 @@ def set_(
     with (
         open_database() as database,
         waiting_for_operations(f"the limit of {name} is not set"),
-        database.transaction() as session,
+        database.transaction() as connection,
     ):
         if not set_plafond(
-            session,
+            connection,
             type_=type_,
             periode=periode,
             montant_maximal=montant,
@@ -122,7 +122,7 @@ def set_(
             **subject,
         ):
             raise Refused(_nobody(carte, partenaire))
-        made = find_plafond(session, type_=type_, periode=periode, **subject)
+        made = find_plafond(connection, type_=type_, periode=periode, **subject)
     if as_json:
         print_json(made and _describe(made))
     else:
@@ -149,10 +149,10 @@ def remove(
     with (
         open_database() as database,
         waiting_for_operations(f"the limit of {name} is not removed"),
-        database.transaction() as session,
+        database.transaction() as connection,
     ):
-        was = find_plafond(session, type_=type_, periode=periode, **subject)
-        if not remove_plafond(session, type_=type_, periode=periode, **subject):
+        was = find_plafond(connection, type_=type_, periode=periode, **subject)
+        if not remove_plafond(connection, type_=type_, periode=periode, **subject):
             raise Refused(f"{name} has no limit of {type_} per {periode}.")
     if as_json:
         print_json(was and _describe(was))
@@ -173,8 +173,8 @@ def list_(*, as_json: bool) -> None:
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 listed, 1 refused, 2 wrong usage
     """
-    with open_database() as database, database.reading() as session:
-        found = list_plafonds(session)
+    with open_database() as database, database.reading() as connection:
+        found = list_plafonds(connection)
     if as_json:
         print_json([_describe(one) for one in found])
     elif found:

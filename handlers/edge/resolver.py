@@ -17,7 +17,7 @@ from handlers.contract.model import (
     snake_case,
 )
 
-INJECTED = ("session", "partenaire", "settings", "contract", "conformite")
+INJECTED = ("connection", "partenaire", "settings", "contract", "conformite")
 """Keyword-only arguments that a handler may ask of the wrapper."""
 
 Handler = Callable[..., Any]
@@ -31,7 +31,7 @@ def expected_arguments(operation: OperationContract) -> list[str]:
 
 def skeleton(operation: OperationContract, function: str | None = None) -> str:
     """The few lines a maintainer starts from when a handler is missing."""
-    arguments = ", ".join([*expected_arguments(operation), "*", "session", "partenaire"])
+    arguments = ", ".join([*expected_arguments(operation), "*", "connection", "partenaire"])
     return f"def {function or operation.function}({arguments}): ..."
 
 

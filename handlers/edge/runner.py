@@ -96,7 +96,7 @@ class OperationRunner:
         self.needs_database = (
             operation.secured
             or operation.issues_tokens
-            or any("session" in names for names in self._wanted.values())
+            or any("connection" in names for names in self._wanted.values())
         )
         self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
         self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
@@ -169,27 +169,27 @@ class OperationRunner:
                 stage(call)
         if not self.needs_database:
             return self._execute(call, None, None)
-        with self._database.reading() as session:
-            partenaire = way.identify(call, session) if way.identify is not None else None
+        with self._database.reading() as connection:
+            partenaire = way.identify(call, connection) if way.identify is not None else None
             if call.arguments is None:
                 for stage in way.after:
                     stage(call)
             if not self._commits:
-                return self._execute(call, session, partenaire)
-            with self._database.transaction(on=session):
-                return self._execute(call, session, partenaire)
+                return self._execute(call, connection, partenaire)
+            with self._database.transaction(on=connection):
+                return self._execute(call, connection, partenaire)
 
-    def _identify(self, call: Call, session: Connection) -> Partenaire:
+    def _identify(self, call: Call, connection: Connection) -> Partenaire:
         partenaire = self._security.authenticate(
-            session, self.operation, authorization_of(call), call.address
+            connection, self.operation, authorization_of(call), call.address
         )
         call.partenaire = partenaire.consumer_key
         return partenaire
 
-    def _identify_client(self, call: Call, session: Connection) -> Partenaire:
+    def _identify_client(self, call: Call, connection: Connection) -> Partenaire:
         assert call.arguments is not None, "its form was checked before"
         partenaire = self._security.authenticate_client(
-            session, call.arguments["corps"], authorization_of(call), call.address
+            connection, call.arguments["corps"], authorization_of(call), call.address
         )
         call.partenaire = partenaire.consumer_key
         return partenaire
@@ -204,11 +204,11 @@ class OperationRunner:
         call.arguments = arguments
 
     def _execute(
-        self, call: Call, session: Connection | None, partenaire: Partenaire | None
+        self, call: Call, connection: Connection | None, partenaire: Partenaire | None
     ) -> Reply:
         assert call.arguments is not None, "each way checks what came"
         arguments = dict(call.arguments)
-        offered = {"session": session, "partenaire": partenaire, **self._constants}
+        offered = {"connection": connection, "partenaire": partenaire, **self._constants}
         for name in self._wanted[call.media_type]:
             arguments[name] = offered[name]
         answer = self._handlers[call.media_type](**arguments)
@@ -229,8 +229,8 @@ class OperationRunner:
         def stream() -> Iterator[bytes]:
             position = answer.position
             while True:
-                with self._database.reading() as session:
-                    lines, position = answer.read(session, position)
+                with self._database.reading() as connection:
+                    lines, position = answer.read(connection, position)
                 if not all(map(self._check_line, lines)):
                     raise OffContract(f"{self.operation.operation_id}: a line is off contract")
                 if lines:

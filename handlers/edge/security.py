@@ -106,7 +106,7 @@ class Security:
 
     def authenticate(
         self,
-        session: Connection,
+        connection: Connection,
         operation: OperationContract,
         authorization: bytes | None,
         address: str,
@@ -120,10 +120,10 @@ class Security:
         scheme, value = split_authorization(authorization)
         if scheme == b"bearer" and _TOKEN.fullmatch(value):
             empreinte = self._hash(value)
-            found = find_by_token(session, empreinte, demo_allowed=self._demo_allowed)
+            found = find_by_token(connection, empreinte, demo_allowed=self._demo_allowed)
             self._remember(empreinte, found)
         elif scheme == b"basic":
-            found = self._find_pair(session, read_basic(value))
+            found = self._find_pair(connection, read_basic(value))
         else:
             raise AuthentificationInvalide
         return _entitled(found, operation, address)
@@ -149,7 +149,7 @@ class Security:
 
     def authenticate_client(
         self,
-        session: Connection,
+        connection: Connection,
         form: Mapping[str, Any],
         authorization: bytes | None,
         address: str,
@@ -158,14 +158,14 @@ class Security:
 
         Raises ClientInvalide, AdresseRefusee, or EdgeRefusal when both ways are used.
         """
-        found = self._find_pair(session, _client_pairs(form, authorization))
+        found = self._find_pair(connection, _client_pairs(form, authorization))
         return _check(found, address, ClientInvalide())
 
-    def _find_pair(self, session: Connection, pairs: tuple[Pair, ...]) -> Credentials:
+    def _find_pair(self, connection: Connection, pairs: tuple[Pair, ...]) -> Credentials:
         if not pairs:
             return _NOTHING
         return find_by_secret(
-            session,
+            connection,
             *pairs[0],
             decoded=pairs[1] if len(pairs) > 1 else None,
             pepper=self._pepper,

@@ -114,9 +114,9 @@ def render_historique_csv(lecture: Lecture) -> TableAnswer:
     """HistoriqueCsv."""
 
     def read(
-        session: Connection, position: int | None
+        connection: Connection, position: int | None
     ) -> tuple[list[Mapping[str, Any]], int | None]:
-        lignes, suite = lecture.read(session, position)
+        lignes, suite = lecture.read(connection, position)
         return [_render_ligne(ligne) for ligne in lignes], suite
 
     return TableAnswer(tuple(wire.LigneHistorique.__annotations__), read, lecture.position)

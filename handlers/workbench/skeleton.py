@@ -311,7 +311,7 @@ class _Skeleton:
     def _rule_arguments(self, wanted: set[Import]) -> list[str]:
         arguments = []
         if self.operation.secured:
-            arguments = ["session: Connection", "partenaire: Partenaire"]
+            arguments = ["connection: Connection", "partenaire: Partenaire"]
             wanted |= {("sqlalchemy", "Connection"), ("models.partenaire", "Partenaire")}
         if self.body_name:
             arguments.append(f"demande: {self.body_name if self.asked is not None else 'object'}")
@@ -401,7 +401,7 @@ class _Skeleton:
             arguments.append(f"corps: {self.body_name}")
             wanted.add(("handlers.wire", self.body_name))
         if operation.secured:
-            arguments += ["*", "session: Connection", "partenaire: Partenaire"]
+            arguments += ["*", "connection: Connection", "partenaire: Partenaire"]
             wanted |= {("sqlalchemy", "Connection"), ("models.partenaire", "Partenaire")}
         body = (
             "    raise NotImplementedError  # its rows are opened in models/, its view in views/\n"
@@ -419,7 +419,7 @@ class _Skeleton:
         elsewhere = self._rendered_elsewhere()
         rendering = elsewhere[0] if elsewhere else f"handlers.views.{self.operation.module}"
         wanted |= {(rendering, self.render), (f"models.{self.model.stem}", self.rule)}
-        arguments = ["session", "partenaire"] if self.operation.secured else []
+        arguments = ["connection", "partenaire"] if self.operation.secured else []
         if self.body_name:
             arguments.append(f"{self.read}(corps)")
             wanted.add((f"handlers.views.{self.operation.module}", self.read))

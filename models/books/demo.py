@@ -37,18 +37,18 @@ _CARTES = (
 )
 
 
-def seed_demo(session: Connection, *, scopes: Sequence[str], pepper: bytes) -> None:
+def seed_demo(connection: Connection, *, scopes: Sequence[str], pepper: bytes) -> None:
     """Write the demo data. The partner gets `scopes` on the first client only.
 
     Raises DatabaseNotEmpty when any client or partner exists.
     """
-    if database_holds_anything(session):
+    if database_holds_anything(connection):
         raise DatabaseNotEmpty
-    session.execute(
+    connection.execute(
         insert(clients),
         [{"client_id": client_id, "nom": nom} for client_id, nom in _CLIENTS.items()],
     )
-    session.execute(
+    connection.execute(
         insert(membres),
         [
             {
@@ -61,9 +61,9 @@ def seed_demo(session: Connection, *, scopes: Sequence[str], pepper: bytes) -> N
             for (client_id, membre_id), wallet_id in _WALLETS.items()
         ],
     )
-    open_cartes(session, _CARTES, contra=find_ouverture(session), date_solde=DATE_SOLDE)
+    open_cartes(connection, _CARTES, contra=find_ouverture(connection), date_solde=DATE_SOLDE)
     secret.create(
-        session,
+        connection,
         nom="Partenaire de démonstration",
         client_ids=["CLI-0001"],
         scopes=list(scopes),

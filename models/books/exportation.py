@@ -94,7 +94,7 @@ class _Bilan(NamedTuple):
 
 
 # ── what is selected ─────────────────────────────────────────────────────────────────────────────
-def find_names(session: Connection, choix: Choix) -> tuple[str | None, str | None]:
+def find_names(connection: Connection, choix: Choix) -> tuple[str | None, str | None]:
     """The names of the client and of the partner that are asked for. Raises Inconnu."""
     names: list[str | None] = []
     for champ, nom, key in (
@@ -102,16 +102,16 @@ def find_names(session: Connection, choix: Choix) -> tuple[str | None, str | Non
         ("consumer_key", partenaires.c.nom, partenaires.c.consumer_key),
     ):
         valeur = getattr(choix, champ)
-        found = None if valeur is None else session.scalar(select(nom).where(key == valeur))
+        found = None if valeur is None else connection.scalar(select(nom).where(key == valeur))
         if valeur is not None and found is None:
             raise Inconnu(champ, valeur)
         names.append(found)
     return names[0], names[1]
 
 
-def _find_entete(session: Connection, choix: Choix) -> Entete:
-    client_nom, partenaire_nom = find_names(session, choix)
-    first, last = _first_and_last_day(session, choix)
+def _find_entete(connection: Connection, choix: Choix) -> Entete:
+    client_nom, partenaire_nom = find_names(connection, choix)
+    first, last = _first_and_last_day(connection, choix)
     return Entete(
         debut=choix.debut,
         fin=choix.fin,
@@ -122,15 +122,17 @@ def _find_entete(session: Connection, choix: Choix) -> Entete:
         consumer_key=choix.consumer_key,
         partenaire_nom=partenaire_nom,
         par_carte=choix.par_carte,
-        unites=list(session.scalars(select(comptes.c.unite).distinct().order_by(comptes.c.unite))),
+        unites=list(
+            connection.scalars(select(comptes.c.unite).distinct().order_by(comptes.c.unite))
+        ),
     )
 
 
-def _first_and_last_day(session: Connection, choix: Choix) -> tuple[date, date]:
+def _first_and_last_day(connection: Connection, choix: Choix) -> tuple[date, date]:
     """The days on which the file begins and ends: those asked for, else those of the operations."""
     moment = operations.c.date_operation
-    row = session.execute(select(func.min(moment), func.max(moment)).where(_chosen(choix))).one()
-    opened = session.scalar(select(func.max(cartes.c.date_solde)))
+    row = connection.execute(select(func.min(moment), func.max(moment)).where(_chosen(choix))).one()
+    opened = connection.scalar(select(func.max(cartes.c.date_solde)))
     least, most = (
         (instant or opened or datetime(1970, 1, 1, tzinfo=UTC)).astimezone(UTC).date()
         for instant in row
@@ -274,13 +276,15 @@ def _sums(choix: Choix, side: ColumnElement[int]) -> Select[Any]:
     )
 
 
-def _read_bilans(session: Connection, choix: Choix, done: Callable[[], None]) -> Iterator[_Bilan]:
+def _read_bilans(
+    connection: Connection, choix: Choix, done: Callable[[], None]
+) -> Iterator[_Bilan]:
     """Each account of the file: with `par_carte` as it is read, else clients after the others."""
     grouped: dict[tuple[str | None, str], _Bilan] = {}
     for row, debited, credited in zip(
-        _stream(session, _COMPTES),
-        _stream(session, _sums(choix, ecritures.c.compte_debit)),
-        _stream(session, _sums(choix, ecritures.c.compte_credit)),
+        _stream(connection, _COMPTES),
+        _stream(connection, _sums(choix, ecritures.c.compte_debit)),
+        _stream(connection, _sums(choix, ecritures.c.compte_credit)),
         strict=True,
     ):
         done()
@@ -369,31 +373,31 @@ def _read_mouvement(lines: list[Row[Any]]) -> Mouvement:
     )
 
 
-def _stream(session: Connection, statement: Select[Any]) -> Iterable[Row[Any]]:
-    return session.execution_options(stream_results=True).execute(statement).yield_per(LOT)
+def _stream(connection: Connection, statement: Select[Any]) -> Iterable[Row[Any]]:
+    return connection.execution_options(stream_results=True).execute(statement).yield_per(LOT)
 
 
 # ── what is written ──────────────────────────────────────────────────────────────────────────────
 def export_journal(
-    session: Connection,
+    connection: Connection,
     write: Write,
     choix: Choix = Choix(),  # noqa: B008 - immutable
     format_: str = "hledger",
     progress: Progress = lambda _done, _total: None,
 ) -> Exportation:
-    """Give `write` what the session sees of the chosen journal, piece by piece.
+    """Give `write` what the connection sees of the chosen journal, piece by piece.
 
-    The session comes from `Database.snapshot`. Memory grows with accounts (clients, or the cards of
+    The connection comes from `Database.snapshot`. Memory grows with accounts (clients, or the cards of
     one lot), never with operations. `progress` is told the rows read and their total. The same
     journal gives the same text. Raises Inconnu, before anything is written.
     """
-    entete = _find_entete(session, choix)
+    entete = _find_entete(connection, choix)
     redaction = REDACTIONS[format_](par_carte=choix.par_carte)
     write(redaction.head(entete))
     chosen = and_(_chosen(choix), *_since(choix.debut), *_until(choix.fin))
     todo = [select(func.count()).select_from(comptes)]
     todo += [select(func.count()).select_from(operations).where(chosen)]
-    tell = _Counter(progress, sum(session.execute(one).scalar_one() for one in todo))
+    tell = _Counter(progress, sum(connection.execute(one).scalar_one() for one in todo))
     with ExitStack() as stack:
         opening, closing = (
             stack.enter_context(
@@ -402,7 +406,7 @@ def export_journal(
             for _ in range(2)
         )
         accounts = soldes = 0
-        for bilan in _read_bilans(session, choix, tell.count):
+        for bilan in _read_bilans(connection, choix, tell.count):
             write(redaction.account(bilan.compte, entete))
             accounts += 1
             if bilan.ouverture:
@@ -413,7 +417,7 @@ def export_journal(
         _append(opening, write, redaction.opening_head(entete))
         written = 0
         for _, lines in groupby(
-            _stream(session, _MOUVEMENTS.where(chosen)), key=lambda row: row.id
+            _stream(connection, _MOUVEMENTS.where(chosen)), key=lambda row: row.id
         ):
             write(redaction.mouvement(_read_mouvement(list(lines))))
             written += 1

@@ -148,15 +148,18 @@ def import_cartes(
     """
     started = time.monotonic()
     telephones = telephones or Telephones()
-    with contextlib.suppress(_DryRunEnded), database.exclusive(_LOCK, waiting=waiting) as session:
-        _prepare(session)
-        importation = _Importation(session, reject, telephones)
+    with (
+        contextlib.suppress(_DryRunEnded),
+        database.exclusive(_LOCK, waiting=waiting) as connection,
+    ):
+        _prepare(connection)
+        importation = _Importation(connection, reject, telephones)
         batches = _read_batches(source, telephones, last_row_unterminated=last_row_unterminated)
         for rows, position in batches:
             importation.add(rows)
             progress(position)
         importation.check_faults()
-        _vues.drop(session)
+        _vues.drop(connection)
         settle()
         if dry_run:
             raise _DryRunEnded
@@ -314,13 +317,13 @@ def _vues_table(*prefixes: str) -> Table:
 _vues = _vues_table()
 
 
-def _prepare(session: Connection) -> None:
-    if session.dialect.name == "postgresql":
-        _vues_table("TEMPORARY").create(session)
+def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        _vues_table("TEMPORARY").create(connection)
     else:
         # Many builds of SQLite keep temporary tables in memory. This one is dropped before the
         # commit, so nobody else ever sees it.
-        _vues.create(session)
+        _vues.create(connection)
 
 
 class _Importation:
@@ -331,15 +334,15 @@ class _Importation:
 
     def __init__(
         self,
-        session: Connection,
+        connection: Connection,
         reject: Callable[[Rejet], None] | None,
         telephones: Telephones,
     ) -> None:
-        self._session = session
+        self._connection = connection
         self._reject = reject
         self._telephones = telephones
         self._fautes: list[Rejet] = []
-        self._contra = find_ouverture(session)
+        self._contra = find_ouverture(connection)
         self._date_solde = now()
         self._analysed = False
         self._clients: dict[str, str] = {}
@@ -366,7 +369,7 @@ class _Importation:
             [one for one in self._membres.items() if one[0] not in known_membres],
             nouvelles,
         )
-        insert_rows(self._session, _vues, ("numero_carte", "ligne"), vues)
+        insert_rows(self._connection, _vues, ("numero_carte", "ligne"), vues)
 
     def _refuse(self, rejet: Rejet) -> None:
         self.rejetees += 1
@@ -422,20 +425,20 @@ class _Importation:
         new_membres: list[tuple[tuple[str, str], _Membre]],
         nouvelles: list[NouvelleCarte],
     ) -> None:
-        session = self._session
-        insert_rows(session, clients, ("client_id", "nom"), new_clients)
+        connection = self._connection
+        insert_rows(connection, clients, ("client_id", "nom"), new_clients)
         insert_rows(
-            session,
+            connection,
             membres,
             ("client_id", "membre_id", *_Membre._fields),
             [(*key, *membre) for key, membre in new_membres],
         )
-        open_cartes(session, nouvelles, contra=self._contra, date_solde=self._date_solde)
+        open_cartes(connection, nouvelles, contra=self._contra, date_solde=self._date_solde)
         self.clients_crees += len(new_clients)
         self.membres_crees += len(new_membres)
         self.creees += len(nouvelles)
         if nouvelles and not self._analysed:
-            analyse_tables(session, (clients, membres, comptes, cartes, operations, ecritures))
+            analyse_tables(connection, (clients, membres, comptes, cartes, operations, ecritures))
             self._analysed = True
 
     def _load_known(self, rows: list[_Row]) -> None:
@@ -476,11 +479,11 @@ class _Importation:
     ) -> Iterator[Row[Any]]:
         """The rows of the given keys: first the key's columns, then the others asked for."""
         names = _KEYS[table.name]
-        wanted = keys_table(self._session, names)
+        wanted = keys_table(self._connection, names)
         found = select(*(table.c[name] for name in names), *columns).join_from(
             wanted, table, and_(*(table.c[name] == wanted.c[name] for name in names))
         )
-        yield from self._session.execute(found, keys_values(self._session, names, list(keys)))
+        yield from self._connection.execute(found, keys_values(self._connection, names, list(keys)))
 
 
 _KEYS = {

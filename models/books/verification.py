@@ -309,7 +309,7 @@ _REGLES: dict[str, str] = {
 
 
 def verify(
-    session: Connection, progress: Callable[[int, int], None] = lambda _done, _total: None
+    connection: Connection, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> Rapport:
     """Check every rule over the whole journal. Writes nothing; memory does not grow with it.
 
@@ -317,17 +317,17 @@ def verify(
     """
     fautes: list[Faute] = []
     regles_tronquees: list[str] = []
-    with _whole_tables(session):
-        tranches = _tranches(session)
+    with _whole_tables(connection):
+        tranches = _tranches(connection)
         steps = [
             (regle, statement, tranche)
-            for regle, statement in _statements(session.dialect.name)
+            for regle, statement in _statements(connection.dialect.name)
             for tranche in (tranches if ":premier" in statement else [{}])
         ]
         for done, (regle, statement, tranche) in enumerate(steps):
             progress(done, len(steps))
             found = sum(faute.regle == regle for faute in fautes)
-            rows = session.execute(
+            rows = connection.execute(
                 text(statement), {"nombre": FAUTES_MAXIMALES + 1 - found, **tranche}
             ).all()
             fautes.extend(Faute(regle, row[0], row[1]) for row in rows[: FAUTES_MAXIMALES - found])
@@ -335,40 +335,40 @@ def verify(
                 regles_tronquees.append(regle)
         progress(len(steps), len(steps))
         return Rapport(
-            operations=_count(session, operations),
-            ecritures=_count(session, ecritures),
-            cartes=_count(session, cartes),
+            operations=_count(connection, operations),
+            ecritures=_count(connection, ecritures),
+            cartes=_count(connection, cartes),
             fautes=fautes,
             regles_tronquees=regles_tronquees,
         )
 
 
 @contextlib.contextmanager
-def _whole_tables(session: Connection) -> Iterator[None]:
+def _whole_tables(connection: Connection) -> Iterator[None]:
     """Let PostgreSQL read whole tables: as long as it takes, and joined as suits that.
 
     It takes the groups of a compte for a few hundred, whatever their number, and would read them
     again for each card.
     """
-    if session.dialect.name != "postgresql":
+    if connection.dialect.name != "postgresql":
         yield
         return
-    session.execute(text("SET statement_timeout = 0"))
-    session.execute(text("SET enable_nestloop = off"))
+    connection.execute(text("SET statement_timeout = 0"))
+    connection.execute(text("SET enable_nestloop = off"))
     try:
         yield
     finally:
-        session.execute(text("RESET statement_timeout"))
-        session.execute(text("RESET enable_nestloop"))
+        connection.execute(text("RESET statement_timeout"))
+        connection.execute(text("RESET enable_nestloop"))
 
 
-def _tranches(session: Connection) -> list[dict[str, int]]:
+def _tranches(connection: Connection) -> list[dict[str, int]]:
     """The comptes in parts whose ecritures fit in memory: PostgreSQL sorts on disk, so all in one."""
     ends: list[int] = []
-    if session.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         numbered = select(comptes.c.id, func.row_number().over(order_by=comptes.c.id).label("n"))
         rows = numbered.subquery()
-        ends = list(session.scalars(select(rows.c.id).where(rows.c.n % TRANCHE == 0)))
+        ends = list(connection.scalars(select(rows.c.id).where(rows.c.n % TRANCHE == 0)))
     starts = [-_DERNIER, *(end + 1 for end in ends)]
     return [
         {"premier": start, "dernier": end}
@@ -376,8 +376,8 @@ def _tranches(session: Connection) -> list[dict[str, int]]:
     ]
 
 
-def _count(session: Connection, table: Table) -> int:
-    return session.execute(select(func.count()).select_from(table)).scalar_one()
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def _statements(dialect: str) -> Iterator[tuple[str, str]]:

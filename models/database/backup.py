@@ -37,10 +37,10 @@ def back_up(
     Its owner alone may read it. `progress` is told the pages copied and their total. On a SQLite
     library too old for WAL, writers wait for it. Raises BackupError, OSError.
     """
-    with _new_file(target) as hidden, database.snapshot() as session:
+    with _new_file(target) as hidden, database.snapshot() as connection:
         # It fixes the instant: a copy whose source is being read is never begun again.
-        session.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
-        return _copy(session.connection.driver_connection, hidden, progress)
+        connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+        return _copy(connection.connection.driver_connection, hidden, progress)
 
 
 def restore(

@@ -22,46 +22,46 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 
-def take_ids(session: Connection, column: Column[int], count: int) -> list[int]:
+def take_ids(connection: Connection, column: Column[int], count: int) -> list[int]:
     """`count` ids for new rows of the column's table, in growing order.
 
     Nobody else is given them: PostgreSQL's sequence gives each once, and a SQLite transaction has
     the write lock from its start.
     """
     table = column.table.name
-    if session.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         statement = text(
             "WITH one AS MATERIALIZED (SELECT pg_get_serial_sequence(:table, :column) AS name)"
             " SELECT nextval(one.name) FROM one, generate_series(1, :count)"
         )
         values = {"table": table, "column": column.name, "count": count}
-        return sorted(session.scalars(statement, values))
-    last = session.scalar(select(func.coalesce(func.max(column), 0))) or 0
+        return sorted(connection.scalars(statement, values))
+    last = connection.scalar(select(func.coalesce(func.max(column), 0))) or 0
     return list(range(last + 1, last + 1 + count))
 
 
 def insert_rows(
-    session: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
     """Insert rows of the given columns. PostgreSQL receives them by COPY, several times faster."""
-    if session.dialect.name == "postgresql":
-        _copy_rows(session, table, columns, rows)
+    if connection.dialect.name == "postgresql":
+        _copy_rows(connection, table, columns, rows)
         return
-    values = _bind_rows(session, table, columns, rows)
+    values = _bind_rows(connection, table, columns, rows)
     if values:
-        quote = session.dialect.identifier_preparer.quote
+        quote = connection.dialect.identifier_preparer.quote
         names, marks = ", ".join(map(quote, columns)), ", ".join("?" * len(columns))
-        session.exec_driver_sql(
+        connection.exec_driver_sql(
             f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})",  # noqa: S608 - our names
             values,
         )
 
 
 def _bind_rows(
-    session: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> list[tuple[Any, ...]]:
     """The rows as the driver takes them: an insert() does the same, twice as slowly."""
-    dialect = session.dialect
+    dialect = connection.dialect
     processors = [
         table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns
     ]
@@ -80,24 +80,24 @@ def _bind_rows(
     return values
 
 
-def analyse_tables(session: Connection, tables: Iterable[Table]) -> None:
+def analyse_tables(connection: Connection, tables: Iterable[Table]) -> None:
     """Tell PostgreSQL's planner how full the tables are, and make it forget plans for empty ones.
 
     Its plans of foreign key checks are kept for the connection: those made on an empty table read
     a whole client's members for each card.
     """
-    if session.dialect.name == "postgresql":
-        quote = session.dialect.identifier_preparer.quote
-        session.execute(text("ANALYZE " + ", ".join(quote(table.name) for table in tables)))
+    if connection.dialect.name == "postgresql":
+        quote = connection.dialect.identifier_preparer.quote
+        connection.execute(text("ANALYZE " + ", ".join(quote(table.name) for table in tables)))
 
 
 def _copy_rows(
-    session: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    quote = session.dialect.identifier_preparer.quote
+    quote = connection.dialect.identifier_preparer.quote
     statement = f"COPY {quote(table.name)} ({', '.join(map(quote, columns))}) FROM STDIN"
-    driver: Any = session.connection.driver_connection
-    errors: Any = session.dialect.loaded_dbapi.Error
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
@@ -111,13 +111,13 @@ def _copy_rows(
             errors,
             hide_parameters=True,
             connection_invalidated=bool(driver.closed),
-            dialect=session.dialect,
+            dialect=connection.dialect,
         ) from error
 
 
-def keys_table(session: Connection, names: Sequence[str]) -> FromClause:
+def keys_table(connection: Connection, names: Sequence[str]) -> FromClause:
     """A table of keys (texts) to join with, whose content is `keys_values` of the same names."""
-    if session.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         arrays = [bindparam(f"keys_{name}", type_=ARRAY(String)) for name in names]
         return func.unnest(*arrays).table_valued(*names, name="keys").render_derived()
     parts = func.json_each(bindparam("keys")).table_valued("value", name="parts")
@@ -130,9 +130,9 @@ def keys_table(session: Connection, names: Sequence[str]) -> FromClause:
 
 
 def keys_values(
-    session: Connection, names: Sequence[str], keys: Sequence[tuple[str, ...]]
+    connection: Connection, names: Sequence[str], keys: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
     """The parameters of a statement that reads `keys_table`."""
-    if session.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         return {f"keys_{name}": [key[at] for key in keys] for at, name in enumerate(names)}
     return {"keys": json.dumps(keys)}

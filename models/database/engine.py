@@ -118,12 +118,12 @@ class Database:
         When it has to wait for one, `waiting` is told, and it waits `attente_s` at most. Raises
         OccupiedError.
         """
-        with self.transaction(changes_schema=changes_schema, waiting=waiting) as session:
+        with self.transaction(changes_schema=changes_schema, waiting=waiting) as connection:
             if self.dialect == "postgresql":
-                _lock_key(session, key, waiting)
-                session.execute(text("SET LOCAL statement_timeout = 0"))
-                session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            yield session
+                _lock_key(connection, key, waiting)
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            yield connection
 
     @contextlib.contextmanager
     def transaction(
@@ -236,15 +236,15 @@ _DURABLE_SETTINGS = text(
 )
 
 
-def find_durability_gap(session: Connection) -> str | None:
+def find_durability_gap(connection: Connection) -> str | None:
     """What in the server's settings lets an acknowledged operation be lost, or None.
 
     On a crash, whatever is not flushed; on a failover, whatever the named standby did not get. SQLite
     is set by this module.
     """
-    if session.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         return None
-    found = {row.name: row.setting for row in session.execute(_DURABLE_SETTINGS)}
+    found = {row.name: row.setting for row in connection.execute(_DURABLE_SETTINGS)}
     wrong = [name for name in ("fsync", "full_page_writes") if found[name] != "on"]
     too_little = ("off", "local") if found["synchronous_standby_names"] else ("off",)
     if found["synchronous_commit"] in too_little:
@@ -265,15 +265,15 @@ def _begin_sqlite(connection: Connection) -> bool:
     return True
 
 
-def _lock_key(session: Connection, key: int, waiting: Callable[[], None]) -> None:
+def _lock_key(connection: Connection, key: int, waiting: Callable[[], None]) -> None:
     """Take PostgreSQL's advisory lock, which the end of the transaction gives back."""
-    if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
+    if connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
         return
     waiting()
     # The lock's own deadline ends the wait: that of statements would not say what it was for.
-    session.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
     try:
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
     except DBAPIError as error:
         if is_lock_timeout(error):
             raise OccupiedError from None

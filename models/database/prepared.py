@@ -58,19 +58,19 @@ class Prepared(Generic[Made_co]):
                 _check_columns(one, made)
             self._make = _maker(made)
 
-    def all(self, session: Connection, values: Mapping[str, Any]) -> list[Made_co]:
+    def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Made_co]:
         """Run it and give its rows, none for a statement that returns none. Raises DBAPIError."""
-        compiled = self._compiled.get(session.dialect.name) or self._compile(session.dialect)
+        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         try:
-            rows = _line(session).run(compiled, compiled.bind(values))
-        except session.dialect.loaded_dbapi.Error as error:
-            raise _translate(session, compiled.sql, error) from error
+            rows = _line(connection).run(compiled, compiled.bind(values))
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _translate(connection, compiled.sql, error) from error
         loaded: list[Any] = compiled.load(rows)
         return loaded if self._make is None else [*map(self._make, loaded)]
 
-    def first(self, session: Connection, values: Mapping[str, Any]) -> Made_co | None:
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Made_co | None:
         """Run it and give its first row, or None. Raises DBAPIError."""
-        rows = self.all(session, values)
+        rows = self.all(connection, values)
         return rows[0] if rows else None
 
     @property
@@ -138,12 +138,12 @@ def _maker(made: type[Any]) -> Callable[[Iterable[Any]], Any]:
     return make
 
 
-def run_command(session: Connection, sql: str) -> None:
+def run_command(connection: Connection, sql: str) -> None:
     """Run SQL without parameters and without an answer. Raises DBAPIError."""
     try:
-        _line(session).command(sql)
-    except session.dialect.loaded_dbapi.Error as error:
-        raise _translate(session, sql, error) from error
+        _line(connection).command(sql)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translate(connection, sql, error) from error
 
 
 class Compiled:
@@ -228,20 +228,20 @@ class SqliteLine:
         self._execute(sql)
 
 
-def _line(session: Connection) -> Line:
-    line: Line = session.info[LINE]  # it lives and dies with the driver's connection
+def _line(connection: Connection) -> Line:
+    line: Line = connection.info[LINE]  # it lives and dies with the driver's connection
     return line
 
 
-def _translate(session: Connection, sql: str, error: Exception) -> DBAPIError:
+def _translate(connection: Connection, sql: str, error: Exception) -> DBAPIError:
     """The error as SQLAlchemy's Connection would have raised it, a lost connection dropped."""
-    dialect = session.dialect
-    driver: Any = session.connection.driver_connection
+    dialect = connection.dialect
+    driver: Any = connection.connection.driver_connection
     lost = dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
     if lost:
         # It fails at once, and SQLAlchemy then drops the connection and those made before it.
         with contextlib.suppress(DBAPIError):
-            session.exec_driver_sql("SELECT 1")
+            connection.exec_driver_sql("SELECT 1")
     made = DBAPIError.instance(
         sql,
         None,

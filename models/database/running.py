@@ -12,9 +12,9 @@ _RUNNING = "cynod_running"
 _running: set[object] = set()
 
 
-def mark_running(session: Connection, key: object) -> None:
-    """Say until the end of the session's transaction that `key` is being worked on."""
-    session.info.setdefault(_RUNNING, []).append(key)
+def mark_running(connection: Connection, key: object) -> None:
+    """Say until the end of the connection's transaction that `key` is being worked on."""
+    connection.info.setdefault(_RUNNING, []).append(key)
     _running.add(key)
 
 

@@ -115,48 +115,48 @@ _POST = Prepared(
 )
 
 
-def take(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+def take(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
     """Take francs from a usable card that has them, and lock it until the end of the transaction.
 
     Raises CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeInsuffisant.
     """
-    moved = _move(session, _TAKE, carte, montant, quand)
+    moved = _move(connection, _TAKE, carte, montant, quand)
     if moved is None:
-        _refuse_unusable(session, carte)
+        _refuse_unusable(connection, carte)
         raise SoldeInsuffisant
     return moved
 
 
-def give(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+def give(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
     """Give francs to a usable card that has room for them, and lock it until the end.
 
     Raises CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeMaximalDepasse.
     """
-    moved = _move(session, _GIVE, carte, montant, quand)
+    moved = _move(connection, _GIVE, carte, montant, quand)
     if moved is None:
-        _refuse_unusable(session, carte)
+        _refuse_unusable(connection, carte)
         raise SoldeMaximalDepasse
     return moved
 
 
-def take_back(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+def take_back(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
     """Undo a credit, whatever the card's state. Raises SoldeInsuffisant."""
-    moved = _move(session, _TAKE_BACK, carte, montant, quand)
+    moved = _move(connection, _TAKE_BACK, carte, montant, quand)
     if moved is None:
         raise SoldeInsuffisant
     return moved
 
 
-def give_back(session: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
+def give_back(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
     """Undo a debit, whatever the card's state. Raises SoldeMaximalDepasse."""
-    moved = _move(session, _GIVE_BACK, carte, montant, quand)
+    moved = _move(connection, _GIVE_BACK, carte, montant, quand)
     if moved is None:
         raise SoldeMaximalDepasse
     return moved
 
 
 def _move(
-    session: Connection,
+    connection: Connection,
     statement: Prepared[Position],
     carte: CarteCle,
     montant: int,
@@ -165,18 +165,18 @@ def _move(
     values = {"la_carte": carte.id, "somme": montant, "quand": quand}
     if statement in (_TAKE, _GIVE):
         values["jour"] = quand.date()
-    return statement.first(session, values)
+    return statement.first(connection, values)
 
 
-def _refuse_unusable(session: Connection, carte: CarteCle) -> None:
+def _refuse_unusable(connection: Connection, carte: CarteCle) -> None:
     """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
-    state = _STATE.first(session, {"la_carte": carte.id})
+    state = _STATE.first(connection, {"la_carte": carte.id})
     assert state is not None, "no card is ever deleted"
     check_usable(state.statut, state.fin_validite)
 
 
 def post(
-    session: Connection,
+    connection: Connection,
     demandeur: Demandeur,
     claimed: Claim,
     *,
@@ -192,7 +192,7 @@ def post(
     Gives whether the partner has limits. Raises DroitsRetires.
     """
     row = _POST.first(
-        session,
+        connection,
         {
             "operation_id": claimed.operation_id,
             "compte_debit": compte_debit,

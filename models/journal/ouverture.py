@@ -36,7 +36,7 @@ class NouvelleCarte(NamedTuple):
 
 
 def open_cartes(
-    session: Connection,
+    connection: Connection,
     nouvelles: Sequence[NouvelleCarte],
     *,
     contra: int,
@@ -47,16 +47,16 @@ def open_cartes(
     A card whose solde is zero needs no operation: its version is 0. Cards are written with their
     solde, because an update of each would double the cost of a large import.
     """
-    compte_ids = take_ids(session, comptes.c.id, len(nouvelles))
+    compte_ids = take_ids(connection, comptes.c.id, len(nouvelles))
     insert_rows(
-        session,
+        connection,
         comptes,
         ("id", "type", "unite"),
         ((id_, COMPTE_CARTE, UNITE) for id_ in compte_ids),
     )
-    carte_ids = take_ids(session, cartes.c.id, len(nouvelles))
+    carte_ids = take_ids(connection, cartes.c.id, len(nouvelles))
     insert_rows(
-        session,
+        connection,
         cartes,
         ("id", *NouvelleCarte._fields, "version", "compte_id", "unite", "date_solde"),
         (
@@ -65,9 +65,9 @@ def open_cartes(
         ),
     )
     opened = [one for one in zip(carte_ids, compte_ids, nouvelles, strict=True) if one[2].solde]
-    ids = take_ids(session, operations.c.id, len(opened))
+    ids = take_ids(connection, operations.c.id, len(opened))
     insert_rows(
-        session,
+        connection,
         operations,
         (
             "id",
@@ -94,7 +94,7 @@ def open_cartes(
         ),
     )
     insert_rows(
-        session,
+        connection,
         ecritures,
         (
             "operation_id",
@@ -112,9 +112,9 @@ def open_cartes(
     )
 
 
-def find_ouverture(session: Connection) -> int:
+def find_ouverture(connection: Connection) -> int:
     """The id of the contra account of openings, created by the first who asks for it."""
-    found = session.scalar(
+    found = connection.scalar(
         select(comptes.c.id)
         .where(comptes.c.type == COMPTE_OUVERTURE, comptes.c.unite == UNITE)
         .order_by(comptes.c.id)
@@ -122,6 +122,6 @@ def find_ouverture(session: Connection) -> int:
     )
     if found is not None:
         return int(found)
-    (id_,) = take_ids(session, comptes.c.id, 1)
-    insert_rows(session, comptes, ("id", "type", "unite"), [(id_, COMPTE_OUVERTURE, UNITE)])
+    (id_,) = take_ids(connection, comptes.c.id, 1)
+    insert_rows(connection, comptes, ("id", "type", "unite"), [(id_, COMPTE_OUVERTURE, UNITE)])
     return id_

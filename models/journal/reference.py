@@ -112,7 +112,7 @@ _CLAIM = Prepared(
 
 
 def claim(
-    session: Connection,
+    connection: Connection,
     demandeur: Demandeur,
     *,
     type_: str,
@@ -146,12 +146,12 @@ def claim(
         "date_operation": now(),
     }
     key = _lock_key(demandeur.partenaire_id, demandeur.reference)
-    if session.dialect.name == "sqlite":
-        mark_running(session, (session.engine.url, key))
+    if connection.dialect.name == "sqlite":
+        mark_running(connection, (connection.engine.url, key))
     else:
         values["verrou"] = key
         values["verrou_du_partenaire"] = partenaire_lock(demandeur.partenaire_id)
-    row = _CLAIM.first(session, values)
+    row = _CLAIM.first(connection, values)
     if row is None:
         return None
     return Claim(row[0], values["numero_operation"], values["date_operation"])
@@ -165,15 +165,15 @@ class Claim(NamedTuple):
     date_operation: datetime
 
 
-def is_running(session: Connection, partenaire_id: int, reference: str) -> bool:
+def is_running(connection: Connection, partenaire_id: int, reference: str) -> bool:
     """Whether an operation of this reference is being executed at this instant.
 
     On SQLite, by this process: an embedded database has one server process.
     """
     key = _lock_key(partenaire_id, reference)
-    if session.dialect.name == "sqlite":
-        return is_marked_running((session.engine.url, key))
-    return not session.scalar(select(func.pg_try_advisory_xact_lock_shared(key)))
+    if connection.dialect.name == "sqlite":
+        return is_marked_running((connection.engine.url, key))
+    return not connection.scalar(select(func.pg_try_advisory_xact_lock_shared(key)))
 
 
 def _lock_key(partenaire_id: int, reference: str) -> int:

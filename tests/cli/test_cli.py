@@ -66,14 +66,14 @@ def _write(path: Path, *rows: str) -> Path:
 
 
 def _count(database: Database, table: Any) -> int:
-    with database.reading() as session:
-        return session.execute(select(func.count()).select_from(table)).scalar_one()
+    with database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def _valid(database: Database, key: str, secret: str) -> bool:
-    with database.reading() as session:
+    with database.reading() as connection:
         return find_by_secret(
-            session, key, secret, pepper=PEPPER.encode(), demo_allowed=False
+            connection, key, secret, pepper=PEPPER.encode(), demo_allowed=False
         ).valid
 
 
@@ -92,8 +92,8 @@ def test_migrate_creates_a_sqlite_database_and_says_when_there_is_nothing_to_do(
 def test_migrate_leaves_a_database_of_a_newer_version_alone(
     cynod: Cynod, database: Database
 ) -> None:
-    with database.transaction() as session:
-        session.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert _answer(cynod("migrate")) == (
         1,
         "",
@@ -160,21 +160,21 @@ def test_seed_writes_the_demo_once(cynod: Cynod, database: Database) -> None:
         "Demo data written; consumer-key demo-partenaire, consumer-secret demo-secret.\n",
         "",
     )
-    with database.reading() as session:
+    with database.reading() as connection:
         partenaire = find_by_secret(
-            session, "demo-partenaire", "demo-secret", pepper=PEPPER.encode(), demo_allowed=True
+            connection, "demo-partenaire", "demo-secret", pepper=PEPPER.encode(), demo_allowed=True
         ).partenaire
         assert partenaire is not None
         assert partenaire.scopes == set(SCOPES.split(", "))
         carte = find_carte(
-            session,
+            connection,
             partenaire,
             numero_carte="7019800100009569",
             wallet_id="221771234567",
             client_id="CLI-0001",
         )
         assert (carte.solde, carte.date_solde.isoformat()) == (142000, "2021-08-23T10:11:42+00:00")
-        assert session.execute(
+        assert connection.execute(
             select(cartes.c.numero_carte, cartes.c.statut, cartes.c.solde).order_by(cartes.c.id)
         ).all() == [
             ("7019800100009569", "ACTIVE", 142000),
@@ -184,7 +184,7 @@ def test_seed_writes_the_demo_once(cynod: Cynod, database: Database) -> None:
             ("7019800100009601", "ANNULEE", 5000),
             ("7019800200000017", "ACTIVE", 50000),
         ]
-        assert session.execute(
+        assert connection.execute(
             select(membres.c.membre_id, membres.c.nom, membres.c.email, membres.c.telephone)
         ).all() == [("MBR-0001", "xxx", "", ""), ("MBR-0002", "xxx", "", "")]
     refused = (1, "", "cynod: the database already holds data; the demo needs an empty one.\n")
@@ -378,8 +378,8 @@ def test_create_shows_the_secret_once_and_stores_a_hash(
         ["consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "statut"],
         [key, "Banque", "CLI-0001", "soldes:lire", "toutes", "1", "actif"],
     ]
-    with database.reading() as session:
-        assert secret.encode() not in session.scalars(select(secrets.c.empreinte)).one()
+    with database.reading() as connection:
+        assert secret.encode() not in connection.scalars(select(secrets.c.empreinte)).one()
 
 
 @pytest.mark.parametrize(
@@ -431,12 +431,12 @@ def test_create_without_client_or_scope_is_wrong_usage(with_clients: Cynod) -> N
 def test_revoke_ends_secrets_and_tokens_once(with_clients: Cynod, database: Database) -> None:
     created = _create(with_clients)
     key, secret = created["consumerKey"], created["consumerSecret"]
-    with database.transaction() as session:
+    with database.transaction() as connection:
         partenaire = find_by_secret(
-            session, key, secret, pepper=PEPPER.encode(), demo_allowed=False
+            connection, key, secret, pepper=PEPPER.encode(), demo_allowed=False
         ).partenaire
         assert partenaire is not None
-        issue_token(session, partenaire, scope=None, duree_s=60, pepper=PEPPER.encode())
+        issue_token(connection, partenaire, scope=None, duree_s=60, pepper=PEPPER.encode())
     told = (0, f"{key} is revoked.\n", "")
     assert _answer(with_clients("partenaire", "revoke", key, "--yes")) == told
     assert not _valid(database, key, secret)
@@ -458,8 +458,8 @@ def test_rotate_keeps_the_secret_before_for_the_delay(
     assert result == {"consumerKey": key, "delaiHeures": 24, **tokens}
     assert _valid(database, key, first)
     assert _valid(database, key, second)
-    with database.transaction() as session:
-        session.execute(
+    with database.transaction() as connection:
+        connection.execute(
             update(secrets).where(secrets.c.expire_le.is_not(None)).values(expire_le=now())
         )
     assert not _valid(database, key, first)
@@ -480,8 +480,8 @@ def test_list_of_no_partner(cynod: Cynod) -> None:
 
 def test_verify_lists_what_differs_with_masked_cards(cynod: Cynod, database: Database) -> None:
     assert cynod("seed", "--demo").exit_code == 0
-    with database.transaction() as session:
-        session.execute(
+    with database.transaction() as connection:
+        connection.execute(
             update(cartes).where(cartes.c.numero_carte == "7019800100009577").values(solde=1)
         )
     assert _answer(cynod("journal", "verify")) == (

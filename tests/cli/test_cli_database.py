@@ -43,8 +43,8 @@ def _url(database: Database) -> str:
 @pytest.fixture
 def demo(database: Database) -> Database:
     """A database with the demo in it."""
-    with database.transaction() as session:
-        seed_demo(session, scopes=[], pepper=b"")
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=[], pepper=b"")
     return database
 
 
@@ -64,9 +64,9 @@ def _answer(result: Result) -> tuple[int, str, str]:
 
 
 def _partenaire(database: Database) -> Partenaire:
-    with database.reading() as session:
+    with database.reading() as connection:
         found = find_by_secret(
-            session, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
+            connection, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
         ).partenaire
     assert found is not None
     return found
@@ -84,8 +84,8 @@ def _load(database: Database) -> Iterator[list[str]]:
         number = 0
         while not ended.is_set():
             reference = f"W{writer}-{number}"
-            with database.transaction() as session:
-                crediter(session, partenaire, Demande(CARTE, 1, reference))
+            with database.transaction() as connection:
+                crediter(connection, partenaire, Demande(CARTE, 1, reference))
             acknowledged.append(reference)
             number += 1
             if number == 20:
@@ -104,8 +104,8 @@ def _load(database: Database) -> Iterator[list[str]]:
 
 def _references(url: str) -> set[str]:
     database = Database(url)
-    with database.reading() as session:
-        found = set(session.scalars(select(operations.c.reference)))
+    with database.reading() as connection:
+        found = set(connection.scalars(select(operations.c.reference)))
     database.close()
     return found
 
@@ -268,8 +268,8 @@ def test_a_backup_that_is_interrupted_leaves_nothing(demo: Database, tmp_path: P
         back_up(demo, tmp_path / "b.db", stop)
     assert not list(tmp_path.glob("*b.db*"))
     assert not list(tmp_path.glob(".*"))
-    with demo.transaction() as session:
-        crediter(session, _partenaire(demo), Demande(CARTE, 1, "AFTER"))
+    with demo.transaction() as connection:
+        crediter(connection, _partenaire(demo), Demande(CARTE, 1, "AFTER"))
 
 
 @pytest.mark.only_on("sqlite")

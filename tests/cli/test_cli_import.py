@@ -93,8 +93,8 @@ REJECTS = [
 
 
 def _count(database: Database) -> int:
-    with database.reading() as session:
-        return session.execute(select(func.count()).select_from(cartes)).scalar_one()
+    with database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(cartes)).scalar_one()
 
 
 def _hidden(folder: Path) -> list[str]:
@@ -290,9 +290,9 @@ def test_rejects_are_kept_when_nobody_knows_whether_the_import_was_committed(
 def test_an_import_that_is_interrupted_leaves_nothing_and_says_so(
     database: Database, mixed: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    with database.transaction() as session:
+    with database.transaction() as connection:
         if database.dialect == "postgresql":
-            session.exec_driver_sql("SELECT pg_advisory_xact_lock(80596408685140)")
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(80596408685140)")
         started = start_cynod(
             *("import", str(mixed), "--skip-bad", "rejects.csv"),
             folder=tmp_path,
@@ -466,8 +466,8 @@ def test_telephones_in_several_forms_are_told_with_the_suggested_one(
     )
     normal = cynod("import", file, "--normalise-telephones")
     assert (normal.exit_code, normal.stderr) == (0, "")
-    with database.reading() as session:
-        stored = session.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
+    with database.reading() as connection:
+        stored = connection.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
     assert stored == ["221771234567", "221771234567", "221771234568", "221771234569"]
 
 

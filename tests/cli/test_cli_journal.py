@@ -30,8 +30,8 @@ Cynod = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def demo(database: Database) -> Database:
     """The demo data."""
-    with database.transaction() as session:
-        seed_demo(session, scopes=SCOPES, pepper=b"pepper")
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=SCOPES, pepper=b"pepper")
     return database
 
 
@@ -54,8 +54,8 @@ def _answer(result: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 
 
 def _spoil(database: Database) -> None:
-    with database.transaction() as session:
-        session.execute(update(cartes).where(cartes.c.numero_carte == CARD).values(solde=1))
+    with database.transaction() as connection:
+        connection.execute(update(cartes).where(cartes.c.numero_carte == CARD).values(solde=1))
 
 
 # ── verify ───────────────────────────────────────────────────────────────────────────────────────
@@ -233,8 +233,8 @@ def test_export_that_cannot_write_is_one_sentence_and_leaves_nothing(
 def test_export_that_fails_keeps_the_file_that_was_there(demo: Database, tmp_path: Path) -> None:
     file = tmp_path / "journal.hledger"
     file.write_text("kept", encoding="ascii")
-    with demo.transaction() as session:
-        session.exec_driver_sql("ALTER TABLE cartes RENAME TO gone")
+    with demo.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE cartes RENAME TO gone")
     url = _url(demo)
     arguments = ("journal", "export", "--output", str(file))
     failed = run_cynod(*arguments, folder=tmp_path, CYNOD_DATABASE_URL=url)

@@ -165,9 +165,9 @@ LOCKS = {"migrate": 0x43594E4F44, "import": 0x494D504F5254}
 @contextmanager
 def _running(database: Database, command: str) -> Iterator[None]:
     """Another process's import or migration."""
-    with database.transaction() as session:
+    with database.transaction() as connection:
         if database.dialect == "postgresql":
-            session.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCKS[command]})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCKS[command]})
         yield
 
 

@@ -41,8 +41,8 @@ def cynod(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cynod:
     """Run `cynod partenaire` on the demo data, without a terminal."""
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(database))
     monkeypatch.setenv("CYNOD_PEPPER", PEPPER)
-    with database.transaction() as session:
-        seed_demo(session, scopes=["cartes:debiter", "soldes:lire"], pepper=PEPPER.encode())
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=["cartes:debiter", "soldes:lire"], pepper=PEPPER.encode())
 
     def run(*arguments: str, **variables: str) -> Result:
         return CliRunner(env=variables).invoke(cli, ["partenaire", *arguments], prog_name="cynod")
@@ -58,9 +58,9 @@ def _answer(result: Result) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def _partner(session: Connection) -> Partenaire:
+def _partner(connection: Connection) -> Partenaire:
     found = find_by_secret(
-        session, CONSUMER_KEY, CONSUMER_SECRET, pepper=PEPPER.encode(), demo_allowed=True
+        connection, CONSUMER_KEY, CONSUMER_SECRET, pepper=PEPPER.encode(), demo_allowed=True
     )
     assert found.partenaire is not None
     return found.partenaire
@@ -68,10 +68,12 @@ def _partner(session: Connection) -> Partenaire:
 
 def _issue(database: Database, *lives_s: int, scope: str | None = None) -> list[str]:
     """Issue tokens of these lives; the tokens."""
-    with database.transaction() as session:
-        owner = _partner(session)
+    with database.transaction() as connection:
+        owner = _partner(connection)
         return [
-            issue_token(session, owner, scope=scope, duree_s=s, pepper=PEPPER.encode()).access_token
+            issue_token(
+                connection, owner, scope=scope, duree_s=s, pepper=PEPPER.encode()
+            ).access_token
             for s in lives_s
         ]
 
@@ -92,8 +94,8 @@ def test_tokens_are_listed_without_what_they_are(cynod: Cynod, database: Databas
     nothing = {"consumerKey": CONSUMER_KEY, "jetonsActifs": 0, "jetonsExpirentLe": None}
     assert _living(cynod) == {**nothing, "jetons": []}
     shown = _issue(database, 600, scope="soldes:lire") + _issue(database, 60)
-    with database.transaction() as session:  # of a token that is over, nothing is told
-        _issue_expired(session)
+    with database.transaction() as connection:  # of a token that is over, nothing is told
+        _issue_expired(connection)
     told = _living(cynod)
     assert [(one["scopes"], set(one)) for one in told["jetons"]] == [
         (["cartes:debiter", "soldes:lire"], {"emisLe", "expireLe", "scopes"}),
@@ -112,11 +114,11 @@ def test_tokens_are_listed_without_what_they_are(cynod: Cynod, database: Databas
         assert token not in result.output
 
 
-def _issue_expired(session: Connection) -> None:
-    owner = _partner(session)
-    issue_token(session, owner, scope=None, duree_s=1, pepper=PEPPER.encode())
+def _issue_expired(connection: Connection) -> None:
+    owner = _partner(connection)
+    issue_token(connection, owner, scope=None, duree_s=1, pepper=PEPPER.encode())
     past = now() - timedelta(seconds=1)
-    session.execute(
+    connection.execute(
         update(jetons)
         .where(jetons.c.expire_le < now() + timedelta(seconds=5))
         .values(expire_le=past)
@@ -150,12 +152,12 @@ def test_rotate_tells_the_tokens_that_live_on_and_how_to_end_them(
     text = cynod("rotate", CONSUMER_KEY).stdout.splitlines()
     assert text[3:] == ["The secret before it stays good for 24 h.", "No token lives."]
     secret = text[1].removeprefix("consumer-secret: ")
-    with database.transaction() as session:
+    with database.transaction() as connection:
         owner = find_by_secret(
-            session, CONSUMER_KEY, secret, pepper=PEPPER.encode(), demo_allowed=True
+            connection, CONSUMER_KEY, secret, pepper=PEPPER.encode(), demo_allowed=True
         ).partenaire
         assert owner is not None
-        issue_token(session, owner, scope=None, duree_s=600, pepper=PEPPER.encode())
+        issue_token(connection, owner, scope=None, duree_s=600, pepper=PEPPER.encode())
     until = _living(cynod)["jetonsExpirentLe"]
     assert cynod("rotate", CONSUMER_KEY, "--delai", "0").stdout.splitlines()[3:] == [
         "The secret before it stays good for 0 h.",
@@ -244,8 +246,8 @@ def test_what_does_not_end_in_time_is_told_and_nothing_is_changed(
     cynod: Cynod, database: Database, command: tuple[str, ...], outcome: str
 ) -> None:
     _issue(database, 600)
-    with database.transaction() as session:
-        debiter(session, _partner(session), Demande(HOLDER, 1, "D1"))
+    with database.transaction() as connection:
+        debiter(connection, _partner(connection), Demande(HOLDER, 1, "D1"))
         assert _answer(cynod(*command, "--yes", CYNOD_ATTENTE_S="1")) == (
             1,
             "",
@@ -262,8 +264,8 @@ def test_what_does_not_end_in_time_is_told_and_nothing_is_changed(
 def test_caller_known_before_a_revocation_executes_nothing_after_it(
     cynod: Cynod, database: Database
 ) -> None:
-    with database.reading() as session:
-        known = _partner(session)
+    with database.reading() as connection:
+        known = _partner(connection)
     assert cynod("revoke", CONSUMER_KEY, "--yes").exit_code == 0
-    with pytest.raises(AuthentificationInvalide), database.transaction() as session:
-        debiter(session, known, Demande(HOLDER, 1, "D1"))
+    with pytest.raises(AuthentificationInvalide), database.transaction() as connection:
+        debiter(connection, known, Demande(HOLDER, 1, "D1"))

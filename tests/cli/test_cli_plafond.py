@@ -30,8 +30,8 @@ HOLDER = CarteDesignee(CARD, "221771234567", "CLI-0001")
 def demo(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The demo data, in the database of the commands."""
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(database))
-    with database.transaction() as session:
-        seed_demo(session, scopes=["cartes:debiter"], pepper=b"pepper")
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=["cartes:debiter"], pepper=b"pepper")
     return database
 
 
@@ -52,17 +52,17 @@ def _answer(result: Result) -> tuple[int, str, str]:
 
 
 def _debit(database: Database, montant: int, reference: str) -> int:
-    with database.transaction() as session:
+    with database.transaction() as connection:
         partenaire = find_by_secret(
-            session, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"pepper", demo_allowed=True
+            connection, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"pepper", demo_allowed=True
         ).partenaire
         assert partenaire is not None
-        return debiter(session, partenaire, Demande(HOLDER, montant, reference)).solde
+        return debiter(connection, partenaire, Demande(HOLDER, montant, reference)).solde
 
 
 def _count(database: Database) -> int:
-    with database.reading() as session:
-        return session.execute(select(func.count()).select_from(plafonds)).scalar_one()
+    with database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(plafonds)).scalar_one()
 
 
 def test_limit_is_set_listed_obeyed_replaced_and_removed(demo: Database) -> None:
@@ -162,12 +162,12 @@ def test_limit_that_operations_do_not_let_in_is_told_and_not_set(
     demo: Database, monkeypatch: pytest.MonkeyPatch, subject: str, name: str
 ) -> None:
     monkeypatch.setenv("CYNOD_ATTENTE_S", "1")
-    with demo.transaction() as session:
+    with demo.transaction() as connection:
         partenaire = find_by_secret(
-            session, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"pepper", demo_allowed=True
+            connection, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"pepper", demo_allowed=True
         ).partenaire
         assert partenaire is not None
-        debiter(session, partenaire, Demande(HOLDER, 1, "D1"))
+        debiter(connection, partenaire, Demande(HOLDER, 1, "D1"))
         for words, outcome in (("set --montant 1", "set"), ("remove", "removed")):
             verb, *more = words.split()
             told = (

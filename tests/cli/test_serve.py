@@ -210,8 +210,8 @@ def test_production_refuses_a_database_that_can_lose_what_it_acknowledged(
     url = create_database(postgresql_url, name)
     assert run_cynod("migrate", folder=tmp_path, CYNOD_DATABASE_URL=url).returncode == 0
     database = Database(url)
-    with database.transaction() as session:
-        session.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = '{value}'"))
+    with database.transaction() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = '{value}'"))
     database.close()
     if value == "off":
         done = run_cynod(

@@ -430,14 +430,14 @@ def test_parameter_without_an_example_stops_the_application(tmp_path: Path) -> N
 
 HANDLERS = {
     "authentification": """\
-        def access_token(corps, *, session, partenaire, settings): ...
-        def mes_droits(*, session, partenaire): ...
+        def access_token(corps, *, connection, partenaire, settings): ...
+        def mes_droits(*, connection, partenaire): ...
         """,
     "cartes": """\
-        def get_solde_carte(numero_carte, wallet_id, client_id, *, session, partenaire): ...
-        def check_card_validity(numero_carte, wallet_id, client_id, *, session): ...
+        def get_solde_carte(numero_carte, wallet_id, client_id, *, connection, partenaire): ...
+        def check_card_validity(numero_carte, wallet_id, client_id, *, connection): ...
         def check_card_validity_by_member(numero_carte, membre_id, client_id): ...
-        def get_liste_cartes(client_id, wallet_id, membre_id, limite, curseur, *, session): ...
+        def get_liste_cartes(client_id, wallet_id, membre_id, limite, curseur, *, connection): ...
         def get_historique_carte(
             numero_carte, wallet_id, client_id, date_debut, date_fin, type, limite, curseur
         ): ...
@@ -447,9 +447,9 @@ HANDLERS = {
         """,
     "catalogue": "def get_codes_erreur(*, contract): ...\ndef get_conformite(*, conformite): ...",
     "mouvements": """\
-        def credit_carte(corps, *, session, partenaire): ...
-        def debit_carte(corps, *, session, partenaire): ...
-        def transferer_solde(corps, *, session): ...
+        def credit_carte(corps, *, connection, partenaire): ...
+        def debit_carte(corps, *, connection, partenaire): ...
+        def transferer_solde(corps, *, connection): ...
         """,
     "operations": """\
         def get_operation(reference, numero_operation): ...
@@ -459,7 +459,7 @@ HANDLERS = {
         """,
     "sante": """\
         def health_live(): ...
-        def health_ready(*, session): ...
+        def health_ready(*, connection): ...
         """,
 }
 
@@ -494,7 +494,7 @@ WRONG_HANDLERS: dict[str, tuple[dict[str, str | None], str]] = {
     "module missing": (
         {"catalogue": None},
         (
-            "create handlers_of_this_test/catalogue.py with `def get_codes_erreur(*, session, "
+            "create handlers_of_this_test/catalogue.py with `def get_codes_erreur(*, connection, "
             "partenaire): ...`."
         ),
     ),
@@ -502,11 +502,11 @@ WRONG_HANDLERS: dict[str, tuple[dict[str, str | None], str]] = {
         {"sante": "def health_live(): ..."},
         (
             "openapi.yaml, paths./health/ready.get (healthReady) has no handler: add to "
-            "handlers_of_this_test/sante.py `def health_ready(*, session, partenaire): ...`."
+            "handlers_of_this_test/sante.py `def health_ready(*, connection, partenaire): ...`."
         ),
     ),
     "not a function": (
-        {"sante": "health_live = 1\ndef health_ready(*, session): ..."},
+        {"sante": "health_live = 1\ndef health_ready(*, connection): ..."},
         "paths./health/live.get (healthLive) has no handler",
     ),
     "function superfluous": (
@@ -517,9 +517,9 @@ WRONG_HANDLERS: dict[str, tuple[dict[str, str | None], str]] = {
         ),
     ),
     "argument missing": (
-        {"mouvements": "def credit_carte(*, session): ...\ndef debit_carte(corps): ..."},
+        {"mouvements": "def credit_carte(*, connection): ...\ndef debit_carte(corps): ..."},
         (
-            "handlers_of_this_test/mouvements.py: credit_carte takes (; session), but the contract "
+            "handlers_of_this_test/mouvements.py: credit_carte takes (; connection), but the contract "
             "gives (corps)"
         ),
     ),
@@ -537,13 +537,13 @@ WRONG_HANDLERS: dict[str, tuple[dict[str, str | None], str]] = {
                 "solde_carte(numero_carte, wallet_id", "solde_carte(wallet_id, numero_carte"
             )
         },
-        "get_solde_carte takes (wallet_id, numero_carte, client_id; session, partenaire)",
+        "get_solde_carte takes (wallet_id, numero_carte, client_id; connection, partenaire)",
     ),
     "argument that nobody offers": (
         {"catalogue": "def get_codes_erreur(*, contract, horloge): ..."},
         (
             "get_codes_erreur takes (; contract, horloge), but the contract gives () and the wrapper "
-            "offers session, partenaire, settings, contract, conformite by keyword."
+            "offers connection, partenaire, settings, contract, conformite by keyword."
         ),
     ),
 }

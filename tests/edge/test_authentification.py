@@ -175,8 +175,8 @@ def test_right_is_checked_before_the_parameters(scene: Scene) -> None:
 
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────
 def _change(scene: Scene, **columns: object) -> None:
-    with scene.world.database.transaction() as session:
-        session.execute(
+    with scene.world.database.transaction() as connection:
+        connection.execute(
             update(partenaires)
             .where(partenaires.c.consumer_key == scene.pair.consumer_key)
             .values(**columns)
@@ -184,11 +184,11 @@ def _change(scene: Scene, **columns: object) -> None:
 
 
 def _end_tokens(scene: Scene) -> None:
-    with scene.world.database.transaction() as session:
+    with scene.world.database.transaction() as connection:
         owned = select(partenaires.c.id).where(
             partenaires.c.consumer_key == scene.pair.consumer_key
         )
-        session.execute(
+        connection.execute(
             update(jetons)
             .where(jetons.c.partenaire_id.in_(owned))
             .values(expire_le=now() - timedelta(milliseconds=1))
@@ -265,8 +265,8 @@ def test_revoked_partner_is_refused_at_once(
 ) -> None:
     authorization = authorize(own_scene.world, own_scene.pair)
     assert send(own_scene, operation, authorization).status_code == 200
-    with own_scene.world.database.transaction() as session:
-        assert revoke(session, own_scene.pair.consumer_key)
+    with own_scene.world.database.transaction() as connection:
+        assert revoke(connection, own_scene.pair.consumer_key)
     assert_refused(send(own_scene, operation, authorization), "2001")
     assert_refused(own_scene.call("accessToken").send(own_scene.nobody), "2101")
 
@@ -274,14 +274,14 @@ def test_revoked_partner_is_refused_at_once(
 def test_two_secrets_are_good_until_the_older_one_ends(own_scene: Scene) -> None:
     world = own_scene.world
     delay = timedelta(hours=1)
-    with world.database.transaction() as session:
-        second = rotate(session, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
+    with world.database.transaction() as connection:
+        second = rotate(connection, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
     old_token = world.token(own_scene.pair)
     for pair in (own_scene.pair, second):
         assert send(own_scene, "getSoldeCarte", _basic(world, pair)).status_code == 200
         assert send(own_scene, "getSoldeCarte", _bearer(world, pair)).status_code == 200
-    with world.database.transaction() as session:
-        third = rotate(session, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
+    with world.database.transaction() as connection:
+        third = rotate(connection, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
     assert_refused(send(own_scene, "getSoldeCarte", _basic(world, own_scene.pair)), "2001")
     assert_refused(own_scene.call("accessToken").send(own_scene.nobody), "2101")
     for pair in (second, third):
@@ -291,8 +291,8 @@ def test_two_secrets_are_good_until_the_older_one_ends(own_scene: Scene) -> None
 
 def test_rotation_without_delay_ends_the_old_secret_at_once(own_scene: Scene) -> None:
     world = own_scene.world
-    with world.database.transaction() as session:
-        new = rotate(session, own_scene.pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
+    with world.database.transaction() as connection:
+        new = rotate(connection, own_scene.pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
     assert_refused(send(own_scene, "getSoldeCarte", _basic(world, own_scene.pair)), "2001")
     assert send(own_scene, "getSoldeCarte", _basic(world, new)).status_code == 200
 

@@ -29,8 +29,8 @@ def test_revoked_caller_is_remembered_for_malformed_requests_only_and_not_for_lo
     balance, api = own_scene.call("getSoldeCarte"), own_scene.api
     malformed = balance.with_values(numeroCarte="7019")
     assert balance.send(api).status_code == 200
-    with own_scene.world.database.transaction() as session:
-        assert revoke(session, own_scene.pair.consumer_key)
+    with own_scene.world.database.transaction() as connection:
+        assert revoke(connection, own_scene.pair.consumer_key)
     assert_refused(malformed.send(api), "405", parametre="numeroCarte")
     assert_refused(balance.send(api), "2001")  # and from here on it is forgotten
     assert_refused(malformed.send(api), "2001")
@@ -45,8 +45,8 @@ def test_remembered_caller_is_forgotten_after_a_while(
     assert_refused(
         malformed.send(own_scene.nobody, headers=headers), "405", parametre="numeroCarte"
     )
-    with own_scene.world.database.transaction() as session:
-        assert revoke(session, own_scene.pair.consumer_key)
+    with own_scene.world.database.transaction() as connection:
+        assert revoke(connection, own_scene.pair.consumer_key)
     time.sleep(SHORT_S)
     assert_refused(malformed.send(own_scene.nobody, headers=headers), "2001")
 

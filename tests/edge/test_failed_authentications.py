@@ -181,8 +181,8 @@ def test_what_is_no_failure_is_not_counted(serve: Serve, world: World) -> None:
 def _end_tokens(world: World, pair: NouveauPartenaire) -> None:
     owned = select(partenaires.c.id).where(partenaires.c.consumer_key == pair.consumer_key)
     ended = now() - timedelta(seconds=1)
-    with world.database.transaction() as session:
-        session.execute(
+    with world.database.transaction() as connection:
+        connection.execute(
             update(jetons).where(jetons.c.partenaire_id.in_(owned)).values(expire_le=ended)
         )
 

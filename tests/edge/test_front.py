@@ -105,8 +105,8 @@ def test_health_does_not_wait_behind_an_uncounted_operation_that_holds_the_datab
     release = threading.Event()
     served = handlers.catalogue.get_codes_erreur
 
-    def get_codes_erreur(*, session: Connection, contract: Contract) -> Any:
-        session.execute(select(1))
+    def get_codes_erreur(*, connection: Connection, contract: Contract) -> Any:
+        connection.execute(select(1))
         release.wait(CALL_S)
         return served(contract=contract)
 

@@ -118,11 +118,11 @@ def test_refusal_of_a_token_is_told_by_whose_it_is(own_scene: Scene, log: Log) -
     answer = balance.send(own_scene.world.api_of(limited))
     assert (answer.status_code, told(log, answer)) == (403, line(pretendu=limited.consumer_key))
     assert balance.send(own_scene.api).status_code == 200
-    with own_scene.world.database.transaction() as session:
+    with own_scene.world.database.transaction() as connection:
         owned = select(partenaires.c.id).where(partenaires.c.consumer_key == key)
         past = now() - timedelta(milliseconds=1)
         expire = update(jetons).where(jetons.c.partenaire_id.in_(owned)).values(expire_le=past)
-        session.execute(expire)
+        connection.execute(expire)
     answer = balance.send(own_scene.api)
     assert (answer.json()["code"], told(log, answer)) == ("2002", line(pretendu=key))
 
@@ -130,8 +130,8 @@ def test_refusal_of_a_token_is_told_by_whose_it_is(own_scene: Scene, log: Log) -
 def test_caller_who_was_remembered_and_is_refused_is_no_partner(own_scene: Scene, log: Log) -> None:
     balance = own_scene.call("getSoldeCarte")
     assert balance.send(own_scene.api).status_code == 200
-    with own_scene.world.database.transaction() as session:
-        assert revoke(session, own_scene.pair.consumer_key)
+    with own_scene.world.database.transaction() as connection:
+        assert revoke(connection, own_scene.pair.consumer_key)
     answer = balance.send(own_scene.api)
     assert (answer.status_code, told(log, answer)) == (401, line())
 

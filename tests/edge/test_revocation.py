@@ -65,26 +65,26 @@ def calls(scene: Scene, api: httpx.Client) -> dict[str, tuple[ModuleType, str, C
 
 def revoked(scene: Scene) -> bool:
     """Revoke the scene's partner."""
-    with scene.world.database.transaction() as session:
-        return revoke(session, scene.pair.consumer_key)
+    with scene.world.database.transaction() as connection:
+        return revoke(connection, scene.pair.consumer_key)
 
 
 def end_tokens(scene: Scene) -> int | None:
     """End the tokens of the scene's partner."""
-    with scene.world.database.transaction() as session:
-        return revoke_jetons(session, scene.pair.consumer_key)
+    with scene.world.database.transaction() as connection:
+        return revoke_jetons(connection, scene.pair.consumer_key)
 
 
 def written(scene: Scene) -> tuple[int, int]:
     """How many operations, and how many tokens, the scene's partner has."""
-    with scene.world.database.reading() as session:
-        return _count(session, scene, operations), _count(session, scene, jetons)
+    with scene.world.database.reading() as connection:
+        return _count(connection, scene, operations), _count(connection, scene, jetons)
 
 
-def _count(session: Connection, scene: Scene, table: Table) -> int:
+def _count(connection: Connection, scene: Scene, table: Table) -> int:
     own = select(partenaires.c.id).where(partenaires.c.consumer_key == scene.pair.consumer_key)
     found = select(func.count()).select_from(table).where(table.c.partenaire_id.in_(own))
-    return session.execute(found).scalar_one()
+    return connection.execute(found).scalar_one()
 
 
 # ── what is under way ────────────────────────────────────────────────────────────────────────────
@@ -114,8 +114,8 @@ def test_write_that_waits_while_its_partner_is_revoked_is_refused(scene: Scene, 
     *_, call = calls(scene, scene.api)[kind]
     database, before = scene.world.database, written(scene)[0]
     with ThreadPoolExecutor(1) as pool:
-        with database.transaction() as session:
-            assert revoke(session, scene.pair.consumer_key)
+        with database.transaction() as connection:
+            assert revoke(connection, scene.pair.consumer_key)
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)
@@ -130,9 +130,9 @@ def test_debit_that_waits_for_its_card_ends_before_the_revocation_or_not_at_all(
     database = scene.world.database
     before = written(scene)[0]
     with ThreadPoolExecutor(2) as pool:
-        with database.transaction() as session:
+        with database.transaction() as connection:
             if database.dialect == "postgresql":
-                session.execute(
+                connection.execute(
                     text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE")
                 )
             with noticing_waits(database) as wait:
@@ -181,8 +181,8 @@ def test_token_that_is_asked_for_meanwhile_is_not_issued(
 ) -> None:
     database = scene.world.database
     with ThreadPoolExecutor(1) as pool:
-        with database.transaction() as session:
-            assert end(session, scene.pair.consumer_key)
+        with database.transaction() as connection:
+            assert end(connection, scene.pair.consumer_key)
             with noticing_waits(database) as wait:
                 running = pool.submit(scene.call("accessToken").send, scene.nobody)
                 wait(1)
@@ -216,8 +216,8 @@ def test_write_by_a_token_that_is_ended_meanwhile_is_refused(scene: Scene, kind:
     *_, call = calls(scene, scene.api)[kind]
     database, before = scene.world.database, written(scene)[0]
     with ThreadPoolExecutor(1) as pool:
-        with database.transaction() as session:
-            assert revoke_jetons(session, scene.pair.consumer_key) == 1
+        with database.transaction() as connection:
+            assert revoke_jetons(connection, scene.pair.consumer_key) == 1
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)
@@ -234,8 +234,8 @@ def test_write_by_the_secret_goes_on_when_tokens_are_ended_meanwhile(
     *_, call = calls(scene, api)[kind]
     database, before = scene.world.database, written(scene)[0]
     with ThreadPoolExecutor(1) as pool:
-        with database.transaction() as session:
-            assert revoke_jetons(session, scene.pair.consumer_key) == 1
+        with database.transaction() as connection:
+            assert revoke_jetons(connection, scene.pair.consumer_key) == 1
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)

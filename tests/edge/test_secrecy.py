@@ -96,9 +96,9 @@ def test_tables_hold_no_secret(world: World, shared_database: Database) -> None:
     pair = world.partenaire([world.client()])
     token = world.token(pair)
     tables = MetaData()
-    with shared_database.reading() as session:
-        tables.reflect(session)
-        rows = repr([session.execute(table.select()).all() for table in tables.sorted_tables])
+    with shared_database.reading() as connection:
+        tables.reflect(connection)
+        rows = repr([connection.execute(table.select()).all() for table in tables.sorted_tables])
     assert pair.consumer_key in rows
     assert pair.consumer_secret not in rows
     assert token not in rows

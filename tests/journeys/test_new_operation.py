@@ -331,7 +331,7 @@ def test_operation_that_changes_a_card_goes_from_nothing_to_served(copy: Copy) -
     # 3. What the code lacks, and what the change owes.
     said = copy.cynod("serve", "--port", "0")
     assert (
-        "has no handler: add to handlers/cartes.py `def bloquer_carte(corps, *, session, partenaire)"
+        "has no handler: add to handlers/cartes.py `def bloquer_carte(corps, *, connection, partenaire)"
     ) in said
     said = copy.cynod("contract", "all")
     assert "additive  paths./bloquer-carte\n          both sides: a new path\n" in said

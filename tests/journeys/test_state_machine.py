@@ -226,10 +226,10 @@ def read_books(database: Database, place: Place) -> Books:
     named = {carte.numero: name for name, carte in place.cartes.items()}
     keys = {key: name for name, key in place.keys.items()}
     before = place.before
-    with database.reading() as session:
+    with database.reading() as connection:
 
         def rows(statement: str) -> list[Any]:
-            return list(session.execute(text(statement), before).all())
+            return list(connection.execute(text(statement), before).all())
 
         mine = {row[0]: row for row in rows(
             "SELECT numero_carte, compte_id, solde, version FROM cartes WHERE id > :cartes"
@@ -287,9 +287,11 @@ def read_books(database: Database, place: Place) -> Books:
 
 def last_ids(database: Database, *tables: str) -> dict[str, int]:
     """The last id of each table."""
-    with database.reading() as session:
+    with database.reading() as connection:
         return {
-            table: session.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one()
+            table: connection.execute(
+                text(f"SELECT coalesce(max(id), 0) FROM {table}")
+            ).scalar_one()
             for table in tables
         }
 
@@ -326,8 +328,8 @@ class Teller(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Prove the whole journal, and let the connections go."""
-        with self.world.database.reading() as session:
-            assert verify(session).fautes == []
+        with self.world.database.reading() as connection:
+            assert verify(connection).fautes == []
         for client in self.world.opened:
             client.close()
         self.world.opened.clear()
@@ -550,9 +552,9 @@ class Teller(RuleBasedStateMachine):
         if periode == "OPERATION":
             most = (most[0] or 700, None)
         limit = Limit(*subject, kind, periode)
-        with self.world.database.transaction() as session:
+        with self.world.database.transaction() as connection:
             assert set_plafond(
-                session,
+                connection,
                 type_=kind,
                 periode=periode,
                 montant_maximal=most[0],
@@ -566,9 +568,9 @@ class Teller(RuleBasedStateMachine):
     def lift(self, data: st.DataObject) -> None:
         """Take a limit away."""
         limit = data.draw(st.sampled_from(list(self.model.limits)))
-        with self.world.database.transaction() as session:
+        with self.world.database.transaction() as connection:
             assert remove_plafond(
-                session, type_=limit.kind, periode=limit.periode, **self.whose(limit)
+                connection, type_=limit.kind, periode=limit.periode, **self.whose(limit)
             )
         del self.model.limits[limit]
 
@@ -577,8 +579,8 @@ class Teller(RuleBasedStateMachine):
         """Put the two clients into one réseau, or part them."""
         self.model.one_reseau = not self.model.one_reseau
         reseau = f"RES-{self.clients['A']}" if self.model.one_reseau else None
-        with self.world.database.transaction() as session:
-            session.execute(
+        with self.world.database.transaction() as connection:
+            connection.execute(
                 text("UPDATE clients SET reseau = :reseau WHERE client_id IN (:a, :b)"),
                 {"reseau": reseau, "a": self.clients["A"], "b": self.clients["B"]},
             )

@@ -30,8 +30,8 @@ def _modes(folder: Path) -> dict[str, int]:
 def test_a_new_database_and_its_side_files_are_its_owners_alone(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'a.db'}")
     migrate.upgrade(database)
-    with database.transaction() as session:
-        session.exec_driver_sql("INSERT INTO clients (client_id, nom) VALUES ('C', 'N')")
+    with database.transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO clients (client_id, nom) VALUES ('C', 'N')")
         modes = _modes(tmp_path)
     database.close()
     assert len(modes) > 1, "a write has a side file"

@@ -167,18 +167,18 @@ def journal(database: Database) -> Database:
     for number in range(3):
         pair = world.partenaire(clients)
         _move(database, _partenaire(database, pair), owned, number)
-    with database.transaction() as session:
-        session.execute(
+    with database.transaction() as connection:
+        connection.execute(
             partenaires.update()
-            .where(partenaires.c.id == session.scalar(select(func.max(partenaires.c.id))))
+            .where(partenaires.c.id == connection.scalar(select(func.max(partenaires.c.id))))
             .values(consumer_key='k;|"é, date:1')
         )
     return database
 
 
 def _partenaire(database: Database, pair: NouveauPartenaire) -> Partenaire:
-    with database.reading() as session:
-        found = find_by_secret(session, *pair, pepper=PEPPER, demo_allowed=False).partenaire
+    with database.reading() as connection:
+        found = find_by_secret(connection, *pair, pepper=PEPPER, demo_allowed=False).partenaire
     assert found is not None
     return found
 
@@ -190,22 +190,22 @@ def _move(database: Database, partenaire: Partenaire, owned: list[Carte], number
         details = Details(motif=SPECIALS[number], terminal=SPECIALS[-number - 1])
         return Demande(_named(carte), montant, reference, details, _named(to) if to else None)
 
-    with database.transaction() as session:
+    with database.transaction() as connection:
         for text in SPECIALS:
-            crediter(session, partenaire, demande(owned[0], 1_000 + number, f"C{text}"))
-            debiter(session, partenaire, demande(owned[1], 10 + number, f"D{text}"))
-        transferer(session, partenaire, demande(owned[2], 99, "T1", owned[0]))
-        transferer(session, partenaire, demande(owned[0], 33, "T2", owned[2]))
+            crediter(connection, partenaire, demande(owned[0], 1_000 + number, f"C{text}"))
+            debiter(connection, partenaire, demande(owned[1], 10 + number, f"D{text}"))
+        transferer(connection, partenaire, demande(owned[2], 99, "T1", owned[0]))
+        transferer(connection, partenaire, demande(owned[0], 33, "T2", owned[2]))
         for origine in (f"C{SPECIALS[0]}", f"D{SPECIALS[1]}"):
             annuler(
-                session,
+                connection,
                 partenaire,
                 reference_origine=origine,
                 reference=f"A{origine}",
                 motif=SPECIALS[2],
                 fenetre=timedelta(days=1),
             )
-        close_reference(session, partenaire, "X;1")
+        close_reference(connection, partenaire, "X;1")
 
 
 def _named(carte: Carte) -> CarteDesignee:
@@ -215,24 +215,24 @@ def _named(carte: Carte) -> CarteDesignee:
 def _export(
     database: Database, file: Path, choix: Choix = WHOLE, format_: str = "hledger"
 ) -> Exportation:
-    with database.snapshot() as session, file.open("w", encoding="utf-8", newline="") as out:
-        return export_journal(session, out.write, choix, format_)
+    with database.snapshot() as connection, file.open("w", encoding="utf-8", newline="") as out:
+        return export_journal(connection, out.write, choix, format_)
 
 
 def _sums(database: Database, *, par_carte: bool) -> dict[tuple[str, str], int]:
     """What each account was debited less what it was credited, by type and owner."""
-    with database.reading() as session:
-        sums = dict.fromkeys(session.scalars(select(comptes.c.id)), 0)
-        for debit, credit, montant in session.execute(
+    with database.reading() as connection:
+        sums = dict.fromkeys(connection.scalars(select(comptes.c.id)), 0)
+        for debit, credit, montant in connection.execute(
             select(ecritures.c.compte_debit, ecritures.c.compte_credit, ecritures.c.montant)
         ):
             sums[debit] += montant
             sums[credit] -= montant
         owners = {
             compte_id: (COMPTE_OUVERTURE, f"{compte_id:06d}")
-            for compte_id in session.scalars(select(comptes.c.id))
+            for compte_id in connection.scalars(select(comptes.c.id))
         }
-        for compte_id, client_id, solde in session.execute(
+        for compte_id, client_id, solde in connection.execute(
             select(cartes.c.compte_id, cartes.c.client_id, cartes.c.solde)
         ):
             assert sums[compte_id] == -solde
@@ -240,7 +240,7 @@ def _sums(database: Database, *, par_carte: bool) -> dict[tuple[str, str], int]:
                 COMPTE_CARTE,
                 f"{client_id}:{compte_id:06d}" if par_carte else client_id,
             )
-        for compte_id, key in session.execute(
+        for compte_id, key in connection.execute(
             select(partenaires.c.compte_id, partenaires.c.consumer_key)
         ):
             owners[compte_id] = (COMPTE_REGLEMENT, key)
@@ -340,13 +340,13 @@ def test_the_chart_of_accounts_names_clients_and_partenaires(
 ) -> None:
     file = tmp_path / "journal.hledger"
     _export(journal, file)
-    with journal.reading() as session:
+    with journal.reading() as connection:
         names = {
-            *session.scalars(
+            *connection.scalars(
                 select(clients.c.nom).join(cartes, cartes.c.client_id == clients.c.client_id)
             )
         }
-        names |= {*session.scalars(select(partenaires.c.nom))}
+        names |= {*connection.scalars(select(partenaires.c.nom))}
     text = file.read_text(encoding="ascii")
     chart = text[: text.index(" * (")]
     assert {unquote(name) for name in re.findall(r"nom:([^,\n]*)", chart)} == names
@@ -363,33 +363,33 @@ def test_hledger_reads_every_tag_and_code_as_it_was_written(
         assert answer.returncode == 0, answer.stderr
         return {unquote(line) for line in answer.stdout.splitlines()}
 
-    with journal.reading() as session:
+    with journal.reading() as connection:
         moved = operations.c.type != "CLOTURE"
 
         def told(column: Any) -> set[Any]:
-            return set(session.scalars(select(column).where(column.is_not(None), moved)))
+            return set(connection.scalars(select(column).where(column.is_not(None), moved)))
 
         assert values("reference") == told(operations.c.reference)
         assert values("motif") == told(operations.c.motif)
         assert values("terminal") == told(operations.c.terminal)
-        assert values("partenaire") == set(session.scalars(select(partenaires.c.consumer_key)))
-        assert values("client") == set(session.scalars(select(cartes.c.client_id)))
+        assert values("partenaire") == set(connection.scalars(select(partenaires.c.consumer_key)))
+        assert values("client") == set(connection.scalars(select(cartes.c.client_id)))
         assert values("carte") == {
             f"{number:06d}"
-            for number in session.scalars(select(cartes.c.compte_id))
+            for number in connection.scalars(select(cartes.c.compte_id))
             if number
-            in set(session.scalars(select(ecritures.c.compte_debit)))
-            | set(session.scalars(select(ecritures.c.compte_credit)))
+            in set(connection.scalars(select(ecritures.c.compte_debit)))
+            | set(connection.scalars(select(ecritures.c.compte_credit)))
         }
         annulees = select(operations.c.annulation_de).where(operations.c.annulation_de.is_not(None))
         assert values("annule") == set(
-            session.scalars(
+            connection.scalars(
                 select(operations.c.numero_operation).where(operations.c.id.in_(annulees))
             )
         )
-        numeros = session.scalars(select(operations.c.numero_operation).where(moved)).all()
-        types = set(session.scalars(select(operations.c.type).where(moved)))
-        noms = set(session.scalars(select(partenaires.c.nom)))
+        numeros = connection.scalars(select(operations.c.numero_operation).where(moved)).all()
+        types = set(connection.scalars(select(operations.c.type).where(moved)))
+        noms = set(connection.scalars(select(partenaires.c.nom)))
     assert sorted(hledger(file, "codes").stdout.split()) == sorted(numeros)
     descriptions = set(hledger(file, "descriptions").stdout.splitlines())
     by_us = {"OUVERTURE", "Soldes a la fin de la periode"}
@@ -457,8 +457,10 @@ def test_beancount_refuses_a_journal_of_which_one_figure_changed(
 def test_a_solde_that_its_ecritures_do_not_make_is_refused_by_both(
     journal: Database, hledger: Program, bean_check: Program, tmp_path: Path
 ) -> None:
-    with journal.transaction() as session:
-        session.execute(cartes.update().values(solde=cartes.c.solde + 1).where(cartes.c.solde == 7))
+    with journal.transaction() as connection:
+        connection.execute(
+            cartes.update().values(solde=cartes.c.solde + 1).where(cartes.c.solde == 7)
+        )
     file = tmp_path / "file"
     for choix in (WHOLE, Choix(date(2019, 1, 1), date(2019, 1, 31))):
         _export(journal, file, choix)
@@ -494,8 +496,8 @@ def months(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     ]
     world.carte(5_000, membre=membres[1], date_solde=datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
     everybody = [membre.client_id for membre in membres]
-    with database.transaction() as session:
-        session.execute(clients.update().values(reseau="R"))
+    with database.transaction() as connection:
+        connection.execute(clients.update().values(reseau="R"))
     partners = [_partenaire(database, world.partenaire(everybody)) for _ in range(2)]
     days = [
         datetime(2025, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
@@ -509,36 +511,37 @@ def months(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
         moment[0] = when
         for turn, partner in enumerate(partners):
             mine, other = owned[(number + turn) % 5], owned[(number + 2 * turn + 1) % 5]
-            with database.transaction() as session:
-                crediter(session, partner, Demande(_named(mine), 1_000 + number, f"C{number}"))
-                debiter(session, partner, Demande(_named(other), 10 + number, f"D{number}"))
+            with database.transaction() as connection:
+                crediter(connection, partner, Demande(_named(mine), 1_000 + number, f"C{number}"))
+                debiter(connection, partner, Demande(_named(other), 10 + number, f"D{number}"))
                 if mine != other:
                     demande = Demande(
                         _named(mine), 100 + number, f"T{number}", Details(), _named(other)
                     )
-                    transferer(session, partner, demande)
+                    transferer(connection, partner, demande)
     return database
 
 
 def _read(database: Database) -> list[_Ecriture]:
     """Every ecriture, as the export is to select it."""
-    with database.reading() as session:
+    with database.reading() as connection:
         owners = {
-            id_: (COMPTE_OUVERTURE, f"{id_:06d}") for id_ in session.scalars(select(comptes.c.id))
+            id_: (COMPTE_OUVERTURE, f"{id_:06d}")
+            for id_ in connection.scalars(select(comptes.c.id))
         }
         client_of = {}
-        for carte_id, compte_id, client_id in session.execute(
+        for carte_id, compte_id, client_id in connection.execute(
             select(cartes.c.id, cartes.c.compte_id, cartes.c.client_id)
         ):
             owners[compte_id] = (COMPTE_CARTE, client_id)
             client_of[carte_id] = client_id
         keys = {}
-        for id_, compte_id, key in session.execute(
+        for id_, compte_id, key in connection.execute(
             select(partenaires.c.id, partenaires.c.compte_id, partenaires.c.consumer_key)
         ):
             owners[compte_id] = (COMPTE_REGLEMENT, key)
             keys[id_] = key
-        rows = session.execute(
+        rows = connection.execute(
             select(operations, ecritures).join_from(
                 ecritures, operations, operations.c.id == ecritures.c.operation_id
             )
@@ -660,8 +663,8 @@ def test_a_client_or_partenaire_that_nobody_is_is_told_before_anything_is_writte
         (Choix(consumer_key="nobody"), "consumer_key"),
     ):
         pieces: list[str] = []
-        with months.snapshot() as session, pytest.raises(Inconnu) as refused:
-            export_journal(session, pieces.append, choix)
+        with months.snapshot() as connection, pytest.raises(Inconnu) as refused:
+            export_journal(connection, pieces.append, choix)
         assert (refused.value.champ, pieces) == (champ, [])
 
 
@@ -677,9 +680,11 @@ def test_hledger_reads_as_many_cards_as_there_are_in_a_time_that_grows_with_them
         NouvelleCarte(f"70198{number:011d}", membre.client_id, membre.membre_id, FAR, "ACTIVE", 100)
         for number in range(5_000)
     ]
-    with database.transaction() as session:
-        contra = find_ouverture(session)
-        open_cartes(session, nouvelles, contra=contra, date_solde=datetime(2026, 1, 5, tzinfo=UTC))
+    with database.transaction() as connection:
+        contra = find_ouverture(connection)
+        open_cartes(
+            connection, nouvelles, contra=contra, date_solde=datetime(2026, 1, 5, tzinfo=UTC)
+        )
     file = tmp_path / "january"
     assert _export(database, file, Choix(*JANUARY)) == (5_000, 2, 2)
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -696,18 +701,18 @@ def test_sqlite_sorts_nothing_that_grows_with_the_journal(tmp_path: Path) -> Non
     choix = Choix(*JANUARY, world.client("CLI-1"), world.partenaire(["CLI-1"]).consumer_key)
     ran: list[tuple[str, Any]] = []
 
-    def note(_session: Any, _cursor: Any, statement: str, values: Any, *_others: Any) -> None:
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_others: Any) -> None:
         ran.append((statement, values))
 
     event.listen(database.engine, "before_cursor_execute", note)
-    with database.snapshot() as session:
-        export_journal(session, lambda _piece: None, choix)
+    with database.snapshot() as connection:
+        export_journal(connection, lambda _piece: None, choix)
     event.remove(database.engine, "before_cursor_execute", note)
     asked = [one for one in ran if one[0].startswith("SELECT") and "DISTINCT" not in one[0]]
     assert len(asked) > 5
-    with database.reading() as session:
+    with database.reading() as connection:
         for statement, values in asked:
-            plan = session.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             words = ("TEMP B-TREE", "MATERIALIZE", "AUTOMATIC")
             assert not [row.detail for row in plan if any(word in row.detail for word in words)]
     database.close()
@@ -831,8 +836,8 @@ def test_no_card_number_leaves_the_database(
     file = tmp_path / "journal"
     _export(journal, file, Choix(par_carte=True), format_)
     text = unquote(file.read_text(encoding="utf-8"))
-    with journal.reading() as session:
-        numbers = session.scalars(select(cartes.c.numero_carte)).all()
+    with journal.reading() as connection:
+        numbers = connection.scalars(select(cartes.c.numero_carte)).all()
     assert numbers
     assert not [number for number in numbers if number in text]
     assert f"{numbers[0][:6]}******{numbers[0][-4:]}" in text
@@ -851,19 +856,19 @@ def test_what_is_written_meanwhile_is_not_exported(journal: Database, tmp_path: 
     _export(journal, before)
     pieces: list[str] = []
     world = World(journal, "")
-    with journal.snapshot() as session:
-        session.execute(select(func.count()).select_from(operations)).all()
+    with journal.snapshot() as connection:
+        connection.execute(select(func.count()).select_from(operations)).all()
         world.carte(500)
-        export_journal(session, pieces.append)
+        export_journal(connection, pieces.append)
     assert "".join(pieces) == before.read_text(encoding="ascii")
 
 
 def test_progress_moves_to_the_end(journal: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.books.exportation.LOT", 1)
     told: list[tuple[int, int]] = []
-    with journal.snapshot() as session:
+    with journal.snapshot() as connection:
         written = export_journal(
-            session,
+            connection,
             lambda _piece: None,
             Choix(par_carte=True),
             progress=lambda done, total: told.append((done, total)),

@@ -83,14 +83,14 @@ def _skip_bad(database: Database, source: BinaryIO) -> tuple[Bilan, list[Rejet]]
 
 
 def _content(database: Database) -> dict[str, list[Any]]:
-    with database.reading() as session:
+    with database.reading() as connection:
         return {
             table.name: sorted(
-                tuple(row) for row in session.execute(select(*table.primary_key, table))
+                tuple(row) for row in connection.execute(select(*table.primary_key, table))
             )
             for table in TABLES
             if table is not comptes
-        } | {"comptes": [session.scalar(select(func.count()).select_from(comptes))]}
+        } | {"comptes": [connection.scalar(select(func.count()).select_from(comptes))]}
 
 
 def _refusal(database: Database, source: BinaryIO) -> tuple[int, str, str]:
@@ -101,9 +101,9 @@ def _refusal(database: Database, source: BinaryIO) -> tuple[int, str, str]:
 
 def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Database) -> None:
     assert _import(database, _row()) == (1, 0, 0, 1, 1)
-    with database.reading() as session:
-        assert session.execute(select(clients)).all() == [("CLI-0001", ROW["clientNom"], None)]
-        assert session.execute(select(membres)).all() == [
+    with database.reading() as connection:
+        assert connection.execute(select(clients)).all() == [("CLI-0001", ROW["clientNom"], None)]
+        assert connection.execute(select(membres)).all() == [
             (
                 "CLI-0001",
                 "MBR-0001",
@@ -116,7 +116,7 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
                 date(1985, 3, 1),
             )
         ]
-        carte = session.execute(select(cartes)).mappings().one()
+        carte = connection.execute(select(cartes)).mappings().one()
         assert carte == {
             "id": carte["id"],
             "numero_carte": "7019800100009569",
@@ -131,7 +131,7 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "date_solde": carte["date_solde"],
             "plafonnee": 0,
         }
-        operation = session.execute(select(operations)).mappings().one()
+        operation = connection.execute(select(operations)).mappings().one()
         assert operation == {
             "id": operation["id"],
             "numero_operation": operation["numero_operation"],
@@ -151,8 +151,8 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "terminal": None,
             "date_operation": carte["date_solde"],
         }
-        types = {row.type: row.id for row in session.execute(select(comptes))}
-        ecriture = session.execute(select(ecritures)).mappings().one()
+        types = {row.type: row.id for row in connection.execute(select(comptes))}
+        ecriture = connection.execute(select(ecritures)).mappings().one()
         assert ecriture == {
             "id": ecriture["id"],
             "operation_id": operation["id"],
@@ -169,10 +169,10 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
 
 def test_a_solde_of_zero_needs_no_operation(database: Database) -> None:
     assert _import(database, _row(solde="0")) == (1, 0, 0, 1, 1)
-    with database.reading() as session:
-        assert session.execute(select(cartes.c.solde, cartes.c.version)).all() == [(0, 0)]
-        assert session.execute(select(operations)).all() == []
-        assert verify(session).fautes == []
+    with database.reading() as connection:
+        assert connection.execute(select(cartes.c.solde, cartes.c.version)).all() == [(0, 0)]
+        assert connection.execute(select(operations)).all() == []
+        assert verify(connection).fautes == []
 
 
 def test_the_greatest_values_of_every_column_are_imported(database: Database) -> None:
@@ -202,8 +202,8 @@ def test_a_byte_order_mark_windows_line_ends_quotes_and_empty_lines_are_read(
     )
     bilan = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()))
     assert bilan[:5] == (1, 1, 0, 1, 1)
-    with database.reading() as session:
-        assert session.scalar(select(clients.c.nom)) == 'Transports "Le Lion", SA'
+    with database.reading() as connection:
+        assert connection.scalar(select(clients.c.nom)) == 'Transports "Le Lion", SA'
 
 
 def test_a_header_alone_imports_nothing(database: Database) -> None:
@@ -218,14 +218,14 @@ def test_the_same_file_twice_changes_nothing_the_second_time(database: Database,
     before = _content(database)
     assert _import(database, *file) == (0, rows, 0, 0, 0)
     assert _content(database) == before
-    with database.reading() as session:
-        assert verify(session).fautes == []
+    with database.reading() as connection:
+        assert verify(connection).fautes == []
 
 
 def test_soldes_that_moved_since_are_left_as_they_are(database: Database) -> None:
     _import(database, _row())
-    with database.transaction() as session:
-        session.execute(update(cartes).values(solde=1, version=2))
+    with database.transaction() as connection:
+        connection.execute(update(cartes).values(solde=1, version=2))
     before = _content(database)
     assert _import(database, _row()) == (0, 1, 0, 0, 0)
     assert _content(database) == before
@@ -481,25 +481,25 @@ def test_progress_tells_the_bytes_read(database: Database) -> None:
 
 
 def test_an_import_joins_what_was_there_before(database: Database) -> None:
-    with database.transaction() as session:
-        session.execute(insert(clients).values(client_id="CLI-0001", nom=ROW["clientNom"]))
+    with database.transaction() as connection:
+        connection.execute(insert(clients).values(client_id="CLI-0001", nom=ROW["clientNom"]))
     assert _import(database, _row()) == (1, 0, 0, 0, 1)
     assert _import(database, _row_of(2)) == (1, 0, 0, 0, 1)
 
 
 def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database) -> None:
-    with database.transaction() as session:
-        seed_demo(session, scopes=[], pepper=b"")
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=[], pepper=b"")
         partenaire = find_by_secret(
-            session, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
+            connection, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
         ).partenaire
     assert partenaire is not None
     carte = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
     demande = Demande(carte, 2000, "D1")
 
     def debit() -> None:
-        with database.transaction() as session:
-            debiter(session, partenaire, demande)
+        with database.transaction() as connection:
+            debiter(connection, partenaire, demande)
 
     threads: list[Thread] = []
 
@@ -518,10 +518,10 @@ def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database
     for thread in threads:
         thread.join()
     assert len(threads) == 3
-    with database.reading() as session:
+    with database.reading() as connection:
         by_number = select(cartes.c.solde).where(cartes.c.numero_carte == carte.numero_carte)
-        assert session.scalar(by_number) == 140000
-        assert verify(session).fautes == []
+        assert connection.scalar(by_number) == 140000
+        assert verify(connection).fautes == []
 
 
 TEXTS = st.text(
@@ -582,16 +582,16 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
 
 def _empty(database: Database) -> None:
     """Forget everything, as no transaction of the product can."""
-    with database.transaction() as session:
+    with database.transaction() as connection:
         for table in reversed(TABLES):
             if database.dialect == "postgresql":
-                session.exec_driver_sql(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
             else:
                 for verb in ("update", "delete"):
-                    session.exec_driver_sql(
+                    connection.exec_driver_sql(
                         f"DROP TRIGGER IF EXISTS {table.name}_append_only_{verb}"
                     )
-            session.exec_driver_sql(f"DELETE FROM {table.name}")
+            connection.exec_driver_sql(f"DELETE FROM {table.name}")
 
 
 BY_EXAMPLE = settings(
@@ -607,8 +607,8 @@ def test_what_is_imported_is_read_back_as_it_was_written(
     _empty(database)
     assert _import(database, *_lines(rows))[:3] == (len(rows), 0, 0)
     assert _import(database, *_lines(rows))[:3] == (0, len(rows), 0)
-    with database.reading() as session:
-        found = session.execute(
+    with database.reading() as connection:
+        found = connection.execute(
             select(
                 clients.c.client_id,
                 clients.c.nom,
@@ -629,7 +629,7 @@ def test_what_is_imported_is_read_back_as_it_was_written(
             .join(clients, clients.c.client_id == membres.c.client_id)
             .order_by(cartes.c.id)
         ).all()
-        assert verify(session).fautes == []
+        assert verify(connection).fautes == []
     assert [tuple(row) for row in found] == [
         (*(row[column] for column in COLUMNS), row["telephone"]) for row in rows
     ]
@@ -871,8 +871,8 @@ def test_telephones_in_other_forms_are_noted_with_the_suggested_one(database: Da
     assert telephones.ecarts == [
         Ecart(number + 2, form, "221771234567") for number, form in enumerate(FORMS[:3])
     ]
-    with database.reading() as session:
-        stored = session.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
+    with database.reading() as connection:
+        stored = connection.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
     assert stored == FORMS
 
 
@@ -883,8 +883,8 @@ def test_telephones_are_written_in_the_suggested_form_when_that_is_asked(
     forms = [*FORMS, "+221 77 123 45 67", "33 820 12 34", "999999"]
     rows = [_row_of(number, telephone=form) for number, form in enumerate(forms)]
     import_cartes(database, _file(*rows), telephones=telephones)
-    with database.reading() as session:
-        stored = session.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
+    with database.reading() as connection:
+        stored = connection.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
     assert stored == ["221771234567"] * 5 + ["221338201234", "999999"]
     assert telephones.nombre == 0
 

@@ -50,8 +50,8 @@ class Bench:
         self.database = database
         self.carte: Carte = self.world.carte(10_000)
         pair = self.world.partenaire([self.carte.membre.client_id])
-        with database.reading() as session:
-            found = find_by_secret(session, *pair, pepper=PEPPER, demo_allowed=True).partenaire
+        with database.reading() as connection:
+            found = find_by_secret(connection, *pair, pepper=PEPPER, demo_allowed=True).partenaire
         assert found is not None
         self.partenaire: Partenaire = found
         self.post("debit", 1_000)
@@ -67,8 +67,8 @@ class Bench:
     ) -> Operation:
         """Execute a movement in a transaction of its own."""
         move = debiter if kind == "debit" else crediter
-        with self.database.transaction() as session:
-            return move(session, self.partenaire, self.demande(montant, reference, motif))
+        with self.database.transaction() as connection:
+            return move(connection, self.partenaire, self.demande(montant, reference, motif))
 
     def post(
         self, kind: str, montant: int, reference: str | None = None, motif: str = ""
@@ -79,11 +79,11 @@ class Bench:
 
     def rows(self) -> list[Row[tuple[object, ...]]]:
         """Everything in the journal of the card."""
-        with self.database.reading() as session:
+        with self.database.reading() as connection:
             own = operations.c.carte_id == self.carte.id
             return [
-                *session.execute(select(operations).where(own).order_by(operations.c.id)),
-                *session.execute(
+                *connection.execute(select(operations).where(own).order_by(operations.c.id)),
+                *connection.execute(
                     select(ecritures).join(operations).where(own).order_by(ecritures.c.id)
                 ),
             ]
@@ -107,22 +107,22 @@ def untouched(bench: Bench) -> Iterator[None]:
 
 def refused(database: Database, statement: str) -> str:
     """Run SQL that the database must refuse; its words."""
-    with pytest.raises(DBAPIError) as caught, database.transaction() as session:
-        session.execute(text(statement))
+    with pytest.raises(DBAPIError) as caught, database.transaction() as connection:
+        connection.execute(text(statement))
     return str(caught.value)
 
 
 def insert_row(database: Database, table: Table, row: dict[str, object]) -> None:
     """Write one row."""
-    with database.transaction() as session:
-        session.execute(insert(table), row)
+    with database.transaction() as connection:
+        connection.execute(insert(table), row)
 
 
 def last_row(database: Database, table: Table) -> dict[str, object]:
     """The newest row, without its id."""
-    with database.reading() as session:
+    with database.reading() as connection:
         newest = select(table).order_by(table.c.id.desc()).limit(1)
-        row = session.execute(newest).mappings().one()
+        row = connection.execute(newest).mappings().one()
     return {name: value for name, value in row.items() if name != "id"}
 
 
@@ -210,8 +210,8 @@ def test_units_never_mix(bench: Bench) -> None:
         database,
         f"{copy} SELECT operation_id, compte_debit, compte_credit, 1, 'EUR' FROM ecritures",
     )
-    with database.transaction() as session:
-        euro = session.execute(
+    with database.transaction() as connection:
+        euro = connection.execute(
             insert(comptes).values(type="REGLEMENT", unite="EUR").returning(comptes.c.id)
         ).scalar_one()
     row = last_row(database, ecritures) | {"version_debit": None, "compte_credit": euro}
@@ -332,8 +332,8 @@ def test_card_that_became_unusable_after_it_was_found_is_refused(
         ({"statut": "ANNULEE"}, CarteAnnulee),
         ({"statut": "ACTIVE", "fin_validite": today() - timedelta(days=1)}, CarteExpiree),
     ]
-    with bench.database.reading() as session:
-        carte = find_carte(session, bench.partenaire, **bench.demande(1).carte._asdict())
+    with bench.database.reading() as connection:
+        carte = find_carte(connection, bench.partenaire, **bench.demande(1).carte._asdict())
     monkeypatch.setattr("models.mouvement.find_carte", lambda *_args, **_ids: carte)
     for change, refusal in changes:
         bench.world.change_carte(bench.carte, **change)
@@ -347,13 +347,13 @@ def test_first_answer_is_repeated_in_every_detail(bench: Bench) -> None:
     first = bench.execute("debit", 500, "A", "pain")
     bench.post("debit", 100, "B")
     assert bench.execute("debit", 500, "A", "pain") == first._replace(replayed=True)
-    with bench.database.reading() as session:
-        assert find_operation(session, bench.partenaire, reference="A") == first
+    with bench.database.reading() as connection:
+        assert find_operation(connection, bench.partenaire, reference="A") == first
         other = bench.partenaire._replace(id=bench.partenaire.id + 1)
         for stranger in (other, bench.partenaire):
             reference = "A" if stranger is other else "C"
             with pytest.raises(OperationInconnue):
-                find_operation(session, stranger, reference=reference)
+                find_operation(connection, stranger, reference=reference)
 
 
 def test_openings_share_one_account_of_their_own(bench: Bench) -> None:
@@ -367,8 +367,8 @@ def test_openings_share_one_account_of_their_own(bench: Bench) -> None:
             operations.c.type == OUVERTURE,
         )
     )
-    with bench.database.reading() as session:
-        rows = session.execute(contra).all()
+    with bench.database.reading() as connection:
+        rows = connection.execute(contra).all()
     assert len(rows) == len(cards)
     assert len(set(rows)) == 1
     assert rows[0][1:] == (COMPTE_OUVERTURE, UNITE)
@@ -377,13 +377,13 @@ def test_openings_share_one_account_of_their_own(bench: Bench) -> None:
 def test_account_of_openings_is_not_an_older_one(new_database: NewDatabase) -> None:
     database = new_database()
     migrate.upgrade(database)
-    with database.transaction() as session:
-        session.execute(insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE))
-        made = find_ouverture(session)
-    with database.transaction() as session:
-        assert find_ouverture(session) == made
-    with database.reading() as session:
-        rows = session.execute(select(comptes.c.id, comptes.c.type)).all()
+    with database.transaction() as connection:
+        connection.execute(insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE))
+        made = find_ouverture(connection)
+    with database.transaction() as connection:
+        assert find_ouverture(connection) == made
+    with database.reading() as connection:
+        rows = connection.execute(select(comptes.c.id, comptes.c.type)).all()
     assert [(made, COMPTE_OUVERTURE)] == [
         tuple(row) for row in rows if row.type != COMPTE_REGLEMENT
     ]
@@ -394,9 +394,9 @@ def test_account_of_openings_has_an_accounts_type(
 ) -> None:
     """An operation has a type of the same spelling: were it another, the account would be the same."""
     monkeypatch.setattr(ouverture, "OUVERTURE", CREDIT)
-    with bench.database.transaction() as session:
-        found = find_ouverture(session)
-        (type_,) = session.scalars(select(comptes.c.type).where(comptes.c.id == found))
+    with bench.database.transaction() as connection:
+        found = find_ouverture(connection)
+        (type_,) = connection.scalars(select(comptes.c.type).where(comptes.c.id == found))
     assert type_ == COMPTE_OUVERTURE
 
 

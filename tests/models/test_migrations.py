@@ -35,9 +35,9 @@ def _as_dict(rows: list[Any], *, without: str = "") -> dict[str, Any]:
     }
 
 
-def describe(session: Connection) -> dict[str, Any]:
+def describe(connection: Connection) -> dict[str, Any]:
     """Everything that the database says of its tables, Alembic's own left out."""
-    inspector = inspect(session)
+    inspector = inspect(connection)
     return {
         table: {
             "columns": _as_dict(inspector.get_columns(table)),
@@ -52,9 +52,9 @@ def describe(session: Connection) -> dict[str, Any]:
     }
 
 
-def triggers(session: Connection) -> list[str]:
+def triggers(connection: Connection) -> list[str]:
     """The names of triggers and functions that a migration made."""
-    if session.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         statement = "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')"
     else:
         statement = (
@@ -62,34 +62,34 @@ def triggers(session: Connection) -> list[str]:
             " UNION ALL SELECT proname FROM pg_proc p JOIN pg_namespace n"
             " ON n.oid = p.pronamespace WHERE n.nspname = 'public'"
         )
-    return sorted(session.scalars(text(statement)))
+    return sorted(connection.scalars(text(statement)))
 
 
 def test_down_leaves_nothing_even_of_money_and_up_again_is_the_same(
     new_database: NewDatabase,
 ) -> None:
     database = new_database()
-    with database.reading() as session:
-        assert not inspect(session).get_table_names()
-        assert not migrate.is_current(session)
+    with database.reading() as connection:
+        assert not inspect(connection).get_table_names()
+        assert not migrate.is_current(connection)
     assert migrate.upgrade(database)
-    with database.reading() as session:
-        assert migrate.is_current(session)
-        first, first_triggers = describe(session), triggers(session)
+    with database.reading() as connection:
+        assert migrate.is_current(connection)
+        first, first_triggers = describe(connection), triggers(connection)
     assert first_triggers
     assert not migrate.upgrade(database), "nothing is left to do"
     world = World(database, "")
     world.partenaire([world.carte(10_000).membre.client_id])
     assert migrate.downgrade(database, "base")
-    with database.reading() as session:
-        assert describe(session) == {}
-        assert triggers(session) == []
-        assert not migrate.is_current(session)
+    with database.reading() as connection:
+        assert describe(connection) == {}
+        assert triggers(connection) == []
+        assert not migrate.is_current(connection)
     assert migrate.upgrade(database)
-    with database.reading() as session:
-        assert describe(session) == first
-        assert triggers(session) == first_triggers
-        assert migrate.is_current(session)
+    with database.reading() as connection:
+        assert describe(connection) == first
+        assert triggers(connection) == first_triggers
+        assert migrate.is_current(connection)
 
 
 def test_upgrades_at_once_wait_for_each_other(new_database: NewDatabase) -> None:
@@ -97,8 +97,8 @@ def test_upgrades_at_once_wait_for_each_other(new_database: NewDatabase) -> None
     with ThreadPoolExecutor(4) as pool:
         changed = list(pool.map(lambda _: migrate.upgrade(database), range(4)))
     assert sorted(changed) == [False, False, False, True]
-    with database.reading() as session:
-        assert migrate.is_current(session)
+    with database.reading() as connection:
+        assert migrate.is_current(connection)
 
 
 def test_migration_that_fails_leaves_nothing(
@@ -107,25 +107,25 @@ def test_migration_that_fails_leaves_nothing(
     """The schema changes in one transaction on both databases."""
     database = new_database()
 
-    def fail(_session: Connection) -> None:
+    def fail(_connection: Connection) -> None:
         raise RuntimeError("the power went away")
 
     with monkeypatch.context() as patched:
         patched.setattr(migrate, "current_revision", _after_the_first(fail))
         with pytest.raises(RuntimeError):
             migrate.upgrade(database)
-    with database.reading() as session:
-        assert not inspect(session).get_table_names()
-        assert triggers(session) == []
+    with database.reading() as connection:
+        assert not inspect(connection).get_table_names()
+        assert triggers(connection) == []
     assert migrate.upgrade(database)
 
 
 def _after_the_first(fail: Callable[[Connection], None]) -> Callable[[Connection], None]:
     calls: list[int] = []
 
-    def current_revision(session: Connection) -> None:
+    def current_revision(connection: Connection) -> None:
         if calls:
-            fail(session)
+            fail(connection)
         calls.append(1)
 
     return current_revision
@@ -134,8 +134,8 @@ def _after_the_first(fail: Callable[[Connection], None]) -> Callable[[Connection
 def test_alembic_finds_no_difference_between_models_and_migrations(
     shared_database: Database,
 ) -> None:
-    with shared_database.reading() as session:
-        context = MigrationContext.configure(session, opts={"compare_type": True})
+    with shared_database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
         missing = compare_metadata(context, metadata)
     assert missing == [], (
         "models/ says what no migration of models/migrations/versions/ does; write a migration: `cynod "
@@ -148,8 +148,8 @@ def test_migrated_schema_is_the_models_to_the_last_check(
 ) -> None:
     """Alembic compares no CHECK; the databases' own descriptions hold every word of them."""
     created = new_database()
-    with created.transaction() as session:
-        metadata.create_all(session)
+    with created.transaction() as connection:
+        metadata.create_all(connection)
     with shared_database.reading() as one, created.reading() as other:
         assert describe(one) == describe(other)
 
@@ -161,15 +161,15 @@ def test_every_constraint_has_a_name_of_the_convention() -> None:
 
 
 def test_other_revision_is_not_current(shared_database: Database) -> None:
-    with shared_database.engine.connect() as session:
-        transaction = session.begin()
-        session.execute(text("UPDATE alembic_version SET version_num = 'other'"))
-        assert not migrate.is_current(session)
+    with shared_database.engine.connect() as connection:
+        transaction = connection.begin()
+        connection.execute(text("UPDATE alembic_version SET version_num = 'other'"))
+        assert not migrate.is_current(connection)
         with pytest.raises(ServiceIndisponible):
-            migrate.check_current(session)
+            migrate.check_current(connection)
         transaction.rollback()
-    with shared_database.reading() as session:
-        assert migrate.is_current(session)
+    with shared_database.reading() as connection:
+        assert migrate.is_current(connection)
 
 
 # ── from one version to the next, with money ─────────────────────────────────────────────────────
@@ -224,9 +224,9 @@ EMPREINTES = {
 
 
 def _fill(database: Database, empreinte: str) -> None:
-    with database.transaction() as session:
+    with database.transaction() as connection:
         for statement in OLD_ROWS:
-            session.execute(text(statement), {"empreinte": bytes.fromhex(empreinte)})
+            connection.execute(text(statement), {"empreinte": bytes.fromhex(empreinte)})
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def old_database(new_database: NewDatabase) -> Database:
     return database
 
 
-def money(session: Connection) -> list[tuple[Any, ...]]:
+def money(connection: Connection) -> list[tuple[Any, ...]]:
     """The columns of version 0001 of operations and ecritures."""
     return [
         tuple(row)
@@ -249,65 +249,65 @@ def money(session: Connection) -> list[tuple[Any, ...]]:
             ),
             "SELECT * FROM ecritures ORDER BY id",
         )
-        for row in session.execute(text(statement))
+        for row in connection.execute(text(statement))
     ]
 
 
 def test_upgrade_keeps_the_money_and_its_guards(
     old_database: Database, new_database: NewDatabase
 ) -> None:
-    with old_database.reading() as session:
-        before = money(session)
+    with old_database.reading() as connection:
+        before = money(connection)
     assert migrate.upgrade(old_database)
     fresh = new_database()
     migrate.upgrade(fresh)
-    with old_database.reading() as session, fresh.reading() as other:
-        assert money(session) == before
-        assert describe(session) == describe(other)
-        assert triggers(session) == triggers(other)
-        rapport = verify(session)
+    with old_database.reading() as connection, fresh.reading() as other:
+        assert money(connection) == before
+        assert describe(connection) == describe(other)
+        assert triggers(connection) == triggers(other)
+        rapport = verify(connection)
     assert (rapport.operations, rapport.fautes) == (2, [])
     for statement in ("DELETE FROM operations", "UPDATE operations SET montant = 1"):
         with (
             pytest.raises(DBAPIError, match="append-only"),
-            old_database.transaction() as session,
+            old_database.transaction() as connection,
         ):
-            session.execute(text(statement))
+            connection.execute(text(statement))
     if old_database.dialect == "sqlite":
-        with old_database.transaction() as session:
-            assert session.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        with old_database.transaction() as connection:
+            assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
 
 
 def test_downgrade_gives_the_old_version_back(old_database: Database) -> None:
-    with old_database.reading() as session:
-        before, schema, guards = money(session), describe(session), triggers(session)
+    with old_database.reading() as connection:
+        before, schema, guards = money(connection), describe(connection), triggers(connection)
     migrate.upgrade(old_database)
     assert migrate.downgrade(old_database, "0001")
-    with old_database.reading() as session:
-        assert money(session) == before
-        assert describe(session) == schema
-        assert triggers(session) == guards
+    with old_database.reading() as connection:
+        assert money(connection) == before
+        assert describe(connection) == schema
+        assert triggers(connection) == guards
 
 
 def test_downgrade_that_would_lose_an_operation_is_refused(old_database: Database) -> None:
     migrate.upgrade(old_database)
-    with old_database.transaction() as session:
-        session.execute(
+    with old_database.transaction() as connection:
+        connection.execute(
             text(
                 "INSERT INTO operations (id, numero_operation, partenaire_id, reference, type,"
                 " statut, date_operation)"
                 " VALUES (3, '03', 1, 'CLOSED', 'CLOTURE', 'CLOTUREE', '2026-01-03 00:00:00')"
             )
         )
-    with old_database.reading() as session:
-        before, schema, guards = money(session), describe(session), triggers(session)
+    with old_database.reading() as connection:
+        before, schema, guards = money(connection), describe(connection), triggers(connection)
     with pytest.raises(IntegrityError):
         migrate.downgrade(old_database, "0001")
-    with old_database.reading() as session:
-        assert migrate.is_current(session)
-        assert money(session) == before
-        assert describe(session) == schema
-        assert triggers(session) == guards
+    with old_database.reading() as connection:
+        assert migrate.is_current(connection)
+        assert money(connection) == before
+        assert describe(connection) == schema
+        assert triggers(connection) == guards
 
 
 # ── a repetition, from one version to the next ───────────────────────────────────────────────────
@@ -320,9 +320,9 @@ def test_a_request_repeated_after_an_upgrade_has_its_first_answer(
     _fill(database, EMPREINTES[schema])
     migrate.upgrade(database)
     partenaire = Partenaire(1, "P", "key", 3, frozenset(), (), 0)
-    with database.transaction() as session:
-        session.execute(text("INSERT INTO acces (partenaire_id, client_id) VALUES (1, 'C1')"))
-        assert debiter(session, partenaire, DEMANDE) == Operation(
+    with database.transaction() as connection:
+        connection.execute(text("INSERT INTO acces (partenaire_id, client_id) VALUES (1, 'C1')"))
+        assert debiter(connection, partenaire, DEMANDE) == Operation(
             "R",
             "02",
             "DEBIT",
@@ -342,7 +342,7 @@ def test_a_request_repeated_after_an_upgrade_has_its_first_answer(
             DEMANDE._replace(carte=DEMANDE.carte._replace(wallet_id="W2")),
         ):
             with pytest.raises(ReferenceDejaUtilisee):
-                debiter(session, partenaire, other)
+                debiter(connection, partenaire, other)
 
 
 # ── limits that counted what was reversed, or missed what escaped them ────────────────────────────
@@ -379,26 +379,26 @@ def test_upgrade_counts_again_what_limits_have_counted(new_database: NewDatabase
     _fill(database, EMPREINTES["0002"])
     today = now().date()
     first, past = today.replace(day=1), date(2026, 1, 1)
-    with database.transaction() as session:
+    with database.transaction() as connection:
         for statement in LIMITED_ROWS:
-            session.execute(text(statement))
+            connection.execute(text(statement))
         for limit, debut, montant, nombre in (
             (1, today, 90, 2),
             (1, past, 5, 1),
             (2, first, 0, 0),
             (3, today, 0, 0),
         ):
-            session.execute(
+            connection.execute(
                 insert(consommations).values(
                     plafond_id=limit, debut=debut, montant=montant, nombre=nombre
                 )
             )
     assert migrate.upgrade(database)
-    with database.reading() as session:
-        counted = session.execute(
+    with database.reading() as connection:
+        counted = connection.execute(
             select(consommations).order_by(consommations.c.plafond_id, consommations.c.debut)
         ).all()
-        assert verify(session).fautes == []
+        assert verify(connection).fautes == []
     assert [tuple(row) for row in counted] == [
         (1, past, 5, 1),
         (1, today, 20, 1),

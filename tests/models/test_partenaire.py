@@ -47,14 +47,14 @@ def pair(database: Database) -> NouveauPartenaire:
 
 def find(database: Database, key: str, secret: str, *, demo: bool = True) -> tuple[bool, bool]:
     """Known, and good."""
-    with database.reading() as session:
-        found = find_by_secret(session, key, secret, pepper=PEPPER, demo_allowed=demo)
+    with database.reading() as connection:
+        found = find_by_secret(connection, key, secret, pepper=PEPPER, demo_allowed=demo)
     return found.partenaire is not None, found.valid
 
 
-def partner_of(session: Connection, pair: NouveauPartenaire) -> Partenaire:
+def partner_of(connection: Connection, pair: NouveauPartenaire) -> Partenaire:
     """The partner behind a good pair."""
-    found = find_by_secret(session, *pair, pepper=PEPPER, demo_allowed=True)
+    found = find_by_secret(connection, *pair, pepper=PEPPER, demo_allowed=True)
     assert found.valid
     assert found.partenaire is not None
     return found.partenaire
@@ -92,19 +92,19 @@ def test_secret_is_compared_in_constant_time_known_key_or_not(
 def test_pair_is_worthless_under_another_pepper(
     database: Database, pair: NouveauPartenaire
 ) -> None:
-    with database.reading() as session:
-        found = find_by_secret(session, *pair, pepper=b"other", demo_allowed=True)
+    with database.reading() as connection:
+        found = find_by_secret(connection, *pair, pepper=b"other", demo_allowed=True)
     assert not found.valid
 
 
-def everything_stored(session: Connection) -> str:
+def everything_stored(connection: Connection) -> str:
     """Every value of every table, as text."""
     rows = [
         tuple(
             bytes(value).hex() if isinstance(value, bytes | memoryview) else value for value in row
         )
         for table in metadata.sorted_tables
-        for row in session.execute(select(table))
+        for row in connection.execute(select(table))
     ]
     return repr(rows)
 
@@ -112,16 +112,16 @@ def everything_stored(session: Connection) -> str:
 def test_secrets_and_tokens_are_stored_as_hashes_only(
     database: Database, pair: NouveauPartenaire
 ) -> None:
-    with database.transaction() as session:
+    with database.transaction() as connection:
         jeton = issue_token(
-            session, partner_of(session, pair), scope=None, duree_s=60, pepper=PEPPER
+            connection, partner_of(connection, pair), scope=None, duree_s=60, pepper=PEPPER
         )
-        new = rotate(session, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+        new = rotate(connection, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
     shown = (pair.consumer_secret, new.consumer_secret, jeton.access_token)
-    with database.reading() as session:
-        whole = everything_stored(session)
-        stored = {bytes(value) for value in session.scalars(select(secrets.c.empreinte))} | {
-            bytes(value) for value in session.scalars(select(jetons.c.empreinte))
+    with database.reading() as connection:
+        whole = everything_stored(connection)
+        stored = {bytes(value) for value in connection.scalars(select(secrets.c.empreinte))} | {
+            bytes(value) for value in connection.scalars(select(jetons.c.empreinte))
         }
     assert stored >= {hash_secret(value, PEPPER) for value in shown}
     assert {len(value) for value in stored} == {32}
@@ -141,13 +141,15 @@ def test_secrets_and_tokens_are_stored_as_hashes_only(
 def test_token_carries_the_partner_and_its_scopes(
     database: Database, pair: NouveauPartenaire
 ) -> None:
-    with database.transaction() as session:
-        owner = partner_of(session, pair)
-        jeton = issue_token(session, owner, scope="soldes:lire", duree_s=60, pepper=PEPPER)
-    with database.reading() as session:
-        found = find_by_token(session, hash_secret(jeton.access_token, PEPPER), demo_allowed=True)
+    with database.transaction() as connection:
+        owner = partner_of(connection, pair)
+        jeton = issue_token(connection, owner, scope="soldes:lire", duree_s=60, pepper=PEPPER)
+    with database.reading() as connection:
+        found = find_by_token(
+            connection, hash_secret(jeton.access_token, PEPPER), demo_allowed=True
+        )
         unknown = find_by_token(
-            session, hash_secret(jeton.access_token + "x", PEPPER), demo_allowed=True
+            connection, hash_secret(jeton.access_token + "x", PEPPER), demo_allowed=True
         )
     assert found.partenaire == owner._replace(scopes=frozenset({"soldes:lire"}))
     assert found.valid
@@ -159,52 +161,55 @@ def test_token_carries_the_partner_and_its_scopes(
 def test_scope_that_the_partner_has_not_issues_no_token(
     database: Database, pair: NouveauPartenaire
 ) -> None:
-    with database.transaction() as session:
-        owner = partner_of(session, pair)
+    with database.transaction() as connection:
+        owner = partner_of(connection, pair)
         with pytest.raises(PorteeInvalide):
             issue_token(
-                session, owner, scope="soldes:lire cartes:debiter", duree_s=60, pepper=PEPPER
+                connection, owner, scope="soldes:lire cartes:debiter", duree_s=60, pepper=PEPPER
             )
         asked = select(jetons.c.scopes).where(jetons.c.partenaire_id == owner.id)
-        assert session.execute(asked).all() == []
+        assert connection.execute(asked).all() == []
 
 
 def test_revoked_partner_keeps_no_token_and_no_secret_that_opens(
     database: Database, pair: NouveauPartenaire
 ) -> None:
-    with database.transaction() as session:
+    with database.transaction() as connection:
         token = issue_token(
-            session, partner_of(session, pair), scope=None, duree_s=60, pepper=PEPPER
+            connection, partner_of(connection, pair), scope=None, duree_s=60, pepper=PEPPER
         ).access_token
-    with database.transaction() as session:
-        assert revoke(session, pair.consumer_key)
-    with database.transaction() as session:
-        assert not revoke(session, pair.consumer_key)
-        assert not revoke(session, "inconnu")
+    with database.transaction() as connection:
+        assert revoke(connection, pair.consumer_key)
+    with database.transaction() as connection:
+        assert not revoke(connection, pair.consumer_key)
+        assert not revoke(connection, "inconnu")
         assert (
-            find_by_token(session, hash_secret(token, PEPPER), demo_allowed=True).partenaire is None
+            find_by_token(connection, hash_secret(token, PEPPER), demo_allowed=True).partenaire
+            is None
         )
         with pytest.raises(AuthentificationInvalide):
-            rotate(session, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
+            rotate(connection, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
     assert find(database, *pair) == (True, False)
 
 
 def test_rotation_keeps_two_secrets_at_most(database: Database, pair: NouveauPartenaire) -> None:
     made = [pair]
     for _ in range(3):
-        with database.transaction() as session:
-            made.append(rotate(session, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER))
+        with database.transaction() as connection:
+            made.append(
+                rotate(connection, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+            )
     assert [find(database, *each)[1] for each in made] == [False, False, True, True]
-    with database.transaction() as session:
+    with database.transaction() as connection:
         owned = select(partenaires.c.id).where(partenaires.c.consumer_key == pair.consumer_key)
-        session.execute(
+        connection.execute(
             update(secrets)
             .where(secrets.c.partenaire_id.in_(owned), secrets.c.expire_le.is_not(None))
             .values(expire_le=now())
         )
     assert [find(database, *each)[1] for each in made] == [False, False, False, True]
-    with database.reading() as session:
-        (line,) = [one for one in list_all(session) if one.consumer_key == pair.consumer_key]
+    with database.reading() as connection:
+        (line,) = [one for one in list_all(connection) if one.consumer_key == pair.consumer_key]
     assert (line.secrets_actifs, line.scopes, line.adresses) == (
         1,
         sorted(SCOPES),
@@ -215,13 +220,13 @@ def test_rotation_keeps_two_secrets_at_most(database: Database, pair: NouveauPar
 def test_demo_partner_opens_nothing_where_it_is_not_allowed(database: Database) -> None:
     world = World(database, "")
     demo = world.partenaire([], demo=True)
-    with database.transaction() as session:
+    with database.transaction() as connection:
         token = issue_token(
-            session, partner_of(session, demo), scope=None, duree_s=60, pepper=PEPPER
+            connection, partner_of(connection, demo), scope=None, duree_s=60, pepper=PEPPER
         ).access_token
     assert find(database, *demo, demo=True) == (True, True)
     assert find(database, *demo, demo=False) == (True, False)
-    with database.reading() as session:
+    with database.reading() as connection:
         for allowed in (True, False):
-            found = find_by_token(session, hash_secret(token, PEPPER), demo_allowed=allowed)
+            found = find_by_token(connection, hash_secret(token, PEPPER), demo_allowed=allowed)
             assert (found.partenaire is not None) == allowed

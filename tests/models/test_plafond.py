@@ -78,7 +78,7 @@ actions = st.one_of(_moves, _moves, _moves, _reversals, _reversals, _sets, _sets
 class Ledger:
     """One card and one partner in a transaction, and what plain Python says of them."""
 
-    session: Connection
+    connection: Connection
     partenaire: Partenaire
     carte: CarteDesignee
     at: datetime = FIRST_DAY
@@ -98,8 +98,10 @@ class Ledger:
     def _move(self, type_: str, montant: int) -> None:
         reference = f"R-{self.steps}"
         try:
-            with self.session.begin_nested():
-                MOVES[type_](self.session, self.partenaire, Demande(self.carte, montant, reference))
+            with self.connection.begin_nested():
+                MOVES[type_](
+                    self.connection, self.partenaire, Demande(self.carte, montant, reference)
+                )
         except PlafondDepasse:
             assert self._exceeded(type_, montant)
             return
@@ -122,7 +124,7 @@ class Ledger:
         if alive:
             one = alive[which % len(alive)]
             annuler(
-                self.session,
+                self.connection,
                 self.partenaire,
                 reference_origine=one.reference,
                 reference=f"A-{self.steps}",
@@ -134,13 +136,13 @@ class Ledger:
     def _set(self, limit: Limit, most: tuple[int | None, int | None]) -> None:
         montant, nombre = (300, None) if limit.periode == OPERATION else most
         assert set_plafond(
-            self.session, **self._named(limit), montant_maximal=montant, nombre_maximal=nombre
+            self.connection, **self._named(limit), montant_maximal=montant, nombre_maximal=nombre
         )
         since = start_of(limit.periode, self.at.date())
         self.limits[limit] = (montant, nombre, since)
 
     def _remove(self, limit: Limit) -> None:
-        removed = remove_plafond(self.session, **self._named(limit))
+        removed = remove_plafond(self.connection, **self._named(limit))
         assert removed == (self.limits.pop(limit, None) is not None)
 
     def _tomorrow(self) -> None:
@@ -166,7 +168,7 @@ class Ledger:
     def _stored(self, limit: Limit) -> dict[date, tuple[int, int]]:
         """What the database has counted in each period, where there is any."""
         of_card = plafonds.c.carte_id.is_not(None)
-        rows = self.session.execute(
+        rows = self.connection.execute(
             select(consommations.c.debut, consommations.c.montant, consommations.c.nombre)
             .join_from(consommations, plafonds)
             .where(
@@ -201,8 +203,8 @@ def test_limits_count_what_was_moved_in_the_period_and_not_reversed(database: Da
     world = World(database, "")
     carte = world.carte(1_000_000)
     pair = world.partenaire([carte.membre.client_id])
-    with database.reading() as session:
-        partenaire = find_by_secret(session, *pair, pepper=PEPPER, demo_allowed=True).partenaire
+    with database.reading() as connection:
+        partenaire = find_by_secret(connection, *pair, pepper=PEPPER, demo_allowed=True).partenaire
     assert partenaire is not None
     named = CarteDesignee(carte.numero, carte.membre.wallet_id, carte.membre.client_id)
 

@@ -73,9 +73,9 @@ def test_rows_are_those_of_sqlalchemy(world: World, table: Any) -> None:
     carte = world.carte(5_000, fin_validite=date(2027, 2, 28))
     world.api(carte)
     statement = select(table)
-    with world.database.reading() as session:
-        expected = [tuple(row) for row in session.execute(statement)]
-        found = Prepared(statement).all(session, {})
+    with world.database.reading() as connection:
+        expected = [tuple(row) for row in connection.execute(statement)]
+        found = Prepared(statement).all(connection, {})
     assert expected
     assert sorted(found, key=repr) == sorted(expected, key=repr)
     assert {tuple(map(type, row)) for row in found} == {tuple(map(type, row)) for row in expected}
@@ -122,8 +122,8 @@ def test_rows_are_made_with_their_parts(world: World) -> None:
     flat = Prepared(select(cartes.c.solde, cartes.c.version).where(whose), Etat)
     columns = (cartes.c.numero_carte, cartes.c.solde, cartes.c.version, cartes.c.unite)
     nested = Prepared(select(*columns).where(whose), Carte)
-    with world.database.reading() as session:
-        (etat,), (found,) = flat.all(session, {}), nested.all(session, {})
+    with world.database.reading() as connection:
+        (etat,), (found,) = flat.all(connection, {}), nested.all(connection, {})
     assert (type(etat), etat) == (Etat, Etat(5_000, 1))
     assert (type(found), found) == (Carte, Carte(carte.numero, etat, "FCFA"))
     assert type(found.etat) is Etat
@@ -158,17 +158,17 @@ def test_instant_of_another_zone_is_the_same_instant(world: World) -> None:
         )
     )
     values = {"la_carte": carte.id, "quand": noon.astimezone(timezone(timedelta(hours=5)))}
-    with world.database.reading() as session:
-        assert statement.first(session, values) == (noon,)
+    with world.database.reading() as connection:
+        assert statement.first(connection, values) == (noon,)
         with pytest.raises(ValueError, match="aware"):
-            statement.first(session, {**values, "quand": noon.replace(tzinfo=None)})
+            statement.first(connection, {**values, "quand": noon.replace(tzinfo=None)})
 
 
 def add_and_raise(database: Database, client: dict[str, str]) -> None:
     """Add a client in a transaction that gives up."""
-    with database.transaction() as session:
-        ADD.all(session, client)
-        assert FIND.first(session, {"le_client": client["nom"]}) == (client["nom"],)
+    with database.transaction() as connection:
+        ADD.all(connection, client)
+        assert FIND.first(connection, {"le_client": client["nom"]}) == (client["nom"],)
         raise RuntimeError
 
 
@@ -179,30 +179,30 @@ def test_transaction_that_is_rolled_back_takes_its_rows_but_not_the_statements(
     for _ in range(3):
         with pytest.raises(RuntimeError):
             add_and_raise(database, client)
-        with database.reading() as session:
-            assert FIND.all(session, {"le_client": client["nom"]}) == []
+        with database.reading() as connection:
+            assert FIND.all(connection, {"le_client": client["nom"]}) == []
 
 
 def test_error_is_that_of_sqlalchemy(database: Database) -> None:
     client = new_client()
-    with database.transaction() as session:
-        ADD.all(session, client)
-    with pytest.raises(IntegrityError) as ours, database.transaction() as session:
-        ADD.all(session, client)
-    with pytest.raises(IntegrityError) as theirs, database.transaction() as session:
-        session.execute(_ADD, client)
+    with database.transaction() as connection:
+        ADD.all(connection, client)
+    with pytest.raises(IntegrityError) as ours, database.transaction() as connection:
+        ADD.all(connection, client)
+    with pytest.raises(IntegrityError) as theirs, database.transaction() as connection:
+        connection.execute(_ADD, client)
     assert type(ours.value.orig) is type(theirs.value.orig)
     assert str(ours.value.orig).split(":")[0] == str(theirs.value.orig).split(":")[0]
     assert not ours.value.connection_invalidated
     assert client["nom"] not in str(ours.value).partition("[SQL")[2]
-    with database.reading() as session:
-        assert FIND.all(session, {"le_client": client["nom"]}) == [(client["nom"],)]
+    with database.reading() as connection:
+        assert FIND.all(connection, {"le_client": client["nom"]}) == [(client["nom"],)]
 
 
 @pytest.mark.only_on("postgresql")
 def test_text_that_the_database_cannot_hold_is_its_error(database: Database) -> None:
-    with pytest.raises(DBAPIError) as caught, database.reading() as session:
-        FIND.first(session, {"le_client": "a\x00b"})
+    with pytest.raises(DBAPIError) as caught, database.reading() as connection:
+        FIND.first(connection, {"le_client": "a\x00b"})
     assert not is_unavailable(caught.value)
 
 
@@ -211,19 +211,21 @@ def test_lost_connection_is_dropped_and_so_are_those_made_before_it(database: Da
     own = Database(database.url.render_as_string(hide_password=False), pool_size=3)
     values = {"le_client": "nobody"}
     with own.reading() as one, own.reading() as two, own.reading() as three:
-        for session in (one, two, three):
-            FIND.first(session, values)
-        mine = [session.scalar(text("SELECT pg_backend_pid()")) for session in (one, two, three)]
-    with database.reading() as session:
+        for connection in (one, two, three):
+            FIND.first(connection, values)
+        mine = [
+            connection.scalar(text("SELECT pg_backend_pid()")) for connection in (one, two, three)
+        ]
+    with database.reading() as connection:
         for pid in mine:
-            session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-    with pytest.raises(DBAPIError) as caught, own.reading() as session:
-        FIND.first(session, values)
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with pytest.raises(DBAPIError) as caught, own.reading() as connection:
+        FIND.first(connection, values)
     assert (caught.value.connection_invalidated, is_unavailable(caught.value)) == (True, True)
     assert is_retriable(caught.value)
     for _ in range(4):
-        with own.transaction() as session:
-            assert FIND.first(session, values) is None
+        with own.transaction() as connection:
+            assert FIND.first(connection, values) is None
     own.close()
 
 
@@ -233,31 +235,31 @@ def test_connection_lost_within_a_transaction_is_retriable(database: Database) -
     own = Database(database.url.render_as_string(hide_password=False), pool_size=1)
 
     def lose() -> None:
-        with own.transaction() as session:
-            ADD.all(session, client)
-            pid = session.scalar(text("SELECT pg_backend_pid()"))
+        with own.transaction() as connection:
+            ADD.all(connection, client)
+            pid = connection.scalar(text("SELECT pg_backend_pid()"))
             with database.reading() as other:
                 other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-            FIND.first(session, {"le_client": client["nom"]})
+            FIND.first(connection, {"le_client": client["nom"]})
 
     with pytest.raises(DBAPIError) as caught:
         lose()
     assert is_retriable(caught.value)
-    with own.transaction() as session:
-        assert FIND.first(session, {"le_client": client["nom"]}) is None
+    with own.transaction() as connection:
+        assert FIND.first(connection, {"le_client": client["nom"]}) is None
     own.close()
 
 
 def test_transaction_on_a_connection_lent_for_reading_is_its_own(database: Database) -> None:
     kept, given_up = new_client(), new_client()
-    with database.reading() as session:
-        session.execute(text("SELECT 1"))
-        with database.transaction(on=session):
-            ADD.all(session, kept)
-        with suppress(RuntimeError), database.transaction(on=session):
-            ADD.all(session, given_up)
+    with database.reading() as connection:
+        connection.execute(text("SELECT 1"))
+        with database.transaction(on=connection):
+            ADD.all(connection, kept)
+        with suppress(RuntimeError), database.transaction(on=connection):
+            ADD.all(connection, given_up)
             raise RuntimeError
-        assert FIND.first(session, {"le_client": kept["nom"]}) == (kept["nom"],)
-        assert FIND.first(session, {"le_client": given_up["nom"]}) is None
-    with database.reading() as session:
-        assert FIND.first(session, {"le_client": kept["nom"]}) == (kept["nom"],)
+        assert FIND.first(connection, {"le_client": kept["nom"]}) == (kept["nom"],)
+        assert FIND.first(connection, {"le_client": given_up["nom"]}) is None
+    with database.reading() as connection:
+        assert FIND.first(connection, {"le_client": kept["nom"]}) == (kept["nom"],)

@@ -18,9 +18,10 @@ def test_drawn_pairs_are_letters_and_digits_of_256_bits(shared_database: Databas
     """No client has anything to encode, whatever it thinks of RFC 6749, 2.3.1."""
     world = World(shared_database, "")
     pairs = [world.partenaire([]) for _ in range(20)]
-    with shared_database.transaction() as session:
+    with shared_database.transaction() as connection:
         rotated = [
-            rotate(session, pair.consumer_key, delai=timedelta(0), pepper=PEPPER) for pair in pairs
+            rotate(connection, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
+            for pair in pairs
         ]
     for key, secret in (*pairs, *rotated):
         assert re.fullmatch("[A-Za-z0-9]{24}", key)
@@ -46,9 +47,9 @@ def test_both_readings_are_compared_whichever_key_is_known(
         return compare(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", note)
-    with shared_database.reading() as session:
+    with shared_database.reading() as connection:
         found = find_by_secret(
-            session, keys[0], "x", decoded=(keys[1], "y"), pepper=PEPPER, demo_allowed=True
+            connection, keys[0], "x", decoded=(keys[1], "y"), pepper=PEPPER, demo_allowed=True
         )
     assert not found.valid
     assert [one for one, _ in compared] == [hash_secret("x", PEPPER), hash_secret("y", PEPPER)]
@@ -59,14 +60,14 @@ def test_secret_opens_with_its_own_key_only(shared_database: Database) -> None:
     """Not with the key of the other reading, although one query looks both up."""
     world = World(shared_database, "")
     one, other = world.partenaire([]), world.partenaire([])
-    with shared_database.reading() as session:
+    with shared_database.reading() as connection:
         for first, second, opened in (
             ((one[0], one[1]), (other[0], "x"), one[0]),
             ((one[0], "x"), (other[0], other[1]), other[0]),
             ((one[0], other[1]), (other[0], one[1]), None),
         ):
             found = find_by_secret(
-                session, *first, decoded=second, pepper=PEPPER, demo_allowed=True
+                connection, *first, decoded=second, pepper=PEPPER, demo_allowed=True
             )
             assert found.valid == (opened is not None)
             if opened is not None and found.partenaire is not None:

@@ -39,19 +39,19 @@ UNAVAILABLE = {
 PATHS = pytest.mark.parametrize("path", ["/credit-carte", "/debit-carte"])
 
 
-def doom(session: Connection) -> None:
+def doom(connection: Connection) -> None:
     """Make the COMMIT of this transaction fail, and nothing before it."""
-    if session.dialect.name == "sqlite":
-        session.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-        session.exec_driver_sql(
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        connection.exec_driver_sql(
             "INSERT INTO membres (client_id, membre_id, wallet_id) VALUES ('absent', 'm', '1')"
         )
     else:
-        session.exec_driver_sql(
+        connection.exec_driver_sql(
             "CREATE TEMPORARY TABLE doomed (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)"
             " ON COMMIT DROP"
         )
-        session.exec_driver_sql("INSERT INTO doomed VALUES (1), (1)")
+        connection.exec_driver_sql("INSERT INTO doomed VALUES (1), (1)")
 
 
 @pytest.fixture
@@ -70,28 +70,28 @@ def single(database: Database) -> Iterator[Database]:
 
 def exists(database: Database, client_id: str) -> bool:
     """Whether the database really holds the client."""
-    with database.reading() as session:
-        found = session.scalar(select(clients.c.nom).where(clients.c.client_id == client_id))
+    with database.reading() as connection:
+        found = connection.scalar(select(clients.c.nom).where(clients.c.client_id == client_id))
     return found is not None
 
 
-def add_client(session: Connection, client_id: str) -> None:
+def add_client(connection: Connection, client_id: str) -> None:
     """Write something."""
-    session.execute(insert(clients).values(client_id=client_id, nom=client_id))
+    connection.execute(insert(clients).values(client_id=client_id, nom=client_id))
 
 
 def add_and_raise(database: Database, client_id: str, error: BaseException) -> None:
     """Write something in a transaction that its own block gives up."""
-    with database.transaction() as session:
-        add_client(session, client_id)
+    with database.transaction() as connection:
+        add_client(connection, client_id)
         raise error
 
 
 def add_and_doom(database: Database, client_id: str) -> None:
     """Write something in a transaction whose COMMIT fails."""
-    with database.transaction() as session:
-        add_client(session, client_id)
-        doom(session)
+    with database.transaction() as connection:
+        add_client(connection, client_id)
+        doom(connection)
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def names() -> tuple[str, str]:
 def test_block_that_ends_is_committed(
     single: Database, database: Database, names: tuple[str, str]
 ) -> None:
-    with single.transaction() as session:
-        add_client(session, names[0])
+    with single.transaction() as connection:
+        add_client(connection, names[0])
     assert exists(database, names[0])
 
 
@@ -115,8 +115,8 @@ def test_block_that_raises_leaves_nothing(
     dead, following = names
     with pytest.raises(type(error)):
         add_and_raise(single, dead, error)
-    with single.transaction() as session:
-        add_client(session, following)
+    with single.transaction() as connection:
+        add_client(connection, following)
     assert (exists(database, dead), exists(database, following)) == (False, True)
 
 
@@ -128,8 +128,8 @@ def test_commit_that_fails_leaves_nothing_to_the_next_user_of_the_connection(
         add_and_doom(single, dead)
     assert not exists(database, dead)
     assert not exists(single, dead)
-    with single.transaction() as session:
-        add_client(session, following)
+    with single.transaction() as connection:
+        add_client(connection, following)
     assert (exists(database, dead), exists(database, following)) == (False, True)
 
 
@@ -161,10 +161,10 @@ def wrap(monkeypatch: pytest.MonkeyPatch, after: Callable[[Connection], None]) -
         core = getattr(handlers.mouvements, name)
 
         def run(
-            session: Connection, *rest: Any, core: Callable[..., Operation] = core
+            connection: Connection, *rest: Any, core: Callable[..., Operation] = core
         ) -> Operation:
-            operation = core(session, *rest)
-            after(session)
+            operation = core(connection, *rest)
+            after(connection)
             return operation
 
         monkeypatch.setattr(handlers.mouvements, name, run)
@@ -198,9 +198,9 @@ def test_commit_that_fails_moves_no_money_and_is_a_system_error(
     answer = api.post(path, json=body)
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (200, False)
     own_world.check_books(carte)
-    with own_world.database.reading() as session:
+    with own_world.database.reading() as connection:
         assert (
-            session.exec_driver_sql(
+            connection.exec_driver_sql(
                 "SELECT count(*) FROM membres WHERE client_id = 'absent'"
             ).scalar()
             == 0
@@ -216,25 +216,25 @@ def test_commit_refused_for_a_moment_moves_no_money_and_asks_to_return(
     api = own_world.api(carte)
     body = carte.mouvement(1_000, f"R-{new_number()}")
 
-    def refuse(session: Connection) -> None:
+    def refuse(connection: Connection) -> None:
         if backend == "sqlite":
-            pages = session.exec_driver_sql("PRAGMA page_count").scalar()
-            session.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
             try:
-                session.exec_driver_sql("CREATE TABLE filler AS SELECT randomblob(1000000) AS b")
+                connection.exec_driver_sql("CREATE TABLE filler AS SELECT randomblob(1000000) AS b")
             finally:
-                session.exec_driver_sql("PRAGMA max_page_count = 1073741823")
+                connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
         else:
-            session.exec_driver_sql(
+            connection.exec_driver_sql(
                 "CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS"
                 " $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END $$"
             )
-            session.exec_driver_sql("CREATE TEMPORARY TABLE doomed (n int) ON COMMIT DROP")
-            session.exec_driver_sql(
+            connection.exec_driver_sql("CREATE TEMPORARY TABLE doomed (n int) ON COMMIT DROP")
+            connection.exec_driver_sql(
                 "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON doomed DEFERRABLE"
                 " INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse()"
             )
-            session.exec_driver_sql("INSERT INTO doomed VALUES (1)")
+            connection.exec_driver_sql("INSERT INTO doomed VALUES (1)")
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         wrap(monkeypatch, refuse)
@@ -331,8 +331,8 @@ def test_pool_without_a_free_connection_is_unavailable(single: Database) -> None
 def test_broken_rule_is_not_taken_for_an_absent_database(
     database: Database, names: tuple[str, str]
 ) -> None:
-    with database.transaction() as session:
-        add_client(session, names[0])
+    with database.transaction() as connection:
+        add_client(connection, names[0])
     with pytest.raises(DBAPIError) as caught:
         add_and_raise(database, names[0], AssertionError("written twice"))
     assert not is_unavailable(caught.value)

@@ -99,44 +99,44 @@ def database(
 
 
 def _write_journal(database: Database) -> None:
-    with database.transaction() as session:
-        seed_demo(session, scopes=SCOPES, pepper=PEPPER)
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=SCOPES, pepper=PEPPER)
         secret.create(
-            session, nom="Autre", client_ids=[], scopes=SCOPES, adresses=[], pepper=PEPPER
+            connection, nom="Autre", client_ids=[], scopes=SCOPES, adresses=[], pepper=PEPPER
         )
         for type_, periode, subject in (
             ("TRANSFERT", "MOIS", {"numero_carte": FIRST.numero_carte}),
             ("CREDIT", "MOIS", {"consumer_key": CONSUMER_KEY}),
         ):
             assert set_plafond(
-                session,
+                connection,
                 type_=type_,
                 periode=periode,
                 montant_maximal=10_000,
                 nombre_maximal=None,
                 **subject,
             )
-        session.execute(update(plafonds).values(cree_le=now() - timedelta(days=40)))
-    with database.transaction() as session:
+        connection.execute(update(plafonds).values(cree_le=now() - timedelta(days=40)))
+    with database.transaction() as connection:
         partenaire = find_by_secret(
-            session, CONSUMER_KEY, CONSUMER_SECRET, pepper=PEPPER, demo_allowed=True
+            connection, CONSUMER_KEY, CONSUMER_SECRET, pepper=PEPPER, demo_allowed=True
         ).partenaire
         assert partenaire is not None
-        transferer(session, partenaire, Demande(FIRST, 100, "T1", destination=SECOND))
-        debiter(session, partenaire, Demande(FIRST, 300, "D2"))
-        crediter(session, partenaire, Demande(FIRST, 50, "C2"))
+        transferer(connection, partenaire, Demande(FIRST, 100, "T1", destination=SECOND))
+        debiter(connection, partenaire, Demande(FIRST, 300, "D2"))
+        crediter(connection, partenaire, Demande(FIRST, 50, "C2"))
         for origine, reference in (("D2", "A1"), ("C2", "A2")):
             annuler(
-                session,
+                connection,
                 partenaire,
                 reference_origine=origine,
                 reference=reference,
                 motif=None,
                 fenetre=timedelta(days=1),
             )
-        close_reference(session, partenaire, "X1")
-        debiter(session, partenaire, Demande(FIRST, 2000, "D1"))
-        crediter(session, partenaire, Demande(FIRST, 500, "C1"))
+        close_reference(connection, partenaire, "X1")
+        debiter(connection, partenaire, Demande(FIRST, 2000, "D1"))
+        crediter(connection, partenaire, Demande(FIRST, 500, "C1"))
 
 
 def _verify(database: Database, *statements: str) -> Rapport:
@@ -144,36 +144,36 @@ def _verify(database: Database, *statements: str) -> Rapport:
 
     Its triggers, keys and checks are put to sleep meanwhile.
     """
-    with database.engine.connect() as session:
+    with database.engine.connect() as connection:
         if database.dialect == "postgresql":
-            session.exec_driver_sql("SET session_replication_role = replica")
-            constraints = session.exec_driver_sql(
+            connection.exec_driver_sql("SET session_replication_role = replica")
+            constraints = connection.exec_driver_sql(
                 "SELECT conrelid::regclass::text, conname FROM pg_constraint"
                 " WHERE (contype = 'c' AND conname LIKE 'ck%%')"
                 " OR (contype = 'u' AND conrelid IN ('operations'::regclass, 'ecritures'::regclass))"
             )
             for table, name in constraints.all():
-                session.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+                connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         else:
-            driver = session.connection.driver_connection
+            driver = connection.connection.driver_connection
             assert driver is not None
             driver.execute("PRAGMA foreign_keys = OFF")
             driver.execute("PRAGMA ignore_check_constraints = ON")
-            triggers = session.exec_driver_sql(
+            triggers = connection.exec_driver_sql(
                 "SELECT name FROM sqlite_master WHERE type = 'trigger'"
             )
             for (name,) in triggers.all():
-                session.exec_driver_sql(f"DROP TRIGGER {name}")
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
             # SQLite drops no UNIQUE: the rows go to a table that has none.
             for table in ("operations", "ecritures"):
-                session.exec_driver_sql(f"CREATE TABLE bare AS SELECT * FROM {table}")
-                session.exec_driver_sql(f"DROP TABLE {table}")
-                session.exec_driver_sql(f"ALTER TABLE bare RENAME TO {table}")
+                connection.exec_driver_sql(f"CREATE TABLE bare AS SELECT * FROM {table}")
+                connection.exec_driver_sql(f"DROP TABLE {table}")
+                connection.exec_driver_sql(f"ALTER TABLE bare RENAME TO {table}")
         for statement in statements:
-            session.exec_driver_sql(statement)
-        rapport = verify(session)
-        session.rollback()
-        session.invalidate()
+            connection.exec_driver_sql(statement)
+        rapport = verify(connection)
+        connection.rollback()
+        connection.invalidate()
     return rapport
 
 
@@ -182,15 +182,15 @@ def _fautes(database: Database, *statements: str) -> list[Faute]:
 
 
 def test_a_journal_that_the_product_wrote_holds(database: Database) -> None:
-    with database.reading() as session:
-        assert verify(session) == (14, 13, 6, [], [])
+    with database.reading() as connection:
+        assert verify(connection) == (14, 13, 6, [], [])
     assert _fautes(database) == []
 
 
 def test_an_empty_database_holds(empty_database_url: str) -> None:
     database = Database(empty_database_url)
-    with database.reading() as session:
-        assert verify(session) == (0, 0, 0, [], [])
+    with database.reading() as connection:
+        assert verify(connection) == (0, 0, 0, [], [])
     database.close()
 
 
@@ -435,8 +435,8 @@ def test_a_planted_fault_breaks_the_rules_it_should(
 
 
 def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Database) -> None:
-    with database.reading() as session:
-        ecriture = session.scalar(
+    with database.reading() as connection:
+        ecriture = connection.scalar(
             select(ecritures.c.id).join(operations).where(operations.c.reference == "D1")
         )
     assert _fautes(
@@ -462,8 +462,8 @@ def test_a_fault_names_its_card_masked_and_both_figures(database: Database) -> N
 
 
 def test_an_operation_without_ecriture_is_told_by_its_number(database: Database) -> None:
-    with database.reading() as session:
-        numero = session.scalar(
+    with database.reading() as connection:
+        numero = connection.scalar(
             select(operations.c.numero_operation).where(operations.c.reference == "C1")
         )
     assert _fautes(
@@ -544,8 +544,8 @@ def test_a_plafond_lower_than_what_was_moved_before_it_is_no_fault(database: Dat
 
 def test_an_operation_above_the_plafond_of_each_is_told_by_its_number(database: Database) -> None:
     each = "UPDATE plafonds SET periode = 'OPERATION', montant_maximal = {0}"
-    with database.reading() as session:
-        numero = session.scalar(
+    with database.reading() as connection:
+        numero = connection.scalar(
             select(operations.c.numero_operation).where(operations.c.reference == "C1")
         )
     cleared = "DELETE FROM consommations"
@@ -611,8 +611,8 @@ def test_progress_tells_each_statement_and_the_end(
 ) -> None:
     monkeypatch.setattr("models.books.verification.TRANCHE", 3)
     told: list[tuple[int, int]] = []
-    with database.reading() as session:
-        verify(session, lambda done, total: told.append((done, total)))
+    with database.reading() as connection:
+        verify(connection, lambda done, total: told.append((done, total)))
     total = told[-1][1]
     assert told == [(done, total) for done in range(total + 1)]
     assert total > 15
@@ -624,17 +624,17 @@ def test_sqlite_sorts_nothing_that_grows_with_the_journal(tmp_path: Path) -> Non
     migrate.upgrade(database)
     ran: list[tuple[str, Any]] = []
 
-    def note(_session: Any, _cursor: Any, statement: str, values: Any, *_others: Any) -> None:
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_others: Any) -> None:
         ran.append((statement, values))
 
     event.listen(database.engine, "before_cursor_execute", note)
-    with database.reading() as session:
-        verify(session)
-    with database.snapshot() as session:
-        export_journal(session, lambda _piece: None)
+    with database.reading() as connection:
+        verify(connection)
+    with database.snapshot() as connection:
+        export_journal(connection, lambda _piece: None)
     event.remove(database.engine, "before_cursor_execute", note)
     assert len(ran) > 20
-    with database.reading() as session:
+    with database.reading() as connection:
         for statement, values in ran:
             # But a part of the comptes at a time, the few faults, and the fewer unites.
             if (
@@ -643,7 +643,7 @@ def test_sqlite_sorts_nothing_that_grows_with_the_journal(tmp_path: Path) -> Non
                 or "DISTINCT comptes.unite" in statement
             ):
                 continue
-            plan = session.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             steps = {row.detail for row in plan}
             if "ORDER BY 1, 2 LIMIT" in statement:
                 steps -= {"USE TEMP B-TREE FOR ORDER BY"}

@@ -507,8 +507,8 @@ def test_busy_database_is_answered_with_503_and_the_reference_stays_free(fragile
     scene = Scene(fragile)
     debit = scene.call("debitCarte")
     blocker = Database(fragile.database.url.render_as_string(hide_password=False))
-    with blocker.transaction() as session:
-        session.execute(
+    with blocker.transaction() as connection:
+        connection.execute(
             update(cartes).where(cartes.c.id == scene.carte.id).values(version=cartes.c.version)
         )
         assert_refused(debit.send(scene.api), "5001")
@@ -520,8 +520,8 @@ def test_busy_database_is_answered_with_503_and_the_reference_stays_free(fragile
 
 def test_database_of_another_migration_is_not_ready(fragile: World) -> None:
     def migrate_to(revision: str) -> None:
-        with fragile.database.transaction() as session:
-            session.execute(
+        with fragile.database.transaction() as connection:
+            connection.execute(
                 text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision}
             )
 

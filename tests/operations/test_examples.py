@@ -42,8 +42,8 @@ BEFORE = {"annulerOperation": "debitCarte", "getOperation": "debitCarte"}
 def demo(new_database_url: NewUrl) -> Iterator[World]:
     """A server with the demo data, for the examples alone."""
     database = Database(new_database_url())
-    with database.transaction() as session:
-        seed_demo(session, scopes=list(ALL_SCOPES), pepper=PEPPER)
+    with database.transaction() as connection:
+        seed_demo(connection, scopes=list(ALL_SCOPES), pepper=PEPPER)
     with serving(settings_for(database.url.render_as_string(hide_password=False))) as base:
         world = World(database, base)
         yield world
@@ -57,12 +57,12 @@ def api(demo: World) -> Iterator[ContractClient]:
 
     The cards are afterwards in the state that the demo gave them: the examples name the same ones.
     """
-    with demo.database.reading() as session:
-        before = session.execute(select(cartes.c.id, cartes.c.statut)).all()
+    with demo.database.reading() as connection:
+        before = connection.execute(select(cartes.c.id, cartes.c.statut)).all()
     yield demo.api("CLI-0001")
-    with demo.database.transaction() as session:
+    with demo.database.transaction() as connection:
         for carte_id, statut in before:
-            session.execute(update(cartes).where(cartes.c.id == carte_id).values(statut=statut))
+            connection.execute(update(cartes).where(cartes.c.id == carte_id).values(statut=statut))
 
 
 def _example(operation_id: str, name: str) -> tuple[str, Json]:

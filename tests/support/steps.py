@@ -78,8 +78,10 @@ def item(answer: httpx.Response) -> Json:
 
 def row_of(world: World, reference: str) -> Row[Any]:
     """The row of the operation that bears a reference no other partner uses."""
-    with world.database.reading() as session:
-        return session.execute(select(operations).where(operations.c.reference == reference)).one()
+    with world.database.reading() as connection:
+        return connection.execute(
+            select(operations).where(operations.c.reference == reference)
+        ).one()
 
 
 def operation_item(
@@ -184,8 +186,8 @@ def wait_for_locks(database: Database, number: int = 1) -> None:
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     for _ in range(2_000):
-        with database.reading() as session:
-            if session.execute(waiting).scalar_one() >= number:
+        with database.reading() as connection:
+            if connection.execute(waiting).scalar_one() >= number:
                 return
         pause.wait(0.01)
     raise AssertionError(f"fewer than {number} statements waited for a lock")

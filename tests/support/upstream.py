@@ -64,9 +64,9 @@ class _Views(Resolver):
                 arguments["corps"] = given["body"]
             begin = self._database.transaction if operation.writes else self._database.reading
             try:
-                with begin() as session:
+                with begin() as connection:
                     offered = {
-                        "session": session,
+                        "connection": connection,
                         "partenaire": given.get("token_info", {}).get("partenaire"),
                         "settings": self._settings,
                         "contract": self._contract,
@@ -114,13 +114,17 @@ def build_upstream(contract: Contract, settings: Settings, database: Database) -
     """The application. Its token operation is left out: it takes a pair in its form, and no security."""
 
     def token_info(token: str) -> dict[str, Any] | None:
-        with database.reading() as session:
-            found = find_by_token(session, hash_secret(token, settings.pepper), demo_allowed=True)
+        with database.reading() as connection:
+            found = find_by_token(
+                connection, hash_secret(token, settings.pepper), demo_allowed=True
+            )
         return _told(found.partenaire, valid=found.valid)
 
     def basic_info(key: str, secret: str) -> dict[str, Any] | None:
-        with database.reading() as session:
-            found = find_by_secret(session, key, secret, pepper=settings.pepper, demo_allowed=True)
+        with database.reading() as connection:
+            found = find_by_secret(
+                connection, key, secret, pepper=settings.pepper, demo_allowed=True
+            )
         return _told(found.partenaire, valid=found.valid)
 
     # Connexion takes them by name only.

@@ -101,22 +101,22 @@ class World:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction for all that this thread makes inside the block."""
-        session: Connection | None = getattr(self._own, "session", None)
-        if session is not None:
-            yield session
+        connection: Connection | None = getattr(self._own, "session", None)
+        if connection is not None:
+            yield connection
             return
-        with self.database.transaction() as session:
-            self._own.session = session
+        with self.database.transaction() as connection:
+            self._own.connection = connection
             try:
-                yield session
+                yield connection
             finally:
-                self._own.session = None
+                self._own.connection = None
 
     def client(self, client_id: str | None = None) -> str:
         """A new client's clientId."""
         client_id = client_id or f"CLI-{new_number()}"
-        with self.writing() as session:
-            session.execute(_NEW_CLIENT, {"client_id": client_id, "nom": f"Client {client_id}"})
+        with self.writing() as connection:
+            connection.execute(_NEW_CLIENT, {"client_id": client_id, "nom": f"Client {client_id}"})
         return client_id
 
     def membre(
@@ -129,14 +129,14 @@ class World:
     ) -> Membre:
         """A new member, of a new client unless told."""
         number = new_number()
-        with self.writing() as session:
+        with self.writing() as connection:
             membre = Membre(
                 client_id or self.client(),
                 membre_id or f"MBR-{number}",
                 wallet_id or f"{number:012d}"[-12:],
             )
             values = {"nom": "Diop", "prenom": "Awa", "telephone": membre.wallet_id, **columns}
-            session.execute(_NEW_MEMBRE, {**vars(membre), **values})
+            connection.execute(_NEW_MEMBRE, {**vars(membre), **values})
         return membre
 
     def carte(
@@ -151,7 +151,7 @@ class World:
     ) -> Carte:
         """A new card, its solde opened in the journal."""
         numero = numero or f"70{new_number():014d}"
-        with self.writing() as session:
+        with self.writing() as connection:
             membre = membre or self.membre()
             nouvelle = NouvelleCarte(
                 numero_carte=numero,
@@ -161,9 +161,9 @@ class World:
                 statut=statut,
                 solde=solde,
             )
-            contra = find_ouverture(session)
-            open_cartes(session, [nouvelle], contra=contra, date_solde=date_solde)
-            carte_id = session.scalar(_ID_OF_CARTE, {"numero": numero})
+            contra = find_ouverture(connection)
+            open_cartes(connection, [nouvelle], contra=contra, date_solde=date_solde)
+            carte_id = connection.scalar(_ID_OF_CARTE, {"numero": numero})
         assert carte_id is not None
         return Carte(carte_id, numero, membre)
 
@@ -177,9 +177,9 @@ class World:
         pair: tuple[str, str] | None = None,
     ) -> NouveauPartenaire:
         """A new partner of these clients, of a pair that is drawn unless told."""
-        with self.writing() as session:
+        with self.writing() as connection:
             return create(
-                session,
+                connection,
                 nom=f"Partenaire {new_number()}",
                 client_ids=list(client_ids),
                 scopes=list(scopes),
@@ -221,15 +221,17 @@ class World:
 
     def solde(self, carte: Carte) -> int:
         """The solde that the card's row holds."""
-        with self.database.reading() as session:
+        with self.database.reading() as connection:
             return int(
-                session.execute(select(cartes.c.solde).where(cartes.c.id == carte.id)).scalar_one()
+                connection.execute(
+                    select(cartes.c.solde).where(cartes.c.id == carte.id)
+                ).scalar_one()
             )
 
     def journal(self, carte: Carte) -> list[tuple[str, int]]:
         """Type and amount of the card's operations, oldest first."""
-        with self.database.reading() as session:
-            rows = session.execute(
+        with self.database.reading() as connection:
+            rows = connection.execute(
                 select(operations.c.type, ecritures.c.montant)
                 .join_from(operations, ecritures, ecritures.c.operation_id == operations.c.id)
                 .where(operations.c.carte_id == carte.id)
@@ -239,19 +241,19 @@ class World:
 
     def change_carte(self, carte: Carte, **columns: Any) -> None:
         """Change the card's row behind the API's back, as CYNOD's own screens would."""
-        with self.database.transaction() as session:
-            session.execute(update(cartes).where(cartes.c.id == carte.id).values(**columns))
+        with self.database.transaction() as connection:
+            connection.execute(update(cartes).where(cartes.c.id == carte.id).values(**columns))
 
     def check_books(self, *owned: Carte) -> None:
         """Assert that each card's solde and version are the fold of its ecritures, without a gap."""
-        with self.database.reading() as session:
+        with self.database.reading() as connection:
             for carte in owned:
-                compte_id, solde, version = session.execute(
+                compte_id, solde, version = connection.execute(
                     select(cartes.c.compte_id, cartes.c.solde, cartes.c.version).where(
                         cartes.c.id == carte.id
                     )
                 ).one()
-                rows = session.execute(
+                rows = connection.execute(
                     select(ecritures).where(
                         or_(
                             ecritures.c.compte_debit == compte_id,

@@ -102,10 +102,12 @@ class Ground:
         deadline = time.monotonic() + REST_S
         counted = -1
         try:
-            with database.reading() as session:
+            with database.reading() as connection:
                 while True:
                     before = counted
-                    counted = int(session.scalar(select(func.count()).select_from(operations)) or 0)
+                    counted = int(
+                        connection.scalar(select(func.count()).select_from(operations)) or 0
+                    )
                     if counted == before or time.monotonic() > deadline:
                         return counted
                     time.sleep(REST_S / 30)
@@ -125,7 +127,7 @@ _DAY = {"sqlite": "'2099-12-31'", "postgresql": "DATE '2099-12-31'"}
 
 
 def _statements(
-    kind: str, size: Size, start: int, ouverture: int, session: Connection
+    kind: str, size: Size, start: int, ouverture: int, connection: Connection
 ) -> list[str]:
     """SQL that fills the tables, each by one statement. Ids follow from a card's place."""
 
@@ -136,7 +138,9 @@ def _statements(
         return _PADDED[kind].format(value, width)
 
     then, day = _THEN[kind], _DAY[kind]
-    partenaire, reglement = session.execute(select(partenaires.c.id, partenaires.c.compte_id)).one()
+    partenaire, reglement = connection.execute(
+        select(partenaires.c.id, partenaires.c.compte_id)
+    ).one()
     n = size.cartes
     mine = f"{size.debits} + CASE WHEN i = 0 THEN {size.deep} ELSE 0 END"
     holders = (n + PER_MEMBRE - 1) // PER_MEMBRE
@@ -202,17 +206,17 @@ def _fill(database: Database, size: Size, ouverture: int) -> None:
     `cynod journal verify` judges the outcome, like that of any other write.
     """
     postgresql = database.dialect == POSTGRESQL
-    with database.transaction() as session:
+    with database.transaction() as connection:
         if postgresql:
             # Foreign keys hold by construction; checking two million one by one takes minutes.
-            session.execute(text("SET LOCAL session_replication_role = replica"))
-            session.execute(text("SET LOCAL statement_timeout = 0"))
-        start = int(session.scalar(select(func.max(comptes.c.id))) or 0) + 1
-        for statement in _statements(database.dialect, size, start, ouverture, session):
-            session.exec_driver_sql(statement.replace("%", "%%") if postgresql else statement)
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        start = int(connection.scalar(select(func.max(comptes.c.id))) or 0) + 1
+        for statement in _statements(database.dialect, size, start, ouverture, connection):
+            connection.exec_driver_sql(statement.replace("%", "%%") if postgresql else statement)
         if postgresql:
             for table in (comptes, cartes, operations, ecritures):
-                session.exec_driver_sql(
+                connection.exec_driver_sql(
                     f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'),"
                     f" (SELECT max(id) FROM {table.name}))"
                 )
@@ -220,14 +224,14 @@ def _fill(database: Database, size: Size, ouverture: int) -> None:
 
 def _settle(database: Database) -> None:
     """Leave nothing of the loading for the measurements to pay."""
-    with database.reading() as session:
+    with database.reading() as connection:
         if database.dialect == POSTGRESQL:
-            session.exec_driver_sql("SET statement_timeout = 0")
-            session.exec_driver_sql("VACUUM (ANALYZE)")
-            session.exec_driver_sql("CHECKPOINT")
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("VACUUM (ANALYZE)")
+            connection.exec_driver_sql("CHECKPOINT")
         else:
-            session.exec_driver_sql("ANALYZE")
-            session.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("ANALYZE")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextlib.contextmanager
@@ -244,23 +248,25 @@ def ground(
     database = Database(url, attente_s=60)
     try:
         migrate.upgrade(database)
-        with database.transaction() as session:
-            session.execute(insert(clients).values(client_id=CLIENT, nom="Client of the bench"))
+        with database.transaction() as connection:
+            connection.execute(insert(clients).values(client_id=CLIENT, nom="Client of the bench"))
             pair = create(
-                session,
+                connection,
                 nom="Bench",
                 client_ids=[CLIENT],
                 scopes=SCOPES,
                 adresses=[],
                 pepper=PEPPER,
             )
-            known = find_by_secret(session, *pair, pepper=PEPPER, demo_allowed=True).partenaire
+            known = find_by_secret(connection, *pair, pepper=PEPPER, demo_allowed=True).partenaire
             assert known is not None
             tokens = [
-                issue_token(session, known, scope=None, duree_s=86_400, pepper=PEPPER).access_token
+                issue_token(
+                    connection, known, scope=None, duree_s=86_400, pepper=PEPPER
+                ).access_token
                 for _ in range(TOKENS)
             ]
-            ouverture = find_ouverture(session)
+            ouverture = find_ouverture(connection)
         _fill(database, size, ouverture)
         _settle(database)
     finally:

@@ -102,8 +102,8 @@ def refusal_that_moves() -> None:
         except Refusal:
             if call.operation.operation_id != "debitCarte":
                 raise
-            with runner._database.transaction() as session:  # noqa: SLF001 - as above
-                session.execute(
+            with runner._database.transaction() as connection:  # noqa: SLF001 - as above
+                connection.execute(
                     update(cartes).where(cartes.c.solde > 1000).values(solde=cartes.c.solde - 1)
                 )
             raise
@@ -116,9 +116,9 @@ def card_of_another() -> None:
     module: Any = handlers.cartes
     listing = module.list_cartes
 
-    def show_all(session: Any, partenaire: Any, **filters: Any) -> Any:
-        page = listing(session, partenaire, **filters)
-        other = session.execute(
+    def show_all(connection: Any, partenaire: Any, **filters: Any) -> Any:
+        page = listing(connection, partenaire, **filters)
+        other = connection.execute(
             text("SELECT min(numero_carte) FROM cartes WHERE numero_carte LIKE '7019807766%'")
         ).scalar_one()
         return page._replace(cartes=[one._replace(numero_carte=other) for one in page.cartes])
@@ -154,11 +154,11 @@ class _Moved:
         self._name = name
         self._francs = francs
 
-    def all(self, session: Any, values: Mapping[str, Any]) -> Any:
-        return self._statement.all(session, self._move(values))
+    def all(self, connection: Any, values: Mapping[str, Any]) -> Any:
+        return self._statement.all(connection, self._move(values))
 
-    def first(self, session: Any, values: Mapping[str, Any]) -> Any:
-        return self._statement.first(session, self._move(values))
+    def first(self, connection: Any, values: Mapping[str, Any]) -> Any:
+        return self._statement.first(connection, self._move(values))
 
     def _move(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given = values[self._name]
@@ -185,9 +185,9 @@ def limit_of_operation_generous() -> None:
     module: Any = plafond
     consume_one = module._consume_one  # noqa: SLF001 - as above
 
-    def consume(session: Any, limit: Any, montant: int, jour: Any) -> None:
+    def consume(connection: Any, limit: Any, montant: int, jour: Any) -> None:
         fits = limit.periode == plafond.OPERATION and montant - 1 == limit.montant_maximal
-        consume_one(session, limit, montant - 1 if fits else montant, jour)
+        consume_one(connection, limit, montant - 1 if fits else montant, jour)
 
     module._consume_one = consume  # noqa: SLF001 - as above
 
@@ -197,9 +197,9 @@ def credit_unlimited() -> None:
     module: Any = plafond
     consume = module.consume
 
-    def forget(session: Any, counted: Any) -> None:
+    def forget(connection: Any, counted: Any) -> None:
         if counted.type != CREDIT:
-            consume(session, counted)
+            consume(connection, counted)
 
     module.consume = forget
 

@@ -338,12 +338,12 @@ def _forget(name: str, what: str) -> None:
     original = security.Security.authenticate
     now, is_within = security.__dict__["now"], security.__dict__["is_within"]
 
-    def authenticate(self: Any, session: Any, operation: Any, *rest: Any) -> Any:
+    def authenticate(self: Any, connection: Any, operation: Any, *rest: Any) -> Any:
         _authenticating.name = operation.operation_id
         if what == "scope" and operation.operation_id == name:
             operation = replace(operation, scopes=frozenset())
         try:
-            return original(self, session, operation, *rest)
+            return original(self, connection, operation, *rest)
         finally:
             _authenticating.name = ""
 

@@ -37,12 +37,12 @@ def forgets_references() -> None:
     """A repeated reference is executed again."""
     right = reference.claim
 
-    def claim(session: Connection, demandeur: Demandeur, **more: Any) -> Any:
-        claimed = right(session, demandeur, **more)
+    def claim(connection: Connection, demandeur: Demandeur, **more: Any) -> Any:
+        claimed = right(connection, demandeur, **more)
         if claimed is not None or more["type_"] == CLOTURE:
             return claimed
         other = f"{demandeur.reference}~{random.randrange(16**6):06x}"
-        return right(session, demandeur._replace(reference=other), **more)
+        return right(connection, demandeur._replace(reference=other), **more)
 
     replace_everywhere("claim", right, claim)
 
@@ -53,11 +53,13 @@ def reads_then_writes() -> None:
     remembered: dict[int, int] = {}
 
     def move(
-        session: Connection, statement: Any, carte: CarteCle, montant: int, quand: Any
+        connection: Connection, statement: Any, carte: CarteCle, montant: int, quand: Any
     ) -> ecriture.Position | None:
-        read = session.execute(select(cartes.c.solde).where(cartes.c.id == carte.id)).scalar_one()
+        read = connection.execute(
+            select(cartes.c.solde).where(cartes.c.id == carte.id)
+        ).scalar_one()
         solde = int(read)
-        if session.dialect.name == "sqlite":
+        if connection.dialect.name == "sqlite":
             solde = remembered.setdefault(carte.id, solde)
         time.sleep(0.002)
         gives = statement in (_secret("_GIVE"), _secret("_GIVE_BACK"))
@@ -65,7 +67,7 @@ def reads_then_writes() -> None:
         if solde < 0:
             return None
         remembered[carte.id] = solde
-        row = session.execute(
+        row = connection.execute(
             update(cartes)
             .where(cartes.c.id == carte.id)
             .values(solde=solde, version=cartes.c.version + 1, date_solde=quand)
@@ -90,8 +92,8 @@ def acknowledges_before_commit() -> None:
 
     @contextlib.contextmanager
     def transaction(self: Database, **how: Any) -> Iterator[Connection]:
-        with contextlib.suppress(_Forgotten), whole(self, **how) as session:
-            yield session
+        with contextlib.suppress(_Forgotten), whole(self, **how) as connection:
+            yield connection
             if random.random() < SHARE and is_armed():
                 raise _Forgotten
 
@@ -113,8 +115,8 @@ def _raise_after_commit(error: Exception) -> None:
 
     @contextlib.contextmanager
     def transaction(self: Database, **how: Any) -> Iterator[Connection]:
-        with whole(self, **how) as session:
-            yield session
+        with whole(self, **how) as connection:
+            yield connection
         if random.random() < SHARE and is_armed():
             raise error
 
@@ -125,8 +127,8 @@ def replays_another_answer() -> None:
     """A replay tells another solde than the first answer."""
     right = suivi.find_replay
 
-    def find_replay(session: Connection, demandeur: Demandeur) -> Operation | None:
-        found = right(session, demandeur)
+    def find_replay(connection: Connection, demandeur: Demandeur) -> Operation | None:
+        found = right(connection, demandeur)
         return found and found._replace(solde=found.solde + 1)
 
     replace_everywhere("find_replay", right, find_replay)
@@ -136,9 +138,9 @@ def executes_closed_references() -> None:
     """Closing a reference is acknowledged and not kept."""
     right = suivi.close_reference
 
-    def close_reference(session: Connection, *rest: Any) -> suivi.Cloture:
-        with contextlib.suppress(_Forgotten), session.begin_nested():
-            closed = right(session, *rest)
+    def close_reference(connection: Connection, *rest: Any) -> suivi.Cloture:
+        with contextlib.suppress(_Forgotten), connection.begin_nested():
+            closed = right(connection, *rest)
             raise _Forgotten
         return closed
 

@@ -46,8 +46,8 @@ def dies_after_commit() -> None:
 
     @contextlib.contextmanager
     def transaction(self: Database, **how: Any) -> Iterator[Connection]:
-        with whole(self, **how) as session:
-            yield session
+        with whole(self, **how) as connection:
+            yield connection
         if _dies():
             _die()
 
@@ -60,8 +60,8 @@ def dies_around_commit() -> None:
 
     @contextlib.contextmanager
     def transaction(self: Database, **how: Any) -> Iterator[Connection]:
-        with whole(self, **how) as session:
-            yield session
+        with whole(self, **how) as connection:
+            yield connection
             if _dies():
                 threading.Timer(random.uniform(0, 0.004), _die).start()
 

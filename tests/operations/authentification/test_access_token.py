@@ -120,10 +120,10 @@ def test_lifetime_is_the_deployment_s(shared_database: Database, world: World) -
         scene.nobody = world.anonymous(base_url)
         answer = ask(scene)
     assert answer.json()["expires_in"] == 60
-    with world.database.reading() as session:
+    with world.database.reading() as connection:
         lives = [
             expire_le - emis_le
-            for emis_le, expire_le in session.execute(
+            for emis_le, expire_le in connection.execute(
                 select(jetons.c.emis_le, jetons.c.expire_le)
                 .join(partenaires)
                 .where(partenaires.c.consumer_key == scene.pair.consumer_key)
@@ -445,9 +445,9 @@ def test_wrong_secret_from_another_address_tells_not_that_the_key_exists(
 
 def test_tokens_long_expired_are_forgotten(own_scene: Scene) -> None:
     def count() -> int:
-        with own_scene.world.database.reading() as session:
+        with own_scene.world.database.reading() as connection:
             return int(
-                session.scalar(
+                connection.scalar(
                     select(func.count())
                     .select_from(jetons)
                     .join(partenaires)
@@ -460,8 +460,8 @@ def test_tokens_long_expired_are_forgotten(own_scene: Scene) -> None:
     owned = select(partenaires.c.id).where(
         partenaires.c.consumer_key == own_scene.pair.consumer_key
     )
-    with own_scene.world.database.transaction() as session:
-        session.execute(
+    with own_scene.world.database.transaction() as connection:
+        connection.execute(
             update(jetons)
             .where(jetons.c.partenaire_id.in_(owned))
             .values(expire_le=now() - timedelta(days=2))

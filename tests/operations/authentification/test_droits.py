@@ -50,8 +50,8 @@ def rights(scene: Scene, api: ContractClient | None = None) -> Json:
 
 def expected(scene: Scene, **more: object) -> Json:
     """What mesDroits must tell of the scene's partner."""
-    with scene.world.database.reading() as session:
-        nom = session.scalar(
+    with scene.world.database.reading() as connection:
+        nom = connection.scalar(
             select(partenaires.c.nom).where(partenaires.c.consumer_key == scene.pair.consumer_key)
         )
     return {
@@ -97,10 +97,10 @@ def test_limits_are_told_with_what_is_left(scene: Scene) -> None:
         ("DEBIT", "MOIS", None, 10),
         ("TRANSFERT", "MOIS", 0, None),
     ]
-    with scene.world.database.transaction() as session:
+    with scene.world.database.transaction() as connection:
         for type_, periode, montant, nombre in limits:
             set_plafond(
-                session,
+                connection,
                 type_=type_,
                 periode=periode,
                 montant_maximal=montant,
@@ -109,7 +109,7 @@ def test_limits_are_told_with_what_is_left(scene: Scene) -> None:
             )
         # A card's limit is not the partner's.
         set_plafond(
-            session,
+            connection,
             type_="DEBIT",
             periode="JOUR",
             montant_maximal=8_000,
@@ -139,8 +139,8 @@ def test_limits_are_told_with_what_is_left(scene: Scene) -> None:
 def test_end_of_the_secret_is_told_and_a_new_secret_has_none(scene: Scene) -> None:
     key = scene.pair.consumer_key
     end = datetime(2030, 5, 17, 8, 30, 15, tzinfo=UTC)
-    with scene.world.database.transaction() as session:
-        session.execute(
+    with scene.world.database.transaction() as connection:
+        connection.execute(
             update(secrets)
             .where(
                 secrets.c.partenaire_id
@@ -151,8 +151,8 @@ def test_end_of_the_secret_is_told_and_a_new_secret_has_none(scene: Scene) -> No
             .values(expire_le=end)
         )
     assert rights(scene) == expected(scene, finIdentifiants="17-05-2030 08:30:15")
-    with scene.world.database.transaction() as session:
-        rotate(session, key, delai=timedelta(days=7), pepper=PEPPER)
+    with scene.world.database.transaction() as connection:
+        rotate(connection, key, delai=timedelta(days=7), pepper=PEPPER)
     assert rights(scene) == expected(scene)
 
 
@@ -160,8 +160,8 @@ def test_rotated_secret_is_good_until_its_end(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = scene.pair
-    with scene.world.database.transaction() as session:
-        new = rotate(session, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+    with scene.world.database.transaction() as connection:
+        new = rotate(connection, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
     for pair in (old, new):
         assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*pair))) == expected(scene)
     monkeypatch.setattr(models.secret, "now", lambda: now() + timedelta(hours=2))
@@ -184,8 +184,8 @@ def test_caller_without_good_credentials_is_refused(scene: Scene, operation: str
 @pytest.mark.parametrize("operation", NEW)
 def test_expired_token_is_refused_and_a_revoked_partner_too(scene: Scene, operation: str) -> None:
     call = scene.call(operation)
-    with scene.world.database.transaction() as session:
-        session.execute(
+    with scene.world.database.transaction() as connection:
+        connection.execute(
             update(jetons)
             .where(
                 jetons.c.partenaire_id
@@ -198,16 +198,16 @@ def test_expired_token_is_refused_and_a_revoked_partner_too(scene: Scene, operat
     assert_refused(call.send(scene.api), "2002")
     fresh = scene.world.api_of(scene.pair)
     assert call.send(fresh).status_code == 200
-    with scene.world.database.transaction() as session:
-        assert revoke(session, scene.pair.consumer_key)
+    with scene.world.database.transaction() as connection:
+        assert revoke(connection, scene.pair.consumer_key)
     assert_refused(call.send(fresh), "2001")
 
 
 @pytest.mark.parametrize("operation", NEW)
 def test_partner_that_calls_from_elsewhere_is_refused(scene: Scene, operation: str) -> None:
     call = scene.call(operation)
-    with scene.world.database.transaction() as session:
-        session.execute(
+    with scene.world.database.transaction() as connection:
+        connection.execute(
             update(partenaires)
             .where(partenaires.c.consumer_key == scene.pair.consumer_key)
             .values(adresses="192.0.2.0/24")

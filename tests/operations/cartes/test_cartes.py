@@ -219,8 +219,8 @@ def test_foreign_card_under_a_used_reference_answers_like_no_card(
 
 
 def test_access_that_ends_hides_the_cards_at_once(own_scene: Scene) -> None:
-    with own_scene.world.database.transaction() as session:
-        session.exec_driver_sql(
+    with own_scene.world.database.transaction() as connection:
+        connection.exec_driver_sql(
             f"DELETE FROM acces WHERE client_id = '{own_scene.carte.membre.client_id}'"
         )
     for operation in ("getListeCartes", *ON_A_CARD):

@@ -60,9 +60,9 @@ def page(*items: Json, curseur: str | None = None) -> Json:
 def many_cartes(world: World, membre: Membre, count: int) -> list[str]:
     """Create cards in one go; their numbers in the order of creation."""
     numeros = [f"71{new_number():014d}" for _ in range(count)]
-    with world.database.transaction() as session:
+    with world.database.transaction() as connection:
         open_cartes(
-            session,
+            connection,
             [
                 NouvelleCarte(
                     numero_carte=numero,
@@ -74,7 +74,7 @@ def many_cartes(world: World, membre: Membre, count: int) -> list[str]:
                 )
                 for numero in numeros
             ],
-            contra=find_ouverture(session),
+            contra=find_ouverture(connection),
             date_solde=OPENED,
         )
     return numeros

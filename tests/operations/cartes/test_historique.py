@@ -143,8 +143,8 @@ def test_history_tells_every_operation_newest_first(
         }
         return {**told, **more}
 
-    with scene.world.database.reading() as session:
-        opening = session.execute(
+    with scene.world.database.reading() as connection:
+        opening = connection.execute(
             select(operations).where(
                 operations.c.carte_id == scene.carte.id, operations.c.type == "OUVERTURE"
             )
@@ -414,18 +414,18 @@ def test_csv_of_a_page_is_the_page(scene: Scene, history: dict[str, str]) -> Non
 def fill(database: Database, carte: Carte, consumer_key: str, nombre: int) -> None:
     """Write credits of 1, 2, 3 … FCFA into the books, as so many calls would."""
     moment = datetime(2026, 2, 1, tzinfo=UTC)
-    with database.transaction() as session:
-        compte_id, solde, version = session.execute(
+    with database.transaction() as connection:
+        compte_id, solde, version = connection.execute(
             select(cartes.c.compte_id, cartes.c.solde, cartes.c.version).where(
                 cartes.c.id == carte.id
             )
         ).one()
-        partenaire_id, reglement = session.execute(
+        partenaire_id, reglement = connection.execute(
             select(partenaires.c.id, partenaires.c.compte_id).where(
                 partenaires.c.consumer_key == consumer_key
             )
         ).one()
-        session.execute(
+        connection.execute(
             insert(operations),
             [
                 {
@@ -443,12 +443,12 @@ def fill(database: Database, carte: Carte, consumer_key: str, nombre: int) -> No
                 for montant in range(1, nombre + 1)
             ],
         )
-        rows = session.execute(
+        rows = connection.execute(
             select(operations.c.id, operations.c.montant)
             .where(operations.c.carte_id == carte.id, operations.c.reference.startswith("F-"))
             .order_by(operations.c.montant)
         ).all()
-        session.execute(
+        connection.execute(
             insert(ecritures),
             [
                 {
@@ -463,7 +463,7 @@ def fill(database: Database, carte: Carte, consumer_key: str, nombre: int) -> No
                 for operation_id, montant in rows
             ],
         )
-        session.execute(
+        connection.execute(
             update(cartes)
             .where(cartes.c.id == carte.id)
             .values(solde=solde + nombre * (nombre + 1) // 2, version=version + nombre)

@@ -41,8 +41,10 @@ def new_reference() -> str:
 
 def row_of(world: World, reference: str) -> Row[Any]:
     """The operation's row."""
-    with world.database.reading() as session:
-        return session.execute(select(operations).where(operations.c.reference == reference)).one()
+    with world.database.reading() as connection:
+        return connection.execute(
+            select(operations).where(operations.c.reference == reference)
+        ).one()
 
 
 def assert_moved(
@@ -260,8 +262,8 @@ def test_repeated_movement_is_answered_again_after_the_holder_changed_phone(
 ) -> None:
     call = own_scene.call(operation)
     first = call.send(own_scene.api)
-    with own_scene.world.database.transaction() as session:
-        session.execute(
+    with own_scene.world.database.transaction() as connection:
+        connection.execute(
             update(membres)
             .where(membres.c.membre_id == own_scene.carte.membre.membre_id)
             .values(wallet_id="770000001")
@@ -457,13 +459,13 @@ def test_any_sequence_agrees_with_simple_arithmetic(
 def test_money_comes_from_the_partner_s_settlement_and_goes_there(own_scene: Scene) -> None:
     move(own_scene.api, "creditCarte", own_scene.carte, 700, new_reference())
     move(own_scene.api, "debitCarte", own_scene.carte, 300, new_reference())
-    with own_scene.world.database.reading() as session:
-        compte = session.scalar(
+    with own_scene.world.database.reading() as connection:
+        compte = connection.scalar(
             select(partenaires.c.compte_id).where(
                 partenaires.c.consumer_key == own_scene.pair.consumer_key
             )
         )
-        lines = session.exec_driver_sql(
+        lines = connection.exec_driver_sql(
             "SELECT compte_debit, compte_credit, montant, unite FROM ecritures"
             f" WHERE {compte} IN (compte_debit, compte_credit) ORDER BY id"
         ).all()

@@ -59,12 +59,12 @@ def limit(
     nombre: int | None = None,
 ) -> None:
     """Give the scene's card or its partner a limit."""
-    with scene.world.database.transaction() as session:
-        put(session, scene, subject, periode, type_=type_, montant=montant, nombre=nombre)
+    with scene.world.database.transaction() as connection:
+        put(connection, scene, subject, periode, type_=type_, montant=montant, nombre=nombre)
 
 
 def put(
-    session: Connection,
+    connection: Connection,
     scene: Scene,
     subject: str,
     periode: str,
@@ -75,7 +75,7 @@ def put(
 ) -> None:
     """Give the scene's card or its partner a limit, in a transaction that may go on."""
     assert set_plafond(
-        session,
+        connection,
         type_=type_,
         periode=periode,
         montant_maximal=montant,
@@ -277,8 +277,10 @@ def test_limit_that_is_removed_limits_no_more(scene: Scene, subject: str) -> Non
     limit(scene, subject, "MOIS", montant=5_000)
 
     def remove(periode: str) -> bool:
-        with scene.world.database.transaction() as session:
-            return remove_plafond(session, type_="DEBIT", periode=periode, **whose(scene, subject))
+        with scene.world.database.transaction() as connection:
+            return remove_plafond(
+                connection, type_="DEBIT", periode=periode, **whose(scene, subject)
+            )
 
     assert remove("JOUR")
     assert not remove("JOUR")
@@ -289,11 +291,11 @@ def test_limit_that_is_removed_limits_no_more(scene: Scene, subject: str) -> Non
 
 def test_limit_of_an_unknown_card_or_partner_is_not_set(scene: Scene) -> None:
     values: Json = {"type_": "DEBIT", "periode": "JOUR"}
-    with scene.world.database.transaction() as session:
+    with scene.world.database.transaction() as connection:
         for unknown in ({"numero_carte": "700000000000"}, {"consumer_key": "inconnu"}):
             given: dict[str, Any] = {**values, **unknown}
-            assert not set_plafond(session, montant_maximal=1, nombre_maximal=None, **given)
-            assert not remove_plafond(session, **given)
+            assert not set_plafond(connection, montant_maximal=1, nombre_maximal=None, **given)
+            assert not remove_plafond(connection, **given)
 
 
 def test_reversal_is_not_limited(scene: Scene) -> None:
@@ -422,8 +424,8 @@ def counted(scene: Scene, subject: str) -> tuple[int, int]:
         "CARTE": ("cartes", "numero_carte", scene.carte.numero),
         "PARTENAIRE": ("partenaires", "consumer_key", scene.pair.consumer_key),
     }[subject]
-    with scene.world.database.reading() as session:
-        montant, nombre = session.execute(
+    with scene.world.database.reading() as connection:
+        montant, nombre = connection.execute(
             text(
                 "SELECT n.montant, n.nombre FROM consommations n JOIN plafonds l ON l.id = n.plafond_id"
                 f" JOIN {owner} s ON s.id = l.{column} WHERE s.{name} = :value"
@@ -445,10 +447,12 @@ def test_limit_that_is_being_set_judges_whoever_waits_for_it(
         limit(scene, subject, "JOUR", type_=type_, montant=100_000)
     database = scene.world.database
     with ThreadPoolExecutor(1) as pool:
-        with database.transaction() as session:
+        with database.transaction() as connection:
             if before == "a removed limit":
-                assert remove_plafond(session, type_=type_, periode="JOUR", **whose(scene, subject))
-            put(session, scene, subject, "JOUR", type_=type_, montant=past + 10)
+                assert remove_plafond(
+                    connection, type_=type_, periode="JOUR", **whose(scene, subject)
+                )
+            put(connection, scene, subject, "JOUR", type_=type_, montant=past + 10)
             with noticing_waits(database) as wait:
                 running = pool.submit(send, scene, type_, 5_000)
                 wait(1)
@@ -464,8 +468,10 @@ def test_limit_that_is_being_removed_limits_nobody_who_waits_for_it(
     limit(scene, subject, "JOUR", montant=10)
     database = scene.world.database
     with ThreadPoolExecutor(1) as pool:
-        with database.transaction() as session:
-            assert remove_plafond(session, type_="DEBIT", periode="JOUR", **whose(scene, subject))
+        with database.transaction() as connection:
+            assert remove_plafond(
+                connection, type_="DEBIT", periode="JOUR", **whose(scene, subject)
+            )
             with noticing_waits(database) as wait:
                 running = pool.submit(send, scene, "DEBIT", 5_000)
                 wait(1)
@@ -606,8 +612,8 @@ def test_reversal_after_its_limit_is_gone_gives_back_nothing_twice(
 ) -> None:
     limit(scene, subject, "JOUR", montant=500)
     first, second = moved(scene, "DEBIT", 200), moved(scene, "DEBIT", 300)
-    with scene.world.database.transaction() as session:
-        remove_plafond(session, type_="DEBIT", periode="JOUR", **whose(scene, subject))
+    with scene.world.database.transaction() as connection:
+        remove_plafond(connection, type_="DEBIT", periode="JOUR", **whose(scene, subject))
     undone(scene, first)
     limit(scene, subject, "JOUR", montant=500)
     assert counted(scene, subject) == (300, 1)
@@ -703,8 +709,10 @@ def test_limits_that_come_and_go_under_transfers_and_reversals_never_deadlock(
         for _ in range(6):
             for periode in ("MOIS", "JOUR"):
                 limit(scene, subject, periode, type_=type_, montant=SOLDE_MAXIMAL)
-            with world.database.transaction() as session:
-                assert remove_plafond(session, type_=type_, periode="MOIS", **whose(scene, subject))
+            with world.database.transaction() as connection:
+                assert remove_plafond(
+                    connection, type_=type_, periode="MOIS", **whose(scene, subject)
+                )
         return httpx.Response(200)
 
     changes = [
@@ -713,10 +721,10 @@ def test_limits_that_come_and_go_under_transfers_and_reversals_never_deadlock(
     calls = [partial(spend, number) for number in range(len(apis))]
     calls += [partial(come_and_go, *change) for change in changes]
     assert {answer.status_code for answer in all_at_once(calls)} == {200}
-    with world.database.transaction() as session:
+    with world.database.transaction() as connection:
         for subject in ("CARTE", "PARTENAIRE"):
             assert remove_plafond(
-                session, type_="TRANSFERT", periode="JOUR", **whose(scene, subject)
+                connection, type_="TRANSFERT", periode="JOUR", **whose(scene, subject)
             )
     assert counted(scene, "CARTE") == counted(scene, "PARTENAIRE") == (0, 0)
     assert (world.solde(scene.carte), world.solde(scene.autre)) == (50_000, 50_000)

@@ -42,8 +42,8 @@ def scene(own_scene: Scene) -> Scene:
 
 def set_reseau(world: World, reseau: str | None, *owned: Carte) -> None:
     """Put the clients of these cards into a réseau, or into none."""
-    with world.database.transaction() as session:
-        session.execute(
+    with world.database.transaction() as connection:
+        connection.execute(
             update(clients)
             .where(clients.c.client_id.in_([carte.membre.client_id for carte in owned]))
             .values(reseau=reseau)
@@ -79,8 +79,8 @@ def test_transfer_is_one_ecriture_between_the_two_cards(scene: Scene) -> None:
     reference = new_reference()
     transfer(scene.api, scene.carte, scene.autre, 4_000, reference)
     row = row_of(scene.world, reference)
-    with scene.world.database.reading() as session:
-        found = session.execute(
+    with scene.world.database.reading() as connection:
+        found = connection.execute(
             text(
                 "SELECT d.id, c.id, e.montant, e.solde_debit, e.solde_credit FROM ecritures e"
                 " JOIN cartes d ON d.compte_id = e.compte_debit"

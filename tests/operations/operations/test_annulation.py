@@ -97,8 +97,8 @@ def test_reversal_gives_the_solde_back_and_the_original_stays(
 def test_reversal_uses_the_account_of_the_partner(scene: Scene, move: Move, sign: int) -> None:
     assert sign
     reverse(scene.api, executed(scene, move), new_reference())
-    with scene.world.database.reading() as session:
-        moved = session.execute(
+    with scene.world.database.reading() as connection:
+        moved = connection.execute(
             text(
                 "SELECT k.type, sum(CASE WHEN e.compte_credit = k.id THEN e.montant"
                 " ELSE -e.montant END) FROM ecritures e"

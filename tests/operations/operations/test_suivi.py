@@ -130,8 +130,8 @@ def test_reference_or_number_must_be_given_and_not_both(scene: Scene) -> None:
 
 
 def test_opening_of_a_card_is_no_operation_of_a_partner(scene: Scene) -> None:
-    with scene.world.database.reading() as session:
-        numero = session.scalar(
+    with scene.world.database.reading() as connection:
+        numero = connection.scalar(
             select(operations.c.numero_operation).where(
                 operations.c.carte_id == scene.carte.id, operations.c.type == "OUVERTURE"
             )
@@ -194,8 +194,8 @@ def test_debit_that_waits_for_its_card_is_told_as_running(scene: Scene) -> None:
     reference = new_reference()
     asking = scene.world.api_of(scene.pair)
     with ThreadPoolExecutor(1) as pool:
-        with scene.world.database.transaction() as session:
-            session.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+        with scene.world.database.transaction() as connection:
+            connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
             running = pool.submit(debit, scene.api, scene.carte, 1_000, reference)
             wait_for_locks(scene.world.database)
             assert_refused(look_up(asking, reference=reference), "4007")
@@ -219,8 +219,8 @@ def test_one_who_asks_hides_nothing_from_another(scene: Scene) -> None:
     """A look at the reference is held open: others see what there is, now and when a debit comes."""
     reference = new_reference()
     asking = scene.world.api_of(scene.pair)
-    with scene.world.database.reading() as session:
-        partenaire_id = session.scalar(
+    with scene.world.database.reading() as connection:
+        partenaire_id = connection.scalar(
             select(partenaires.c.id).where(partenaires.c.consumer_key == scene.pair.consumer_key)
         )
     assert partenaire_id is not None
@@ -473,14 +473,14 @@ def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_
         lost: list[int] = []
         original = models.journal.ecriture.post
 
-        def lose_and_post(session: Any, *args: Any, **kwargs: Any) -> None:
+        def lose_and_post(connection: Any, *args: Any, **kwargs: Any) -> None:
             if at_commit:
-                original(session, *args, **kwargs)
+                original(connection, *args, **kwargs)
             if not lost:
-                lost.append(session.scalar(select(func.pg_backend_pid())))
+                lost.append(connection.scalar(select(func.pg_backend_pid())))
                 terminate(world.database, lost[0])
             if not at_commit:
-                original(session, *args, **kwargs)
+                original(connection, *args, **kwargs)
 
         monkeypatch.setattr(models.mouvement, "post", lose_and_post)
         answer = debit(scene.api, scene.carte, 1_000, reference)
@@ -499,8 +499,8 @@ def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_
 
 def terminate(database: Database, pid: int) -> None:
     """End a connection of the database, and wait until it is gone."""
-    with database.reading() as session:
-        session.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
+    with database.reading() as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend({pid}, 5000)"))
 
 
 class UnknownCommit:

@@ -55,9 +55,9 @@ def view(function: Callable[..., dict[str, Any]]) -> Callable[..., Answered]:
 # ── security: the names are given to Connexion in the contract's schemes ─────────────────────────
 def token_info(token: str) -> dict[str, Any] | None:
     """What Connexion asks of a bearer token; it compares the scopes with the contract's itself."""
-    with store.reading() as session:
+    with store.reading() as connection:
         try:
-            caller, scopes = store.find_caller(session, token)
+            caller, scopes = store.find_caller(connection, token)
         except store.Refused:
             return None
     return {"caller": caller, "scope": sorted(scopes)}
@@ -77,8 +77,8 @@ def get_solde_carte(
     token_info: dict[str, Any],
 ) -> dict[str, Any]:
     """getSoldeCarte."""
-    with store.reading() as session:
-        return store.solde(session, token_info["caller"], numeroCarte, walletId, clientId)
+    with store.reading() as connection:
+        return store.solde(connection, token_info["caller"], numeroCarte, walletId, clientId)
 
 
 @view
@@ -89,8 +89,8 @@ def check_card_validity(
     token_info: dict[str, Any],
 ) -> dict[str, Any]:
     """checkCardValidity."""
-    with store.reading() as session:
-        return store.validite(session, token_info["caller"], numeroCarte, walletId, clientId)
+    with store.reading() as connection:
+        return store.validite(connection, token_info["caller"], numeroCarte, walletId, clientId)
 
 
 @view
@@ -101,21 +101,21 @@ def get_liste_cartes(
     curseur: str | None = None,
 ) -> dict[str, Any]:
     """getListeCartes."""
-    with store.reading() as session:
-        return store.liste(session, token_info["caller"], clientId, limite, curseur)
+    with store.reading() as connection:
+        return store.liste(connection, token_info["caller"], clientId, limite, curseur)
 
 
 @view
 def debit_carte(body: dict[str, Any], token_info: dict[str, Any]) -> dict[str, Any]:
     """debitCarte."""
-    with store.transaction() as session:
-        return store.debiter(session, token_info["caller"], body)
+    with store.transaction() as connection:
+        return store.debiter(connection, token_info["caller"], body)
 
 
 @view
 def _issue(body: dict[str, Any]) -> dict[str, Any]:
-    with store.transaction() as session:
-        return store.jeton(session, body.get("client_id", ""), body.get("client_secret", ""))
+    with store.transaction() as connection:
+        return store.jeton(connection, body.get("client_id", ""), body.get("client_secret", ""))
 
 
 def access_token(body: dict[str, Any]) -> Answered:

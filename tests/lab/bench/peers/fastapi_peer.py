@@ -182,8 +182,8 @@ def caller_with(scope: str) -> Callable[..., store.Caller]:
     """The dependency that gives the caller, entitled to the scope."""
 
     def authenticate(authorization: Annotated[str | None, Header()] = None) -> store.Caller:
-        with store.reading() as session:
-            return store.authenticate(session, authorization, scope)
+        with store.reading() as connection:
+            return store.authenticate(connection, authorization, scope)
 
     return authenticate
 
@@ -202,29 +202,29 @@ def ready() -> dict[str, str]:
 @app.get("/get-solde-carte", response_model=ReponseSolde)
 def get_solde_carte(caller: SoldesLire, query: Annotated[CarteQuery, Query()]) -> Any:
     """getSoldeCarte."""
-    with store.reading() as session:
-        return store.solde(session, caller, query.numeroCarte, query.walletId, query.clientId)
+    with store.reading() as connection:
+        return store.solde(connection, caller, query.numeroCarte, query.walletId, query.clientId)
 
 
 @app.get("/check-card-validity", response_model=ReponseValidite)
 def check_card_validity(caller: CartesLire, query: Annotated[CarteQuery, Query()]) -> Any:
     """checkCardValidity."""
-    with store.reading() as session:
-        return store.validite(session, caller, query.numeroCarte, query.walletId, query.clientId)
+    with store.reading() as connection:
+        return store.validite(connection, caller, query.numeroCarte, query.walletId, query.clientId)
 
 
 @app.get("/get-liste-cartes", response_model=ReponseListe)
 def get_liste_cartes(caller: CartesLire, query: Annotated[ListeQuery, Query()]) -> Any:
     """getListeCartes."""
-    with store.reading() as session:
-        return store.liste(session, caller, query.clientId, query.limite, query.curseur)
+    with store.reading() as connection:
+        return store.liste(connection, caller, query.clientId, query.limite, query.curseur)
 
 
 @app.post("/debit-carte", response_model=ReponseMouvement)
 def debit_carte(caller: CartesDebiter, body: Annotated[Demande, Body()]) -> Any:
     """debitCarte."""
-    with store.transaction() as session:
-        return store.debiter(session, caller, body.model_dump())
+    with store.transaction() as connection:
+        return store.debiter(connection, caller, body.model_dump())
 
 
 @app.post("/access-token", response_model=Jeton)
@@ -232,8 +232,8 @@ def access_token(form: Annotated[Demandeur, Form()], response: Response) -> Any:
     """accessToken."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Pragma"] = "no-cache"
-    with store.transaction() as session:
-        return store.jeton(session, form.client_id, form.client_secret)
+    with store.transaction() as connection:
+        return store.jeton(connection, form.client_id, form.client_secret)
 
 
 if __name__ == "__main__":

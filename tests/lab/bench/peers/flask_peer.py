@@ -84,44 +84,44 @@ def ready() -> dict[str, str]:
 @app.get("/get-solde-carte")
 def get_solde_carte() -> Any:
     """getSoldeCarte."""
-    with store.reading() as session:
-        caller = store.authenticate(session, authorization(), "soldes:lire")
+    with store.reading() as connection:
+        caller = store.authenticate(connection, authorization(), "soldes:lire")
         query = check_query(CARTE)
         ids = (query["numeroCarte"], query["walletId"], query["clientId"])
-        return store.solde(session, caller, *ids)
+        return store.solde(connection, caller, *ids)
 
 
 @app.get("/check-card-validity")
 def check_card_validity() -> Any:
     """checkCardValidity."""
-    with store.reading() as session:
-        caller = store.authenticate(session, authorization(), "cartes:lire")
+    with store.reading() as connection:
+        caller = store.authenticate(connection, authorization(), "cartes:lire")
         query = check_query(CARTE)
         ids = (query["numeroCarte"], query["walletId"], query["clientId"])
-        return store.validite(session, caller, *ids)
+        return store.validite(connection, caller, *ids)
 
 
 @app.get("/get-liste-cartes")
 def get_liste_cartes() -> Any:
     """getListeCartes."""
-    with store.reading() as session:
-        caller = store.authenticate(session, authorization(), "cartes:lire")
+    with store.reading() as connection:
+        caller = store.authenticate(connection, authorization(), "cartes:lire")
         optional = {"limite": re.compile(r"[1-9][0-9]{0,2}"), "curseur": CURSEUR}
         query = check_query({"clientId": CLIENT}, optional)
         limite = int(query.get("limite", "50"))
         if limite > 100:
             raise store.malformed("limite")
-        return store.liste(session, caller, query["clientId"], limite, query.get("curseur"))
+        return store.liste(connection, caller, query["clientId"], limite, query.get("curseur"))
 
 
 @app.post("/debit-carte")
 def debit_carte() -> Any:
     """debitCarte: the caller and the form are checked before the transaction begins."""
-    with store.reading() as session:
-        caller = store.authenticate(session, authorization(), "cartes:debiter")
+    with store.reading() as connection:
+        caller = store.authenticate(connection, authorization(), "cartes:debiter")
     body = check_body()
-    with store.transaction() as session:
-        return store.debiter(session, caller, body)
+    with store.transaction() as connection:
+        return store.debiter(connection, caller, body)
 
 
 @app.post("/access-token")
@@ -130,6 +130,6 @@ def access_token() -> Any:
     form = flask.request.form
     if form.get("grant_type") != "client_credentials":
         raise store.malformed("grant_type")
-    with store.transaction() as session:
-        body = store.jeton(session, form.get("client_id", ""), form.get("client_secret", ""))
+    with store.transaction() as connection:
+        body = store.jeton(connection, form.get("client_id", ""), form.get("client_secret", ""))
     return body, {"Cache-Control": "no-store", "Pragma": "no-cache"}

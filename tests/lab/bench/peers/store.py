@@ -188,20 +188,20 @@ def hash_secret(secret: str) -> bytes:
     return hmac.digest(PEPPER, secret.encode(), hashlib.sha256)
 
 
-def authenticate(session: Connection, authorization: str | None, scope: str) -> Caller:
+def authenticate(connection: Connection, authorization: str | None, scope: str) -> Caller:
     """The caller of a `Bearer …` header, entitled to the scope. Raises Refused."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
         raise unauthenticated()
-    caller, scopes = find_caller(session, token)
+    caller, scopes = find_caller(connection, token)
     if scope not in scopes:
         raise Refused(403, "2003", "Droit insuffisant pour cette opération")
     return caller
 
 
-def find_caller(session: Connection, token: str) -> tuple[Caller, set[str]]:
+def find_caller(connection: Connection, token: str) -> tuple[Caller, set[str]]:
     """The caller of a bearer token, and what the token entitles to. Raises Refused."""
-    row = session.execute(_TOKEN, {"empreinte": hash_secret(token)}).first()
+    row = connection.execute(_TOKEN, {"empreinte": hash_secret(token)}).first()
     if row is None:
         raise unauthenticated()
     if row.expire_le <= datetime.now(UTC):
@@ -267,10 +267,10 @@ _LIST = (
 )
 
 
-def _find(session: Connection, caller: Caller, statement: Any, ids: tuple[str, str, str]) -> Any:
+def _find(connection: Connection, caller: Caller, statement: Any, ids: tuple[str, str, str]) -> Any:
     numero, wallet, client = ids
     values = {"numero": numero, "wallet": wallet, "client": client, "partenaire": caller.id}
-    row = session.execute(statement, values).first()
+    row = connection.execute(statement, values).first()
     if row is None:
         raise unknown()
     return row
@@ -293,9 +293,9 @@ def _check_usable(statut: str, fin_validite: date) -> None:
         raise Refused(400, "3001", "Carte expirée")
 
 
-def solde(session: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
+def solde(connection: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
     """getSoldeCarte of a numeroCarte, a walletId and a clientId. Raises Refused."""
-    row = _find(session, caller, _CARTE, (ids[0], ids[1], ids[2]))
+    row = _find(connection, caller, _CARTE, (ids[0], ids[1], ids[2]))
     item = {
         "numeroCarte": row.numero_carte,
         "soldeOnline": float(row.solde),
@@ -305,9 +305,9 @@ def solde(session: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
     return answer(SOLDE, item)
 
 
-def validite(session: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
+def validite(connection: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
     """checkCardValidity of a numeroCarte, a walletId and a clientId. Raises Refused."""
-    row = _find(session, caller, _PORTEUR, (ids[0], ids[1], ids[2]))
+    row = _find(connection, caller, _PORTEUR, (ids[0], ids[1], ids[2]))
     _check_usable(row.statut, row.fin_validite)
     item = {
         "numeroCarte": row.numero_carte,
@@ -323,14 +323,14 @@ def validite(session: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
 
 
 def liste(
-    session: Connection, caller: Caller, client: str, limite: int, curseur: str | None
+    connection: Connection, caller: Caller, client: str, limite: int, curseur: str | None
 ) -> dict[str, Any]:
     """A page of getListeCartes. Raises Refused."""
     after = _position(curseur) if curseur else 0
-    if not session.scalar(_ALLOWED, {"partenaire": caller.id, "client": client}):
+    if not connection.scalar(_ALLOWED, {"partenaire": caller.id, "client": client}):
         raise unknown()
     values = {"client": client, "after": after, "count": limite + 1}
-    rows = session.execute(_LIST, values).all()
+    rows = connection.execute(_LIST, values).all()
     more = len(rows) > limite
     return {
         "success": True,
@@ -419,10 +419,10 @@ _POST = insert(ecritures)
 _DETAILS = ("motif", "pointDeService", "terminal")
 
 
-def debiter(session: Connection, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+def debiter(connection: Connection, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """debitCarte, in a transaction that the caller ends. Raises Refused."""
     ids = (body["numeroCarte"], body["walletId"], body["clientId"])
-    carte = _find(session, caller, _CARTE, ids)
+    carte = _find(connection, caller, _CARTE, ids)
     montant, reference = body["montant"], body["reference"]
     details = [body.get(name) for name in _DETAILS]
     # The hash of the content as ours makes it, so that either replays the other's.
@@ -442,16 +442,16 @@ def debiter(session: Connection, caller: Caller, body: dict[str, Any]) -> dict[s
     if not IS_SQLITE:
         digest = hashlib.sha256(f"{caller.id}:{reference}".encode()).digest()
         values["lock"] = int.from_bytes(digest[:8], signed=True)
-    operation_id = session.execute(_CLAIM, values).scalar()
+    operation_id = connection.execute(_CLAIM, values).scalar()
     if operation_id is None:
-        return _replay(session, caller, body, empreinte)
-    moved = session.execute(
+        return _replay(connection, caller, body, empreinte)
+    moved = connection.execute(
         _TAKE, {"card": carte.id, "today": at.date(), "amount": montant, "at": at}
     ).first()
     if moved is None:
-        _check_usable(*session.execute(_STATE, {"card": carte.id}).one())
+        _check_usable(*connection.execute(_STATE, {"card": carte.id}).one())
         raise Refused(400, "4001", "Solde insuffisant")
-    session.execute(
+    connection.execute(
         _POST,
         {
             "operation_id": operation_id,
@@ -467,10 +467,10 @@ def debiter(session: Connection, caller: Caller, body: dict[str, Any]) -> dict[s
 
 
 def _replay(
-    session: Connection, caller: Caller, body: dict[str, Any], empreinte: bytes
+    connection: Connection, caller: Caller, body: dict[str, Any], empreinte: bytes
 ) -> dict[str, Any]:
     values = {"partenaire": caller.id, "reference": body["reference"]}
-    row = session.execute(_FIRST, values).first()
+    row = connection.execute(_FIRST, values).first()
     if row is None or row.empreinte != empreinte:
         raise Refused(400, "4002", "Référence déjà utilisée pour une autre opération")
     return _mouvement(body, row.numero_operation, row.unite, row.solde_debit, row.date_operation)
@@ -509,18 +509,18 @@ _FORGET = delete(jetons).where(
 _ISSUE = insert(jetons)
 
 
-def jeton(session: Connection, key: str, secret: str) -> dict[str, Any]:
+def jeton(connection: Connection, key: str, secret: str) -> dict[str, Any]:
     """accessToken, in a transaction that the caller ends. Raises Refused."""
     at = datetime.now(UTC)
-    rows = session.execute(_PAIR, {"key": key, "at": at}).all()
+    rows = connection.execute(_PAIR, {"key": key, "at": at}).all()
     given = hash_secret(secret)
     matches = [hmac.compare_digest(given, row.empreinte) for row in rows]
     if not any(matches):
         raise Refused(401, "2101", "Consumer-key ou consumer-secret invalide")
     token, owner = secrets.token_urlsafe(32), rows[0]
     scope = " ".join(sorted(owner.scopes.split()))
-    session.execute(_FORGET, {"owner": owner.id, "before": at - timedelta(days=1)})
-    session.execute(
+    connection.execute(_FORGET, {"owner": owner.id, "before": at - timedelta(days=1)})
+    connection.execute(
         _ISSUE,
         {
             "empreinte": hash_secret(token),
