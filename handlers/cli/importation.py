@@ -266,16 +266,16 @@ def _tell_bad_rows(wanted: _Wanted, error: ImportationRefusee) -> Refused:
     """Name the bad rows; the refusal to end with."""
     if wanted.as_json:
         rows = [
-            {"line": one.ligne, "column": one.colonne, "reason": one.motif} for one in error.fautes
+            {"line": one.ligne, "column": one.colonne, "reason": one.motif} for one in error.faults
         ]
         click.echo(
             json.dumps({"imported": False, "rejected": error.nombre, "badRows": rows}, indent=2)
         )
     if error.nombre == 1:
         return Refused(f"{wanted.file}, {error} Nothing was imported.")
-    for one in error.fautes:
+    for one in error.faults:
         click.echo(f"{wanted.file}, {describe_fault(*one[1:])}", err=True)
-    shown = len(error.fautes)
+    shown = len(error.faults)
     told = "" if shown == error.nombre else f", of which the first {shown} are told"
     return Refused(f"{wanted.file}, {error.nombre} bad rows{told}. Nothing was imported.")
 

@@ -32,7 +32,7 @@ from models.books.exportation import (
     find_names,
 )
 from models.books.redaction import REDACTIONS
-from models.books.verification import Rapport
+from models.books.verification import Report
 
 
 @click.group()
@@ -61,56 +61,56 @@ def verify(*, as_json: bool) -> None:
         show_progress("journal verify") as progress,
         database.reading() as connection,
     ):
-        rapport = verification.verify(connection, progress)
+        report = verification.verify(connection, progress)
     if as_json:
-        print_json(_describe(rapport, time.monotonic() - begun))
-    elif rapport.fautes:
-        _print_fautes(rapport)
+        print_json(_describe(report, time.monotonic() - begun))
+    elif report.faults:
+        _print_fautes(report)
     else:
         counted = ", ".join(
             count(number, noun)
             for number, noun in (
-                (rapport.operations, "operation"),
-                (rapport.ecritures, "ecriture"),
-                (rapport.cartes, "carte"),
+                (report.operations, "operation"),
+                (report.ecritures, "ecriture"),
+                (report.cartes, "carte"),
             )
         )
         click.echo(f"Journal verified: {counted}; nothing differs.")
-    if rapport.fautes:
+    if report.faults:
         raise Refused("the journal does not hold; the list above says where.")
 
 
-def _describe(rapport: Rapport, seconds: float) -> dict[str, Any]:
+def _describe(report: Report, seconds: float) -> dict[str, Any]:
     return {
-        "exact": not rapport.fautes,
-        "operations": rapport.operations,
-        "ecritures": rapport.ecritures,
-        "cartes": rapport.cartes,
+        "exact": not report.faults,
+        "operations": report.operations,
+        "ecritures": report.ecritures,
+        "cartes": report.cartes,
         "secondes": round(seconds, 3),
         "fautes": [
             {
-                "regle": faute.regle,
+                "regle": fault.regle,
                 # `carte 701980******9577`: what kind of row it is, and which.
-                "objet": faute.sujet.partition(" ")[0],
-                "cle": faute.sujet.partition(" ")[2],
-                "detail": faute.detail,
+                "objet": fault.sujet.partition(" ")[0],
+                "cle": fault.sujet.partition(" ")[2],
+                "detail": fault.detail,
             }
-            for faute in rapport.fautes
+            for fault in report.faults
         ],
-        "reglesTronquees": rapport.regles_tronquees,
+        "reglesTronquees": report.rules_cut,
     }
 
 
-def _print_fautes(rapport: Rapport) -> None:
+def _print_fautes(report: Report) -> None:
     regle = ""
-    for faute in rapport.fautes:
-        if faute.regle != regle:
-            regle = faute.regle
+    for fault in report.faults:
+        if fault.regle != regle:
+            regle = fault.regle
             more = ""
-            if regle in rapport.regles_tronquees:
-                more = f" (the first {verification.FAUTES_MAXIMALES})"
+            if regle in report.rules_cut:
+                more = f" (the first {verification.MAX_FAULTS})"
             click.echo(f"Not so: {regle}{more}")
-        click.echo(f"  {faute.sujet}: {faute.detail}")
+        click.echo(f"  {fault.sujet}: {fault.detail}")
 
 
 class _Jour(click.ParamType[date]):

@@ -64,14 +64,14 @@ class ImportationRefusee(Exception):
         self.ligne = ligne
         self.colonne = colonne
         self.motif = motif
-        self.fautes = [Rejet([], ligne, colonne, motif)]
+        self.faults = [Rejet([], ligne, colonne, motif)]
         self.nombre = 1
 
     @classmethod
-    def of_rows(cls, fautes: list[Rejet], nombre: int) -> ImportationRefusee:
+    def of_rows(cls, faults: list[Rejet], nombre: int) -> ImportationRefusee:
         """The refusal of a file with several bad rows, named by the first."""
-        refusal = cls(*fautes[0][1:])
-        refusal.fautes = fautes
+        refusal = cls(*faults[0][1:])
+        refusal.faults = faults
         refusal.nombre = nombre
         return refusal
 

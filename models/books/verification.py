@@ -18,7 +18,7 @@ from models.compte import comptes
 from models.journal.ecriture import ecritures
 from models.operation import operations
 
-FAUTES_MAXIMALES = 20
+MAX_FAULTS = 20
 """Faults told per rule."""
 
 TRANCHE = 1000
@@ -27,7 +27,7 @@ TRANCHE = 1000
 _DERNIER = 2**63 - 1
 
 
-class Faute(NamedTuple):
+class Fault(NamedTuple):
     """One thing that differs. `sujet` names it, a card by its masked number."""
 
     regle: str
@@ -35,14 +35,14 @@ class Faute(NamedTuple):
     detail: str
 
 
-class Rapport(NamedTuple):
+class Report(NamedTuple):
     """What was read, what differs, and the rules of which more differs than is told."""
 
     operations: int
     ecritures: int
     cartes: int
-    fautes: list[Faute]
-    regles_tronquees: list[str]
+    faults: list[Fault]
+    rules_cut: list[str]
 
 
 # Amounts are compared as NUMERIC on PostgreSQL, where a wrong one could overflow a sum of integers;
@@ -310,13 +310,13 @@ _REGLES: dict[str, str] = {
 
 def verify(
     connection: Connection, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> Rapport:
+) -> Report:
     """Check every rule over the whole journal. Writes nothing; memory does not grow with it.
 
     `progress` is told the statements done and how many there are, last when all are.
     """
-    fautes: list[Faute] = []
-    regles_tronquees: list[str] = []
+    faults: list[Fault] = []
+    rules_cut: list[str] = []
     with _whole_tables(connection):
         tranches = _tranches(connection)
         steps = [
@@ -326,20 +326,20 @@ def verify(
         ]
         for done, (regle, statement, tranche) in enumerate(steps):
             progress(done, len(steps))
-            found = sum(faute.regle == regle for faute in fautes)
+            found = sum(fault.regle == regle for fault in faults)
             rows = connection.execute(
-                text(statement), {"nombre": FAUTES_MAXIMALES + 1 - found, **tranche}
+                text(statement), {"nombre": MAX_FAULTS + 1 - found, **tranche}
             ).all()
-            fautes.extend(Faute(regle, row[0], row[1]) for row in rows[: FAUTES_MAXIMALES - found])
-            if found + len(rows) > FAUTES_MAXIMALES and regle not in regles_tronquees:
-                regles_tronquees.append(regle)
+            faults.extend(Fault(regle, row[0], row[1]) for row in rows[: MAX_FAULTS - found])
+            if found + len(rows) > MAX_FAULTS and regle not in rules_cut:
+                rules_cut.append(regle)
         progress(len(steps), len(steps))
-        return Rapport(
+        return Report(
             operations=_count(connection, operations),
             ecritures=_count(connection, ecritures),
             cartes=_count(connection, cartes),
-            fautes=fautes,
-            regles_tronquees=regles_tronquees,
+            faults=faults,
+            rules_cut=rules_cut,
         )
 
 

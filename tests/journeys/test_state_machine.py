@@ -329,7 +329,7 @@ class Teller(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Prove the whole journal, and let the connections go."""
         with self.world.database.reading() as connection:
-            assert verify(connection).fautes == []
+            assert verify(connection).faults == []
         for client in self.world.opened:
             client.close()
         self.world.opened.clear()

@@ -172,7 +172,7 @@ def test_a_solde_of_zero_needs_no_operation(database: Database) -> None:
     with database.reading() as connection:
         assert connection.execute(select(cartes.c.solde, cartes.c.version)).all() == [(0, 0)]
         assert connection.execute(select(operations)).all() == []
-        assert verify(connection).fautes == []
+        assert verify(connection).faults == []
 
 
 def test_the_greatest_values_of_every_column_are_imported(database: Database) -> None:
@@ -219,7 +219,7 @@ def test_the_same_file_twice_changes_nothing_the_second_time(database: Database,
     assert _import(database, *file) == (0, rows, 0, 0, 0)
     assert _content(database) == before
     with database.reading() as connection:
-        assert verify(connection).fautes == []
+        assert verify(connection).faults == []
 
 
 def test_soldes_that_moved_since_are_left_as_they_are(database: Database) -> None:
@@ -521,7 +521,7 @@ def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database
     with database.reading() as connection:
         by_number = select(cartes.c.solde).where(cartes.c.numero_carte == carte.numero_carte)
         assert connection.scalar(by_number) == 140000
-        assert verify(connection).fautes == []
+        assert verify(connection).faults == []
 
 
 TEXTS = st.text(
@@ -629,7 +629,7 @@ def test_what_is_imported_is_read_back_as_it_was_written(
             .join(clients, clients.c.client_id == membres.c.client_id)
             .order_by(cartes.c.id)
         ).all()
-        assert verify(connection).fautes == []
+        assert verify(connection).faults == []
     assert [tuple(row) for row in found] == [
         (*(row[column] for column in COLUMNS), row["telephone"]) for row in rows
     ]
@@ -821,8 +821,8 @@ def test_every_bad_row_is_told_up_to_twenty_and_counted(database: Database) -> N
     with pytest.raises(ImportationRefusee) as refused:
         import_cartes(database, _file(*rows))
     assert refused.value.nombre == 30
-    assert [faute.ligne for faute in refused.value.fautes] == list(range(3, 43, 2))
-    assert {faute[2:] for faute in refused.value.fautes} == {("solde", SOLDE)}
+    assert [fault.ligne for fault in refused.value.faults] == list(range(3, 43, 2))
+    assert {fault[2:] for fault in refused.value.faults} == {("solde", SOLDE)}
     assert _content(database)["cartes"] == []
 
 

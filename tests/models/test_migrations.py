@@ -265,8 +265,8 @@ def test_upgrade_keeps_the_money_and_its_guards(
         assert money(connection) == before
         assert describe(connection) == describe(other)
         assert triggers(connection) == triggers(other)
-        rapport = verify(connection)
-    assert (rapport.operations, rapport.fautes) == (2, [])
+        report = verify(connection)
+    assert (report.operations, report.faults) == (2, [])
     for statement in ("DELETE FROM operations", "UPDATE operations SET montant = 1"):
         with (
             pytest.raises(DBAPIError, match="append-only"),
@@ -398,7 +398,7 @@ def test_upgrade_counts_again_what_limits_have_counted(new_database: NewDatabase
         counted = connection.execute(
             select(consommations).order_by(consommations.c.plafond_id, consommations.c.debut)
         ).all()
-        assert verify(connection).fautes == []
+        assert verify(connection).faults == []
     assert [tuple(row) for row in counted] == [
         (1, past, 5, 1),
         (1, today, 20, 1),

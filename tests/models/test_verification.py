@@ -19,9 +19,9 @@ from models.base import now
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
 from models.books.exportation import export_journal
 from models.books.verification import (
-    FAUTES_MAXIMALES,
-    Faute,
-    Rapport,
+    MAX_FAULTS,
+    Fault,
+    Report,
     verify,
 )
 from models.database.engine import Database
@@ -139,7 +139,7 @@ def _write_journal(database: Database) -> None:
         crediter(connection, partenaire, Demande(FIRST, 500, "C1"))
 
 
-def _verify(database: Database, *statements: str) -> Rapport:
+def _verify(database: Database, *statements: str) -> Report:
     """The report after statements that the database itself refuses; then all is as it was.
 
     Its triggers, keys and checks are put to sleep meanwhile.
@@ -171,14 +171,14 @@ def _verify(database: Database, *statements: str) -> Rapport:
                 connection.exec_driver_sql(f"ALTER TABLE bare RENAME TO {table}")
         for statement in statements:
             connection.exec_driver_sql(statement)
-        rapport = verify(connection)
+        report = verify(connection)
         connection.rollback()
         connection.invalidate()
-    return rapport
+    return report
 
 
-def _fautes(database: Database, *statements: str) -> list[Faute]:
-    return _verify(database, *statements).fautes
+def _fautes(database: Database, *statements: str) -> list[Fault]:
+    return _verify(database, *statements).faults
 
 
 def test_a_journal_that_the_product_wrote_holds(database: Database) -> None:
@@ -431,7 +431,7 @@ SWAP = (
 def test_a_planted_fault_breaks_the_rules_it_should(
     database: Database, statement: str, rules: set[str]
 ) -> None:
-    assert {faute.regle for faute in _fautes(database, statement)} == rules
+    assert {fault.regle for fault in _fautes(database, statement)} == rules
 
 
 def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Database) -> None:
@@ -446,7 +446,7 @@ def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Data
         f"UPDATE operations SET montant = 141901 WHERE id = {DEBIT}",
         f"UPDATE cartes SET solde = 499 WHERE {CARD}",
     ) == [
-        Faute(
+        Fault(
             SUITE,
             "carte 701980******9569",
             f"ecriture {ecriture}, version 7: solde -1 after 141900 and a movement of -141901",
@@ -456,8 +456,8 @@ def test_a_solde_that_was_negative_between_two_ecritures_is_found(database: Data
 
 def test_a_fault_names_its_card_masked_and_both_figures(database: Database) -> None:
     assert _fautes(database, f"UPDATE cartes SET solde = 141999, version = 9 WHERE {CARD}") == [
-        Faute(SOLDE, "carte 701980******9569", "solde 141999, ecritures 140400"),
-        Faute(VERSIONS, "carte 701980******9569", "version 9, 8 ecritures numbered 1 to 8"),
+        Fault(SOLDE, "carte 701980******9569", "solde 141999, ecritures 140400"),
+        Fault(VERSIONS, "carte 701980******9569", "version 9, 8 ecritures numbered 1 to 8"),
     ]
 
 
@@ -470,17 +470,17 @@ def test_an_operation_without_ecriture_is_told_by_its_number(database: Database)
         database,
         f"DELETE FROM ecritures WHERE operation_id = {CREDIT}",
         f"UPDATE cartes SET solde = 139900, version = 7 WHERE {CARD}",
-    ) == [Faute(MONTANT, f"operation {numero}", "montant 500, ecritures 0")]
+    ) == [Fault(MONTANT, f"operation {numero}", "montant 500, ecritures 0")]
 
 
 def test_a_plafond_names_its_card_masked_or_its_partner(database: Database) -> None:
     assert _fautes(database, "UPDATE consommations SET montant = montant + 1") == [
-        Faute(
+        Fault(
             DECOMPTE,
             "carte 701980******9569",
             "TRANSFERT per MOIS: counted 101 in 1, operations 100 in 1",
         ),
-        Faute(
+        Fault(
             DECOMPTE,
             f"partenaire {CONSUMER_KEY}",
             "CREDIT per MOIS: counted 501 in 1, operations 500 in 1",
@@ -493,14 +493,14 @@ JUST_SET = "UPDATE plafonds SET cree_le = (SELECT max(date_operation) FROM opera
 
 def test_an_operation_that_escaped_a_plafond_just_set_is_told(database: Database) -> None:
     """It waited while its plafond was set, and was not counted."""
-    fautes = _fautes(database, JUST_SET, "DELETE FROM consommations")
-    assert fautes == [
-        Faute(
+    faults = _fautes(database, JUST_SET, "DELETE FROM consommations")
+    assert faults == [
+        Fault(
             DECOMPTE,
             "carte 701980******9569",
             "TRANSFERT per MOIS: counted 0 in 0, operations 100 in 1",
         ),
-        Faute(
+        Fault(
             DECOMPTE,
             f"partenaire {CONSUMER_KEY}",
             "CREDIT per MOIS: counted 0 in 0, operations 500 in 1",
@@ -531,7 +531,7 @@ def test_a_plafond_that_was_exceeded_is_told(
         (f"partenaire {CONSUMER_KEY}", "CREDIT", partenaire),
     ]
     assert _fautes(database, f"UPDATE plafonds SET {maximum}") == [
-        Faute(EXCES, sujet, f"{type_} per MOIS: {detail}")
+        Fault(EXCES, sujet, f"{type_} per MOIS: {detail}")
         for sujet, type_, detail in told
         if detail
     ]
@@ -551,7 +551,7 @@ def test_an_operation_above_the_plafond_of_each_is_told_by_its_number(database: 
     cleared = "DELETE FROM consommations"
     assert _fautes(database, cleared, each.format(500)) == []
     assert _fautes(database, cleared, each.format(499)) == [
-        Faute(
+        Fault(
             EXCES,
             f"partenaire {CONSUMER_KEY}",
             f"CREDIT per OPERATION: {numero} of 500, at most 499",
@@ -575,15 +575,15 @@ def test_the_list_of_faults_is_bounded_and_says_so(
     statements = ["UPDATE cartes SET solde = solde + 1, version = version + 1"]
     statements += [
         f"INSERT INTO comptes (id, type, unite) VALUES ({1000 + number}, 'CARTE', 'FCFA')"
-        for number in range(FAUTES_MAXIMALES + 1)
+        for number in range(MAX_FAULTS + 1)
     ]
-    rapport = _verify(database, *statements)
-    assert Counter(faute.regle for faute in rapport.fautes) == {
-        CARTE_DU_COMPTE: FAUTES_MAXIMALES,
+    report = _verify(database, *statements)
+    assert Counter(fault.regle for fault in report.faults) == {
+        CARTE_DU_COMPTE: MAX_FAULTS,
         SOLDE: 6,
         VERSIONS: 6,
     }
-    assert rapport.regles_tronquees == [CARTE_DU_COMPTE]
+    assert report.rules_cut == [CARTE_DU_COMPTE]
 
 
 @pytest.mark.parametrize(("cartes", "told"), [(20, 20), (21, 20)])
@@ -601,9 +601,9 @@ def test_a_rule_that_is_checked_in_parts_tells_as_many_faults_as_another(
         f" WHERE numero_carte = '{SECOND.numero_carte}'"
         for number in range(1000, 1000 + cartes)
     ]
-    rapport = _verify(database, *statements)
-    assert [faute.regle for faute in rapport.fautes] == [SOLDE] * told
-    assert rapport.regles_tronquees == ([SOLDE] if cartes > told else [])
+    report = _verify(database, *statements)
+    assert [fault.regle for fault in report.faults] == [SOLDE] * told
+    assert report.rules_cut == ([SOLDE] if cartes > told else [])
 
 
 def test_progress_tells_each_statement_and_the_end(
