@@ -29,9 +29,9 @@ from handlers.cli.opening import open_database, tell_waiting
 from handlers.cli.output import Output
 from handlers.cli.shown import show_bar
 from models.books.importation import (
-    Bilan,
     ImportationRefusee,
-    Rejet,
+    Rejected,
+    Summary,
     import_cartes,
 )
 from models.books.rows import COLUMNS, describe_fault
@@ -135,7 +135,7 @@ def _import(wanted: _Wanted) -> None:
         source = stack.enter_context(_opened(wanted.file))
         rejects = stack.enter_context(_rejects(wanted)) if wanted.skip_bad else None
         try:
-            bilan = _run(database, wanted, source, rejects)
+            summary = _run(database, wanted, source, rejects)
         except ImportationRefusee as error:
             raise _tell_bad_rows(wanted, error) from None
         except OccupiedError:
@@ -149,7 +149,7 @@ def _import(wanted: _Wanted) -> None:
                 f" Import the file again: what is there is left as it is.{kept}"
             ) from None
         place = None if rejects is None else rejects.publish()
-        _tell(wanted, bilan, place, to_stderr=rejects is not None and rejects.is_standard_output)
+        _tell(wanted, summary, place, to_stderr=rejects is not None and rejects.is_standard_output)
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
@@ -183,10 +183,10 @@ class _Rejects:
         self.discard = self._output.discard
         self.is_standard_output = self._output.is_standard_output
 
-    def add(self, rejet: Rejet) -> None:
+    def add(self, rejected: Rejected) -> None:
         """Write a row. Raises OSError."""
-        cells = [*rejet.cellules, *[""] * (len(COLUMNS) - len(rejet.cellules))]
-        self._writer.writerow([*cells, str(rejet.ligne), rejet.colonne, rejet.motif])
+        cells = [*rejected.cellules, *[""] * (len(COLUMNS) - len(rejected.cellules))]
+        self._writer.writerow([*cells, str(rejected.ligne), rejected.colonne, rejected.motif])
 
     def publish(self) -> Path:
         """Put the file in its place, or leave it beside: where it is."""
@@ -216,7 +216,9 @@ def _rejects(wanted: _Wanted) -> Iterator[_Rejects]:
 # ── the run ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _run(database: Database, wanted: _Wanted, source: BinaryIO, rejects: _Rejects | None) -> Bilan:
+def _run(
+    database: Database, wanted: _Wanted, source: BinaryIO, rejects: _Rejects | None
+) -> Summary:
     size = os.fstat(source.fileno()).st_size
 
     def settle() -> None:
@@ -280,36 +282,36 @@ def _tell_bad_rows(wanted: _Wanted, error: ImportationRefusee) -> Refused:
     return Refused(f"{wanted.file}, {error.nombre} bad rows{told}. Nothing was imported.")
 
 
-def _tell(wanted: _Wanted, bilan: Bilan, rejects: Path | None, *, to_stderr: bool) -> None:
+def _tell(wanted: _Wanted, summary: Summary, rejects: Path | None, *, to_stderr: bool) -> None:
     """The summary; Refused when nothing of the file was any good."""
     text = (
-        json.dumps(_as_dict(wanted, bilan, rejects), indent=2)
+        json.dumps(_as_dict(wanted, summary, rejects), indent=2)
         if wanted.as_json
-        else _describe(wanted, bilan, rejects)
+        else _describe(wanted, summary, rejects)
     )
     click.echo(text, err=to_stderr)
     _warn_of_telephones(wanted.telephones)
-    if _is_hopeless(bilan):
+    if _is_hopeless(summary):
         raise Refused("every row was rejected; nothing was imported.")
 
 
-def _is_hopeless(bilan: Bilan) -> bool:
-    return 0 < bilan.lignes == bilan.rejetees
+def _is_hopeless(summary: Summary) -> bool:
+    return 0 < summary.lignes == summary.rejetees
 
 
-def _as_dict(wanted: _Wanted, bilan: Bilan, rejects: Path | None) -> dict[str, Any]:
+def _as_dict(wanted: _Wanted, summary: Summary, rejects: Path | None) -> dict[str, Any]:
     telephones = wanted.telephones
     return {
-        "imported": not (wanted.dry_run or _is_hopeless(bilan)),
+        "imported": not (wanted.dry_run or _is_hopeless(summary)),
         "dryRun": wanted.dry_run,
-        "rows": bilan.lignes,
-        "new": bilan.creees,
-        "unchanged": bilan.inchangees,
-        "rejected": bilan.rejetees,
-        "newClients": bilan.clients_crees,
-        "newMembres": bilan.membres_crees,
-        "seconds": round(bilan.duree_s, 3),
-        "rejects": str(rejects) if rejects is not None and bilan.rejetees else None,
+        "rows": summary.lignes,
+        "new": summary.creees,
+        "unchanged": summary.inchangees,
+        "rejected": summary.rejetees,
+        "newClients": summary.clients_crees,
+        "newMembres": summary.membres_crees,
+        "seconds": round(summary.duree_s, 3),
+        "rejects": str(rejects) if rejects is not None and summary.rejetees else None,
         "unusualTelephones": telephones.nombre,
         "suggestedTelephones": [
             {"line": one.ligne, "given": one.donne, "suggested": one.forme}
@@ -318,19 +320,17 @@ def _as_dict(wanted: _Wanted, bilan: Bilan, rejects: Path | None) -> dict[str, A
     }
 
 
-def _describe(wanted: _Wanted, bilan: Bilan, rejects: Path | None) -> str:
-    speed = round(bilan.lignes / bilan.duree_s) if bilan.duree_s else bilan.lignes
-    rejected = "" if rejects is None else f", {bilan.rejetees} rejected"
-    cards = f"{bilan.creees} new, {bilan.inchangees} unchanged{rejected}"
+def _describe(wanted: _Wanted, summary: Summary, rejects: Path | None) -> str:
+    speed = round(summary.lignes / summary.duree_s) if summary.duree_s else summary.lignes
+    rejected = "" if rejects is None else f", {summary.rejetees} rejected"
+    cards = f"{summary.creees} new, {summary.inchangees} unchanged{rejected}"
     dry = "Nothing was changed; an import would give: " if wanted.dry_run else ""
-    others = (
-        f"{count(bilan.clients_crees, 'new client')}, {count(bilan.membres_crees, 'new membre')}"
-    )
+    others = f"{count(summary.clients_crees, 'new client')}, {count(summary.membres_crees, 'new membre')}"
     lines = [
         f"{dry}{cards}; {others}.",
-        f"{count(bilan.lignes, 'row')} in {bilan.duree_s:.1f} s ({speed} rows/s).",
+        f"{count(summary.lignes, 'row')} in {summary.duree_s:.1f} s ({speed} rows/s).",
     ]
-    if bilan.rejetees:
+    if summary.rejetees:
         lines.append(f"The rejected rows are in {rejects}.")
     return "\n".join(lines)
 

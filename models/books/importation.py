@@ -33,7 +33,7 @@ from models.books.rows import (
     BadRow,
     ImportationRefusee,
     Ligne,
-    Rejet,
+    Rejected,
     read_rows,
 )
 from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
@@ -56,9 +56,9 @@ from models.telephone import Telephones
 __all__ = [
     "COLUMNS",
     "LIGNE_MAXIMALE",
-    "Bilan",
     "ImportationRefusee",
-    "Rejet",
+    "Rejected",
+    "Summary",
     "import_cartes",
 ]
 
@@ -71,7 +71,7 @@ FAUTES_MONTREES = 20
 _LOCK = 0x494D504F5254  # "IMPORT": PostgreSQL's advisory lock of a running import.
 
 
-class Bilan(NamedTuple):
+class Summary(NamedTuple):
     """What an import did. Counts are of cards, but for clients and membres; `duree_s` in seconds."""
 
     creees: int
@@ -127,14 +127,14 @@ def import_cartes(
     database: Database,
     source: BinaryIO,
     *,
-    reject: Callable[[Rejet], None] | None = None,
+    reject: Callable[[Rejected], None] | None = None,
     telephones: Telephones | None = None,
     last_row_unterminated: bool = False,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
     waiting: Callable[[], None] = lambda: None,
     settle: Callable[[], None] = lambda: None,
-) -> Bilan:
+) -> Summary:
     """Import a whole CSV file in one transaction; an identical row that is already there is nothing.
 
     Without `reject` a bad row raises ImportationRefusee, which names the first ones and counts all,
@@ -159,11 +159,11 @@ def import_cartes(
             importation.add(rows)
             progress(position)
         importation.check_faults()
-        _vues.drop(connection)
+        _seen.drop(connection)
         settle()
         if dry_run:
             raise _DryRunEnded
-    return Bilan(
+    return Summary(
         importation.creees,
         importation.inchangees,
         importation.rejetees,
@@ -178,24 +178,24 @@ def import_cartes(
 
 def _read_batches(
     source: BinaryIO, telephones: Telephones, *, last_row_unterminated: bool
-) -> Iterator[tuple[list[_Row | Rejet], int]]:
+) -> Iterator[tuple[list[_Row | Rejected], int]]:
     """Rows by batches, in the file's order, with the bytes read so far."""
-    batch: list[_Row | Rejet] = []
+    batch: list[_Row | Rejected] = []
     position = 0
     day = today()
     for row, position in read_rows(source, last_row_unterminated=last_row_unterminated):
-        batch.append(row if isinstance(row, Rejet) else _judge(row, telephones, day))
+        batch.append(row if isinstance(row, Rejected) else _judge(row, telephones, day))
         if len(batch) == LOT:
             yield batch, position
             batch = []
     yield batch, position
 
 
-def _judge(row: Ligne, telephones: Telephones, day: date) -> _Row | Rejet:
+def _judge(row: Ligne, telephones: Telephones, day: date) -> _Row | Rejected:
     try:
         return _check_row(row, telephones, day)
     except BadRow as bad:
-        return Rejet(row.cellules, row.ligne, bad.colonne, bad.motif)
+        return Rejected(row.cellules, row.ligne, bad.colonne, bad.motif)
 
 
 # ── checking ─────────────────────────────────────────────────────────────────────────────────────
@@ -314,7 +314,7 @@ def _vues_table(*prefixes: str) -> Table:
     )
 
 
-_vues = _vues_table()
+_seen = _vues_table()
 
 
 def _prepare(connection: Connection) -> None:
@@ -323,7 +323,7 @@ def _prepare(connection: Connection) -> None:
     else:
         # Many builds of SQLite keep temporary tables in memory. This one is dropped before the
         # commit, so nobody else ever sees it.
-        _vues.create(connection)
+        _seen.create(connection)
 
 
 class _Importation:
@@ -335,13 +335,13 @@ class _Importation:
     def __init__(
         self,
         connection: Connection,
-        reject: Callable[[Rejet], None] | None,
+        reject: Callable[[Rejected], None] | None,
         telephones: Telephones,
     ) -> None:
         self._connection = connection
         self._reject = reject
         self._telephones = telephones
-        self._fautes: list[Rejet] = []
+        self._fautes: list[Rejected] = []
         self._contra = find_ouverture(connection)
         self._date_solde = now()
         self._analysed = False
@@ -351,32 +351,32 @@ class _Importation:
         self.creees = self.inchangees = self.rejetees = 0
         self.clients_crees = self.membres_crees = 0
 
-    def add(self, batch: list[_Row | Rejet]) -> None:
+    def add(self, batch: list[_Row | Rejected]) -> None:
         """Judge a batch, row after row, then write what is new of it."""
         self._load_known([row for row in batch if isinstance(row, _Row)])
         known_clients, known_membres = set(self._clients), set(self._membres)
         nouvelles: list[NouvelleCarte] = []
-        vues: list[tuple[str, int]] = []
+        seen: list[tuple[str, int]] = []
         for row in batch:
-            if isinstance(row, Rejet):
+            if isinstance(row, Rejected):
                 self._refuse(row)
             elif (fault := self._find_fault(row)) is not None:
-                self._refuse(Rejet(row.cellules, row.ligne, *fault))
+                self._refuse(Rejected(row.cellules, row.ligne, *fault))
             else:
-                self._accept(row, nouvelles, vues)
+                self._accept(row, nouvelles, seen)
         self._write(
             [one for one in self._clients.items() if one[0] not in known_clients],
             [one for one in self._membres.items() if one[0] not in known_membres],
             nouvelles,
         )
-        insert_rows(self._connection, _vues, ("numero_carte", "ligne"), vues)
+        insert_rows(self._connection, _seen, ("numero_carte", "ligne"), seen)
 
-    def _refuse(self, rejet: Rejet) -> None:
+    def _refuse(self, rejected: Rejected) -> None:
         self.rejetees += 1
         if self._reject is not None:
-            self._reject(rejet)
+            self._reject(rejected)
         elif len(self._fautes) < FAUTES_MONTREES:
-            self._fautes.append(rejet)
+            self._fautes.append(rejected)
 
     def check_faults(self) -> None:
         """Raises ImportationRefusee when a row was bad and nobody took it."""
@@ -384,7 +384,7 @@ class _Importation:
             raise ImportationRefusee.of_rows(self._fautes, self.rejetees)
 
     def _accept(
-        self, row: _Row, nouvelles: list[NouvelleCarte], vues: list[tuple[str, int]]
+        self, row: _Row, nouvelles: list[NouvelleCarte], seen: list[tuple[str, int]]
     ) -> None:
         carte = row.carte
         self._telephones.note(row.ligne, row.membre.telephone)
@@ -396,7 +396,7 @@ class _Importation:
         else:
             self.inchangees += 1
         if known is None or known.ligne is None:
-            vues.append((carte.numero_carte, row.ligne))
+            seen.append((carte.numero_carte, row.ligne))
             self._cartes[carte.numero_carte] = _Known(
                 carte.client_id,
                 carte.membre_id,
@@ -459,8 +459,8 @@ class _Importation:
             )
         }
         numeros = {(carte.numero_carte,) for carte in cartes_}
-        vues = {
-            row.numero_carte: row.ligne for row in self._look_up(_vues, numeros, (_vues.c.ligne,))
+        seen = {
+            row.numero_carte: row.ligne for row in self._look_up(_seen, numeros, (_seen.c.ligne,))
         }
         self._cartes = {
             row.numero_carte: _Known(
@@ -469,7 +469,7 @@ class _Importation:
                 row.fin_validite,
                 row.statut,
                 row.ouverture,
-                vues.get(row.numero_carte),
+                seen.get(row.numero_carte),
             )
             for row in self._look_up(cartes, numeros, _CARTE)
         }
@@ -490,7 +490,7 @@ _KEYS = {
     "clients": ("client_id",),
     "membres": ("client_id", "membre_id"),
     "cartes": ("numero_carte",),
-    _vues.name: ("numero_carte",),
+    _seen.name: ("numero_carte",),
 }
 # The opening is a card's first operation: one step in their index, however many there are since.
 _PREMIERE = (

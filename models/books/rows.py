@@ -64,11 +64,11 @@ class ImportationRefusee(Exception):
         self.ligne = ligne
         self.colonne = colonne
         self.motif = motif
-        self.faults = [Rejet([], ligne, colonne, motif)]
+        self.faults = [Rejected([], ligne, colonne, motif)]
         self.nombre = 1
 
     @classmethod
-    def of_rows(cls, faults: list[Rejet], nombre: int) -> ImportationRefusee:
+    def of_rows(cls, faults: list[Rejected], nombre: int) -> ImportationRefusee:
         """The refusal of a file with several bad rows, named by the first."""
         refusal = cls(*faults[0][1:])
         refusal.faults = faults
@@ -76,7 +76,7 @@ class ImportationRefusee(Exception):
         return refusal
 
 
-class Rejet(NamedTuple):
+class Rejected(NamedTuple):
     """A row left out: its cells as read (the whole line in one when it has no 13 cells), and why."""
 
     cellules: list[str]
@@ -110,7 +110,7 @@ def describe_fault(ligne: int, colonne: str, motif: str) -> str:
 
 def read_rows(
     source: BinaryIO, *, last_row_unterminated: bool = False
-) -> Iterator[tuple[Ligne | Rejet, int]]:
+) -> Iterator[tuple[Ligne | Rejected, int]]:
     """The rows in the file's order, blank ones left out, each with the bytes read so far.
 
     Raises ImportationRefusee when the file has not the header, and says what it seems to be.
@@ -127,7 +127,7 @@ def read_rows(
                     raise BadRow("", UNTERMINATED)
                 yield Ligne(_split(raw, separator), ligne), position
             except BadRow as bad:
-                yield Rejet([_show(raw)], ligne, bad.colonne, bad.motif), position
+                yield Rejected([_show(raw)], ligne, bad.colonne, bad.motif), position
     if position == 0:
         raise ImportationRefusee(1, "", "the file is empty; its first line must be the header")
 

@@ -243,9 +243,9 @@ def test_rejects_are_kept_and_named_when_their_place_is_taken_meanwhile(
     imported = import_cartes
 
     def import_then_take(*arguments: Any, **more: Any) -> Any:
-        bilan = imported(*arguments, **more)
+        summary = imported(*arguments, **more)
         rejects.mkdir()
-        return bilan
+        return summary
 
     monkeypatch.setattr("handlers.cli.importation.import_cartes", import_then_take)
     result = cynod("import", mixed, "--skip-bad", rejects)

@@ -20,9 +20,9 @@ from models.books.importation import (
     COLUMNS,
     LIGNE_MAXIMALE,
     LOT,
-    Bilan,
     ImportationRefusee,
-    Rejet,
+    Rejected,
+    Summary,
     import_cartes,
 )
 from models.books.rows import UNTERMINATED
@@ -77,8 +77,8 @@ def _import(database: Database, *rows: str) -> tuple[int, int, int, int, int]:
     return import_cartes(database, _file(*rows))[:5]
 
 
-def _skip_bad(database: Database, source: BinaryIO) -> tuple[Bilan, list[Rejet]]:
-    rejets: list[Rejet] = []
+def _skip_bad(database: Database, source: BinaryIO) -> tuple[Summary, list[Rejected]]:
+    rejets: list[Rejected] = []
     return import_cartes(database, source, reject=rejets.append), rejets
 
 
@@ -200,8 +200,8 @@ def test_a_byte_order_mark_windows_line_ends_quotes_and_empty_lines_are_read(
     source = (
         f"\r\n{HEADER}\r\n"[2:] + _row(clientNom=name) + "\r\n\r\n" + _row(clientNom=name) + "\r\n"
     )
-    bilan = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()))
-    assert bilan[:5] == (1, 1, 0, 1, 1)
+    summary = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()))
+    assert summary[:5] == (1, 1, 0, 1, 1)
     with database.reading() as connection:
         assert connection.scalar(select(clients.c.nom)) == 'Transports "Le Lion", SA'
 
@@ -345,9 +345,9 @@ def test_a_line_that_is_no_row_is_named_and_spoils_no_other(
 ) -> None:
     source = b"\n".join([HEADER.encode(), _row_of(1).encode(), line, _row_of(2).encode(), b""])
     assert _refusal(database, io.BytesIO(source)) == (3, column, motif)
-    bilan, rejets = _skip_bad(database, io.BytesIO(source))
-    assert bilan[:5] == (2, 0, 1, 1, 2)
-    assert [rejet[1:] for rejet in rejets] == [(3, column, motif)]
+    summary, rejets = _skip_bad(database, io.BytesIO(source))
+    assert summary[:5] == (2, 0, 1, 1, 2)
+    assert [rejected[1:] for rejected in rejets] == [(3, column, motif)]
 
 
 def test_a_wrong_header_is_refused_even_when_bad_rows_are_skipped(database: Database) -> None:
@@ -448,15 +448,15 @@ def test_skipping_bad_rows_imports_the_others_and_gives_back_their_cells(
     database: Database,
 ) -> None:
     bad = _row_of(2, nom='"a, ""b"""', solde="?")
-    bilan, rejets = _skip_bad(
+    summary, rejets = _skip_bad(
         database, _file(_row_of(1), bad, _row_of(3), "x,y", _row_of(1, solde="7"), _row_of(4))
     )
-    assert bilan[:5] == (3, 0, 3, 1, 3)
+    assert summary[:5] == (3, 0, 3, 1, 3)
     cells = {**ROW, "membreId": "M2", "telephone": "221770000002", "nom": 'a, "b"', "solde": "?"}
     assert rejets == [
-        Rejet(list((cells | {"numeroCarte": "7019800000000002"}).values()), 3, "solde", SOLDE),
-        Rejet(["x,y"], 5, "", "2 columns instead of 13"),
-        Rejet(
+        Rejected(list((cells | {"numeroCarte": "7019800000000002"}).values()), 3, "solde", SOLDE),
+        Rejected(["x,y"], 5, "", "2 columns instead of 13"),
+        Rejected(
             _row_of(1, solde="7").split(","),
             6,
             "solde",
@@ -466,9 +466,9 @@ def test_skipping_bad_rows_imports_the_others_and_gives_back_their_cells(
 
 
 def test_a_bad_row_teaches_nothing_to_the_rows_after_it(database: Database) -> None:
-    bilan, rejets = _skip_bad(database, _file(_row(nom="Faux", solde="?"), _row()))
-    assert bilan[:5] == (1, 0, 1, 1, 1)
-    assert [rejet.ligne for rejet in rejets] == [2]
+    summary, rejets = _skip_bad(database, _file(_row(nom="Faux", solde="?"), _row()))
+    assert summary[:5] == (1, 0, 1, 1, 1)
+    assert [rejected.ligne for rejected in rejets] == [2]
 
 
 def test_progress_tells_the_bytes_read(database: Database) -> None:
@@ -672,10 +672,10 @@ def test_no_bytes_at_all_break_the_import(database: Database, junk: list[bytes])
     lines = b"\n".join(junk).split(b"\n")
     rows = zip_longest(lines, [_row_of(1).encode()] * len(lines))
     source = b"\n".join([HEADER.encode(), *(one for pair in rows for one in pair), b""])
-    bilan, rejets = _skip_bad(database, io.BytesIO(source))
+    summary, rejets = _skip_bad(database, io.BytesIO(source))
     blank = sum(not line.replace("\u00a0".encode(), b"").strip(b' \t",\r') for line in lines)
-    assert bilan.creees + bilan.inchangees == len(lines)
-    assert len(rejets) == bilan.rejetees == len(lines) - blank
+    assert summary.creees + summary.inchangees == len(lines)
+    assert len(rejets) == summary.rejetees == len(lines) - blank
 
 
 # ── what a file may be ───────────────────────────────────────────────────────────────────────────
@@ -796,14 +796,14 @@ CUT = _bytes(_row_of(1)) + _row_of(2, solde="500").encode()
 def test_a_last_row_without_its_end_is_refused(database: Database) -> None:
     assert _refusal(database, io.BytesIO(CUT)) == (3, "", UNTERMINATED)
     assert _content(database)["cartes"] == []
-    bilan, rejets = _skip_bad(database, io.BytesIO(CUT))
-    assert bilan[:5] == (1, 0, 1, 1, 1)
-    assert rejets == [Rejet([_row_of(2, solde="500")], 3, "", UNTERMINATED)]
+    summary, rejets = _skip_bad(database, io.BytesIO(CUT))
+    assert summary[:5] == (1, 0, 1, 1, 1)
+    assert rejets == [Rejected([_row_of(2, solde="500")], 3, "", UNTERMINATED)]
 
 
 def test_a_last_row_without_its_end_is_taken_when_that_is_asked(database: Database) -> None:
-    bilan = import_cartes(database, io.BytesIO(CUT), last_row_unterminated=True)
-    assert bilan[:5] == (2, 0, 0, 1, 2)
+    summary = import_cartes(database, io.BytesIO(CUT), last_row_unterminated=True)
+    assert summary[:5] == (2, 0, 0, 1, 2)
     whole = _file(_row_of(1), _row_of(2, solde="50000"))
     told = (3, "solde", "the card is already known, opened with 500, not with 50000")
     assert _refusal(database, whole) == told
