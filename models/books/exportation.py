@@ -84,13 +84,13 @@ class Exportation(NamedTuple):
     soldes: int
 
 
-class _Bilan(NamedTuple):
+class _Period(NamedTuple):
     """An account over the period: francs debited less credited before it, and at its end."""
 
     compte: Compte
     ouverture: int
     cloture: int
-    entier: bool
+    whole: bool
 
 
 # ── what is selected ─────────────────────────────────────────────────────────────────────────────
@@ -276,11 +276,11 @@ def _sums(choix: Choix, side: ColumnElement[int]) -> Select[Any]:
     )
 
 
-def _read_bilans(
+def _read_periods(
     connection: Connection, choix: Choix, done: Callable[[], None]
-) -> Iterator[_Bilan]:
+) -> Iterator[_Period]:
     """Each account of the file: with `par_carte` as it is read, else clients after the others."""
-    grouped: dict[tuple[str | None, str], _Bilan] = {}
+    grouped: dict[tuple[str | None, str], _Period] = {}
     for row, debited, credited in zip(
         _stream(connection, _COMPTES),
         _stream(connection, _sums(choix, ecritures.c.compte_debit)),
@@ -288,25 +288,25 @@ def _read_bilans(
         strict=True,
     ):
         done()
-        bilan = _read_bilan(choix, row, tuple(debited), tuple(credited))
-        if bilan is None:
+        period = _read_period(choix, row, tuple(debited), tuple(credited))
+        if period is None:
             continue
         if choix.par_carte or row.type != COMPTE_CARTE:
-            yield bilan
+            yield period
             continue
         key = (row.client_id, row.unite)
         same = grouped.get(key)
         if same is not None:
-            bilan = bilan._replace(
-                ouverture=bilan.ouverture + same.ouverture, cloture=bilan.cloture + same.cloture
+            period = period._replace(
+                ouverture=period.ouverture + same.ouverture, cloture=period.cloture + same.cloture
             )
-        grouped[key] = bilan
+        grouped[key] = period
     yield from grouped.values()
 
 
-def _read_bilan(
+def _read_period(
     choix: Choix, row: Row[Any], debited: tuple[Any, ...], credited: tuple[Any, ...]
-) -> _Bilan | None:
+) -> _Period | None:
     """The compte over the period, or None when it is no part of the selection."""
     whole = _is_whole(choix, row)
     before, during, after = (
@@ -329,7 +329,7 @@ def _read_bilan(
         consumer_key=row.consumer_key,
         partenaire_nom=row.partenaire_nom,
     )
-    return _Bilan(compte, before, -row.solde - after if kept else before + during, whole)
+    return _Period(compte, before, -row.solde - after if kept else before + during, whole)
 
 
 def _read_mouvement(lines: list[Row[Any]]) -> Mouvement:
@@ -406,13 +406,13 @@ def export_journal(
             for _ in range(2)
         )
         accounts = soldes = 0
-        for bilan in _read_bilans(connection, choix, tell.count):
-            write(redaction.account(bilan.compte, entete))
+        for period in _read_periods(connection, choix, tell.count):
+            write(redaction.account(period.compte, entete))
             accounts += 1
-            if bilan.ouverture:
-                opening.write(redaction.opening(bilan.compte, bilan.ouverture, entete))
-            if bilan.entier:
-                closing.write(redaction.solde(bilan.compte, bilan.cloture, entete))
+            if period.ouverture:
+                opening.write(redaction.opening(period.compte, period.ouverture, entete))
+            if period.whole:
+                closing.write(redaction.solde(period.compte, period.cloture, entete))
                 soldes += 1
         _append(opening, write, redaction.opening_head(entete))
         written = 0
