@@ -12,19 +12,19 @@ REGION = "SN"
 
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
-MONTRES = 20
+SHOWN = 20
 """Deviations that are kept to be shown; the others are counted."""
 
-EXAMINES = 10_000
+EXAMINED = 10_000
 """Deviations after which no more are looked for: to read a number takes as long as to import it."""
 
 
-class Ecart(NamedTuple):
+class Deviation(NamedTuple):
     """A number that is written in another form than the suggested one: the line of the file."""
 
     ligne: int
-    donne: str
-    forme: str
+    given: str
+    suggested: str
 
 
 class Telephones:
@@ -35,35 +35,35 @@ class Telephones:
         self._normalise = normalise
         self._code = str(phonenumbers.country_code_for_region(region))
         self._longueur = len(self._code) + 9 if region == REGION else 0
-        self.ecarts: list[Ecart] = []
+        self.deviations: list[Deviation] = []
         self.nombre = 0
 
-    def read(self, donne: str) -> str:
+    def read(self, given: str) -> str:
         """The form to store: the suggested one when that is wanted, else as given."""
-        return self.suggest(donne) or donne if self._normalise else donne
+        return self.suggest(given) or given if self._normalise else given
 
-    def note(self, ligne: int, donne: str) -> None:
+    def note(self, ligne: int, given: str) -> None:
         """Keep a deviation from the suggested form. Numbers that nobody can read are left alone."""
-        if self.nombre >= EXAMINES or self._is_usual(donne):
+        if self.nombre >= EXAMINED or self._is_usual(given):
             return
-        forme = self.suggest(donne)
-        if forme is not None and forme != donne:
+        suggested = self.suggest(given)
+        if suggested is not None and suggested != given:
             self.nombre += 1
-            if len(self.ecarts) < MONTRES:
-                self.ecarts.append(Ecart(ligne, donne, forme))
+            if len(self.deviations) < SHOWN:
+                self.deviations.append(Deviation(ligne, given, suggested))
 
-    def suggest(self, donne: str) -> str | None:
+    def suggest(self, given: str) -> str | None:
         """The suggested form, None when it is no number that exists."""
-        return _read(donne, self._region)
+        return _read(given, self._region)
 
-    def _is_usual(self, donne: str) -> bool:
+    def _is_usual(self, given: str) -> bool:
         """Whether it is the home country's in the suggested form: nearly all are, and need no library."""
-        return len(donne) == self._longueur and donne.isdecimal() and donne.startswith(self._code)
+        return len(given) == self._longueur and given.isdecimal() and given.startswith(self._code)
 
 
 @lru_cache(maxsize=8192)
-def _read(donne: str, region: str) -> str | None:
-    for text, home in _readings(donne, region):
+def _read(given: str, region: str) -> str | None:
+    for text, home in _readings(given, region):
         try:
             number = phonenumbers.parse(text, home)
         except phonenumbers.NumberParseException:
@@ -75,10 +75,10 @@ def _read(donne: str, region: str) -> str | None:
     return None
 
 
-def _readings(donne: str, region: str) -> tuple[tuple[str, str | None], ...]:
+def _readings(given: str, region: str) -> tuple[tuple[str, str | None], ...]:
     """As what it may be read: the home country's way first, then with a country code of its own."""
-    if donne.startswith("+"):
-        return ((donne, None),)
-    if donne.startswith("00"):
-        return ((f"+{donne[2:]}", None), (donne, region))
-    return ((donne, region), (f"+{donne}", None))
+    if given.startswith("+"):
+        return ((given, None),)
+    if given.startswith("00"):
+        return ((f"+{given[2:]}", None), (given, region))
+    return ((given, region), (f"+{given}", None))

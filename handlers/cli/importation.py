@@ -314,8 +314,8 @@ def _as_dict(wanted: _Wanted, summary: Summary, rejects: Path | None) -> dict[st
         "rejects": str(rejects) if rejects is not None and summary.rejetees else None,
         "unusualTelephones": telephones.nombre,
         "suggestedTelephones": [
-            {"line": one.ligne, "given": one.donne, "suggested": one.forme}
-            for one in telephones.ecarts
+            {"line": one.ligne, "given": one.given, "suggested": one.suggested}
+            for one in telephones.deviations
         ],
     }
 
@@ -338,12 +338,12 @@ def _describe(wanted: _Wanted, summary: Summary, rejects: Path | None) -> str:
 def _warn_of_telephones(telephones: Telephones) -> None:
     if not telephones.nombre:
         return
-    first = telephones.ecarts[0]
-    shown = ", ".join(str(one.ligne) for one in telephones.ecarts)
-    more = "" if telephones.nombre == len(telephones.ecarts) else ", …"
+    first = telephones.deviations[0]
+    shown = ", ".join(str(one.ligne) for one in telephones.deviations)
+    more = "" if telephones.nombre == len(telephones.deviations) else ", …"
     click.echo(
         f"cynod: warning: {count(telephones.nombre, 'telephone')} not written as country code and"
-        f" digits, by which partners find a holder: line {shown}{more}. {first.donne} would be"
-        f" {first.forme}; --normalise-telephones writes that form.",
+        f" digits, by which partners find a holder: line {shown}{more}. {first.given} would be"
+        f" {first.suggested}; --normalise-telephones writes that form.",
         err=True,
     )

@@ -37,7 +37,7 @@ from models.motifs import DU_CONTRAT
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
 from models.secret import find_by_secret
-from models.telephone import Ecart, Telephones
+from models.telephone import Deviation, Telephones
 from tests.support.contract_client import DOCUMENT
 
 HEADER = ",".join(COLUMNS)
@@ -868,8 +868,8 @@ def test_telephones_in_other_forms_are_noted_with_the_suggested_one(database: Da
     rows = [_row_of(number, telephone=form) for number, form in enumerate(FORMS)]
     import_cartes(database, _file(*rows), telephones=telephones)
     assert telephones.nombre == 3
-    assert telephones.ecarts == [
-        Ecart(number + 2, form, "221771234567") for number, form in enumerate(FORMS[:3])
+    assert telephones.deviations == [
+        Deviation(number + 2, form, "221771234567") for number, form in enumerate(FORMS[:3])
     ]
     with database.reading() as connection:
         stored = connection.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
