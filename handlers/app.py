@@ -29,7 +29,7 @@ def open_database(settings: Settings) -> Database:
     return Database(
         settings.database_url,
         pool_size=settings.pool_size + PROBES,
-        attente_s=settings.attente_s,
+        wait_s=settings.wait_s,
     )
 
 

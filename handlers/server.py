@@ -107,7 +107,7 @@ def server_config(app: Any, settings: Settings, *, workers: int = 1) -> Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=settings.arret_s,
+        timeout_graceful_shutdown=settings.stop_s,
         timeout_worker_healthcheck=WORKER_PATIENCE_S,
     )
 

@@ -140,13 +140,13 @@ class Settings:
         _integer(1, 100),
         "operations that one process runs at once, and their database connections",
     )
-    attente_s: int = _setting(
+    wait_s: int = _setting(
         "CYNOD_ATTENTE_S",
         10,
         _integer(1, 60),
         "longest wait for a connection, a lock or a statement, in seconds",
     )
-    arret_s: int = _setting(
+    stop_s: int = _setting(
         "CYNOD_ARRET_S",
         30,
         _integer(1, 600),

@@ -31,7 +31,7 @@ def open_database(
     """
     settings = settings or read_settings()
     try:
-        database = Database(settings.database_url, pool_size=2, attente_s=settings.attente_s)
+        database = Database(settings.database_url, pool_size=2, wait_s=settings.wait_s)
     except DatabaseUrlError as error:
         raise Refused(f"{str(error).removesuffix('.')}.") from None
     try:

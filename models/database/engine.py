@@ -61,19 +61,19 @@ def sqlite_module() -> ModuleType:
 class Database:
     """One database: its engine and the only way to a transaction.
 
-    `pool_size` bounds the connections of this process; `attente_s` bounds the wait for one, for a
+    `pool_size` bounds the connections of this process; `wait_s` bounds the wait for one, for a
     lock and for a statement.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, attente_s: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, wait_s: int = 10) -> None:
         self.url = _checked_url(url)
         self.dialect = self.url.get_backend_name()
         make = _sqlite_engine if self.dialect == "sqlite" else _postgresql_engine
-        self.engine: Engine = make(self.url, pool_size, attente_s)
+        self.engine: Engine = make(self.url, pool_size, wait_s)
         event.listen(self.engine, "connect", _line_keeper(self.dialect))
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "commit", _end)
-        self._attente_s = attente_s
+        self._wait_s = wait_s
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
         self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
@@ -115,7 +115,7 @@ class Database:
     ) -> Iterator[Connection]:
         """A transaction that no other of the same key runs beside, and that may take its time.
 
-        When it has to wait for one, `waiting` is told, and it waits `attente_s` at most. Raises
+        When it has to wait for one, `waiting` is told, and it waits `wait_s` at most. Raises
         OccupiedError.
         """
         with self.transaction(changes_schema=changes_schema, waiting=waiting) as connection:
@@ -175,13 +175,13 @@ class Database:
         try:
             while not _begin_sqlite(connection):
                 waited = time.monotonic() - began
-                if waited > self._attente_s:
+                if waited > self._wait_s:
                     raise OccupiedError
                 if not told and waited > _WORTH_TELLING_S:
                     waiting()
                     told = True
         finally:
-            run_command(connection, f"PRAGMA busy_timeout = {self._attente_s * 1000}")
+            run_command(connection, f"PRAGMA busy_timeout = {self._wait_s * 1000}")
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -206,7 +206,7 @@ class Database:
         if self._writer is None:
             yield
             return
-        if not self._writer.acquire(timeout=self._attente_s):
+        if not self._writer.acquire(timeout=self._wait_s):
             raise PoolTimeoutError("another writer holds the database")
         try:
             yield
@@ -354,7 +354,7 @@ def _line_keeper(dialect: str) -> Callable[[Any, ConnectionPoolEntry], None]:
     return keep
 
 
-def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
+def _sqlite_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
     module = sqlite_module()
     journal_mode = "WAL" if module.sqlite_version_info >= WAL_SAFE else "DELETE"
     engine = create_engine(
@@ -363,9 +363,9 @@ def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=attente_s,
+        pool_timeout=wait_s,
         hide_parameters=True,
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": attente_s},
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": wait_s},
     )
 
     @event.listens_for(engine, "do_connect")
@@ -390,24 +390,24 @@ def _sqlite_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL, pool_size: int, attente_s: int) -> Engine:
-    attente_ms = attente_s * 1000
+def _postgresql_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
+    wait_ms = wait_s * 1000
     return create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=attente_s,
+        pool_timeout=wait_s,
         hide_parameters=True,
         # The driver would begin a transaction for each read, and have to be told so each time.
         isolation_level="AUTOCOMMIT",
         connect_args={
             # It would drop all prepared statements after a ROLLBACK, those of models.database.prepared too.
             "prepare_threshold": None,
-            "connect_timeout": min(attente_s, 5),
+            "connect_timeout": min(wait_s, 5),
             "application_name": "cynod",
             "options": (
-                f"-c statement_timeout={attente_ms} -c lock_timeout={attente_ms}"
-                f" -c idle_in_transaction_session_timeout={attente_ms * 2} -c timezone=UTC"
+                f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}"
+                f" -c idle_in_transaction_session_timeout={wait_ms * 2} -c timezone=UTC"
             ),
         },
     )

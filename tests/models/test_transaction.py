@@ -63,7 +63,7 @@ def database(shared_database: Database) -> Database:
 @pytest.fixture
 def single(database: Database) -> Iterator[Database]:
     """The same database through one connection, so that its next user is known."""
-    made = Database(database.url.render_as_string(hide_password=False), pool_size=1, attente_s=2)
+    made = Database(database.url.render_as_string(hide_password=False), pool_size=1, wait_s=2)
     yield made
     made.close()
 
@@ -147,7 +147,7 @@ def test_commit_that_fails_leaves_nothing_to_the_end_of_the_connection(
 def own_world(database: Database) -> Iterator[World]:
     """A world whose server has few connections, so that each is soon used again."""
     url = database.url.render_as_string(hide_password=False)
-    own = Database(url, pool_size=2, attente_s=2)
+    own = Database(url, pool_size=2, wait_s=2)
     with serving(settings_for(url), own) as base_url:
         made = World(database, base_url)
         yield made
@@ -301,7 +301,7 @@ def test_undeclared_field_beside_data_moves_no_money(world: World, path: str) ->
 def test_lock_that_is_not_given_in_time_is_unavailable(
     database: Database, names: tuple[str, str]
 ) -> None:
-    impatient = Database(database.url.render_as_string(hide_password=False), attente_s=1)
+    impatient = Database(database.url.render_as_string(hide_password=False), wait_s=1)
     with database.transaction() as holder:
         add_client(holder, names[0])
         with pytest.raises(DBAPIError) as caught:
@@ -315,7 +315,7 @@ def test_server_that_accepts_and_says_nothing_is_unavailable() -> None:
     """As a frozen PostgreSQL does, or a host behind a firewall that swallows."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        database = Database(f"postgresql+psycopg://cynod@127.0.0.1:{port}/cynod", attente_s=2)
+        database = Database(f"postgresql+psycopg://cynod@127.0.0.1:{port}/cynod", wait_s=2)
         with pytest.raises(DBAPIError) as caught, database.reading():
             pass
         database.close()

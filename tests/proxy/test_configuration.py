@@ -59,8 +59,8 @@ def test_head_that_the_server_takes_passes() -> None:
 
 def test_server_answers_before_the_proxy_gives_up() -> None:
     settings = Settings()
-    assert figure("proxy_connect_timeout") < settings.attente_s
-    assert figure("proxy_read_timeout") >= 2 * settings.attente_s
+    assert figure("proxy_connect_timeout") < settings.wait_s
+    assert figure("proxy_read_timeout") >= 2 * settings.wait_s
 
 
 def test_proxy_leaves_a_connection_before_the_server_closes_it() -> None:

@@ -87,7 +87,7 @@ def own_world(new_database_url: NewUrl) -> NewWorld:
     @contextmanager
     def make() -> Iterator[World]:
         url = new_database_url()
-        database = Database(url, attente_s=1)
+        database = Database(url, wait_s=1)
         with serving(settings_for(url), database) as base_url:
             made = World(database, base_url)
             yield made

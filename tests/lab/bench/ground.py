@@ -98,7 +98,7 @@ class Ground:
 
     def count_operations(self) -> int:
         """Rows of the table, once no request that a load left behind adds to them."""
-        database = Database(self.url, attente_s=60)
+        database = Database(self.url, wait_s=60)
         deadline = time.monotonic() + REST_S
         counted = -1
         try:
@@ -245,7 +245,7 @@ def ground(
         url = create_database(cluster.url, name)
     else:
         url = f"sqlite:///{folder / name}.db"
-    database = Database(url, attente_s=60)
+    database = Database(url, wait_s=60)
     try:
         migrate.upgrade(database)
         with database.transaction() as connection:

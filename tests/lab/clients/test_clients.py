@@ -183,9 +183,9 @@ def down(database: Database) -> Iterator[str]:
     connect = sqlite_module().connect
     with closing(connect(path)) as source, closing(connect(copy)) as target:
         source.backup(target)
-    locked = Database(url.replace(path, copy), attente_s=1)
+    locked = Database(url.replace(path, copy), wait_s=1)
     lock = connect(copy, isolation_level=None)
-    with serving(replace(settings_for(url.replace(path, copy)), attente_s=1), locked) as base_url:
+    with serving(replace(settings_for(url.replace(path, copy)), wait_s=1), locked) as base_url:
         lock.execute("BEGIN IMMEDIATE")
         yield base_url
         lock.close()
