@@ -101,7 +101,7 @@ class World:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction for all that this thread makes inside the block."""
-        connection: Connection | None = getattr(self._own, "session", None)
+        connection: Connection | None = getattr(self._own, "connection", None)
         if connection is not None:
             yield connection
             return
