@@ -189,10 +189,34 @@ class _Skeleton:
             self._write_view()
         for media_type in lacking:
             self._write_handler(media_type)
+        self._place()
         if not self.test.exists():
             self.files[self.test] = self._test()
         if JSON_TYPE in lacking:
             self._register()
+
+    def _place(self) -> None:
+        """A place for new files among the layers of pyproject.toml: a tag beside the tags, a rule beside the
+        verbs of the core."""
+        path = self.root / "pyproject.toml"
+        text = self._text(path)
+        for file, beside, mark in (
+            (self.handler, "cartes", "|"),
+            (self.model, "mouvement", ":"),
+        ):
+            if file not in self.files or file.exists():
+                continue
+            line = rf'^( *"(?:[\w|: ]* )?{beside}(?: [\w|: ]*)?)",$'
+            changed, times = re.subn(
+                line, rf'\1 {mark} {file.stem}",', text, count=1, flags=re.MULTILINE
+            )
+            if not times:
+                self.unwritten.append(
+                    f"Write `{mark} {file.stem}` beside {beside} into the layers of pyproject.toml."
+                )
+            text = changed
+        if text != self._text(path):
+            self.files[path] = text
 
     # ── the core ─────────────────────────────────────────────────────────────────────────────────
     def _write_errors(self) -> None:

@@ -238,8 +238,8 @@ CALLS = (
 
 WRITTEN = (
     *("models/errors.py", "models/blocage.py", "handlers/views/cartes.py", "handlers/cartes.py"),
-    *("tests/operations/cartes/test_bloquer_carte.py", "tests/contract/test_catalogue.py"),
-    "models/carte.py",
+    *("pyproject.toml", "tests/operations/cartes/test_bloquer_carte.py"),
+    *("tests/contract/test_catalogue.py", "models/carte.py"),
     "models/migrations/versions/0005_when_a_card_was_blocked.py",
 )
 TYPED = (
@@ -433,12 +433,13 @@ from models/errors.py.
 
 
 def right(copy: Copy) -> None:
-    """The copy as it stands: ruff and mypy find nothing."""
+    """The copy as it stands: ruff, mypy and the linter of imports find nothing."""
     ruff = str(Path(sys.executable).with_name("ruff"))
     for command in (
         (ruff, "check", "--quiet", *LOOKED_AT),
         (ruff, "format", "--check", "--quiet", *LOOKED_AT),
         (sys.executable, "-m", "mypy", *TYPED),
+        (str(Path(sys.executable).with_name("lint-imports")), "--no-cache"),
     ):
         done = copy.run(*command)
         assert done.returncode == 0, done.stdout + done.stderr
