@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from handlers.contract.lines import Place, dotted
 from handlers.contract.model import ContractError, Json
 from handlers.contract.text import as_yaml
 
@@ -44,6 +45,16 @@ def _is_referring(node: Any) -> bool:
             return True
         return any(map(_is_referring, node.values()))
     return isinstance(node, list) and any(map(_is_referring, node))
+
+
+class WrongReference(ContractError):
+    """A reference to another file that leads nowhere: where it stands, and what is wrong with it."""
+
+    def __init__(self, file: str, place: Place, text: str) -> None:
+        super().__init__(f"{file}, {dotted(place)}: {text}")
+        self.file = file
+        self.place = place
+        self.text = text
 
 
 class _Bundle:
@@ -80,7 +91,7 @@ class _Bundle:
                         components.setdefault(kind, {}).setdefault(name, node)
         return made
 
-    def _copy(self, node: Any, file: str, place: tuple[str, ...]) -> Any:
+    def _copy(self, node: Any, file: str, place: Place) -> Any:
         """The node of a file as it is in the self-contained form."""
         if isinstance(node, list):
             return self._list(node, file, place)
@@ -96,27 +107,29 @@ class _Bundle:
             }
         return made
 
-    def _list(self, node: list[Any], file: str, place: tuple[str, ...]) -> list[Any]:
+    def _list(self, node: list[Any], file: str, place: Place) -> list[Any]:
         made = []
         for number, item in enumerate(node):
-            one = self._copy(item, file, (*place, str(number)))
+            one = self._copy(item, file, (*place, number))
             if isinstance(one, list) and not isinstance(item, list):
                 made += one
             else:
                 made.append(one)
         return made
 
-    def _reference(self, node: Json, file: str, place: tuple[str, ...]) -> Any:
+    def _reference(self, node: Json, file: str, place: Place) -> Any:
         reference: str = node["$ref"]
         named, _, pointer = reference.partition("#")
         target = named or file
         if file == target == self._main:
             return dict(node)
-        where = f"{file}, {'.'.join(place)}"
-        found, keys = self._find(target, pointer, f"{where}: $ref {reference}")
+        try:
+            found, keys = self._find(target, pointer)
+        except ContractError as error:
+            raise WrongReference(file, place, f"$ref {reference}{error}") from None
         component = _COMPONENT.fullmatch(pointer)
         if component is None or (file == self._main and place == keys):
-            return self._stead(found, target, keys, where, reference)
+            return self._stead(found, target, keys, (file, place, reference))
         kind, name = keys[1:]
         if target != self._main:
             by_file = self._copied.setdefault((kind, name), {})
@@ -126,27 +139,31 @@ class _Bundle:
         return {"$ref": f"#{pointer}"}
 
     def _stead(
-        self, found: Any, file: str, keys: tuple[str, ...], where: str, reference: str
+        self, found: Any, file: str, keys: tuple[str, ...], of: tuple[str, Place, str]
     ) -> Any:
+        referring, place, reference = of
         if reference in self._replacing:
-            raise ContractError(f"{where}: $ref {reference} leads back to itself.")
+            raise WrongReference(referring, place, f"$ref {reference} leads back to itself.")
         self._replacing.append(reference)
         made = self._copy(found, file, keys)
         self._replacing.pop()
         return made
 
-    def _find(self, file: str, pointer: str, where: str) -> tuple[Any, tuple[str, ...]]:
-        """What a pointer designates in a file, and the keys that lead there."""
+    def _find(self, file: str, pointer: str) -> tuple[Any, tuple[str, ...]]:
+        """What a pointer designates in a file, and the keys that lead there.
+
+        Raises ContractError with the end of a sentence that begins with the reference.
+        """
         if not _FILE.fullmatch(file) or not pointer.startswith("/"):
             raise ContractError(
-                f"{where} must name a place in a file beside this one, such as "
+                " must name a place in a file beside this one, such as "
                 "openapi.yaml#/components/schemas/Refus."
             )
         if file not in self._documents:
             try:
                 self._documents[file] = self._read(self._folder / file)[0]
             except ContractError as error:
-                raise ContractError(f"{where}: {error}") from None
+                raise ContractError(f": {error}") from None
         node: Any = self._documents[file]
         keys: list[str] = []
         for part in pointer[1:].split("/"):
@@ -154,7 +171,7 @@ class _Bundle:
             keys.append(key)
             node = _child(node, key)
             if node is None:
-                raise ContractError(f"{where} leads nowhere: {file} has no {'.'.join(keys)}.")
+                raise ContractError(f" leads nowhere: {file} has no {'.'.join(keys)}.")
         return node, tuple(keys)
 
 

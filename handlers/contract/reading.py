@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import yaml
 
-from handlers.contract.bundle import read_whole
+from handlers.contract.bundle import WrongReference, read_whole
 from handlers.contract.checked import CONTRACT_SHA256
 from handlers.contract.derived import catalogue_of, derive_operation
 from handlers.contract.lines import LOADER, Lines, Problem, read_yaml, tell
@@ -45,7 +45,14 @@ def load(path: Path, *, again: bool = False, surface: Surface = PARTENAIRE) -> C
         return (composed, source) if file == path else read_document(file)
 
     # Of what comes from another file, the line is that of the nearest part around it.
-    document, published = read_whole(path, read)
+    try:
+        document, published = read_whole(path, read)
+    except WrongReference as wrong:
+        if wrong.file != path.name:
+            raise
+        raise ContractError(
+            tell([*problems, Problem(wrong.place, wrong.text)], path.name, lines)
+        ) from None
     return build(
         document,
         published,

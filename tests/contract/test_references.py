@@ -53,8 +53,8 @@ WRONG_REFERENCES: dict[str, tuple[str, str, str]] = {
         UNITE,
         'unite: {$ref: "autre.yaml"}\n',
         (
-            f"{PLACE} refers to autre.yaml, which is no place of a component; write "
-            "#/components/schemas/<Name>."
+            f"{PLACE}: $ref autre.yaml must name a place in a file beside this one, such as "
+            "openapi.yaml#/components/schemas/Refus."
         ),
     ),
     "no text": (

@@ -60,15 +60,15 @@ class TicketPerdu(Refusal):
     code = "3901"
 
 
-def get_ticket(reference, *, session, partenaire):
+def get_ticket(reference, *, connection, partenaire):
     if reference == "PERDU":
         raise TicketPerdu
-    count = session.execute(select(func.count()).select_from(operations)).scalar_one()
+    count = connection.execute(select(func.count()).select_from(operations)).scalar_one()
     return Answer([{"reference": reference, "operations": count}])
 
 
-def saisir_ticket(corps, *, session):
-    return get_ticket(corps["reference"], session=session, partenaire=None)
+def saisir_ticket(corps, *, connection):
+    return get_ticket(corps["reference"], connection=connection, partenaire=None)
 '''
 
 
@@ -430,7 +430,7 @@ REFERRED = "several.yaml, components.schemas.Un"
         (
             _set("x-catalogue-erreurs", value=[{"$ref": "openapi.yaml#/x-catalogue-erreurs/7777"}]),
             (
-                "several.yaml, x-catalogue-erreurs.0: $ref openapi.yaml#/x-catalogue-erreurs/7777 leads "
+                "several.yaml, x-catalogue-erreurs[0]: $ref openapi.yaml#/x-catalogue-erreurs/7777 leads "
                 "nowhere: openapi.yaml has no x-catalogue-erreurs.7777."
             ),
         ),

@@ -138,7 +138,10 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
     "no paths": (lambda d: d.pop("paths"), "'paths' is a required property"),
     "broken reference": (
         _set(f"{SOLDE}.responses", "400", {"$ref": "#/components/responses/Absente"}),
-        "get.responses.400 refers to #/components/responses/Absente, which does not exist; write ",
+        (
+            "paths./get-solde-carte.get.responses.400 refers to #/components/responses/Absente, which does "
+            "not exist; did you mean #/components/responses/OperationAbsente?"
+        ),
     ),
     "same operationId twice": (
         _set("paths./check-card-validity.get", "operationId", "getSoldeCarte"),
