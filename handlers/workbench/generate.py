@@ -28,9 +28,8 @@ WIRE = ROOT / "handlers" / "wire.py"
 SIGNATURES = ROOT / "handlers" / "signatures.py"
 CHECKED = ROOT / "handlers" / "contract" / "checked.py"
 
-_HEADER = "# Generated from {} by `make contract`; do not edit."
+HEADER = "# Generated from {} by `make contract`; do not edit."
 
-HEADER = _HEADER.format(PARTENAIRE.file)
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
@@ -56,7 +55,7 @@ class GeneratorMissing(Exception):
 
 def generate(path: Path, contract: Contract) -> dict[Path, str]:
     """The types and signatures of the contract in `path`, by their place. Raises GeneratorMissing."""
-    header = _HEADER.format(contract.surface.file)
+    header = HEADER.format(contract.surface.file)
     return {
         place_of(WIRE, contract.surface): _generate_types(path, contract, header),
         place_of(SIGNATURES, contract.surface): (
@@ -67,7 +66,7 @@ def generate(path: Path, contract: Contract) -> dict[Path, str]:
 
 def generate_checked(contracts: Sequence[Contract]) -> dict[Path, str]:
     """What says that these contracts were checked."""
-    header = _HEADER.format(", ".join(one.surface.file for one in contracts))
+    header = HEADER.format(", ".join(one.surface.file for one in contracts))
     lines = [f'    "{one.surface.file}": "{one.sha256}",' for one in contracts]
     return {CHECKED: f"{header}\n{_CHECKED.format(chr(10).join(lines))}"}
 

@@ -624,13 +624,3 @@ def _sentence(text: str) -> str:
 def _imports_of(fields: list[_Field]) -> set[Import]:
     kinds = " ".join(one.kind for one in fields)
     return {("datetime", name) for name in ("date", "datetime") if re.search(rf"\b{name}\b", kinds)}
-
-
-_OF_A_CARD = {
-    "numeroCarte": "carte.numero",
-    "walletId": "carte.membre.wallet_id",
-    "clientId": "carte.membre.client_id",
-    "membreId": "carte.membre.membre_id",
-    "reference": 'f"R-{new_number()}"',
-}
-"""How tests/support/scene.py names what the examples name."""

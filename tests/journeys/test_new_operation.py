@@ -21,9 +21,9 @@ import pytest
 
 from handlers.workbench.diff.redocly import PROGRAM
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
-from tests.lab.proof.nursery import Child, Nursery
 from tests.support.contract_client import ROOT
 from tests.support.needs import lack
+from tests.support.nursery import Child, Nursery
 from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.process import PIPES, finish, free_port
 
@@ -393,7 +393,7 @@ from models/errors.py.
     assert made.startswith("0\n"), made
     assert checked.startswith("0\n"), checked
     assert " -> 9.0.0 (not published): 0 breaking" in checked, checked
-    done = tested(copy, WITH_IT, *EVERY)
+    done = outcome_of(copy, WITH_IT, *EVERY)
     assert done.returncode == 0, done.stdout
 
     # 7. Served.
@@ -445,7 +445,9 @@ def right(copy: Copy) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def tested(copy: Copy, words: str, *files: str, **more: str) -> subprocess.CompletedProcess[str]:
+def outcome_of(
+    copy: Copy, words: str, *files: str, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Run tests of the copy."""
     more = {
         name: value for name, value in os.environ.items() if name.startswith("CYNOD_TEST")
@@ -463,7 +465,7 @@ def forgotten(copy: Copy) -> None:
     kept = migration.rename(copy.folder / "kept")
     for name, entry in entries.items():
         copy.edit(name, (entry, ""))
-    done = tested(
+    done = outcome_of(
         copy,
         "(bloquerCarte and lists_the_codes) or finds_no_difference",
         *entries,

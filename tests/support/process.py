@@ -19,8 +19,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.lab.proof.nursery import Child, shared
 from tests.support.contract_client import ROOT
+from tests.support.nursery import Child, shared
 from tests.support.patience import CALL_S, PROGRAM_S
 
 # Whoever runs the tests in the background of a shell gave them a SIGINT that is ignored; a person has not.

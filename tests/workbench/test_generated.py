@@ -42,7 +42,7 @@ def test_wire_is_what_the_contract_gives() -> None:
 
 @pytest.mark.parametrize("path", [WIRE, SIGNATURES, CHECKED], ids=lambda path: path.stem)
 def test_generated_file_says_that_it_is_generated(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").startswith(f"{HEADER}\n")
+    assert path.read_text(encoding="utf-8").startswith(f"{HEADER.format(CONTRACT.name)}\n")
 
 
 def test_generation_is_the_same_each_time() -> None:

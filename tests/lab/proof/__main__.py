@@ -15,10 +15,10 @@ from rich.table import Table
 
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
 from tests.lab.proof.judge import WRONG, Verdict
-from tests.lab.proof.nursery import Nursery
 from tests.lab.proof.places import POSTGRESQL, SQLITE
 from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import staged
+from tests.support.nursery import Nursery
 
 REPORT = Path("build/proof.json")
 COLUMNS = (

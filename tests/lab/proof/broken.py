@@ -21,8 +21,8 @@ from models.errors import SoldeInsuffisant
 from models.journal import ecriture, reference
 from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
-from tests.lab.proof.nursery import replace_everywhere
 from tests.lab.proof.spoilt import is_armed
+from tests.support.nursery import replace_everywhere
 
 SHARE = 1 / 20
 """Of the transactions that go wrong, where a mistake does not spoil each of them."""

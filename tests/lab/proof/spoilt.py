@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from models import base
 from models.database.engine import Database
-from tests.lab.proof.nursery import replace_everywhere
+from tests.support.nursery import replace_everywhere
 
 ARMED = Path("armed")
 CLOCK = Path("clock")

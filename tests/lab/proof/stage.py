@@ -21,9 +21,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.lab.proof.load import Card, Load, Partner
-from tests.lab.proof.nursery import Nursery
 from tests.lab.proof.places import Place
 from tests.lab.proof.record import Moments
+from tests.support.nursery import Nursery
 
 CLIENT, MEMBRES = "CLI-PREUVE", (("MBR-1", "221770000001"), ("MBR-2", "221770000002"))
 CARDS = 4

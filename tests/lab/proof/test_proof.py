@@ -14,7 +14,6 @@ import pytest
 from tests.lab.proof.books import Books, Row, read_books
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
 from tests.lab.proof.judge import DOUBLED, LOST, WRONG, judge
-from tests.lab.proof.nursery import Nursery, shared
 from tests.lab.proof.places import (
     POSTGRESQL,
     SQLITE,
@@ -30,6 +29,7 @@ from tests.lab.proof.stage import Stage, staged
 from tests.support import exchanges
 from tests.support.contract_client import ROOT
 from tests.support.needs import lack, need
+from tests.support.nursery import Nursery, shared
 from tests.support.postgresql import PostgresqlServer, running_server
 
 SECONDS = 1.0

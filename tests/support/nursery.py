@@ -32,7 +32,7 @@ from typing import IO, Any
 
 from tests.support.patience import CALL_S
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Nursery:
@@ -52,7 +52,7 @@ class Nursery:
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tests.lab.proof.nursery", str(theirs.fileno())),
+                    *(sys.executable, "-m", "tests.support.nursery", str(theirs.fileno())),
                     *(["bare"] if bare else []),
                 ],
                 cwd=ROOT,
