@@ -244,9 +244,11 @@ def test_operation_lists_the_codes_of_what_it_takes_and_does_and_no_other(operat
         "which follow from what it takes or does"
     )
     if listed != expected:
+        codes = ", ".join(f'"{code}"' for code in sorted(listed - taken))
+        entry = f'"{name}": {{{codes}}},'
         missing(
             f"why {name} answers {sorted(listed - expected)}",
-            write=f"`{name}: {sorted(listed - taken)}` into OF_ITS_WORK, where its work calls for them,",
+            write=f"`{entry}` into OF_ITS_WORK, where its work calls for them,",
             file="tests/contract/test_catalogue.py",
         )
 
