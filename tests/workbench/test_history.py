@@ -79,6 +79,7 @@ def test_published_versions_are_what_their_names_say() -> None:
     )
 
 
+@pytest.mark.usefixtures("redocly")
 def test_contract_owes_nothing() -> None:
     """The one rule that each commit must keep; the text says what to do."""
     assert find_state().faults == []
