@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
@@ -66,6 +67,51 @@ class Mouvement(NamedTuple):
     cotes: list[Cote]
 
 
+class Chart(NamedTuple):
+    """How a way to write names its accounts: roots by type, those of owners that are not known, that of
+    an account that was never opened (the reader's own check tells it), and an owner inside a name."""
+
+    roots: Mapping[str, str]
+    unknown: Mapping[str, str]
+    stray: str
+    encode: Callable[[str], str]
+
+    def name(
+        self,
+        par_carte: bool,
+        type_: str | None,
+        compte_id: int,
+        client_id: str | None,
+        consumer_key: str | None,
+    ) -> str:
+        """The name of a compte, or that of all the cards of its client."""
+        number = f"{compte_id:06d}"
+        if type_ is None:
+            return f"{self.stray}:{number}"
+        if type_ == COMPTE_OUVERTURE:
+            return f"{self.roots[COMPTE_OUVERTURE]}:{number}"
+        owner = client_id if type_ == COMPTE_CARTE else consumer_key
+        if owner is None:
+            return f"{self.unknown[type_]}:{number}"
+        name = f"{self.roots[type_]}:{self.encode(owner)}"
+        return f"{name}:{number}" if par_carte and type_ == COMPTE_CARTE else name
+
+
+class Accounts:
+    """The names of one file's accounts, each made once."""
+
+    def __init__(self, chart: Chart, *, par_carte: bool) -> None:
+        self._name = lru_cache(maxsize=4096)(partial(chart.name, par_carte))
+
+    def of(self, compte: Compte) -> str:
+        """The name of an account of the file."""
+        return self._name(compte.type, compte.id, compte.client_id, compte.consumer_key)
+
+    def of_side(self, cote: Cote) -> str:
+        """The name of the account of one side of an ecriture."""
+        return self._name(cote.type, cote.compte_id, cote.client_id, cote.consumer_key)
+
+
 class Redaction(Protocol):
     """A way to write the journal. Amounts are debits less credits, in francs.
 
@@ -114,7 +160,9 @@ def write_end(operations: int, comptes: int, soldes: int) -> str:
     return f"\n; End: {counted}.{empty}\n"
 
 
-def describe(entete: Entete, names: dict[str, str], encode: Callable[[str], str]) -> Iterable[str]:
+def describe(
+    entete: Entete, names: Mapping[str, str], encode: Callable[[str], str]
+) -> Iterable[str]:
     """The comment at the head, by lines."""
     since = "its beginning" if entete.debut is None else entete.debut.isoformat()
     until = "now" if entete.fin is None else f"{entete.fin.isoformat()} included"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from functools import lru_cache, partial
 
 from models.base import mask
 from models.books.redaction.base import (
+    Accounts,
+    Chart,
     Compte,
     Cote,
     Entete,
@@ -19,12 +20,6 @@ from models.books.redaction.base import (
 )
 from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
 
-_BEANCOUNT = {
-    COMPTE_REGLEMENT: "Assets:Partenaires",
-    COMPTE_OUVERTURE: "Equity:Ouverture",
-    COMPTE_CARTE: "Liabilities:Clients",
-}
-_BEANCOUNT_INCONNUS = {COMPTE_REGLEMENT: "Assets:Inconnu", COMPTE_CARTE: "Liabilities:Inconnu"}
 _XOF = {"FCFA": "XOF"}
 """The code of ISO 4217 for the name that holders know."""
 
@@ -45,12 +40,12 @@ class Beancount:
     """Plain text that beancount reads, in UTF-8 as it does."""
 
     def __init__(self, *, par_carte: bool) -> None:
-        self._account = lru_cache(maxsize=4096)(partial(_beancount_account, par_carte))
+        self._accounts = Accounts(_CHART, par_carte=par_carte)
 
     def head(self, entete: Entete) -> str:
         """See Redaction."""
         lines = [
-            *describe(entete, _BEANCOUNT, _one_line),
+            *describe(entete, _CHART.roots, _one_line),
             "-xXX in an account is a byte of UTF-8. Each period is a file of its own.",
         ]
         day = entete.premier_jour.isoformat()
@@ -67,7 +62,7 @@ class Beancount:
             "numero": compte.numero if entete.par_carte else None,
             "partenaire": compte.consumer_key,
         }
-        opened = f"{entete.premier_jour.isoformat()} open {self._name(compte)}"
+        opened = f"{entete.premier_jour.isoformat()} open {self._accounts.of(compte)}"
         return f"{opened} {_currency(compte.unite)}\n{_metadata(metadata)}"
 
     def opening_head(self, entete: Entete) -> str:
@@ -76,7 +71,7 @@ class Beancount:
 
     def opening(self, compte: Compte, montant: int, _entete: Entete) -> str:
         """See Redaction."""
-        return f"  {self._name(compte)}  {montant} {_currency(compte.unite)}\n"
+        return f"  {self._accounts.of(compte)}  {montant} {_currency(compte.unite)}\n"
 
     def mouvement(self, mouvement: Mouvement) -> str:
         """See Redaction."""
@@ -96,7 +91,7 @@ class Beancount:
         return head + "".join(map(self._posting, mouvement.cotes))
 
     def _posting(self, cote: Cote) -> str:
-        name = self._account(cote.type, cote.compte_id, cote.client_id, cote.consumer_key)
+        name = self._accounts.of_side(cote)
         line = f"  {name}  {cote.montant} {_currency(cote.unite)}\n"
         if cote.numero_carte is None:
             return line
@@ -110,36 +105,11 @@ class Beancount:
         """See Redaction. Beancount judges it at the beginning of its day."""
         last = entete.dernier_jour
         day = last if last == date.max else last + timedelta(days=1)
-        return (
-            f"{day.isoformat()} balance {self._name(compte)}  {montant} {_currency(compte.unite)}\n"
-        )
+        return f"{day.isoformat()} balance {self._accounts.of(compte)}  {montant} {_currency(compte.unite)}\n"
 
     def end(self, operations: int, comptes: int, soldes: int) -> str:
         """See Redaction."""
         return write_end(operations, comptes, soldes)
-
-    def _name(self, compte: Compte) -> str:
-        return self._account(compte.type, compte.id, compte.client_id, compte.consumer_key)
-
-
-def _beancount_account(
-    par_carte: bool,
-    type_: str | None,
-    compte_id: int,
-    client_id: str | None,
-    consumer_key: str | None,
-) -> str:
-    number = f"{compte_id:06d}"
-    if type_ is None:
-        # An account that was never opened: bean-check tells it.
-        return f"Equity:Inconnu:{number}"
-    if type_ == COMPTE_OUVERTURE:
-        return f"{_BEANCOUNT[COMPTE_OUVERTURE]}:{number}"
-    owner = client_id if type_ == COMPTE_CARTE else consumer_key
-    if owner is None:
-        return f"{_BEANCOUNT_INCONNUS[type_]}:{number}"
-    name = f"{_BEANCOUNT[type_]}:{_component(owner)}"
-    return f"{name}:{number}" if par_carte and type_ == COMPTE_CARTE else name
 
 
 def _component(owner: str) -> str:
@@ -149,6 +119,18 @@ def _component(owner: str) -> str:
     """
     name = _ODD.sub(lambda found: "".join(f"-x{byte:02X}" for byte in found[0].encode()), owner)
     return f"X{name}" if re.match(r"[A-WYZ0-9]", name) is None else name
+
+
+_CHART = Chart(
+    roots={
+        COMPTE_REGLEMENT: "Assets:Partenaires",
+        COMPTE_OUVERTURE: "Equity:Ouverture",
+        COMPTE_CARTE: "Liabilities:Clients",
+    },
+    unknown={COMPTE_REGLEMENT: "Assets:Inconnu", COMPTE_CARTE: "Liabilities:Inconnu"},
+    stray="Equity:Inconnu",
+    encode=_component,
+)
 
 
 def _currency(unite: str) -> str:

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from models.base import mask
 from models.books.redaction.base import (
+    Accounts,
+    Chart,
     Compte,
     Cote,
     Entete,
@@ -26,12 +28,16 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:-]+(?: [A-Za-z0-9._:-]+)*")
 
 # hledger's strict check walks the sorted accounts from the first one, for each posting: those of many
 # postings come before those of which there are many.
-_HLEDGER = {
-    COMPTE_REGLEMENT: "actif:partenaires",
-    COMPTE_OUVERTURE: "capital:ouverture",
-    COMPTE_CARTE: "passif:clients",
-}
-_HLEDGER_INCONNUS = {COMPTE_REGLEMENT: "actif:inconnu", COMPTE_CARTE: "passif:inconnu"}
+CHART = Chart(
+    roots={
+        COMPTE_REGLEMENT: "actif:partenaires",
+        COMPTE_OUVERTURE: "capital:ouverture",
+        COMPTE_CARTE: "passif:clients",
+    },
+    unknown={COMPTE_REGLEMENT: "actif:inconnu", COMPTE_CARTE: "passif:inconnu"},
+    stray="inconnu",
+    encode=partial(quote, safe=""),
+)
 
 
 class Hledger:
@@ -39,12 +45,12 @@ class Hledger:
     in a description, a byte that is not, or that could mean something, is %XX."""
 
     def __init__(self, *, par_carte: bool) -> None:
-        self._account = lru_cache(maxsize=4096)(partial(account_name, par_carte))
+        self._accounts = Accounts(CHART, par_carte=par_carte)
 
     def head(self, entete: Entete) -> str:
         """See Redaction. The commodity has no format, for which each program has its own form."""
         lines = [
-            *describe(entete, _HLEDGER, _tag),
+            *describe(entete, CHART.roots, _tag),
             "%XX in an account or a tag is a byte of UTF-8.",
         ]
         roots = "".join(
@@ -65,7 +71,7 @@ class Hledger:
         parts = [] if (tags["nom"] or "").isascii() else [_lisible(tags["nom"] or "")]
         comment = ", ".join(part for part in (*parts, _tags(tags)) if part)
         # On a line of its own, which ledger does not take for a part of the name.
-        return f"account {self._name(compte)}\n" + (f"    ; {comment}\n" if comment else "")
+        return f"account {self._accounts.of(compte)}\n" + (f"    ; {comment}\n" if comment else "")
 
     def opening_head(self, entete: Entete) -> str:
         """See Redaction."""
@@ -74,7 +80,7 @@ class Hledger:
     def opening(self, compte: Compte, montant: int, _entete: Entete) -> str:
         """See Redaction. What the account becomes, not what it receives: nothing, when the period
         before has been read too."""
-        return f"    {self._name(compte)}  = {montant} {_commodity(compte.unite)}\n"
+        return f"    {self._accounts.of(compte)}  = {montant} {_commodity(compte.unite)}\n"
 
     def mouvement(self, mouvement: Mouvement) -> str:
         """See Redaction."""
@@ -97,7 +103,7 @@ class Hledger:
         return head + "".join(map(self._posting, mouvement.cotes))
 
     def _posting(self, cote: Cote) -> str:
-        name = self._account(cote.type, cote.compte_id, cote.client_id, cote.consumer_key)
+        name = self._accounts.of_side(cote)
         carte = ""
         if cote.numero_carte is not None:
             carte = f"  ; carte:{cote.compte_id:06d}, numero:{mask(cote.numero_carte)}"
@@ -110,34 +116,11 @@ class Hledger:
     def solde(self, compte: Compte, montant: int, _entete: Entete) -> str:
         """See Redaction."""
         unite = _commodity(compte.unite)
-        return f"    {self._name(compte)}  0 {unite} = {montant} {unite}\n"
+        return f"    {self._accounts.of(compte)}  0 {unite} = {montant} {unite}\n"
 
     def end(self, operations: int, comptes: int, soldes: int) -> str:
         """See Redaction."""
         return write_end(operations, comptes, soldes)
-
-    def _name(self, compte: Compte) -> str:
-        return self._account(compte.type, compte.id, compte.client_id, compte.consumer_key)
-
-
-def account_name(
-    par_carte: bool,
-    type_: str | None,
-    compte_id: int,
-    client_id: str | None,
-    consumer_key: str | None,
-) -> str:
-    number = f"{compte_id:06d}"
-    if type_ is None:
-        # An account that was never declared: hledger's strict check stops at it.
-        return f"inconnu:{number}"
-    if type_ == COMPTE_OUVERTURE:
-        return f"{_HLEDGER[COMPTE_OUVERTURE]}:{number}"
-    owner = client_id if type_ == COMPTE_CARTE else consumer_key
-    if owner is None:
-        return f"{_HLEDGER_INCONNUS[type_]}:{number}"
-    name = f"{_HLEDGER[type_]}:{quote(owner, safe='')}"
-    return f"{name}:{number}" if par_carte and type_ == COMPTE_CARTE else name
 
 
 def _commodity(unite: str) -> str:

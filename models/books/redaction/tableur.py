@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from functools import lru_cache, partial
 from io import StringIO
 from typing import NamedTuple
 
 from models.base import mask
 from models.books.redaction.base import (
+    Accounts,
     Compte,
     Cote,
     Entete,
     Mouvement,
     write_instant,
 )
-from models.books.redaction.hledger import account_name
+from models.books.redaction.hledger import CHART
 from models.compte import COMPTE_CARTE
 
 # A spreadsheet runs what begins so, in its full width too; white space before it may be dropped.
@@ -63,7 +63,7 @@ class Csv:
     credits of an account are its solde at the end, which its last line says."""
 
     def __init__(self, *, par_carte: bool) -> None:
-        self._account = lru_cache(maxsize=4096)(partial(account_name, par_carte))
+        self._accounts = Accounts(CHART, par_carte=par_carte)
 
     def head(self, _entete: Entete) -> str:
         """See Redaction. The mark of UTF-8 before the first line is for Excel."""
@@ -102,7 +102,7 @@ class Csv:
     def _side(self, same: Ligne, cote: Cote) -> Ligne:
         of_carte = cote.numero_carte is not None
         line = same._replace(
-            compte=self._account(cote.type, cote.compte_id, cote.client_id, cote.consumer_key),
+            compte=self._accounts.of_side(cote),
             unite=cote.unite,
             carte=f"{cote.compte_id:06d}" if of_carte else None,
             numero_carte=mask(cote.numero_carte) if cote.numero_carte is not None else None,
@@ -122,7 +122,7 @@ class Csv:
         return _VIDE._replace(
             date=day,
             type=type_,
-            compte=self._account(compte.type, compte.id, compte.client_id, compte.consumer_key),
+            compte=self._accounts.of(compte),
             nom=compte.client_nom if compte.type == COMPTE_CARTE else compte.partenaire_nom,
             unite=compte.unite,
         )
