@@ -37,7 +37,7 @@ def load(path: Path, *, again: bool = False, surface: Surface = PARTENAIRE) -> C
         with contextlib.suppress(ContractError, yaml.YAMLError):
             document, published = read_whole(path, _read_quickly)
             if hashlib.sha256(published).hexdigest() == CONTRACT_SHA256.get(surface.file):
-                return build(document, published, surface=surface)
+                return derive(document, published, surface=surface)
     source = _read_bytes(path)
     composed, lines, problems = _compose(source, path.name)
 

@@ -36,7 +36,7 @@ from handlers.site.packages import Package
 from handlers.site.snippets import (
     EXAMPLE_ADDRESS,
     GENERATORS,
-    LANGUAGES,
+    SNIPPETS,
     as_json,
     example_value,
     preparations,
@@ -208,10 +208,10 @@ def render(
             served_version=contract.served_version,
             description=described,
             headings=headings,
-            languages=LANGUAGES,
+            languages=SNIPPETS,
             preparations=[
                 Code(one.name, one.title, colour(code, one.lexer))
-                for one, code in zip(LANGUAGES, preparations(contract).values(), strict=False)
+                for one, code in zip(SNIPPETS, preparations(contract).values(), strict=False)
             ],
             groups=list(_groups(contract, writer)),
             catalogue=_catalogue(contract),
@@ -274,7 +274,7 @@ def _view(
         body_type=body.media_type if body else "",
         requests=writer.examples(body.content, body.media_type) if body else [],
         snippets=[
-            Code(one.name, one.title, colour(codes[one.name], one.lexer)) for one in LANGUAGES
+            Code(one.name, one.title, colour(codes[one.name], one.lexer)) for one in SNIPPETS
         ],
         success=_answer(contract, writer, operation, 200),
         result=list(schemas.fields(success["content"][JSON_TYPE]["schema"])),

@@ -76,15 +76,15 @@ def example_body(contract: Contract, operation: OperationContract) -> Json | Non
 def snippets(contract: Contract, operation: OperationContract) -> dict[str, str]:
     """The operation's snippet in each language, by the language's name."""
     if operation.issues_tokens or (operation.body and operation.body.media_type != JSON_TYPE):
-        return {language.name: language.prepare(operation.path) for language in LANGUAGES}
+        return {language.name: language.prepare(operation.path) for language in SNIPPETS}
     request = example_request(contract, operation)
-    return {language.name: language.call(request) for language in LANGUAGES}
+    return {language.name: language.call(request) for language in SNIPPETS}
 
 
 def preparations(contract: Contract) -> dict[str, str]:
     """What precedes every snippet, in each language; nothing where nothing issues tokens."""
     path = contract.token_path
-    return {one.name: one.prepare(path) for one in LANGUAGES} if path else {}
+    return {one.name: one.prepare(path) for one in SNIPPETS} if path else {}
 
 
 def as_json(value: Any) -> str:
@@ -351,7 +351,7 @@ def _php_literal(value: Any, depth: int = 1) -> str:
     return json.dumps(value)
 
 
-LANGUAGES = (
+SNIPPETS = (
     Language("curl", "curl", "bash", _prepare_curl, _call_curl),
     Language("python", "Python", "python", _prepare_python, _call_python),
     Language("typescript", "TypeScript", "typescript", _prepare_typescript, _call_typescript),

@@ -123,7 +123,7 @@ def replay(
         served = client.get("/conformite")
         authorization = _authorization(contract, client, credentials)
         for operation in contract.operations.values():
-            judge = Judge(contract, operation)
+            rules = AnswerRules(contract, operation)
             for question in _questions(contract, operation, credentials):
                 why = _why_not(operation, question, authorization, writes=writes)
                 if why:
@@ -132,7 +132,7 @@ def replay(
                     )
                     continue
                 answer = _send(client, operation, question, authorization)
-                outcomes.append(judge(question, answer))
+                outcomes.append(rules(question, answer))
     return Report(
         url, contract.served_version, served.headers.get(VERSION_HEADER, "unknown"), outcomes
     )
@@ -259,7 +259,7 @@ def _send(
     )
 
 
-class Judge:
+class AnswerRules:
     """What the contract says of the answers of one operation."""
 
     def __init__(self, contract: Contract, operation: OperationContract) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
-from handlers.site.snippets import LANGUAGES
+from handlers.site.snippets import SNIPPETS
 from tests.site.browser import Browser
 from tests.support.contract_client import OPERATIONS, ROOT
 from tests.support.needs import lack
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("docs-browser")
 
 DESK, PHONE, SMALL_PHONE = 1280, 390, 360
 AXE = ROOT / "build" / "docs-node" / "node_modules" / "axe-core" / "axe.min.js"
-NAMES = [language.name for language in LANGUAGES]
+NAMES = [language.name for language in SNIPPETS]
 
 
 @pytest.mark.parametrize("width", [DESK, PHONE])

@@ -1,8 +1,9 @@
 """What changed between two versions of the contract, and whom it breaks.
 
 Redocly finds the changes. Each is then judged apart for what clients send and for what they receive,
-because one schema may serve both, and because Redocly rates some too low: `judge` has the rules of OpenAPI,
-`own_rules` those of this contract's own words (codes, rights, rates) and of names that clients are made of.
+because one schema may serve both, and because Redocly rates some too low: `openapi_rules` has the rules
+of OpenAPI, `cynod_rules` those of this contract's own words (codes, rights, rates) and of names that
+clients are made of.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from handlers.contract.model import Json
 from handlers.contract.reading import read_document
 from handlers.workbench.diff.change import IMPACTS, Change
 from handlers.workbench.diff.cynod_rules import own_changes
-from handlers.workbench.diff.openapi_rules import Judge
+from handlers.workbench.diff.openapi_rules import Comparison
 from handlers.workbench.diff.redocly import find_changes
 from handlers.workbench.diff.unnamed import unnamed_changes
 
@@ -38,8 +39,8 @@ def compare(old: Path, new: Path) -> list[Change]:
     Raises ContractError, RedoclyMissing or RedoclyFailed.
     """
     before, after = read(old), read(new)
-    judge = Judge(before, after)
-    found = [change for one in find_changes(old, new) for change in judge(one)]
+    comparison = Comparison(before, after)
+    found = [change for one in find_changes(old, new) for change in comparison(one)]
     found += own_changes(before, after)
     found += unnamed_changes(before, after, found)
     return sorted(

@@ -58,7 +58,7 @@ _NAMES_ELSEWHERE = frozenset(
 )
 
 
-class Judge:
+class Comparison:
     """Judges the changes between two documents."""
 
     def __init__(self, before: Json, after: Json) -> None:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import httpx
 import pytest
 
 from tests.support.scene import Scene, assert_refused
+from tests.support.steps import all_at_once
 from tests.support.world import new_number
 
 CALLERS = 20
-
-
-def all_at_once(calls: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Response]:
-    """Make every call at the same moment; the answers in the order of the calls."""
-    gate = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], httpx.Response]) -> httpx.Response:
-        gate.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def callers(scene: Scene, second_url: str, servers: int) -> list[httpx.Client]:
