@@ -193,7 +193,9 @@ def _field_cells(operation: str, field: Field, *, text: bool) -> Iterator[Cell]:
 def _body_cells(operation: Operation) -> Iterator[Cell]:
     text = operation.media_type == FORM
     bad = [] if text else [values.ABSENT, NOT_AN_OBJECT]
-    for way in [*bad, UNREADABLE, values.UNDECLARED, TOO_LARGE, OTHER_TYPE]:
+    if operation.body.get("additionalProperties") is False:
+        bad.append(values.UNDECLARED)
+    for way in [*bad, UNREADABLE, TOO_LARGE, OTHER_TYPE]:
         yield Cell(VALUE, operation.name, BODY, way)
     for each in operation.fields:
         yield from _field_cells(operation.name, each, text=text)
