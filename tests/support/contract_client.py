@@ -19,6 +19,7 @@ from openapi_schema_validator import OAS30Validator
 
 from tests.support import exchanges
 from tests.support.patience import CALL_S
+from tests.support.wire import WIRE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "openapi.yaml"
@@ -149,7 +150,7 @@ def check_exchange(
             raise ContractViolation("HEAD has a body")
         return
     if status == 200:
-        _check_success(declared, media_type, body)
+        _check_success(method, path, media_type, body)
     else:
         _check_refusal(method, path, status, media_type, body)
 
@@ -197,20 +198,24 @@ def _check_names(name: str, declared: Iterable[str], status: int, given: Iterabl
 
 
 @cache
-def _validator(schema: str) -> OAS30Validator:
-    return OAS30Validator(expand(json.loads(schema), closed=True))
+def _validator(method: str, path: str, status: int, media_type: str) -> OAS30Validator:
+    schema = _declared(method, path, status).content[media_type]["schema"]
+    return OAS30Validator(expand(schema, closed=True))
 
 
-def _check_body(name: str, status: int, schema: Json, value: Any) -> None:
-    error = next(iter(_validator(json.dumps(schema)).iter_errors(value)), None)
+def _check_body(name: str, status: int, validator: OAS30Validator, value: Any) -> None:
+    error = next(iter(validator.iter_errors(value)), None)
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path)
         raise ContractViolation(f"{name} {status}: body.{where}: {error.message}")
 
 
-def _check_success(declared: _Declared, media_type: str, body: bytes) -> None:
+# The catalogue and the pages of a list are long, and asked for again and again.
+@lru_cache(maxsize=256)
+def _check_success(method: str, path: str, media_type: str, body: bytes) -> None:
+    declared = _declared(method, path, 200)
     value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
-    _check_body(declared.name, 200, declared.content[media_type]["schema"], value)
+    _check_body(declared.name, 200, _validator(method, path, 200, media_type), value)
 
 
 # Most calls of the tests are refused, with few different bodies.
@@ -218,7 +223,7 @@ def _check_success(declared: _Declared, media_type: str, body: bytes) -> None:
 def _check_refusal(method: str, path: str, status: int, media_type: str, body: bytes) -> None:
     declared = _declared(method, path, status)
     value: Json = json.loads(body)
-    _check_body(declared.name, status, declared.content[media_type]["schema"], value)
+    _check_body(declared.name, status, _validator(method, path, status, media_type), value)
     _check_code(declared.name, status, declared.codes, value)
 
 
@@ -241,21 +246,58 @@ def _check_code(name: str, status: int, codes: list[str], value: Json) -> None:
         raise ContractViolation(f"{name}: code {code} has the text {value['message']!r}")
 
 
+_PARTS = ("params", "json", "data", "content", "files")
+
+
+# To read an address takes longer than to send it, and the tests have few.
+@lru_cache(maxsize=1_024)
+def _address(base: str, url: str) -> httpx.URL:
+    return httpx.URL(url if "://" in url else f"{base.rstrip('/')}/{url.removeprefix('/')}")
+
+
 class ContractClient(httpx.Client):
-    """httpx.Client whose every answer is checked; it neither follows redirects nor reads proxies."""
+    """httpx.Client whose every answer is checked; it neither follows redirects nor keeps cookies."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            trust_env=False,
-            timeout=CALL_S,
-            event_hooks={"response": [self._check]},
-            **options,
+    def __init__(self, transport: httpx.BaseTransport = WIRE, **options: Any) -> None:
+        super().__init__(transport=transport, trust_env=False, timeout=CALL_S, **options)
+        self._wire = transport
+
+    def request(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        headers: Any = None,
+        auth: Any = httpx.USE_CLIENT_DEFAULT,
+        timeout: Any = httpx.USE_CLIENT_DEFAULT,
+        **parts: Any,
+    ) -> httpx.Response:
+        """Build the request and send it; `parts` are params and one of json, data, content and files."""
+        sent = httpx.Headers(self.headers)
+        sent.update(headers)
+        given = self.timeout if timeout is httpx.USE_CLIENT_DEFAULT else httpx.Timeout(timeout)
+        request = httpx.Request(
+            method,
+            _address(str(self.base_url), str(url)),
+            headers=sent,
+            extensions={"timeout": given.as_dict()},
+            **{name: parts.get(name) for name in _PARTS},
         )
+        return self.send(request, auth=auth)
 
-    @staticmethod
-    def _check(response: httpx.Response) -> None:
+    def send(self, request: httpx.Request, *, auth: Any = None, **_options: Any) -> httpx.Response:
+        """Send the request and judge its answer.
+
+        httpx's own would look for redirects, cookies and the auth of other hosts first, which takes longer
+        than the server takes to answer.
+        """
+        given = self.auth if auth is httpx.USE_CLIENT_DEFAULT else auth
+        if given is not None:
+            known = given if isinstance(given, httpx.Auth) else httpx.BasicAuth(*given)
+            request = next(known.auth_flow(request))
+        response = self._wire.handle_request(request)
+        response.request = request
         response.read()
-        request = response.request
         check_exchange(
             request.method,
             request.url.path,
@@ -263,19 +305,16 @@ class ContractClient(httpx.Client):
             response.headers,
             response.content,
         )
-        try:
-            body = request.content
-        except httpx.RequestNotRead:
-            body = None
         exchanges.record(
             request.method,
             request.url.raw_path.decode("ascii"),
             request.headers.multi_items(),
-            body,
+            request.content if hasattr(request, "_content") else None,
             status=response.status_code,
             answer_headers=response.headers,
             answer=response.content,
         )
+        return response
 
 
 def deprecate(

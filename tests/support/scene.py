@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import httpx
@@ -208,7 +209,6 @@ class Scene:
         self.carte: Carte
         self.autre: Carte
         self.pair: NouveauPartenaire
-        self.nobody = world.anonymous()
         if on:
             self.carte = world.carte(solde, membre=on.carte.membre)
             self.autre, self.pair = on.autre, on.pair
@@ -223,6 +223,11 @@ class Scene:
             self.api = world.api_of(self.pair)
             answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
             assert answer.status_code == 200, answer.text
+
+    @cached_property
+    def nobody(self) -> ContractClient:
+        """A client without credentials."""
+        return self.world.anonymous()
 
     def call(self, operation_id: str) -> Call:
         """A valid call of the operation on the scene's card, or on a new one that it may change."""

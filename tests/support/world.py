@@ -192,7 +192,7 @@ class World:
 
     def anonymous(self, url: str | None = None) -> ContractClient:
         """A client without credentials, of this world's server unless told."""
-        client = ContractClient(base_url=url or self.url, verify=TLS)
+        client = ContractClient(base_url=url or self.url)
         self.opened.append(client)
         return client
 
