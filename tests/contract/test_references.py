@@ -9,7 +9,7 @@ import pytest
 from handlers.contract.lines import read_yaml
 from handlers.contract.model import ContractError
 from handlers.contract.reading import load, read_document
-from tests.contract.test_style import planted, refused, told, with_lines
+from tests.contract.test_mistakes import planted, refused, told, with_lines
 
 REFUSED = '"400": {$ref: "#/components/responses/RequeteRefusee"}'
 SOLDE = "paths./get-solde-carte.get.responses.400"

@@ -13,7 +13,7 @@ from handlers.cli.contract import contract
 from handlers.contract.check import find_problems
 from handlers.contract.lines import read_yaml, tell
 from handlers.workbench.repair import repair
-from tests.contract.test_style import TEXT, planted
+from tests.contract.test_mistakes import TEXT, planted
 
 READY = '["405", "1002", "1005", "5001", "9999"]\n      x-classe'
 ERRORS = (

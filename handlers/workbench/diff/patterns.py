@@ -143,7 +143,7 @@ def _derive(node: Node, letter: int) -> Node:
 
 
 class _Reader:
-    """Reads the patterns that a contract may have: see test_style for what they are."""
+    """Reads the patterns that a contract may have: see handlers.contract.style for them."""
 
     def __init__(self, pattern: str) -> None:
         if not (pattern.startswith("^") and pattern.endswith("$")):

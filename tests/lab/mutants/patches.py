@@ -76,11 +76,24 @@ def _on_reply(name: str, change: Callable[[Reply], None]) -> Callable[[], None]:
 
 
 def _on_call(name: str, change: Callable[[Call], None]) -> Callable[[], None]:
+    """Change what one operation is asked, before it is looked at: early, or when it is run."""
+
     def changed(original: Run, runner: Any, call: Call) -> Reply:
         change(call)
         return original(runner, call)
 
-    return lambda: _around(name, changed)
+    def patch() -> None:
+        original = OperationRunner.check_early
+
+        def check_early(self: OperationRunner, call: Call) -> None:
+            if self.operation.operation_id == name:
+                change(call)
+            original(self, call)
+
+        setattr(OperationRunner, "check_early", check_early)  # noqa: B010
+        _around(name, changed)
+
+    return patch
 
 
 def _on_body(name: str, status: int, change: Callable[[Json], None]) -> Callable[[], None]:
@@ -205,7 +218,7 @@ def headers() -> Iterator[Mutant]:
 def _on_header(name: str, header: bytes, value: bytes | None) -> None:
     original = front.__dict__["_send"]
 
-    async def send_otherwise(send: Any, call: Call, reply: Reply) -> None:
+    async def send_otherwise(receive: Any, send: Any, call: Call, *rest: Any) -> None:
         async def pass_on(message: Any) -> None:
             if "headers" in message:
                 kept = [pair for pair in message["headers"] if pair[0] != header]
@@ -214,7 +227,7 @@ def _on_header(name: str, header: bytes, value: bytes | None) -> None:
                 message = {**message, "headers": kept}
             await send(message)
 
-        await original(pass_on if call.path == PATHS[name] else send, call, reply)
+        await original(receive, pass_on if call.path == PATHS[name] else send, call, *rest)
 
     setattr(front, "_send", send_otherwise)  # noqa: B010
 
