@@ -23,7 +23,7 @@ from connexion.exceptions import BadRequestProblem, OAuthProblem
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from connexion.resolver import Resolution, Resolver
 
-from tests.lab.bench.peers import store
+from tests.lab.bench.peers import answers, store
 
 MODULE = "tests.lab.bench.peers.connexion_peer"
 CONTRACT = Path(__file__).resolve().parents[4] / "openapi.yaml"
@@ -46,7 +46,7 @@ def view(function: Callable[..., dict[str, Any]]) -> Callable[..., Answered]:
     def answer(*args: Any, **kwargs: Any) -> Answered:
         try:
             return function(*args, **kwargs), 200, _headers()
-        except store.Refused as refused:
+        except answers.Refused as refused:
             return refused.body, refused.status, _headers()
 
     return answer
@@ -58,7 +58,7 @@ def token_info(token: str) -> dict[str, Any] | None:
     with store.reading() as connection:
         try:
             caller, scopes = store.find_caller(connection, token)
-        except store.Refused:
+        except answers.Refused:
             return None
     return {"caller": caller, "scope": sorted(scopes)}
 
@@ -138,15 +138,15 @@ def refuse(request: ConnexionRequest, problem: Exception) -> ConnexionResponse:
     """Connexion's own refusals in the contract's envelope."""
     detail = str(getattr(problem, "detail", ""))
     if isinstance(problem, OAuthProblem):
-        refused = store.unauthenticated()
+        refused = answers.unauthenticated()
     elif named := _NAMED.search(detail):
-        refused = store.malformed(named[1] or named[2])
+        refused = answers.malformed(named[1] or named[2])
     else:
         # Of a value that does not fit, Connexion tells the value, and not whose it is.
         value = _VALUE.search(detail)
         given = request.query_params.items() if value else ()
         found = next((name for name, one in given if value and one == value[1]), None)
-        refused = store.malformed(found) if found else store.unreadable()
+        refused = answers.malformed(found) if found else answers.unreadable()
     return ConnexionResponse(  # type: ignore[no-untyped-call]  # Connexion's has no types
         refused.status,
         content_type="application/json",

@@ -15,156 +15,25 @@ import uvicorn
 from fastapi import Body, Depends, FastAPI, Form, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 
-from tests.lab.bench.peers import store
+from tests.lab.bench.peers import answers, store
+from tests.lab.bench.peers.pydantic_models import (
+    CarteQuery,
+    Demande,
+    Demandeur,
+    Jeton,
+    ListeQuery,
+    ReponseListe,
+    ReponseMouvement,
+    ReponseSolde,
+    ReponseValidite,
+)
 
 app = FastAPI(title="CYNOD")
 
-NumeroCarte = Annotated[str, Field(pattern=r"^[0-9]{12,19}$")]
-WalletId = Annotated[str, Field(pattern=r"^[+]?[0-9]{6,15}$")]
-ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-Place = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,63}$")]
-Jour = Annotated[str, Field(pattern=r"^[0-9]{2}/[0-9]{2}/[0-9]{4}$")]
-Instant = Annotated[str, Field(pattern=r"^[0-9]{2}-[0-9]{2}-[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}$")]
-Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
-
-class Model(BaseModel):
-    """Undeclared fields are refused, both ways."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Envelope(Model):
-    """What each success has."""
-
-    success: bool
-    code: int
-    message: str = Field(min_length=1)
-
-
-class Solde(Model):
-    """SoldeCarte."""
-
-    numeroCarte: NumeroCarte  # noqa: N815 - the contract's
-    soldeOnline: float = Field(ge=0)  # noqa: N815
-    dateSolde: Instant  # noqa: N815
-    unite: str
-
-
-class ReponseSolde(Envelope):
-    """ReponseSoldeCarte."""
-
-    data: list[Solde]
-
-
-class Validite(Model):
-    """ValiditeCarte."""
-
-    numeroCarte: NumeroCarte  # noqa: N815
-    finValidite: Jour  # noqa: N815
-    nom: str
-    prenom: str
-    email: str
-    telephone: str
-    numeroPiece: str  # noqa: N815
-    dateNaissance: str  # noqa: N815
-
-
-class ReponseValidite(Envelope):
-    """ReponseValiditeCarte."""
-
-    data: list[Validite]
-
-
-class CarteListee(Model):
-    """CarteListe."""
-
-    numeroCarte: NumeroCarte  # noqa: N815
-    membreId: str  # noqa: N815
-    porteur: str
-    statut: str
-    finValidite: Jour  # noqa: N815
-    soldeOnline: float = Field(ge=0)  # noqa: N815
-    unite: str
-
-
-class ReponseListe(Envelope):
-    """ReponseListeCartes."""
-
-    data: list[CarteListee]
-    curseurSuivant: str | None  # noqa: N815
-
-
-class Demande(Model):
-    """DemandeMouvement."""
-
-    numeroCarte: NumeroCarte  # noqa: N815
-    walletId: WalletId  # noqa: N815
-    clientId: ClientId  # noqa: N815
-    montant: int = Field(ge=1, le=1_000_000_000, strict=True)
-    reference: Reference
-    motif: str | None = Field(default=None, max_length=140)
-    pointDeService: Place | None = None  # noqa: N815
-    terminal: Place | None = None
-
-
-class Mouvement(Model):
-    """Mouvement."""
-
-    reference: Reference
-    numeroOperation: str = Field(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")  # noqa: N815
-    type: str
-    statut: str
-    numeroCarte: NumeroCarte  # noqa: N815
-    montant: int
-    unite: str
-    soldeOnline: float = Field(ge=0)  # noqa: N815
-    dateOperation: Instant  # noqa: N815
-
-
-class ReponseMouvement(Envelope):
-    """ReponseMouvement."""
-
-    data: list[Mouvement]
-
-
-class Jeton(Envelope):
-    """Jeton."""
-
-    access_token: str = Field(min_length=20)
-    token_type: str
-    expires_in: int
-    scope: str
-
-
-class CarteQuery(Model):
-    """The three parameters of a card."""
-
-    numeroCarte: NumeroCarte  # noqa: N815
-    walletId: WalletId  # noqa: N815
-    clientId: ClientId  # noqa: N815
-
-
-class ListeQuery(Model):
-    """The parameters of the list."""
-
-    clientId: ClientId  # noqa: N815
-    limite: int = Field(default=50, ge=1, le=100)
-    curseur: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
-
-
-class Demandeur(Model):
-    """DemandeJeton."""
-
-    grant_type: str = Field(pattern="^client_credentials$")
-    client_id: str = Field(default="", max_length=128)
-    client_secret: str = Field(default="", max_length=256)
-
-
-@app.exception_handler(store.Refused)
-async def refused(_request: Request, error: store.Refused) -> JSONResponse:
+@app.exception_handler(answers.Refused)
+async def refused(_request: Request, error: answers.Refused) -> JSONResponse:
     """The envelope of a refusal."""
     return JSONResponse(error.body, error.status)
 
@@ -174,23 +43,23 @@ async def malformed(_request: Request, error: RequestValidationError) -> JSONRes
     """The envelope of a request that does not fit."""
     first = error.errors()[0]
     name = str(first["loc"][-1])
-    found = store.unreadable() if first["type"] == "json_invalid" else store.malformed(name)
+    found = answers.unreadable() if first["type"] == "json_invalid" else answers.malformed(name)
     return JSONResponse(found.body, found.status)
 
 
-def caller_with(scope: str) -> Callable[..., store.Caller]:
+def caller_with(scope: str) -> Callable[..., answers.Caller]:
     """The dependency that gives the caller, entitled to the scope."""
 
-    def authenticate(authorization: Annotated[str | None, Header()] = None) -> store.Caller:
+    def authenticate(authorization: Annotated[str | None, Header()] = None) -> answers.Caller:
         with store.reading() as connection:
             return store.authenticate(connection, authorization, scope)
 
     return authenticate
 
 
-SoldesLire = Annotated[store.Caller, Depends(caller_with("soldes:lire"))]
-CartesLire = Annotated[store.Caller, Depends(caller_with("cartes:lire"))]
-CartesDebiter = Annotated[store.Caller, Depends(caller_with("cartes:debiter"))]
+SoldesLire = Annotated[answers.Caller, Depends(caller_with("soldes:lire"))]
+CartesLire = Annotated[answers.Caller, Depends(caller_with("cartes:lire"))]
+CartesDebiter = Annotated[answers.Caller, Depends(caller_with("cartes:debiter"))]
 
 
 @app.get("/health/ready")

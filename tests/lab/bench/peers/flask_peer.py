@@ -7,7 +7,7 @@ from typing import Any
 
 import flask
 
-from tests.lab.bench.peers import store
+from tests.lab.bench.peers import answers, store
 
 app = flask.Flask(__name__)
 app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
@@ -23,8 +23,8 @@ FIELDS = frozenset((*CARTE, "montant", "reference", "motif", "pointDeService", "
 MOTIF = 140
 
 
-@app.errorhandler(store.Refused)
-def refused(error: store.Refused) -> tuple[Any, int]:
+@app.errorhandler(answers.Refused)
+def refused(error: answers.Refused) -> tuple[Any, int]:
     """The envelope of a refusal."""
     return error.body, error.status
 
@@ -40,10 +40,10 @@ def check_query(
         if not values and name not in names:
             continue
         if len(values) != 1 or not pattern.fullmatch(values[0]):
-            raise store.malformed(name)
+            raise answers.malformed(name)
     for name in given:
         if name not in known:
-            raise store.malformed(name)
+            raise answers.malformed(name)
     return given.to_dict()
 
 
@@ -51,22 +51,22 @@ def check_body() -> dict[str, Any]:
     """The body of a debit. Raises Refused."""
     body = flask.request.get_json(silent=True)
     if not isinstance(body, dict):
-        raise store.unreadable()
+        raise answers.unreadable()
     for name, pattern in (*CARTE.items(), ("reference", REFERENCE)):
         if not isinstance(body.get(name), str) or not pattern.fullmatch(body[name]):
-            raise store.malformed(name)
+            raise answers.malformed(name)
     montant = body.get("montant")
     if type(montant) is not int or not 1 <= montant <= 1_000_000_000:
-        raise store.malformed("montant")
+        raise answers.malformed("montant")
     motif = body.get("motif", "")
     if not isinstance(motif, str) or len(motif) > MOTIF:
-        raise store.malformed("motif")
+        raise answers.malformed("motif")
     for name in ("pointDeService", "terminal"):
         if name in body and not (isinstance(body[name], str) and PLACE.fullmatch(body[name])):
-            raise store.malformed(name)
+            raise answers.malformed(name)
     for name in body:
         if name not in FIELDS:
-            raise store.malformed(name)
+            raise answers.malformed(name)
     return body
 
 
@@ -110,7 +110,7 @@ def get_liste_cartes() -> Any:
         query = check_query({"clientId": CLIENT}, optional)
         limite = int(query.get("limite", "50"))
         if limite > 100:
-            raise store.malformed("limite")
+            raise answers.malformed("limite")
         return store.liste(connection, caller, query["clientId"], limite, query.get("curseur"))
 
 
@@ -129,7 +129,7 @@ def access_token() -> Any:
     """accessToken."""
     form = flask.request.form
     if form.get("grant_type") != "client_credentials":
-        raise store.malformed("grant_type")
+        raise answers.malformed("grant_type")
     with store.transaction() as connection:
         body = store.jeton(connection, form.get("client_id", ""), form.get("client_secret", ""))
     return body, {"Cache-Control": "no-store", "Pragma": "no-cache"}

@@ -6,18 +6,13 @@ are flushed, BEGIN IMMEDIATE and a queue of writers on SQLite, autocommit for wh
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 import os
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -37,67 +32,18 @@ from sqlalchemy.pool import QueuePool
 
 from models.authentification import jetons
 from models.carte import ACTIVE as USABLE
-from models.carte import ANNULEE, OPPOSITION, cartes
+from models.carte import cartes
 from models.database.engine import sqlite_module
 from models.journal.ecriture import ecritures
 from models.membre import membres
 from models.operation import DEBIT, EXECUTEE, new_numero_operation, operations
 from models.partenaire import acces, partenaires
 from models.secret import secrets as pairs
+from tests.lab.bench.peers import answers
+from tests.lab.bench.peers.answers import POOL_SIZE, TOKEN_S, WAIT_S, Caller, Refused
 
 URL = os.environ.get("CYNOD_DATABASE_URL", "")
-PEPPER = os.environ.get("CYNOD_PEPPER", "").encode()
-POOL_SIZE = int(os.environ.get("BENCH_POOL", "10"))
 IS_SQLITE = URL.startswith("sqlite")
-WAIT_S = 10
-TOKEN_S = 3600
-
-SOLDE = "Sauf omission* de notre part votre nouveau solde est de {soldeOnline:.0f}  FCFA "
-VALIDE = "Votre carte est valide et valable jusqu'au {finValidite}"
-DEBITE = (
-    "Votre carte a été débitée de {montant} FCFA, votre nouveau solde est de {soldeOnline:.0f} FCFA"
-)
-
-
-# ── answers ──────────────────────────────────────────────────────────────────────────────────────
-class Refused(Exception):
-    """A refusal of the catalogue: HTTP status, code, text."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {
-            "success": False,
-            "code": code,
-            "message": message,
-            "debugMessage": None if code == "405" else message,
-            "moreInfo": None,
-        }
-
-
-def malformed(name: str) -> Refused:
-    """A parameter or a field that is missing, does not fit, or is not declared."""
-    return Refused(400, "405", f"Paramètre {name} manquant ou invalide")
-
-
-def unreadable() -> Refused:
-    """A body that is no JSON object."""
-    return Refused(400, "1001", "Corps de la requête illisible")
-
-
-def unknown() -> Refused:
-    """No such card or client for this partner."""
-    return Refused(400, "412", "Utilisateur inexistant ou invalide")
-
-
-def unauthenticated() -> Refused:
-    """No token, or one that opens nothing."""
-    return Refused(401, "2001", "Authentification requise ou invalide")
-
-
-def answer(text: str, item: dict[str, Any]) -> dict[str, Any]:
-    """The envelope of one item."""
-    return {"success": True, "code": 200, "message": text.format_map(item), "data": [item]}
 
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────
@@ -163,13 +109,6 @@ def transaction() -> Iterator[Connection]:
 
 
 # ── who calls ────────────────────────────────────────────────────────────────────────────────────
-class Caller(NamedTuple):
-    """Who calls."""
-
-    id: int
-    compte_id: int
-
-
 _TOKEN = (
     select(
         partenaires.c.id,
@@ -183,31 +122,17 @@ _TOKEN = (
 )
 
 
-def hash_secret(secret: str) -> bytes:
-    """As it is stored."""
-    return hmac.digest(PEPPER, secret.encode(), hashlib.sha256)
-
-
 def authenticate(connection: Connection, authorization: str | None, scope: str) -> Caller:
     """The caller of a `Bearer …` header, entitled to the scope. Raises Refused."""
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise unauthenticated()
-    caller, scopes = find_caller(connection, token)
-    if scope not in scopes:
-        raise Refused(403, "2003", "Droit insuffisant pour cette opération")
+    caller, scopes = find_caller(connection, answers.read_bearer(authorization))
+    answers.check_scope(scope, scopes)
     return caller
 
 
 def find_caller(connection: Connection, token: str) -> tuple[Caller, set[str]]:
     """The caller of a bearer token, and what the token entitles to. Raises Refused."""
-    row = connection.execute(_TOKEN, {"empreinte": hash_secret(token)}).first()
-    if row is None:
-        raise unauthenticated()
-    if row.expire_le <= datetime.now(UTC):
-        raise Refused(401, "2002", "Jeton expiré")
-    scopes = set(row.scopes.split()) & set(row.granted.split())
-    return Caller(row.id, row.compte_id), scopes
+    row = connection.execute(_TOKEN, {"empreinte": answers.hash_secret(token)}).first()
+    return answers.check_token(row)
 
 
 # ── cards ────────────────────────────────────────────────────────────────────────────────────────
@@ -272,99 +197,29 @@ def _find(connection: Connection, caller: Caller, statement: Any, ids: tuple[str
     values = {"numero": numero, "wallet": wallet, "client": client, "partenaire": caller.id}
     row = connection.execute(statement, values).first()
     if row is None:
-        raise unknown()
+        raise answers.unknown()
     return row
-
-
-def _jour(jour: date | None) -> str:
-    return f"{jour:%d/%m/%Y}" if jour else ""
-
-
-def _instant(moment: datetime) -> str:
-    return f"{moment:%d-%m-%Y %H:%M:%S}"
-
-
-def _check_usable(statut: str, fin_validite: date) -> None:
-    if statut == ANNULEE:
-        raise Refused(400, "3003", "Carte annulée")
-    if statut == OPPOSITION:
-        raise Refused(400, "3002", "Carte en opposition")
-    if fin_validite < datetime.now(UTC).date():
-        raise Refused(400, "3001", "Carte expirée")
 
 
 def solde(connection: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
     """getSoldeCarte of a numeroCarte, a walletId and a clientId. Raises Refused."""
-    row = _find(connection, caller, _CARTE, (ids[0], ids[1], ids[2]))
-    item = {
-        "numeroCarte": row.numero_carte,
-        "soldeOnline": float(row.solde),
-        "dateSolde": _instant(row.date_solde),
-        "unite": row.unite,
-    }
-    return answer(SOLDE, item)
+    return answers.render_solde(_find(connection, caller, _CARTE, (ids[0], ids[1], ids[2])))
 
 
 def validite(connection: Connection, caller: Caller, *ids: str) -> dict[str, Any]:
     """checkCardValidity of a numeroCarte, a walletId and a clientId. Raises Refused."""
-    row = _find(connection, caller, _PORTEUR, (ids[0], ids[1], ids[2]))
-    _check_usable(row.statut, row.fin_validite)
-    item = {
-        "numeroCarte": row.numero_carte,
-        "finValidite": _jour(row.fin_validite),
-        "nom": row.nom,
-        "prenom": row.prenom,
-        "email": row.email,
-        "telephone": row.telephone,
-        "numeroPiece": row.numero_piece,
-        "dateNaissance": _jour(row.date_naissance),
-    }
-    return answer(VALIDE, item)
+    return answers.render_validite(_find(connection, caller, _PORTEUR, (ids[0], ids[1], ids[2])))
 
 
 def liste(
     connection: Connection, caller: Caller, client: str, limite: int, curseur: str | None
 ) -> dict[str, Any]:
     """A page of getListeCartes. Raises Refused."""
-    after = _position(curseur) if curseur else 0
+    after = answers.read_curseur("1", curseur) if curseur else 0
     if not connection.scalar(_ALLOWED, {"partenaire": caller.id, "client": client}):
-        raise unknown()
+        raise answers.unknown()
     values = {"client": client, "after": after, "count": limite + 1}
-    rows = connection.execute(_LIST, values).all()
-    more = len(rows) > limite
-    return {
-        "success": True,
-        "code": 200,
-        "message": "Liste des cartes",
-        "data": [
-            {
-                "numeroCarte": row.numero_carte,
-                "membreId": row.membre_id,
-                "porteur": f"{row.prenom} {row.nom}".strip(),
-                "statut": row.statut,
-                "finValidite": _jour(row.fin_validite),
-                "soldeOnline": float(row.solde),
-                "unite": row.unite,
-            }
-            for row in rows[:limite]
-        ],
-        "curseurSuivant": cursor(rows[limite - 1].id) if more else None,
-    }
-
-
-def cursor(position: int) -> str:
-    """The cursor after a card's id."""
-    return base64.urlsafe_b64encode(b"1:%d" % position).rstrip(b"=").decode()
-
-
-def _position(curseur: str) -> int:
-    try:
-        version, _, position = base64.urlsafe_b64decode(curseur + "==").decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise malformed("curseur") from None
-    if version != "1" or not position.isdecimal():
-        raise malformed("curseur")
-    return int(position)
+    return answers.render_liste(connection.execute(_LIST, values).all(), limite)
 
 
 # ── debit ────────────────────────────────────────────────────────────────────────────────────────
@@ -416,7 +271,6 @@ _FIRST = (
     )
 )
 _POST = insert(ecritures)
-_DETAILS = ("motif", "pointDeService", "terminal")
 
 
 def debiter(connection: Connection, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
@@ -424,10 +278,8 @@ def debiter(connection: Connection, caller: Caller, body: dict[str, Any]) -> dic
     ids = (body["numeroCarte"], body["walletId"], body["clientId"])
     carte = _find(connection, caller, _CARTE, ids)
     montant, reference = body["montant"], body["reference"]
-    details = [body.get(name) for name in _DETAILS]
-    # The hash of the content as ours makes it, so that either replays the other's.
-    content = json.dumps([DEBIT, ids, montant, details, None])
-    empreinte = hashlib.sha256(content.encode("ascii")).digest()
+    details = [body.get(name) for name in answers.DETAILS]
+    empreinte = answers.hash_content(body)
     at, numero = datetime.now(UTC), new_numero_operation()
     values = dict(
         zip(
@@ -440,16 +292,17 @@ def debiter(connection: Connection, caller: Caller, body: dict[str, Any]) -> dic
         )
     )
     if not IS_SQLITE:
-        digest = hashlib.sha256(f"{caller.id}:{reference}".encode()).digest()
-        values["lock"] = int.from_bytes(digest[:8], signed=True)
+        values["lock"] = answers.find_lock(caller, reference)
     operation_id = connection.execute(_CLAIM, values).scalar()
     if operation_id is None:
-        return _replay(connection, caller, body, empreinte)
+        first = {"partenaire": caller.id, "reference": reference}
+        row = connection.execute(_FIRST, first).first()
+        return answers.render_replay(body, row, empreinte)
     moved = connection.execute(
         _TAKE, {"card": carte.id, "today": at.date(), "amount": montant, "at": at}
     ).first()
     if moved is None:
-        _check_usable(*connection.execute(_STATE, {"card": carte.id}).one())
+        answers.check_usable(*connection.execute(_STATE, {"card": carte.id}).one())
         raise Refused(400, "4001", "Solde insuffisant")
     connection.execute(
         _POST,
@@ -463,34 +316,7 @@ def debiter(connection: Connection, caller: Caller, body: dict[str, Any]) -> dic
             "solde_debit": moved.solde,
         },
     )
-    return _mouvement(body, numero, carte.unite, moved.solde, at)
-
-
-def _replay(
-    connection: Connection, caller: Caller, body: dict[str, Any], empreinte: bytes
-) -> dict[str, Any]:
-    values = {"partenaire": caller.id, "reference": body["reference"]}
-    row = connection.execute(_FIRST, values).first()
-    if row is None or row.empreinte != empreinte:
-        raise Refused(400, "4002", "Référence déjà utilisée pour une autre opération")
-    return _mouvement(body, row.numero_operation, row.unite, row.solde_debit, row.date_operation)
-
-
-def _mouvement(
-    body: dict[str, Any], numero: str, unite: str, reste: int, at: datetime
-) -> dict[str, Any]:
-    item = {
-        "reference": body["reference"],
-        "numeroOperation": numero,
-        "type": DEBIT,
-        "statut": EXECUTEE,
-        "numeroCarte": body["numeroCarte"],
-        "montant": body["montant"],
-        "unite": unite,
-        "soldeOnline": float(reste),
-        "dateOperation": _instant(at),
-    }
-    return answer(DEBITE, item)
+    return answers.render_mouvement(body, numero, carte.unite, moved.solde, at)
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
@@ -513,29 +339,17 @@ def jeton(connection: Connection, key: str, secret: str) -> dict[str, Any]:
     """accessToken, in a transaction that the caller ends. Raises Refused."""
     at = datetime.now(UTC)
     rows = connection.execute(_PAIR, {"key": key, "at": at}).all()
-    given = hash_secret(secret)
-    matches = [hmac.compare_digest(given, row.empreinte) for row in rows]
-    if not any(matches):
-        raise Refused(401, "2101", "Consumer-key ou consumer-secret invalide")
-    token, owner = secrets.token_urlsafe(32), rows[0]
-    scope = " ".join(sorted(owner.scopes.split()))
-    connection.execute(_FORGET, {"owner": owner.id, "before": at - timedelta(days=1)})
+    owner, scope = answers.check_secret(rows, secret)
+    token = secrets.token_urlsafe(32)
+    connection.execute(_FORGET, {"owner": owner, "before": at - timedelta(days=1)})
     connection.execute(
         _ISSUE,
         {
-            "empreinte": hash_secret(token),
-            "partenaire_id": owner.id,
+            "empreinte": answers.hash_secret(token),
+            "partenaire_id": owner,
             "scopes": scope,
             "emis_le": at,
             "expire_le": at + timedelta(seconds=TOKEN_S),
         },
     )
-    return {
-        "success": True,
-        "code": 200,
-        "message": "Jeton délivré",
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": TOKEN_S,
-        "scope": scope,
-    }
+    return answers.render_jeton(token, scope)
