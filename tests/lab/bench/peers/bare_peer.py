@@ -1,4 +1,4 @@
-"""A limit, no peer: an ASGI function with the same SQL on the driver, that checks next to nothing.
+"""The limit on SQLite, no peer: an ASGI function with the same SQL, that checks next to nothing.
 
 It looks the token up with its expiry, then the card of the partner, and writes getSoldeCarte's answer.
 The database is asked from a pool of threads, one connection each, or (`BENCH_BARE=loop`) on the event
@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-import psycopg
 import uvicorn
 from sqlalchemy.engine import make_url
 
@@ -26,20 +25,18 @@ from models.database.engine import sqlite_module
 
 PEPPER = os.environ.get("CYNOD_PEPPER", "").encode()
 URL = make_url(os.environ["CYNOD_DATABASE_URL"])
-IS_SQLITE = URL.get_backend_name() == "sqlite"
 IN_THREADS = os.environ.get("BENCH_BARE") != "loop"
 THREADS = int(os.environ.get("BENCH_POOL", "10"))
-MARK = "?" if IS_SQLITE else "%s"
 TOKEN = (
     "SELECT p.id, p.compte_id, p.scopes, j.scopes, j.expire_le FROM jetons j"
-    f" JOIN partenaires p ON p.id = j.partenaire_id WHERE j.empreinte = {MARK}"
+    " JOIN partenaires p ON p.id = j.partenaire_id WHERE j.empreinte = ?"
     " AND p.revoque_le IS NULL"
 )
 CARTE = (
     "SELECT c.id, c.numero_carte, c.compte_id, c.unite, c.solde, c.date_solde"
-    f" FROM cartes c, acces a, membres m WHERE c.numero_carte = {MARK} AND c.client_id = {MARK}"
-    f" AND a.client_id = c.client_id AND a.partenaire_id = {MARK} AND m.client_id = c.client_id"
-    f" AND m.membre_id = c.membre_id AND m.wallet_id = {MARK}"
+    " FROM cartes c, acces a, membres m WHERE c.numero_carte = ? AND c.client_id = ?"
+    " AND a.client_id = c.client_id AND a.partenaire_id = ? AND m.client_id = c.client_id"
+    " AND m.membre_id = c.membre_id AND m.wallet_id = ?"
 )
 _own = threading.local()
 
@@ -48,27 +45,15 @@ def connection() -> Any:
     """This thread's connection of the driver."""
     found = getattr(_own, "connection", None)
     if found is None:
-        if IS_SQLITE:
-            found = sqlite_module().connect(URL.database, isolation_level=None, timeout=10)
-            found.execute("PRAGMA journal_mode = WAL")
-            found.execute("PRAGMA synchronous = FULL")
-        else:
-            found = psycopg.connect(
-                host=URL.host,
-                port=URL.port,
-                user=URL.username,
-                dbname=URL.database,
-                autocommit=True,
-            )
+        found = sqlite_module().connect(URL.database, isolation_level=None, timeout=10)
+        found.execute("PRAGMA journal_mode = WAL")
+        found.execute("PRAGMA synchronous = FULL")
         _own.connection = found
     return found
 
 
-def _moment(value: Any) -> datetime:
-    if IS_SQLITE:
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    moment: datetime = value.astimezone(UTC)
-    return moment
+def _moment(value: str) -> datetime:
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 def balance(token: bytes, query: dict[str, str]) -> bytes:
