@@ -35,6 +35,8 @@ from tests.lab.bench.servers import (
     BARE,
     CONNEXION,
     FASTAPI,
+    FASTAPI_ASYNC,
+    GREENLET,
     PEERS,
     PGBENCH,
     POOL,
@@ -47,9 +49,12 @@ from tests.support.postgresql import PostgresqlError
 
 LARGE = 1_000_000
 QUICK_WORKLOADS = ("balance", "debit", "refused")
-QUICK_PEERS = (CONNEXION, FASTAPI, BARE, PGBENCH)
+QUICK_PEERS = (CONNEXION, FASTAPI, FASTAPI_ASYNC, BARE, GREENLET, PGBENCH)
 RECORD = ROOT / "docs" / "performance.md"
-PACKAGES = ("connexion", "fastapi", "flask", "gunicorn", "uvicorn", "sqlalchemy", "psycopg")
+PACKAGES = (
+    *("connexion", "fastapi", "flask", "litestar", "msgspec", "gunicorn", "uvicorn"),
+    *("sqlalchemy", "psycopg", "asyncpg", "greenlet"),
+)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -91,6 +96,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
         large=large,
         starts=0 if quick else 3,
         paced_s=0 if quick else 4,
+        crowd=0 if quick else report.CROWD,
     )
 
 
@@ -132,10 +138,17 @@ into.
 threads; {POOL} database connections for each process; commits are flushed to disk.
 
 ours: `cynod serve` as it ships, with its logs, limits that count and never refuse, and both validations.
-connexion: FlaskApp, strict, answers validated. fastapi: pydantic models in and out. flask: under gunicorn,
-checks by hand, answers not validated. bare: an ASGI function with the same SQL and no checks, which
-asks the database from threads as the others do; bare-loop: the same on the event loop, which a slow
-database would stop whole. pgbench: the statements of our debit, taken from PostgreSQL's log.
+connexion: FlaskApp, strict, answers validated. fastapi: pydantic models in and out, endpoints in threads.
+flask: under gunicorn, checks by hand, answers not validated.
+
+On PostgreSQL alone: fastapi-async, the same models, `async def` endpoints, asyncpg with SQL by hand;
+litestar, msgspec structs in and out, asyncpg too. A request of either has one connection, given back without
+asyncpg's reset, and sends the statements that the others send.
+
+Limits, not peers: greenlet, on PostgreSQL, an ASGI function with the same SQL and no checks, a greenlet
+for each call over libpq's calls that do not wait; bare, on SQLite, such a function that asks the database
+from threads as the others do; bare-loop, the same on the event loop, which a slow database would stop whole;
+pgbench, the statements of our debit, taken from PostgreSQL's log.
 
 CPU is the server's processes' alone, not the database's.
 """

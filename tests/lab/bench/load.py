@@ -18,9 +18,13 @@ from tests.lab.bench.servers import (
     BARE_LOOP,
     CONNEXION,
     FASTAPI,
+    FASTAPI_ASYNC,
     FLASK,
+    GREENLET,
+    LITESTAR,
     PGBENCH,
     Server,
+    is_on,
 )
 
 CONNECTIONS = 16
@@ -30,7 +34,8 @@ JSON = "Content-Type: application/json"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 LUA = Path(__file__).with_name("wrk.lua")
 
-ALL = (CONNEXION, FASTAPI, FLASK)
+ON_A_LOOP = (FASTAPI_ASYNC, LITESTAR)
+ALL = (CONNEXION, FASTAPI, FLASK, *ON_A_LOOP)
 
 REFERENCE = "@REF@"
 """Stands in a body for a reference that no other request has."""
@@ -71,6 +76,10 @@ class Workload:
     answer: str = '"code":%s*200'
     money: bool = False
     debits: bool = False
+
+    def peers_on(self, kind: str) -> list[str]:
+        """Those that serve it on this kind of database."""
+        return [name for name in self.peers if is_on(name, kind)]
 
 
 def _bearer(ground: Ground, number: int) -> str:
@@ -170,10 +179,12 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload(
-            "balance", _get("/get-solde-carte"), (*ALL, BARE, BARE_LOOP), answer='"soldeOnline"'
+            *("balance", _get("/get-solde-carte"), (*ALL, BARE, BARE_LOOP, GREENLET)),
+            answer='"soldeOnline"',
         ),
         Workload("validity", _get("/check-card-validity"), answer='"finValidite"'),
         Workload("list", _list, answer='"curseurSuivant"'),
+        Workload("history", _history, ON_A_LOOP, answer='"numeroOperation"'),
         Workload(
             *("debit", _debits(hot=False), (*ALL, PGBENCH)),
             answer='"numeroOperation"',
@@ -192,9 +203,6 @@ WORKLOADS = {
     )
 }
 """What servers are compared under."""
-
-HISTORY = Workload("history", _history, (), answer='"numeroOperation"')
-"""Ours alone: how its cost grows with what there is."""
 
 
 @dataclass(frozen=True)

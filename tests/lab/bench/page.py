@@ -12,6 +12,7 @@ from tests.lab.bench.report import (
     REACHED,
     TARGETS,
     Json,
+    find_limit,
     tables,
 )
 from tests.lab.bench.servers import OURS
@@ -174,7 +175,8 @@ def _growth(body: Json) -> str:
             one["cost"],
             tuple(one["spread"]) if one["spread"] else None,
             GREEN if one["cost"] <= GROWTH else GREY,
-            form=".2f",
+            find_limit(one["workload"], one["grown"], one["database"]),
+            ".2f",
         )
         for one in body["growth"]
         if one["cost"] is not None

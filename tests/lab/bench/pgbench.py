@@ -221,6 +221,19 @@ def capture(ground: Ground, folder: Path) -> Script:
     return write_script(statements, known, 0, ground.size.cartes - 1)
 
 
+def ask_debit(ground: Ground, url: str) -> list[Statement]:
+    """What a running server sends PostgreSQL for one debit. Raises LoadError."""
+    with _connect(ground) as admin:
+        admin.execute("ALTER SYSTEM SET log_statement = 'all'")
+        admin.execute("SELECT pg_reload_conf()")
+        try:
+            text, _ = _sample(ground, Carte(0), url)
+        finally:
+            admin.execute("ALTER SYSTEM RESET log_statement")
+            admin.execute("SELECT pg_reload_conf()")
+    return read_log(text)
+
+
 def find_pgbench() -> str:
     """The path of pgbench. Raises LoadError."""
     program = shutil.which("pgbench")

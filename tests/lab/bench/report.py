@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.lab.bench.load import Round
-from tests.lab.bench.servers import FASTAPI, OURS
+from tests.lab.bench.servers import FASTAPI, FASTAPI_ASYNC, OURS
 
 Json = dict[str, Any]
 
@@ -26,25 +26,61 @@ class Target(NamedTuple):
 TARGETS = (
     Target("balance", "postgresql", "connexion", 1, 3.0),
     Target("balance", "postgresql", "fastapi", 1, 1.3),
-    Target("balance", "postgresql", "bare", 1, 0.45),
+    Target("balance", "postgresql", "fastapi-async", 1, 1.2),
+    Target("balance", "postgresql", "litestar", 1, 1.0),
+    Target("balance", "postgresql", "greenlet", 1, 0.45),
     Target("balance", "sqlite", "connexion", 1, 3.0),
-    Target("balance", "sqlite", "fastapi", 1, 1.3),
+    Target("balance", "sqlite", "fastapi", 1, 2.5),
     Target("balance", "sqlite", "bare", 1, 0.45),
     Target("debit", "postgresql", "connexion", 1, 2.0),
     Target("debit", "postgresql", "fastapi", 1, 1.2),
-    Target("debit", "postgresql", "pgbench", 2, 0.35),
+    Target("debit", "postgresql", "fastapi-async", 1, 1.15),
+    Target("debit", "postgresql", "litestar", 1, 1.0),
+    Target("debit", "postgresql", "pgbench", 2, 0.55),
+    Target("debit", "sqlite", "fastapi", 1, 2.0),
     Target("debit_hot", "postgresql", "fastapi", 1, 1.1),
+    Target("debit_hot", "postgresql", "fastapi-async", 1, 1.1),
+    Target("list", "postgresql", "fastapi-async", 1, 1.2),
+    Target("history", "postgresql", "fastapi-async", 1, 1.2),
+    Target("token", "postgresql", "fastapi-async", 1, 1.2),
+    Target("mixed", "postgresql", "fastapi-async", 1, 1.2),
+    Target("token", "sqlite", "fastapi", 1, 1.8),
     Target("refused", "postgresql", "connexion", 1, 3.0),
     Target("refused", "postgresql", "fastapi", 1, 1.3),
     Target("refused", "sqlite", "connexion", 1, 3.0),
     Target("refused", "sqlite", "fastapi", 1, 1.3),
 )
 
+
+class Limit(NamedTuple):
+    """What the cost of a call with much data, over that with little, must be at most."""
+
+    workload: str
+    grown: str
+    databases: tuple[str, ...]
+    most: float
+
+
+LIMITS = (
+    Limit("balance", "cards", ("sqlite", "postgresql"), 1.15),
+    Limit("list", "cards", ("sqlite",), 1.2),
+    Limit("history", "history", ("sqlite",), 1.15),
+)
+
 GROWTH = 1.15
-"""At most: the cost of a balance with a million cards over that with a thousand."""
+"""Up to which a cost is shown as the same."""
 
 MEMORY = 1.1
 """At most: the peak of one of our processes over that of one of FastAPI's."""
+
+CROWD = 4
+"""Workers of whom the proportional memory is judged."""
+
+SHARE = 1.2
+"""At most: a worker's proportional memory over that of one of FastAPI's on a loop, of as many."""
+
+START = 1.2
+"""At most: our time from start to ready over FastAPI's."""
 
 
 def is_judged(workload: str, database: str, processes: int) -> bool:
@@ -167,6 +203,23 @@ def throughput(series: Iterable[Series]) -> list[Json]:
     ]
 
 
+def scaling(series: Iterable[Series]) -> list[Json]:
+    """Requests a second of two processes of ours over those of one."""
+    ours = [one for one in series if one.server == OURS and one.rps is not None]
+    known = {(one.workload, one.database, one.processes): one.rps for one in ours}
+    return [
+        {
+            "workload": workload,
+            "database": database,
+            "one_rps": single,
+            "two_rps": double,
+            "ratio": round(double / single, 3),
+        }
+        for (workload, database, processes), single in known.items()
+        if processes == 1 and single and (double := known.get((workload, database, 2)))
+    ]
+
+
 def cpu(series: Iterable[Series]) -> list[Json]:
     """Processor seconds of each server for 1,000 requests, the database's own not among them."""
     return [
@@ -197,22 +250,59 @@ def judge(body: Json) -> list[Json]:
             if target.processes > 1:
                 name += f", {target.processes} processes"
             found.append(_verdict(name, f"≥ {target.least}", value, reached=reached))
+    return [*found, *_judge_growth(body), *_judge_memory(body), *_judge_start(body)]
+
+
+def find_limit(workload: str, grown: str, database: str) -> float | None:
+    """What the cost of this growth must be at most, None where nothing is said."""
+    return next(
+        (
+            one.most
+            for one in LIMITS
+            if (one.workload, one.grown) == (workload, grown) and database in one.databases
+        ),
+        None,
+    )
+
+
+def _judge_growth(body: Json) -> list[Json]:
+    found = []
     for growth in body.get("growth", []):
-        if growth["workload"] == "balance" and growth["grown"] == "cards":
-            name = f"cost of a balance at {growth['large']:,} cards, {growth['database']}"
-            cost = growth["cost"]
-            reached = cost is not None and cost <= GROWTH and not growth["errors"]
-            found.append(_verdict(name, f"≤ {GROWTH}", cost, reached=reached))
-    peaks = {
-        (one["database"], one["server"]): one["peak_mib"]
-        for one in body.get("memory", [])
-        if one["processes"] == 1
-    }
-    for database in dict.fromkeys(database for database, _ in peaks):
-        if (database, OURS) in peaks and (database, FASTAPI) in peaks:
-            value = round(peaks[database, OURS] / peaks[database, FASTAPI], 3)
-            name = f"peak memory of a process against fastapi, {database}"
-            found.append(_verdict(name, f"≤ {MEMORY}", value, reached=value <= MEMORY))
+        most = find_limit(growth["workload"], growth["grown"], growth["database"])
+        if most is None:
+            continue
+        what = "operations" if growth["grown"] == "history" else growth["grown"]
+        name = f"cost of {growth['workload']} at {growth['large']:,} {what}, {growth['database']}"
+        cost = growth["cost"]
+        reached = cost is not None and cost <= most and not growth["errors"]
+        found.append(_verdict(name, f"≤ {most}", cost, reached=reached))
+    return found
+
+
+def _judge_memory(body: Json) -> list[Json]:
+    memory = body.get("memory", [])
+    one = [each for each in memory if each["processes"] == 1]
+    crowd = [each for each in memory if each["processes"] == CROWD]
+    share = f"proportional memory of a worker of {CROWD}"
+    return [
+        *_judge_cost("peak memory of a process", one, "peak_mib", FASTAPI, MEMORY),
+        *_judge_cost(share, crowd, "pss_mib", FASTAPI_ASYNC, SHARE),
+    ]
+
+
+def _judge_start(body: Json) -> list[Json]:
+    return _judge_cost("start to ready", body.get("start", []), "median_s", FASTAPI, START)
+
+
+def _judge_cost(what: str, lines: Sequence[Json], name: str, peer: str, most: float) -> list[Json]:
+    """What ours has of `name` over what the peer has, on each kind of database."""
+    known = {(one["database"], one["server"]): one[name] for one in lines}
+    found = []
+    for database in dict.fromkeys(database for database, _ in known):
+        if (database, OURS) in known and (database, peer) in known:
+            value = round(known[database, OURS] / known[database, peer], 3)
+            told = f"{what} against {peer}, {database}"
+            found.append(_verdict(told, f"≤ {most}", value, reached=value <= most))
     return found
 
 
@@ -280,6 +370,17 @@ def tables(body: Json) -> list[Shown]:
         Shown("Faults", ("what was wrong",), [(one,) for one in body["faults"]]),
         _of_peers(body),
         Shown(
+            "Two processes of ours over one",
+            ("workload", "database", "two / one", "one, 1/s", "two, 1/s"),
+            [
+                (
+                    *(one["workload"], one["database"], _number(one["ratio"], ".2f")),
+                    *(_number(one[name], ",.0f") for name in ("one_rps", "two_rps")),
+                )
+                for one in body["scaling"]
+            ],
+        ),
+        Shown(
             "Latency at a fixed rate, in milliseconds from when each request was due",
             ("workload", "database", "server", "rate, 1/s", "p50", "p95", "p99", "errors"),
             [
@@ -292,7 +393,7 @@ def tables(body: Json) -> list[Shown]:
             ],
         ),
         Shown(
-            "Memory of the largest process, in MiB, after all workloads",
+            "Memory of the largest process, in MiB, after its load",
             ("database", "processes", "server", "peak resident", "proportional share"),
             [
                 (

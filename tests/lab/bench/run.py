@@ -18,7 +18,6 @@ from tests.lab.bench.ground import (
     ground,
 )
 from tests.lab.bench.load import (
-    HISTORY,
     WORKLOADS,
     LoadError,
     Round,
@@ -30,10 +29,12 @@ from tests.lab.bench.pgbench import Script, capture, run_pgbench
 from tests.lab.bench.report import Json, Series
 from tests.lab.bench.same import find_difference
 from tests.lab.bench.servers import (
+    FASTAPI_ASYNC,
     OURS,
     PGBENCH,
     Server,
     ServerError,
+    is_on,
     serve,
 )
 from tests.support.postgresql import PostgresqlServer, running_server
@@ -45,6 +46,10 @@ DEEP = 500
 
 PACED = ("balance", "debit")
 GROWN = ("balance", "list", "debit")
+CROWDED = ("balance", "debit")
+CROWD_S = 2
+"""Of each of these, before the memory of several workers is asked."""
+
 WARM_S = 1
 VERIFY_S = 900
 
@@ -64,6 +69,7 @@ class Plan:
     large: int
     starts: int
     paced_s: float
+    crowd: int
 
     def lengths(self, workload: str, database: str, processes: int) -> tuple[int, int]:
         """Rounds, and seconds of each."""
@@ -96,6 +102,7 @@ class Bench:
         self.body["results"] = report.compare(self.series)
         self.body["throughput"] = report.throughput(self.series)
         self.body["cpu"] = report.cpu(self.series)
+        self.body["scaling"] = report.scaling(self.series)
         self.body["targets"] = report.judge(self.body)
         self.body["faults"] = self.faults
         return self.body
@@ -107,11 +114,13 @@ class Bench:
             for processes in self.plan.processes:
                 with self._servers(land, processes) as servers:
                     for name in self.plan.workloads:
-                        self._workload(land, processes, WORKLOADS[name], servers, script)
+                        if WORKLOADS[name].peers_on(kind):
+                            self._workload(land, processes, WORKLOADS[name], servers, script)
                     self._ask_memory(land, processes, servers)
                     if processes == min(self.plan.processes) and self.plan.paced_s:
                         self._ask_latency(land, servers)
             self._ask_start(land)
+            self._ask_crowd(land)
 
     def _script(self, land: Ground) -> Script | None:
         wanted = PGBENCH in self.plan.peers and land.kind == POSTGRESQL
@@ -128,7 +137,9 @@ class Bench:
 
     @contextlib.contextmanager
     def _servers(self, land: Ground, processes: int) -> Iterator[dict[str, Server]]:
-        used = {peer for name in self.plan.workloads for peer in WORKLOADS[name].peers}
+        used = {
+            peer for name in self.plan.workloads for peer in WORKLOADS[name].peers_on(land.kind)
+        }
         peers = [name for name in self.plan.peers if name in used and name != PGBENCH]
         with contextlib.ExitStack() as stack:
             servers = {OURS: stack.enter_context(serve(OURS, land, processes, self.folder))}
@@ -230,6 +241,21 @@ class Bench:
                 }
             )
 
+    def _ask_crowd(self, land: Ground) -> None:
+        """Memory of ours and of FastAPI's on a loop, when several workers share what they can."""
+        wanted = self.plan.crowd and FASTAPI_ASYNC in self.plan.peers
+        if not wanted or not is_on(FASTAPI_ASYNC, land.kind):
+            return
+        for name in (OURS, FASTAPI_ASYNC):
+            try:
+                with serve(name, land, self.plan.crowd, self.folder) as server:
+                    for workload in CROWDED:
+                        run_round(server, WORKLOADS[workload], land, CROWD_S, self.folder)
+                    self._ask_memory(land, self.plan.crowd, {name: server})
+            except ServerError as error:
+                self._fault(f"{name}, {land.kind}, {self.plan.crowd} processes: {error}")
+        self._verify(land, f"memory of {self.plan.crowd} workers, {land.kind}")
+
     def _ask_latency(self, land: Ground, servers: dict[str, Server]) -> None:
         """At half of what the slowest of them can do, the same for all."""
         for name in PACED:
@@ -261,7 +287,7 @@ class Bench:
 
     def _ask_start(self, land: Ground) -> None:
         for name in (OURS, *self.plan.peers):
-            if name == PGBENCH:
+            if name == PGBENCH or not is_on(name, land.kind):
                 continue
             taken = []
             # One that does not start was told of already; a quick look has no time for starts.
@@ -286,7 +312,7 @@ class Bench:
         deep = large * DEEP // 1_000
         history = Size(SMALL.cartes, debits=(large - deep) // SMALL.cartes, deep=deep)
         self._grow_to(kind, cluster, "cards", Size(large), GROWN)
-        self._grow_to(kind, cluster, "history", history, (*GROWN, HISTORY.name))
+        self._grow_to(kind, cluster, "history", history, (*GROWN, "history"))
 
     def _grow_to(
         self,
@@ -303,7 +329,7 @@ class Bench:
             ]
             servers = [stack.enter_context(serve(OURS, land, 1, self.folder)) for land in lands]
             for name in names:
-                workload = WORKLOADS.get(name, HISTORY)
+                workload = WORKLOADS[name]
                 rounds: tuple[list[Round], list[Round]] = ([], [])
                 for number in range(self.plan.judged_rounds + 1):
                     for land, server, kept in zip(lands, servers, rounds, strict=True):

@@ -14,13 +14,23 @@ from pathlib import Path
 
 import httpx
 
-from tests.lab.bench.ground import PEPPER, Ground
+from tests.lab.bench.ground import PEPPER, POSTGRESQL, SQLITE, Ground
 from tests.support.process import CYNOD, environment, free_port
 
 OURS = "ours"
 CONNEXION, FASTAPI, FLASK = "connexion", "fastapi", "flask"
-BARE, BARE_LOOP, PGBENCH = "bare", "bare-loop", "pgbench"
-PEERS = (CONNEXION, FASTAPI, FLASK, BARE, BARE_LOOP, PGBENCH)
+FASTAPI_ASYNC, LITESTAR = "fastapi-async", "litestar"
+BARE, BARE_LOOP, GREENLET, PGBENCH = "bare", "bare-loop", "greenlet", "pgbench"
+PEERS = (
+    *(CONNEXION, FASTAPI, FLASK, FASTAPI_ASYNC, LITESTAR),
+    *(BARE, BARE_LOOP, GREENLET, PGBENCH),
+)
+ONLY_ON = {
+    **dict.fromkeys((FASTAPI_ASYNC, LITESTAR, GREENLET, PGBENCH), POSTGRESQL),
+    **dict.fromkeys((BARE, BARE_LOOP), SQLITE),
+}
+"""Those that one kind of database has."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 POOL = 10
@@ -35,6 +45,11 @@ PATIENCE_S = 90
 
 class ServerError(RuntimeError):
     """A server did not become ready."""
+
+
+def is_on(name: str, kind: str) -> bool:
+    """Whether the server is measured on this kind of database."""
+    return ONLY_ON.get(name, kind) == kind
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ def _command(name: str, port: int, workers: int) -> list[str]:
             *("--workers", str(workers), "--bind", f"127.0.0.1:{port}"),
             "tests.lab.bench.peers.flask_peer:app",
         ]
-    module = BARE if name == BARE_LOOP else name
+    module = BARE if name == BARE_LOOP else name.replace("-", "_")
     return [sys.executable, "-m", f"tests.lab.bench.peers.{module}_peer"]
 
 
