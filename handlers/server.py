@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.connection
+import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -58,11 +62,25 @@ class Server(uvicorn.Server):
 
 def _application() -> Any:
     """The application of one worker process, from the environment that the parent prepared."""
+    _end_with_parent()
     settings = read_settings()
     configure_logs(settings)
     contracts = load_contracts(settings)
     teach_protocol(contracts[0])
     return create_app(settings, contracts=contracts)
+
+
+def _end_with_parent() -> None:
+    """End in order when the parent is gone, however it went: orphans would keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
@@ -72,7 +90,8 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         contracts = load_contracts(settings)
         app = create_app(settings, contracts=contracts)  # refuses what is wrong, before listening
         seeded = _prepare_database(settings, contracts, demo=demo)
-        listener = listen(settings)
+        # With several workers nobody is let in before one of them can answer.
+        listener = listen(settings) if workers == 1 else bind(settings)
     except (ContractError, SettingsError, DatabaseUrlError, StartupError) as error:
         click.echo(f"cynod: {error}", err=True)
         return 1
@@ -157,13 +176,19 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The socket to serve on. Raises StartupError."""
+    """The socket to serve on, which takes connections. Raises StartupError."""
+    listener = bind(settings)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket to serve on; whoever serves has it listen. Raises StartupError."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise StartupError(
