@@ -15,13 +15,18 @@ from handlers.edge.claims import Claims
 from handlers.edge.limits import RateLimits
 from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
+from handlers.edge.rooms import Patient, Rooms, Turns
 from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
 from handlers.edge.voices import Voice, Voices
+from handlers.edge.workers import Workers
 from handlers.settings import Settings, SettingsError
 from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.database.engine import Database
+
+KEPT = 4
+"""One of so many connections serves reads alone, whatever writes wait for."""
 
 
 def open_database(settings: Settings) -> Database:
@@ -117,7 +122,7 @@ def create_app(
         mounted,
         settings,
         claims=Claims(security),
-        threads=settings.pool_size,
+        rooms=_rooms(database, settings),
         on_close=database.close if own_database else None,
     )
 
@@ -127,7 +132,7 @@ def assemble(
     settings: Settings,
     *,
     claims: Claims,
-    threads: int,
+    rooms: Rooms,
     on_close: Callable[[], None] | None = None,
 ) -> CynodApp:
     """The application around what answers each operation; `on_close` is called when it ends."""
@@ -145,15 +150,27 @@ def assemble(
         __name__,
         contracts=[(one.contract, one.resolver) for one in mounted],
         runners={name: runner for one in mounted for name, runner in one.runners.items()},
-        threads=threads,
+        rooms=rooms,
         front={
             "voices": Voices(voices),
             "proxies": settings.proxies,
             "claims": claims,
+            "deadline_s": settings.deadline_s,
             "on_shutdown": close,
         },
     )
     return app
+
+
+def _rooms(database: Database, settings: Settings) -> Rooms:
+    """Calls wait for PostgreSQL on the event loop; SQLite does its work in the thread that asks."""
+    if database.has_places:
+        size = settings.pool_size
+        places = database.make_places(size + PROBES)
+        turns = Turns(places[PROBES:], kept=size // KEPT)
+        return Rooms(turns, Patient(turns), Turns(places[:PROBES]))
+    workers = Workers(settings.pool_size, "operation")
+    return Rooms(workers, workers, Workers(PROBES, "probe"))
 
 
 def _packages(contract: Contract, settings: Settings) -> list[Package]:

@@ -140,6 +140,13 @@ class Settings:
         _integer(1, 100),
         "operations that one process runs at once, and their database connections",
     )
+    deadline_s: int = _setting(
+        "CYNOD_DELAI_S",
+        10,
+        _integer(1, 300),
+        "longest that one call may take, its turn, locks, statements and COMMIT included, in seconds; "
+        "past it the answer is 503",
+    )
     wait_s: int = _setting(
         "CYNOD_ATTENTE_S",
         10,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from models.database.engine import Database
+from models.database.engine import Database, count_unanswered
 from models.database.failures import OccupiedError, is_lock_timeout, is_unavailable
 from models.errors import ServiceIndisponible
 
@@ -52,8 +52,8 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def check_current(connection: Connection) -> None:
-    """Raises ServiceIndisponible unless the database stands at the expected revision."""
-    if not is_current(connection):
+    """Raises ServiceIndisponible unless the database stands at the expected revision, and commits."""
+    if not is_current(connection) or count_unanswered(connection):
         raise ServiceIndisponible
 
 

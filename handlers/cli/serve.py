@@ -36,9 +36,9 @@ def serve(
                 CYNOD_ENV=production cynod serve --workers 4 --port 8080
     Variables:  CYNOD_ENV, CYNOD_DATABASE_URL, CYNOD_PEPPER, HOST, PORT, CYNOD_PROXIES,
                 CYNOD_JETON_DUREE_S, CYNOD_ANNULATION_FENETRE_S, CYNOD_POOL_SIZE,
-                CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES, CYNOD_OPERATIONS_DESACTIVEES,
-                CYNOD_REDIS_URL, CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES,
-                CYNOD_CLIENTS
+                CYNOD_DELAI_S, CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES,
+                CYNOD_OPERATIONS_DESACTIVEES, CYNOD_REDIS_URL, CYNOD_LOG_FORMAT,
+                CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     from handlers import server  # noqa: PLC0415 - Connexion takes a second, and a help none of it

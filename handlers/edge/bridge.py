@@ -22,17 +22,19 @@ from connexion.apps.abstract import AbstractApp
 from connexion.apps.flask import FlaskApi
 from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.operations.abstract import AbstractOperation
+from flask.sessions import NullSession, SessionInterface
 from starlette.types import Receive, Scope, Send
-from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from handlers.contract.model import Contract, OperationContract
-from handlers.edge.call import CALL_KEY, Call, Reply, call_of
+from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.front import FrontMiddleware
 from handlers.edge.http import check_head, check_http, read_body
 from handlers.edge.refusals import RessourceInconnue
 from handlers.edge.resolver import HandlerResolver
+from handlers.edge.rooms import Room, Rooms
 from handlers.edge.routing import CynodRoutingMiddleware
-from handlers.edge.workers import Workers
+from models.database.waiting import CallerGone, DeadlinePassed
 from models.errors import ServiceIndisponible
 
 MAX_WAITING = 2_000
@@ -70,23 +72,43 @@ class CynodFlaskApi(FlaskApi):
         """Upstream decorates the handler here, again on every request; a runner needs no decorator."""
         runner = self._runners[operation.operation_id]
 
-        def view(**_path_parameters: Any) -> Reply:
-            return runner(flask.request.environ[CALL_KEY])
+        def view(*, call: Call) -> Reply:
+            return runner(call)
 
         view.__name__ = operation.operation_id
         return view  # type: ignore[return-value]  # CynodFlask.serve sends it as it is
 
 
+class NoSession(SessionInterface):
+    """Nobody has a session: upstream looks for the key of one, and makes an empty one, for each request."""
+
+    _none = NullSession()
+
+    def open_session(self, _app: flask.Flask, _request: flask.Request) -> NullSession:
+        """One that holds nothing and takes nothing."""
+        return self._none
+
+
 class CynodFlask(flask.Flask):
     """Flask serves the handlers; what Connexion has done before it is not done again."""
 
+    session_interface = NoSession()
+
     @cached_property
-    def _routed(self) -> RoutedAdapter:
-        return RoutedAdapter(self.url_map, self.view_functions)
+    def _rules(self) -> Mapping[str, Rule]:
+        """The rule of each operation, by its name."""
+        views = self.view_functions
+        return {views[rule.endpoint].__name__: rule for rule in self.url_map.iter_rules()}
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
         """Upstream binds the whole map to each request, host and headers included, and matches it."""
-        return None if request is None else self._routed
+        if request is None:
+            return None
+        return Routed(self._rules, request.environ[CALL_KEY])  # type: ignore[return-value]
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Handlers are plain functions; upstream looks at each of them for each request."""
+        return func
 
     def serve(self, call: Call) -> Reply:
         """What the view replies, called in the context of the request.
@@ -97,18 +119,21 @@ class CynodFlask(flask.Flask):
             return self.dispatch_request()  # type: ignore[return-value]  # what the view returns
 
 
-class RoutedAdapter(MapAdapter):
-    """Finds the rule of a request by the name of the operation to which Connexion routed it."""
+class Routed:
+    """Gives the rule of the operation to which Connexion routed the request, and the call to its view."""
 
-    def __init__(self, url_map: Map, views: Mapping[str, Callable[..., Any]]) -> None:
-        super().__init__(url_map, "cynod", "/", "", "http", "/", "GET")
-        self._rules = {views[rule.endpoint].__name__: rule for rule in url_map.iter_rules()}
+    __slots__ = ("_call", "_rules")
 
-    def match(self, *_args: Any, **_kwargs: Any) -> tuple[Rule, Mapping[str, Any]]:
-        """The rule and the path's parameters of the request whose context is being made."""
-        call: Call = flask.request.environ[CALL_KEY]
-        assert call.operation is not None, "the bridge names the operation before Flask is asked"
-        return self._rules[call.operation.operation_id], call.path_parameters
+    def __init__(self, rules: Mapping[str, Rule], call: Call) -> None:
+        self._rules = rules
+        self._call = call
+
+    def match(self, **_options: Any) -> tuple[Rule, Mapping[str, Any]]:
+        """The rule, and what its view is called with."""
+        assert self._call.operation is not None, (
+            "the bridge names the operation before Flask is asked"
+        )
+        return self._rules[self._call.operation.operation_id], {"call": self._call}
 
 
 class FlaskBridge(SpecMiddleware):
@@ -120,7 +145,7 @@ class FlaskBridge(SpecMiddleware):
         *,
         operations: Mapping[str, OperationContract],
         runners: Runners,
-        threads: int,
+        rooms: Rooms,
     ) -> None:
         self.app = CynodFlask(import_name, static_folder=None)
         self.app.config.update(
@@ -128,21 +153,22 @@ class FlaskBridge(SpecMiddleware):
         )
         self._operations = operations
         self._runners = runners
-        self._workers = Workers(self.app.serve, threads, "operation")
-        # What asks no database (liveness, the catalogue) waits neither behind slow operations nor behind a
-        # readiness probe whose database has stopped answering; and that probe behind no other operation.
-        self._reserved = Workers(self.app.serve, 2, "reserved")
-        self._probes = Workers(self.app.serve, PROBES, "probe")
-        self._workers_of = {
-            operation_id: self._choose_workers(operations[operation_id], runner)
+        self._rooms = rooms
+        self._room_of = {
+            operation_id: self._choose_room(operations[operation_id], runner)
             for operation_id, runner in runners.items()
         }
         self._waiting = 0
 
-    def _choose_workers(self, operation: OperationContract, runner: Runner) -> Workers[Call, Reply]:
+    def _choose_room(self, operation: OperationContract, runner: Runner) -> Room | None:
+        # What asks no database (liveness, the catalogue) waits neither behind slow operations nor behind a
+        # readiness probe whose database has stopped answering; and that probe behind no other operation.
         if not runner.needs_database:
-            return self._reserved
-        return self._probes if operation.probe else self._workers
+            return None
+        if operation.probe:
+            return self._rooms.probes
+        commits = operation.writes or operation.issues_tokens
+        return self._rooms.writes if commits else self._rooms.reads
 
     def add_api(
         self, specification: Any, *, name: str | None = None, **kwargs: Any
@@ -154,9 +180,8 @@ class FlaskBridge(SpecMiddleware):
 
     def close(self) -> None:
         """Let running operations end."""
-        self._workers.close()
-        self._reserved.close()
-        self._probes.close()
+        for room in self._rooms:
+            room.close()
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Run the operation named by the routing; its reply is left in the call."""
@@ -175,9 +200,18 @@ class FlaskBridge(SpecMiddleware):
         # What cannot say so (the catalogue, liveness) asks no database and is soon done.
         if self._waiting >= MAX_WAITING and "5001" in operation.codes:
             raise ServiceIndisponible
+        room = self._room_of[operation_id]
+        if room is None:
+            call.reply = self.app.serve(call)
+            return
+        call.room = room
         self._waiting += 1
         try:
-            call.reply = await self._workers_of[operation_id].run(call)
+            call.reply = await room.run(partial(self.app.serve, call), call.wanted)
+        except CallerGone:
+            raise ClientGone from None
+        except DeadlinePassed:
+            raise ServiceIndisponible from None
         finally:
             self._waiting -= 1
 
@@ -239,7 +273,7 @@ class CynodApp(AbstractApp):
         *,
         contracts: Sequence[tuple[Contract, HandlerResolver]],
         runners: Runners,
-        threads: int,
+        rooms: Rooms,
         front: Mapping[str, Any],
     ) -> None:
         operations = {
@@ -248,7 +282,7 @@ class CynodApp(AbstractApp):
             for name, operation in contract.operations.items()
         }
         self._bridge = self._middleware_app = FlaskBridge(
-            import_name, operations=operations, runners=runners, threads=threads
+            import_name, operations=operations, runners=runners, rooms=rooms
         )
         super().__init__(
             import_name,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handlers.contract.model import JSON_TYPE, OperationContract
+from handlers.edge.rooms import Room
+from models.database.waiting import Wanted
 
 
 class ClientGone(Exception):
@@ -29,6 +31,7 @@ class Call:
     address: str
     request_id: str
     language: str
+    wanted: Wanted
     operation: OperationContract | None = None
     media_type: str = JSON_TYPE
     path_parameters: dict[str, str] = field(default_factory=dict)
@@ -37,13 +40,15 @@ class Call:
     partenaire: str | None = None
     parametre: str | None = None
     reply: Reply | None = None
+    room: Room | None = None
+    """Where it ran, and where the rest of its reply is made."""
 
 
 @dataclass(slots=True)
 class Reply:
     """A finished answer: HTTP status, catalogue code (or "200"), body bytes, extra headers.
 
-    A `stream` is what follows the body, chunk by chunk, each made in a thread when it is its turn.
+    A `stream` is what follows the body, chunk by chunk, each made when it is its turn.
     """
 
     status: int

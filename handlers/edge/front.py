@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,8 +20,10 @@ from handlers.edge.document import Document
 from handlers.edge.logs import plain_path, plain_text
 from handlers.edge.negotiation import choose_language
 from handlers.edge.refusals import MethodeInterdite
+from handlers.edge.rooms import Room
 from handlers.edge.voices import Voices
 from handlers.settings import Network
+from models.database.waiting import DeadlinePassed, Wanted
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -38,6 +41,7 @@ class FrontMiddleware:
         voices: Voices,
         proxies: tuple[Network, ...],
         claims: Claims,
+        deadline_s: float,
         on_shutdown: Callable[[], None],
     ) -> None:
         self.app = app
@@ -46,6 +50,7 @@ class FrontMiddleware:
         self._first = (voices.first.refusals, voices.first.version)
         self._proxies = proxies
         self._claims = claims
+        self._deadline_s = deadline_s
         self._on_shutdown = on_shutdown
         self._log = structlog.get_logger("cynod.acces")
 
@@ -77,8 +82,8 @@ class FrontMiddleware:
         except Exception as error:  # noqa: BLE001 - the last line: nothing may leave undeclared
             reply = refusals.reply(error, call)
         try:
-            await _send(receive, send, call, reply, version)
-        except Exception as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
+            await _send(receive, send, call, reply, version, self._deadline_s)
+        except (Exception, DeadlinePassed) as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
             refusals.reply(error, call)
             raise BrokenStream from None
         self._write_log(call, reply, started)
@@ -97,7 +102,8 @@ class FrontMiddleware:
             )
         request_id = headers.get(b"x-request-id", b"")
         if b"x-request-id" in repeated or not _REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(16).encode()
+            # Nobody gains by guessing one; the system's own source of chance costs a call of the system.
+            request_id = b"%032x" % random.getrandbits(128)
         client = scope.get("client")
         call = Call(
             method=scope["method"],
@@ -108,6 +114,7 @@ class FrontMiddleware:
             address=client_address(client[0] if client else "", forwarded_for, self._proxies),
             request_id=request_id.decode("ascii"),
             language=choose_language(headers.get(b"accept-language")),
+            wanted=Wanted(self._deadline_s),
         )
         scope["extensions"] = {**scope.get("extensions", {}), CALL_KEY: call}
         return call
@@ -164,7 +171,12 @@ _DEFAULTS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosn
 
 
 async def _send(
-    receive: Receive, send: Send, call: Call, reply: Reply, served_version: tuple[bytes, bytes]
+    receive: Receive,
+    send: Send,
+    call: Call,
+    reply: Reply,
+    served_version: tuple[bytes, bytes],
+    deadline_s: float,
 ) -> None:
     headers = [(b"x-request-id", call.request_id.encode("ascii")), served_version]
     if call.operation is not None and call.operation.deprecation:
@@ -189,16 +201,19 @@ async def _send(
         await send({"type": "http.response.body", "body": reply.body})
         return
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
-    await _send_stream(receive, send, reply.stream)
+    assert call.room is not None, "what is streamed was read in a room"
+    await _send_stream(receive, send, reply.stream, call.room, deadline_s)
 
 
-async def _send_stream(receive: Receive, send: Send, stream: Iterator[bytes]) -> None:
-    """Send what the stream gives, and read no more of it once nobody listens."""
+async def _send_stream(
+    receive: Receive, send: Send, stream: Iterator[bytes], room: Room, deadline_s: float
+) -> None:
+    """Send what the stream gives, each part with a deadline of its own; no more once nobody listens."""
     loop = asyncio.get_running_loop()
     gone = loop.create_task(_wait_until_gone(receive))
     try:
         while not gone.done():
-            chunk = await loop.run_in_executor(None, next, stream, b"")
+            chunk = await room.run(partial(next, stream, b""), Wanted(deadline_s))
             await send({"type": "http.response.body", "body": chunk, "more_body": bool(chunk)})
             if not chunk:
                 return

@@ -25,7 +25,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from handlers.contract.model import Contract
+from handlers.edge.call import CALL_KEY
 from handlers.edge.refusals import Envelopes, RequeteMalFormee
+from models.database.waiting import CallerGone
 
 MAX_HEAD = 65_536
 """Bytes of a head that has not ended, its first packet left out."""
@@ -85,6 +87,9 @@ class Protocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                call: Any = cycle.scope["extensions"].get(CALL_KEY)
+                if call is not None:
+                    call.wanted.end(CallerGone)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

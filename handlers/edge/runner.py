@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import inspect
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -31,6 +31,7 @@ from handlers.edge.streaming import OffContract, csv_lines
 from handlers.settings import Settings
 from models.database.engine import Database
 from models.database.failures import is_retriable
+from models.database.waiting import DeadlinePassed, aside, pause
 from models.errors import AuthentificationInvalide, ClientInvalide
 from models.partenaire import DroitsRetires, Partenaire
 
@@ -131,7 +132,7 @@ class OperationRunner:
             stage(call)
 
     def __call__(self, call: Call) -> Reply:
-        """Answer the call. Never raises: whatever goes wrong becomes a declared refusal."""
+        """Answer the call. Whatever goes wrong becomes a declared refusal. Raises CallerGone alone."""
         for attempt in range(ATTEMPTS):
             try:
                 return self._run(call)
@@ -142,7 +143,9 @@ class OperationRunner:
                 if attempt + 1 == ATTEMPTS or not again:
                     return self._refusals.reply(self._slowed(error, call), call)
                 # Nothing was committed, so the whole call runs again, after its rival has ended.
-                time.sleep(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311
+                pause(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311
+            except DeadlinePassed as error:
+                return self._refusals.reply(error, call)
         raise AssertionError("the last attempt returns")
 
     def _slowed(self, error: Exception, call: Call) -> Exception:
@@ -157,7 +160,7 @@ class OperationRunner:
         if name is None:
             return error
         try:
-            self._limits.count_failure(name, call.address)
+            self._counted(partial(self._limits.count_failure, name, call.address))
         except EdgeRefusal as too_often:
             return too_often
         return error
@@ -195,7 +198,15 @@ class OperationRunner:
         return partenaire
 
     def _count(self, call: Call) -> None:
-        self._limits.count(self.operation.rate_class, call.partenaire or rate_key(call.address))
+        caller = call.partenaire or rate_key(call.address)
+        self._counted(partial(self._limits.count, self.operation.rate_class, caller))
+
+    def _counted(self, count: Callable[[], None]) -> None:
+        """Count, beside the event loop where that asks another machine."""
+        if self._limits.waits:
+            aside(count)
+        else:
+            count()
 
     def _check(self, call: Call) -> None:
         arguments = self._check_parameters(call.query, call.path_parameters)

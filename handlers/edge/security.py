@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import re
 import time
 from collections.abc import Mapping
@@ -84,6 +85,7 @@ class Security:
         self._pepper = settings.pepper
         self._demo_allowed = not settings.is_production
         self._remembered: dict[bytes, tuple[Credentials, float]] = {}
+        self._hashed = (b"", hash_secret("", settings.pepper))
 
     def recall(
         self, operation: OperationContract, authorization: bytes | None, address: str
@@ -129,7 +131,12 @@ class Security:
         return _entitled(found, operation, address)
 
     def _hash(self, token: bytes) -> bytes:
-        return hash_secret(token.decode("latin-1"), self._pepper)
+        # A token is hashed early, on the event loop, and again when its call runs, mostly at once.
+        last, empreinte = self._hashed
+        if not hmac.compare_digest(last, token):
+            empreinte = hash_secret(token.decode("latin-1"), self._pepper)
+            self._hashed = (token, empreinte)
+        return empreinte
 
     def _remember(self, empreinte: bytes, found: Credentials) -> None:
         if found.partenaire is None:

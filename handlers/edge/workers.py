@@ -6,53 +6,66 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-Argument = TypeVar("Argument")
+from handlers.edge.rooms import Deadlines
+from models.database.waiting import DeadlinePassed, InterruptedWork, Wanted, run_wanted
+
 Result = TypeVar("Result")
+
+JOIN_S = 2.0
+"""How long running functions may take to end when the server ends: a disk that hangs is no reason to stay."""
 
 
 class _Job(NamedTuple):
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
-    argument: Any
+    function: Callable[[], Any]
+    wanted: Wanted
 
 
-class Workers(Generic[Argument, Result]):
-    """At most `count` threads that run one function, started as they are needed.
+class Workers:
+    """A room of at most `count` threads, started as they are needed.
 
     An executor of the standard library makes a future that any thread may wait for, with a lock and
     a condition, and asyncio one more that copies it, for each call. Here the event loop alone waits.
     """
 
-    def __init__(self, function: Callable[[Argument], Result], count: int, name: str) -> None:
-        self._function = function
+    def __init__(self, count: int, name: str) -> None:
         self._count = count
         self._name = name
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._running = 0
+        self._deadlines = Deadlines()
 
-    async def run(self, argument: Argument) -> Result:
+    async def run(self, function: Callable[[], Result], wanted: Wanted) -> Result:
         """Run the function in a thread, once one is free."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
+        wanted.on_ended = partial(_end, future)
+        self._deadlines.add(wanted)
         self._running += 1
         if self._running > len(self._threads) and len(self._threads) < self._count:
             self._start_thread()
-        self._jobs.put(_Job(loop, future, argument))
+        self._jobs.put(_Job(loop, future, function, wanted))
         try:
             return await future
         finally:
             self._running -= 1
+            wanted.on_ended = None
+            self._deadlines.discard(wanted)
 
     def close(self) -> None:
-        """Let what was given be run, and end the threads."""
+        """Let what was given be run, for a while, and end the threads."""
         for _ in self._threads:
             self._jobs.put(None)
+        until = time.monotonic() + JOIN_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _start_thread(self) -> None:
         # Work that is lost with the process is work that was not acknowledged: nothing waits for it.
@@ -63,16 +76,22 @@ class Workers(Generic[Argument, Result]):
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            _run(self._function, job)
+            _run(job)
             del job  # while it waits for the next one, nothing of a call is kept
 
 
-def _run(function: Callable[[Any], Any], job: _Job) -> None:
-    if job.future.cancelled():
+def _end(future: asyncio.Future[Any], reason: type[InterruptedWork]) -> None:
+    # The thread learns of it before its next transaction or COMMIT.
+    if reason is DeadlinePassed and not future.done():
+        future.set_exception(reason())
+
+
+def _run(job: _Job) -> None:
+    if job.future.done():
         return
     result, error = None, None
     try:
-        result = function(job.argument)
+        result = run_wanted(job.function, job.wanted)
     except BaseException as raised:  # noqa: BLE001 - it is raised again where the result is awaited
         error = raised
     with contextlib.suppress(RuntimeError):  # the event loop was closed: nobody waits
@@ -80,7 +99,7 @@ def _run(function: Callable[[Any], Any], job: _Job) -> None:
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.cancelled():
+    if future.done():
         return
     if error is not None:
         future.set_exception(error)

@@ -35,11 +35,10 @@ from handlers.edge.protocol import teach_protocol
 from handlers.edge.refusals import EdgeRefusal
 from handlers.edge.replies import NOT_KEPT, Refusals
 from handlers.edge.resolver import HandlerResolver
+from handlers.edge.rooms import Rooms, Turns
 from handlers.server import Server, StartupError, address_of, listen, server_config
 from handlers.settings import Settings, SettingsError
 from models.errors import AuthentificationInvalide, ParametreInvalide
-
-THREADS = 2
 
 
 def serve(settings: Settings) -> int:
@@ -80,7 +79,12 @@ def create_mock(settings: Settings, contracts: Sequence[Contract]) -> CynodApp:
             for name, operation in contract.operations.items()
         }
         mounted.append(Mounted(contract, HandlerResolver(contract), refusals, runners))
-    return assemble(mounted, settings, claims=Claims(), threads=THREADS)
+    return assemble(
+        mounted,
+        settings,
+        claims=Claims(),
+        rooms=Rooms(*[Turns(())] * 3),
+    )
 
 
 class MockRefusal(EdgeRefusal):

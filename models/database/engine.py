@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -25,8 +25,12 @@ from models.database.failures import (
     is_lock_timeout,
     is_lost,
 )
-from models.database.prepared import LINE, Line, SqliteLine, run_command
+from models.database.prepared import LINE, Kind, Line, SqliteLine, run_command
 from models.database.running import forget_running
+from models.database.waiting import InterruptedWork, current_work, seconds_left, wanted
+
+if TYPE_CHECKING:
+    from models.database.place import Place
 
 WAL_SAFE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at
@@ -99,11 +103,27 @@ class Database:
                 with contextlib.suppress(FileNotFoundError):
                     _hide_from_others(Path(f"{self.file}{side}"))
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection for statements that write nothing."""
-        with self._reading.connect() as connection:
-            yield connection
+    @property
+    def has_places(self) -> bool:
+        """Whether its connections can be waited for on an event loop: SQLite waits for nothing but files."""
+        return self.dialect == "postgresql"
+
+    def make_places(self, number: int) -> list[Place]:
+        """Connections for so many pieces of work at a time, on one event loop: theirs to close there."""
+        from models.database.place import Place, Source, loop_engine  # noqa: PLC0415 - psycopg is imported there
+
+        engine = loop_engine(self.url, _postgresql_options(self._wait_s))
+        event.listen(engine, "connect", _line_keeper(self.dialect))
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "commit", _end)
+        source = Source(engine)
+        return [Place(source) for _ in range(number)]
+
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+        """A connection for statements that write nothing: that of its place for work on an event loop."""
+        work = current_work()
+        place: Place | None = None if work is None else work.lent
+        return self._reading.connect() if place is None else place
 
     @contextlib.contextmanager
     def exclusive(
@@ -145,8 +165,11 @@ class Database:
         `waiting` is told once when another process writes to a SQLite database. Raises
         OccupiedError then, when that lasts.
         """
+        caller = wanted()
+        if on is not None:
+            _check_commits(on)
         with self._turn(), contextlib.ExitStack() as stack:
-            connection = stack.enter_context(self._reading.connect()) if on is None else on
+            connection = stack.enter_context(self.reading()) if on is None else on
             if changes_schema and self.dialect == "sqlite":
                 stack.enter_context(_foreign_keys_later(connection))
             if connection.in_transaction():
@@ -155,6 +178,9 @@ class Database:
             try:
                 self._begin(connection, waiting)
                 yield connection
+                if caller is not None:
+                    caller.check()
+                    caller.is_committing = True
                 _commit(transaction)
             except BaseException:
                 with contextlib.suppress(Exception):
@@ -162,11 +188,13 @@ class Database:
                 _roll_back_driver(connection)
                 raise
             finally:
+                if caller is not None:
+                    caller.is_committing = False
                 forget_running(connection)
 
     def _begin(self, connection: Connection, waiting: Callable[[], None] | None) -> None:
         if waiting is None or self.dialect != "sqlite":
-            run_command(connection, _BEGIN[self.dialect])
+            run_command(connection, _BEGIN[self.dialect], kind=Kind.FIRST)
             return
         began = time.monotonic()
         told = False
@@ -206,9 +234,12 @@ class Database:
         if self._writer is None:
             yield
             return
-        if not self._writer.acquire(timeout=self._wait_s):
+        if not self._writer.acquire(timeout=seconds_left(self._wait_s)):
             raise PoolTimeoutError("another writer holds the database")
         try:
+            caller = wanted()
+            if caller is not None:
+                caller.check()
             yield
         finally:
             self._writer.release()
@@ -280,6 +311,22 @@ def _lock_key(connection: Connection, key: int, waiting: Callable[[], None]) -> 
         raise
 
 
+MAX_UNANSWERED = 20
+"""COMMITs that may wait for an answer which did not come in time; with more, nothing is begun."""
+
+
+def count_unanswered(connection: Connection) -> int:
+    """How many COMMITs of this process the server has not answered in time, and not yet since."""
+    driver = connection.connection.driver_connection
+    found = getattr(driver, "unanswered", None)
+    return 0 if found is None else len(found)
+
+
+def _check_commits(connection: Connection) -> None:
+    if count_unanswered(connection) > MAX_UNANSWERED:
+        raise PoolTimeoutError("the server answers no COMMIT")
+
+
 def _commit(transaction: RootTransaction) -> None:
     try:
         transaction.commit()
@@ -287,6 +334,8 @@ def _commit(transaction: RootTransaction) -> None:
         if is_lost(error):
             raise CommitUnknownError(str(error.orig)) from error
         raise
+    except InterruptedWork as error:
+        raise CommitUnknownError("COMMIT got no answer in time") from error
 
 
 def _roll_back_driver(connection: Connection) -> None:
@@ -336,7 +385,7 @@ def _begin(connection: Connection) -> None:
 
 def _end(connection: Connection) -> None:
     """What SQLAlchemy commits is committed here, in one call: the driver then has nothing to commit."""
-    run_command(connection, "COMMIT")
+    run_command(connection, "COMMIT", kind=Kind.LAST)
 
 
 def _line_keeper(dialect: str) -> Callable[[Any, ConnectionPoolEntry], None]:
@@ -391,7 +440,6 @@ def _sqlite_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
 
 
 def _postgresql_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
-    wait_ms = wait_s * 1000
     return create_engine(
         url,
         pool_size=pool_size,
@@ -400,17 +448,27 @@ def _postgresql_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
         hide_parameters=True,
         # The driver would begin a transaction for each read, and have to be told so each time.
         isolation_level="AUTOCOMMIT",
-        connect_args={
-            # It would drop all prepared statements after a ROLLBACK, those of models.database.prepared too.
-            "prepare_threshold": None,
-            "connect_timeout": min(wait_s, 5),
-            "application_name": "cynod",
-            "options": (
-                f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}"
-                f" -c idle_in_transaction_session_timeout={wait_ms * 2} -c timezone=UTC"
-            ),
-        },
+        connect_args=_postgresql_options(wait_s),
     )
+
+
+def _postgresql_options(wait_s: int) -> dict[str, Any]:
+    wait_ms = wait_s * 1000
+    return {
+        # It would drop all prepared statements after a ROLLBACK, those of models.database.prepared too.
+        "prepare_threshold": None,
+        "connect_timeout": min(wait_s, 5),
+        # A server that is gone without a word is found out, by an idle connection too.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": wait_ms,
+        "application_name": "cynod",
+        "options": (
+            f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}"
+            f" -c idle_in_transaction_session_timeout={wait_ms * 2} -c timezone=UTC"
+        ),
+    }
 
 
 def describe_error(database: Database, error: BaseException) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from models.database.waiting import InterruptedWork
+
 
 class DatabaseUrlError(ValueError):
     """The database URL is not one this product serves."""
@@ -55,7 +57,7 @@ def is_lock_timeout(error: DBAPIError) -> bool:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the failure is the database's momentary state rather than a fault of ours."""
-    if isinstance(error, PoolTimeoutError | CommitUnknownError):
+    if isinstance(error, PoolTimeoutError | CommitUnknownError | InterruptedWork):
         return True
     if not isinstance(error, DBAPIError):
         return False

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, get_type_hints, overload
 
@@ -29,6 +30,16 @@ LINE = "cynod_line"
 """Where in the pool's notes on a connection its Line stands: who makes connections puts it there."""
 
 _numbers = itertools.count()
+
+
+class Kind(Enum):
+    """What a command is to the transaction of its connection."""
+
+    COMMAND = auto()
+    FIRST = auto()
+    """It may go to the server with the next statement."""
+    LAST = auto()
+    """It need not go there when nothing went before it."""
 
 
 class Prepared(Generic[Made_co]):
@@ -138,10 +149,10 @@ def _maker(made: type[Any]) -> Callable[[Iterable[Any]], Any]:
     return make
 
 
-def run_command(connection: Connection, sql: str) -> None:
+def run_command(connection: Connection, sql: str, *, kind: Kind = Kind.COMMAND) -> None:
     """Run SQL without parameters and without an answer. Raises DBAPIError."""
     try:
-        _line(connection).command(sql)
+        _line(connection).command(sql, kind)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translate(connection, sql, error) from error
 
@@ -208,7 +219,7 @@ class Line(Protocol):
     def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
         """The rows of a statement, none for one that returns none. Raises the driver's errors."""
 
-    def command(self, sql: str) -> None:
+    def command(self, sql: str, kind: Kind) -> None:
         """Run SQL that has no parameters and no answer. Raises the driver's errors."""
 
 
@@ -223,7 +234,7 @@ class SqliteLine:
         rows: list[Row] = self._execute(compiled.sql, values).fetchall()
         return rows
 
-    def command(self, sql: str) -> None:
+    def command(self, sql: str, kind: Kind) -> None:  # noqa: ARG002 - it has no round trips to save
         """See Line."""
         self._execute(sql)
 

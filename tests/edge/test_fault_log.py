@@ -16,6 +16,7 @@ import handlers.cartes
 from handlers.edge.routing import CynodRoutingMiddleware
 from handlers.views.cartes import render_solde
 from models.carte import find_carte
+from models.database.waiting import aside
 from models.errors import SoldeInsuffisant
 from tests.support.raw import (
     LIVE,
@@ -148,7 +149,7 @@ def test_caller_who_left_before_several_answers_is_no_fault(
 
     def wait(*arguments: Any, **options: Any) -> Any:
         asked.set()
-        left.wait(5)
+        aside(lambda: left.wait(5))
         return find_carte(*arguments, **options)
 
     monkeypatch.setattr(handlers.cartes, "find_carte", wait)

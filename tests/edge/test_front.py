@@ -19,6 +19,7 @@ import handlers.edge.bridge
 from handlers.contract.model import Contract
 from models.carte import find_carte
 from models.database.engine import Database
+from models.database.waiting import aside
 from tests.support.contract_client import CONTRACT, DOCUMENT
 from tests.support.live import serving, settings_for, with_limits
 from tests.support.patience import CALL_S
@@ -68,7 +69,7 @@ def slow_operations(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event
     release = threading.Event()
 
     def slow(*args: Any, **options: Any) -> Any:
-        release.wait(CALL_S)
+        aside(lambda: release.wait(CALL_S))
         return find_carte(*args, **options)
 
     monkeypatch.setattr("handlers.cartes.find_carte", slow)
@@ -107,7 +108,7 @@ def test_health_does_not_wait_behind_an_uncounted_operation_that_holds_the_datab
 
     def get_codes_erreur(*, connection: Connection, contract: Contract) -> Any:
         connection.execute(select(1))
-        release.wait(CALL_S)
+        aside(lambda: release.wait(CALL_S))
         return served(contract=contract)
 
     get_codes_erreur.__module__ = served.__module__

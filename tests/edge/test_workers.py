@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from handlers.edge.workers import Workers
+from models.database.waiting import Wanted
 from tests.support.patience import CALL_S
 
 
@@ -18,9 +21,10 @@ def test_results_and_errors_reach_their_callers() -> None:
         return number * 2
 
     async def ask() -> list[int | BaseException]:
-        return await asyncio.gather(*map(workers.run, range(6)), return_exceptions=True)
+        asked = [workers.run(partial(double, number), Wanted(CALL_S)) for number in range(6)]
+        return await asyncio.gather(*asked, return_exceptions=True)
 
-    workers = Workers(double, 2, "test")
+    workers = Workers(2, "test")
     found = asyncio.run(ask())
     workers.close()
     assert [one for one in found if not isinstance(one, BaseException)] == [0, 2, 4, 8, 10]
@@ -31,21 +35,22 @@ def test_no_more_threads_than_allowed_and_none_before_it_is_needed() -> None:
     names: set[str] = set()
     all_in = threading.Barrier(3)
 
-    def note(_: int) -> None:
+    def note() -> None:
         names.add(threading.current_thread().name)
 
-    def meet(number: int) -> None:
-        note(number)
+    def meet() -> None:
+        note()
         all_in.wait(CALL_S)
 
-    async def ask(workers: Workers[int, None], at_once: int) -> None:
-        for start in range(0, 12, at_once):
-            await asyncio.gather(*map(workers.run, range(start, start + at_once)))
+    async def ask(workers: Workers, step: Callable[[], None], at_once: int) -> None:
+        for _ in range(0, 12, at_once):
+            asked = [workers.run(step, Wanted(CALL_S)) for _ in range(at_once)]
+            await asyncio.gather(*asked)
 
-    one_by_one, at_once = Workers(note, 3, "one"), Workers(meet, 3, "three")
-    asyncio.run(ask(one_by_one, 1))
+    one_by_one, at_once = Workers(3, "one"), Workers(3, "three")
+    asyncio.run(ask(one_by_one, note, 1))
     assert names == {"one_0"}
-    asyncio.run(ask(at_once, 6))
+    asyncio.run(ask(at_once, meet, 6))
     assert names == {"one_0", "three_0", "three_1", "three_2"}
     one_by_one.close()
     at_once.close()
@@ -61,9 +66,9 @@ def test_call_that_nobody_waits_for_any_more_is_not_begun() -> None:
         assert released.wait(CALL_S)
 
     async def ask() -> None:
-        first = asyncio.create_task(workers.run("first"))
+        first = asyncio.create_task(workers.run(partial(hold, "first"), Wanted(CALL_S)))
         assert await asyncio.to_thread(entered.wait, CALL_S)
-        second = asyncio.create_task(workers.run("second"))
+        second = asyncio.create_task(workers.run(partial(hold, "second"), Wanted(CALL_S)))
         await asyncio.sleep(0)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -71,7 +76,7 @@ def test_call_that_nobody_waits_for_any_more_is_not_begun() -> None:
         released.set()
         await first
 
-    workers = Workers(hold, 1, "test")
+    workers = Workers(1, "test")
     asyncio.run(ask())
     workers.close()
     assert begun == ["first"]
@@ -81,14 +86,14 @@ def test_end_waits_for_what_runs() -> None:
     done = threading.Event()
 
     async def leave() -> None:
-        asyncio.ensure_future(workers.run(0.1))  # noqa: RUF006 - the loop is closed on it
+        asyncio.ensure_future(workers.run(work, Wanted(CALL_S)))  # noqa: RUF006 - the loop is closed on it
         await asyncio.sleep(0.02)
 
-    def work(seconds: float) -> None:
-        threading.Event().wait(seconds)
+    def work() -> None:
+        threading.Event().wait(0.1)
         done.set()
 
-    workers = Workers(work, 1, "test")
+    workers = Workers(1, "test")
     asyncio.run(leave())
     workers.close()
     assert done.is_set()

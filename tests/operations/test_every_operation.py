@@ -496,6 +496,7 @@ def test_service_returns_with_its_database_and_the_retried_debit_is_done_once(
     outage.begin()
     assert_refused(debit.send(scene.api), "5001")
     outage.end()
+    fragile.database.engine.dispose()  # the connections of the test itself are gone, too
     first, second = debit.send(scene.api), debit.send(scene.api)
     assert (first.status_code, second.content) == (200, first.content)
     assert scene.call("healthReady").send(scene.api).status_code == 200

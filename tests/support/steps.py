@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection, Row, select, text
 
 from models.database.engine import Database
+from models.database.waiting import aside
 from models.operation import operations
 from tests.support.contract_client import ContractClient, Json
 from tests.support.scene import PLACES, Scene
@@ -167,7 +168,8 @@ def holding(module: ModuleType, name: str) -> Iterator[Held]:
 
     def wait(*args: Any, **kwargs: Any) -> Any:
         held.entered.set()
-        assert held.released.wait(20), "the test did not let the step go on"
+        released = aside(lambda: held.released.wait(20))
+        assert released, "the test did not let the step go on"
         return original(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:

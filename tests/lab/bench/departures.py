@@ -37,6 +37,7 @@ from models import migrate
 from models.carte import cartes
 from models.database.engine import Database
 from models.database.prepared import Prepared
+from models.database.waiting import Wanted
 from tests.support.machine import find_binaries
 from tests.support.postgresql import create_database, running_server
 
@@ -76,7 +77,9 @@ async def measure(pair: Pair) -> Figure:
 
 def _call(contract: Contract) -> Call:
     operation = contract.operations["getSoldeCarte"]
-    call = Call("GET", operation.path, b"a=b", {b"host": b"x"}, frozenset(), "::1", "1", "fr")
+    call = Call(
+        "GET", operation.path, b"a=b", {b"host": b"x"}, frozenset(), "::1", "1", "fr", Wanted(60)
+    )
     call.operation = operation
     return call
 
@@ -202,7 +205,7 @@ def hop(_contract: Contract) -> Pair:
         return [b"{}"]
 
     bridged: Any = WSGIMiddleware(application, workers=8)
-    workers: Workers[int, bytes] = Workers(lambda _: b"{}", 8, "departure")
+    workers = Workers(8, "departure")
     scope = {
         "type": "http",
         "http_version": "1.1",
@@ -227,7 +230,7 @@ def hop(_contract: Contract) -> Pair:
         await bridged(dict(scope), receive, send)
 
     async def ours() -> None:
-        await workers.run(1)
+        await workers.run(lambda: b"{}", Wanted(60))
 
     return Pair("into a thread and back", upstream, ours)
 

@@ -23,6 +23,7 @@ import models.journal.reference
 from handlers.edge.streaming import csv_lines
 from models.carte import ANNULEE, OPPOSITION, cartes
 from models.database.engine import Database
+from models.database.waiting import aside
 from models.journal.ecriture import ecritures
 from models.operation import new_numero_operation, operations
 from models.partenaire import partenaires
@@ -550,7 +551,7 @@ def test_stream_that_nobody_reads_any_more_is_read_no_further(
         nonlocal batches
         batches += 1
         if batches == 2:
-            assert left.wait(10)
+            assert aside(lambda: left.wait(10))
         return read(*arguments)
 
     monkeypatch.setattr(models.historique, "BATCH", 20)

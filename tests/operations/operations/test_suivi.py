@@ -22,6 +22,7 @@ import models.journal.reference
 import models.mouvement
 from handlers.edge.runner import ATTEMPTS
 from models.database.engine import Database
+from models.database.waiting import aside
 from models.journal.reference import is_running
 from models.operation import operations
 from models.partenaire import partenaires
@@ -478,7 +479,7 @@ def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_
                 original(connection, *args, **kwargs)
             if not lost:
                 lost.append(connection.scalar(select(func.pg_backend_pid())))
-                terminate(world.database, lost[0])
+                aside(partial(terminate, world.database, lost[0]))
             if not at_commit:
                 original(connection, *args, **kwargs)
 

@@ -1,0 +1,207 @@
+"""Waiting without a thread: code that reads as if it blocked, and gives the event loop back meanwhile.
+
+A piece of `Work` is a greenlet on the thread of an event loop. Where it would have to wait it switches to the
+loop, which serves others and switches back. So handlers stay plain functions, a thousand waits cost no
+thread, and a wait can be ended from outside: by its deadline, or because its caller is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from greenlet import getcurrent, greenlet
+
+Result = TypeVar("Result")
+
+
+class InterruptedWork(BaseException):
+    """Ends work from outside. It is no Exception: nothing below may take it for a fault that it handles."""
+
+
+class DeadlinePassed(InterruptedWork):
+    """The work took longer than its caller was promised to wait."""
+
+
+class CallerGone(InterruptedWork):
+    """Nobody waits for the result any more."""
+
+
+class Wanted:
+    """Whether somebody still waits for what a thread or a greenlet does, and until when.
+
+    Asked by the work before each statement, told by whoever learns otherwise. Once COMMIT was sent nobody can
+    take it back, and it is not asked any more.
+    """
+
+    __slots__ = ("ended_by", "is_committing", "is_told", "on_ended", "until")
+
+    def __init__(self, seconds: float) -> None:
+        self.until = time.monotonic() + seconds
+        self.ended_by: type[InterruptedWork] | None = None
+        self.is_committing = False
+        self.is_told = False
+        self.on_ended: Callable[[type[InterruptedWork]], None] | None = None
+
+    def end(self, reason: type[InterruptedWork]) -> None:
+        """Say on the event loop that nobody waits any more. The first reason counts."""
+        if self.ended_by is None:
+            self.ended_by = reason
+        if self.on_ended is not None:
+            self.on_ended(reason)
+
+    def check(self) -> None:
+        """Raises InterruptedWork when the work has become useless before it began to commit: once, since what
+        follows undoes it."""
+        if self.ended_by is not None and not self.is_committing and not self.is_told:
+            self.is_told = True
+            raise self.ended_by
+
+
+_of_thread = threading.local()
+
+
+def wanted() -> Wanted | None:
+    """What this work is wanted for; None for code that no caller waits for: a command, a test."""
+    current = getcurrent()
+    if isinstance(current, Work):
+        return current.wanted
+    found: Wanted | None = getattr(_of_thread, "wanted", None)
+    return found
+
+
+def run_wanted(function: Callable[[], Result], given: Wanted) -> Result:
+    """Run a function on this thread for a caller."""
+    _of_thread.wanted = given
+    try:
+        given.check()
+        return function()
+    finally:
+        _of_thread.wanted = None
+
+
+def seconds_left(most: float) -> float:
+    """How long a wait may take: until the deadline of the work, and `most`."""
+    found = wanted()
+    return most if found is None else max(0.0, min(most, found.until - time.monotonic()))
+
+
+class Work(greenlet):
+    """A function that runs on the event loop. Its parent is the greenlet of the loop itself."""
+
+    def __init__(self, function: Callable[[], Any], wanted: Wanted, lent: Any = None) -> None:
+        super().__init__()
+        self._loop = getcurrent()
+        self._function = function
+        self.wanted = wanted
+        self.lent = lent
+        """What whoever started it lends it for as long as it runs: a place for a connection."""
+        self.result: Any = None
+        self.failure: BaseException | None = None
+        self.is_done = False
+        self.on_done: Callable[[], object] | None = None
+        self._is_waiting = False
+
+    def run(self) -> None:
+        """Called by `switch`, the first time."""
+        try:
+            self.result = self._function()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is awaited
+            self.failure = error
+        self.is_done = True
+        if self.on_done is not None:
+            self.on_done()
+
+    def pause(self) -> None:
+        """Give the loop back until somebody calls `resume`. Raises InterruptedWork."""
+        self._is_waiting = True
+        try:
+            self._loop.switch()
+        finally:
+            self._is_waiting = False
+
+    def resume(self) -> None:
+        """Go on where `pause` was called. The loop calls it."""
+        if self._is_waiting:
+            self.switch()
+
+    def interrupt(self, reason: type[InterruptedWork]) -> None:
+        """End it where it waits. The loop calls it."""
+        if self._is_waiting:
+            self.wanted.is_told = True
+            self.throw(reason())
+
+
+def current_work() -> Work | None:
+    """The work that is running, None on a thread of its own."""
+    current = getcurrent()
+    return current if type(current) is Work else None
+
+
+def pause(seconds: float) -> None:
+    """Sleep: the thread of a thread, and nobody else where work runs on a loop."""
+    work = current_work()
+    if work is None:
+        time.sleep(seconds)
+        return
+    timer = asyncio.get_running_loop().call_later(seconds, work.resume)
+    try:
+        work.pause()
+    finally:
+        timer.cancel()
+
+
+def aside(
+    function: Callable[[], Result], *, unwanted: Callable[[Result], object] | None = None
+) -> Result:
+    """What the function returns, which may block: work waits while a thread runs it.
+
+    When the wait was ended first, the result goes to `unwanted`.
+    """
+    work = current_work()
+    if work is None:
+        return function()
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def wake(_: object) -> None:
+        work.resume()
+
+    future.add_done_callback(wake)
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not future.cancelled():
+            _settle(future, result, error)
+        elif error is None and unwanted is not None:
+            unwanted(result)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = function()
+        except BaseException as raised:  # noqa: BLE001 - it is raised again in the work
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the process with it
+            loop.call_soon_threadsafe(settle, result, error)
+
+    # A thread that just ends with the process: nothing is acknowledged that it has not told.
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    while not future.done():
+        try:
+            work.pause()
+        except InterruptedWork:
+            future.remove_done_callback(wake)
+            future.cancel()
+            raise
+    return future.result()
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

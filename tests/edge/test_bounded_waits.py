@@ -1,0 +1,235 @@
+"""Every wait for PostgreSQL ends: the caller is told so in time, the money moves once or not at all, and what
+can be served goes on being served."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from models import migrate
+from models.database.engine import Database
+from tests.support.live import serving, settings_for
+from tests.support.machine import find_binaries
+from tests.support.needs import lack
+from tests.support.patience import CALL_S
+from tests.support.postgresql import PostgresqlServer, create_database, running_server
+from tests.support.scene import Scene, assert_refused
+from tests.support.steps import all_at_once, copies, debit, item, look_up, new_reference
+from tests.support.world import World
+
+DEADLINE_S = 1
+SLACK_S = 4
+"""A busy machine looks at a deadline later than it passes."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL of these tests' own, to do harm to."""
+    if find_binaries() is None:
+        lack("postgresql")
+    with running_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def url(server: PostgresqlServer) -> str:
+    """A migrated database on it."""
+    made = create_database(server.url, "waits")
+    database = Database(made)
+    migrate.upgrade(database)
+    database.close()
+    return made
+
+
+@pytest.fixture(scope="module")
+def world(url: str) -> Iterator[World]:
+    """A world whose server answers within a second."""
+    database = Database(url)
+    with serving(replace(settings_for(url), deadline_s=DEADLINE_S)) as base:
+        made = World(database, base)
+        yield made
+        made.close()
+    database.close()
+
+
+@pytest.fixture
+def scene(world: World) -> Scene:
+    """A card, its partner, and a token that was used."""
+    made = Scene(world)
+    assert made.call("getSoldeCarte").send(made.api).status_code == 200
+    return made
+
+
+def in_time(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer, which comes before its deadline or soon after."""
+    began = time.monotonic()
+    answer = call()
+    assert time.monotonic() - began < DEADLINE_S + SLACK_S
+    return answer
+
+
+def assert_unavailable(answer: httpx.Response) -> None:
+    """Assert the refusal of a service that is away for a while."""
+    assert_refused(answer, "5001")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def is_ready(world: World) -> bool:
+    """What readiness says."""
+    return world.anonymous().get("/health/ready").status_code == 200
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it holds."""
+    until = time.monotonic() + CALL_S
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+@contextmanager
+def paused(server: PostgresqlServer) -> Iterator[None]:
+    """Every process of the server is stopped: connections stay open, and nobody answers."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+def test_server_that_answers_no_more_is_told_in_time_and_serves_again_by_itself(
+    server: PostgresqlServer, world: World, scene: Scene
+) -> None:
+    references = [new_reference() for _ in range(7)]
+    with paused(server):
+        callers = copies(scene, 14)
+        asked: list[Callable[[], httpx.Response]] = [
+            *(partial(scene.call("getSoldeCarte").send, caller) for caller in callers[7:]),
+            *(
+                partial(debit, caller, scene.carte, 10, reference)
+                for caller, reference in zip(callers[:7], references, strict=True)
+            ),
+        ]
+        for answer in all_at_once([partial(in_time, call) for call in asked]):
+            assert_unavailable(answer)
+        began = time.monotonic()
+        assert world.anonymous().get("/health/live").status_code == 200
+        assert time.monotonic() - began < DEADLINE_S
+        assert not is_ready(world)
+    wait_for(lambda: is_ready(world), "the server did not become ready again")
+    moved = 0
+    for reference in references:
+        answer = look_up(scene.api, reference=reference)
+        if answer.status_code != 200:
+            assert_refused(answer, "4006")
+        else:
+            moved += 10
+    assert scene.world.solde(scene.carte) == 10_000 - moved
+    item(debit(scene.api, scene.carte, 10, new_reference()))
+    world.check_books(scene.carte)
+
+
+def test_commit_that_waits_for_a_standby_is_told_as_unknown_and_others_go_on(
+    world: World, scene: Scene
+) -> None:
+    def standby(name: str) -> None:
+        engine = world.database.engine.execution_options(cynod_lecture=True)
+        with engine.connect() as connection:
+            connection.execute(text(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        time.sleep(0.2)
+
+    other = Scene(world)
+    references = [new_reference() for _ in range(8)]
+    standby("nobody")
+    try:
+        callers = copies(scene, 8)
+        moves = [
+            partial(in_time, partial(debit, caller, scene.carte, 10, reference))
+            for caller, reference in zip(callers, references, strict=True)
+        ]
+        with ThreadPoolExecutor(1) as pool:
+            told = pool.submit(all_at_once, moves)
+            time.sleep(DEADLINE_S / 4)
+            began = time.monotonic()
+            assert other.call("getSoldeCarte").send(other.api).status_code == 200
+            assert time.monotonic() - began < DEADLINE_S
+            for answer in told.result():
+                assert_unavailable(answer)
+        assert not is_ready(world)
+        assert other.call("getSoldeCarte").send(other.api).status_code == 200
+    finally:
+        standby("")
+    wait_for(lambda: is_ready(world), "the server did not become ready again")
+    statuts = [look_up(scene.api, reference=one).status_code for one in references]
+    assert world.solde(scene.carte) == 10_000 - 10 * statuts.count(200)
+    for reference in references:
+        item(debit(scene.api, scene.carte, 10, reference))
+    assert world.solde(scene.carte) == 10_000 - 80
+    world.check_books(scene.carte)
+
+
+def test_reads_go_on_beside_a_card_that_somebody_holds(world: World, scene: Scene) -> None:
+    other = Scene(world)
+    with ThreadPoolExecutor(1) as pool, world.database.transaction() as connection:
+        connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+        moves = [
+            partial(in_time, partial(debit, caller, scene.carte, 1, new_reference()))
+            for caller in copies(scene, 100)
+        ]
+        waiting = pool.submit(all_at_once, moves)
+        time.sleep(DEADLINE_S / 4)
+        for _ in range(20):
+            assert other.call("getSoldeCarte").send(other.api).status_code == 200
+        assert not waiting.done()
+        for answer in waiting.result():
+            assert_unavailable(answer)
+    assert world.solde(scene.carte) == 10_000
+    item(debit(scene.api, scene.carte, 1, new_reference()))
+
+
+def test_caller_who_hangs_up_while_he_waits_is_not_served(world: World, scene: Scene) -> None:
+    reference = new_reference()
+    with world.database.transaction() as connection:
+        connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+        with (
+            httpx.Client(base_url=world.url, headers=scene.api.headers, timeout=0.3) as impatient,
+            pytest.raises(httpx.ReadTimeout),
+        ):
+            debit(impatient, scene.carte, 10, reference)
+        time.sleep(0.1)
+    wait_for(
+        lambda: look_up(scene.api, reference=reference).json()["code"] == "4006",
+        "it is still running",
+    )
+    assert world.solde(scene.carte) == 10_000
+    item(debit(scene.api, scene.carte, 10, reference))
+
+
+def test_port_that_takes_connections_and_says_nothing_is_told_in_time(scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as hole:
+        url = f"postgresql://x@127.0.0.1:{hole.getsockname()[1]}/x"
+        settings = replace(settings_for(url), deadline_s=DEADLINE_S)
+        began = time.monotonic()
+        with serving(settings) as base:
+            asked = [
+                lambda one=one: in_time(
+                    lambda: one.get("/get-solde-carte", params=scene.carte.query)
+                )
+                for one in copies(scene, 12, base)
+            ]
+            for answer in all_at_once(asked):
+                assert_unavailable(answer)
+            with httpx.Client(base_url=base, timeout=CALL_S) as plain:
+                assert plain.get("/health/ready").status_code == 503
+                assert plain.get("/health/live").status_code == 200
+        assert time.monotonic() - began < 3 * (DEADLINE_S + SLACK_S)

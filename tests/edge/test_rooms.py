@@ -1,0 +1,204 @@
+"""Work on the event loop: each place is lent to one at a time, in the order of those who came, and every wait
+ends with its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from handlers.edge.rooms import Patient, Room, Turns
+from models.database.waiting import (
+    CallerGone,
+    DeadlinePassed,
+    InterruptedWork,
+    Wanted,
+    aside,
+    current_work,
+    pause,
+)
+from tests.support.patience import CALL_S
+
+SHORT_S = 0.2
+
+
+class Place:
+    """What work is lent; it tells who has it."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.is_closed = False
+
+    def close(self) -> None:
+        """It was given up."""
+        self.is_closed = True
+
+
+def use(seconds: float, told: list[str], name: str) -> str:
+    """Work that has its place for a while."""
+    work = current_work()
+    assert work is not None
+    work.lent.users += 1
+    assert work.lent.users == 1, "a place was lent twice"
+    told.append(name)
+    try:
+        pause(seconds)
+    finally:
+        work.lent.users -= 1
+    return name
+
+
+def run(asking: Callable[[], Awaitable[None]]) -> None:
+    """Run it on a loop of its own."""
+    asyncio.run(asyncio.wait_for(asking(), CALL_S))
+
+
+def start(
+    room: Room, seconds: float, told: list[str], name: str, wanted: Wanted | None = None
+) -> asyncio.Task[str]:
+    """Have it run."""
+    made = room.run(partial(use, seconds, told, name), wanted or Wanted(CALL_S))
+    return asyncio.ensure_future(made)
+
+
+def test_place_goes_from_one_to_the_next_in_the_order_of_those_who_came() -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room = Turns([Place(), Place()])
+        names = [f"{number}" for number in range(40)]
+        tasks = [start(room, 0.001, told, name) for name in names]
+        assert await asyncio.gather(*tasks) == names
+        assert told == names
+
+    run(ask)
+
+
+def test_those_who_may_wait_long_leave_places_to_the_others() -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room = Turns([Place() for _ in range(4)], kept=1)
+        patient = Patient(room)
+        writes = [start(patient, SHORT_S, told, f"write {number}") for number in range(6)]
+        await asyncio.sleep(0)
+        reads = [start(room, 0.001, told, f"read {number}") for number in range(5)]
+        await asyncio.gather(*reads)
+        assert not any(task.done() for task in writes)
+        await asyncio.gather(*writes)
+        assert told[:3] == ["write 0", "write 1", "write 2"]
+        assert told[-3:] == ["write 3", "write 4", "write 5"]
+
+    run(ask)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_deadline_ends_work_and_those_who_wait_for_a_turn(number: int) -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room = Turns([Place()])
+        tasks = [start(room, CALL_S, told, f"{n}", Wanted(SHORT_S)) for n in range(number)]
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends] == [DeadlinePassed] * number
+        assert await start(room, 0, told, "after") == "after"
+
+    run(ask)
+    assert told == ["0", "after"]
+
+
+def test_who_is_gone_waits_for_no_turn_and_learns_it_at_the_next_statement() -> None:
+    told: list[str] = []
+
+    def state(wanted: Wanted) -> None:
+        pause(SHORT_S)
+        wanted.check()
+        told.append("went on")
+
+    async def ask() -> None:
+        room, running, waiting = Turns([Place()]), Wanted(CALL_S), Wanted(CALL_S)
+        first = asyncio.ensure_future(room.run(partial(state, running), running))
+        await asyncio.sleep(0)
+        second = start(room, 0, told, "second", waiting)
+        await asyncio.sleep(0)
+        running.end(CallerGone)
+        waiting.end(CallerGone)
+        ends = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(end) for end in ends] == [CallerGone, CallerGone]
+        assert await start(room, 0, told, "after") == "after"
+
+    run(ask)
+    assert told == ["after"]
+
+
+def test_task_that_is_cancelled_ends_its_work_and_gives_its_place_back() -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room = Turns([Place()])
+        running, waiting = start(room, CALL_S, told, "running"), start(room, 0, told, "waiting")
+        await asyncio.sleep(0)
+        for task in (waiting, running):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await start(room, 0, told, "after") == "after"
+
+    run(ask)
+    assert told == ["running", "after"]
+
+
+def test_what_blocks_runs_beside_the_loop_and_its_late_result_is_told() -> None:
+    unwanted: list[str] = []
+    told = asyncio.Event()
+
+    def tell(result: str) -> None:
+        unwanted.append(result)
+        told.set()
+
+    def block(seconds: float, result: str) -> str:
+        asyncio.run(asyncio.sleep(seconds))
+        return result
+
+    def work(seconds: float, result: str) -> str:
+        return aside(partial(block, seconds, result), unwanted=tell)
+
+    async def ask() -> None:
+        room = Turns([Place(), Place()])
+        quick = room.run(partial(work, 0.05, "quick"), Wanted(CALL_S))
+        late = room.run(partial(work, 3 * SHORT_S, "late"), Wanted(SHORT_S))
+        began = asyncio.get_running_loop().time()
+        ends = await asyncio.gather(quick, late, return_exceptions=True)
+        assert ends[0] == "quick"
+        assert isinstance(ends[1], DeadlinePassed)
+        assert asyncio.get_running_loop().time() - began < 3 * SHORT_S
+        await told.wait()
+
+    run(ask)
+    assert unwanted == ["late"]
+
+
+def test_error_of_work_is_its_caller_s() -> None:
+    def fail() -> None:
+        pause(0)
+        raise RuntimeError("it failed")
+
+    async def ask() -> None:
+        room = Turns([Place()])
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="it failed"):
+                await room.run(fail, Wanted(CALL_S))
+
+    run(ask)
+
+
+def test_end_of_a_room_is_the_end_of_its_places() -> None:
+    places = [Place(), Place()]
+    Turns(places).close()
+    assert all(place.is_closed for place in places)
+
+
+def test_interruption_is_no_exception_that_work_could_take_for_its_own() -> None:
+    assert not issubclass(InterruptedWork, Exception)
