@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +28,7 @@ from models import plafond
 from models.base import SOLDE_MAXIMAL
 from models.carte import cartes
 from models.database.engine import sqlite_module
+from models.database.waiting import pause
 from models.errors import OperationInconnue, Refusal
 from models.journal import ecriture as journal
 from models.operation import CREDIT
@@ -56,7 +56,7 @@ def obedient() -> None:
             raise OperationalError("SELECT", None, cause)
         reply = execute(runner, call, *rest)
         if order == b"dawdle":
-            time.sleep(DAWDLE_S)
+            pause(DAWDLE_S)
         return reply
 
     _break(OperationRunner, "_execute", obey)

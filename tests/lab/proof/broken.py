@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from handlers import server
 from models import suivi
 from models.carte import cartes
 from models.database.engine import Database
+from models.database.waiting import pause
 from models.errors import SoldeInsuffisant
 from models.journal import ecriture, reference
 from models.journal.reference import CarteCle, Demandeur
@@ -61,7 +61,7 @@ def reads_then_writes() -> None:
         solde = int(read)
         if connection.dialect.name == "sqlite":
             solde = remembered.setdefault(carte.id, solde)
-        time.sleep(0.002)
+        pause(0.002)
         gives = statement in (_secret("_GIVE"), _secret("_GIVE_BACK"))
         solde += montant if gives else -montant
         if solde < 0:
