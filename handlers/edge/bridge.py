@@ -1,10 +1,10 @@
-"""From ASGI to Flask and back in one hop into a thread and one out.
+"""From ASGI to Flask and back: on the event loop, or in one hop into a thread and one out.
 
 Connexion's FlaskApp bridges with a2wsgi, which crosses threads three times for each answer (start,
 body, end, each waited for) over a pool of ten threads that health checks share with slow handlers.
 It also re-inspects and re-decorates the handler on every request (apps/flask.py, FlaskOperation.fn),
 and Flask matches the URL that Connexion has routed and writes a WSGI response that is read again.
-Here the body is read first, the operation runs whole in one thread, and its reply comes back whole.
+Here the body is read first, the operation runs whole in a room, and its reply comes back whole.
 What each of these is worth is measured (docs/architecture.md): one that saves nothing any more goes.
 """
 
@@ -38,11 +38,11 @@ from models.database.waiting import CallerGone, DeadlinePassed
 from models.errors import ServiceIndisponible
 
 MAX_WAITING = 2_000
-"""Calls that may wait for a thread; more are told to come back (503) instead of waiting in vain."""
+"""Calls that may wait for a turn; more are told to come back (503) instead of waiting in vain."""
 
 
 PROBES = 2
-"""Threads for the health probes that ask the database, and connections beside those of operations."""
+"""Places, or threads, of the health probes that ask the database, beside those of operations."""
 
 
 class Runner(Protocol):
@@ -52,7 +52,7 @@ class Runner(Protocol):
     """Whether it may wait for a connection or a statement."""
 
     def check_early(self, call: Call) -> None:
-        """Refuse on the event loop what needs no thread to be refused."""
+        """Refuse at once what needs no room to be refused."""
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Never raises."""
@@ -264,7 +264,7 @@ class CynodApp(AbstractApp):
 
     Connexion's SecurityMiddleware, RequestValidationMiddleware and ResponseValidationMiddleware are
     left out of the stack: the first would look tokens up on the event loop, the others rebuild
-    their validators on every request. OperationRunner does their work inside the one thread.
+    their validators on every request. OperationRunner does their work where the call runs.
     """
 
     def __init__(

@@ -114,11 +114,11 @@ class OperationRunner:
         return Way((self._check,), None, ())
 
     def check_early(self, call: Call) -> None:
-        """Refuse on the event loop what needs no thread to be refused, and keep what was found.
+        """Refuse at once what needs no room to be refused, and keep what was found.
 
         Raises the refusal of an operation that this server does not offer, or of a malformed request,
         or of one too many, whose sender is remembered.
-        Nobody is served for being remembered: who calls is looked up again, in the thread.
+        Nobody is served for being remembered: who calls is looked up again when the call runs.
         """
         if not self._offered:
             raise OperationDesactivee

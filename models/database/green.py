@@ -123,12 +123,6 @@ class Unanswered:
         """Take over what watches such a connection."""
         self._watches.add(watch)
 
-    def close(self) -> None:
-        """Wait for none of them any more."""
-        for watch in self._watches:
-            watch.close()
-        self._watches.clear()
-
 
 class GreenConnection(psycopg.Connection[Any]):
     """A connection whose waits, inside a piece of work, give the event loop back."""
@@ -147,8 +141,10 @@ class GreenConnection(psycopg.Connection[Any]):
     def is_usable(self) -> bool:
         """Whether the next work may have it: nothing is open, and the server has said nothing of itself."""
         # A connection that was closed has no status: UNKNOWN.
-        return self.pgconn.transaction_status == TransactionStatus.IDLE and (
-            self.watch is None or not self.watch.has_news
+        return (
+            self.pgconn.transaction_status == TransactionStatus.IDLE
+            and self.begin is None
+            and (self.watch is None or not self.watch.has_news)
         )
 
     def wait(

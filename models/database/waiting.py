@@ -67,9 +67,9 @@ _of_thread = threading.local()
 
 def wanted() -> Wanted | None:
     """What this work is wanted for; None for code that no caller waits for: a command, a test."""
-    current = getcurrent()
-    if isinstance(current, Work):
-        return current.wanted
+    work = current_work()
+    if work is not None:
+        return work.wanted
     found: Wanted | None = getattr(_of_thread, "wanted", None)
     return found
 
