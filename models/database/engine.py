@@ -8,11 +8,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -155,8 +156,9 @@ class Database:
     ) -> Iterator[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
-        It takes a connection of its own, or happens `on` one that was lent for reading. One that
-        `changes_schema` may rebuild a table that others refer to.
+        It takes a connection of its own, or happens `on` one that was lent for reading: without
+        SQLAlchemy's own idea of a transaction, of which reads have none and which costs a debit sixty
+        functions. One that `changes_schema` may rebuild a table that others refer to.
 
         A COMMIT that fails is followed by a ROLLBACK on the driver's own connection: SQLAlchemy
         takes its transaction for ended and sends none, and on SQLite the next user of the
@@ -165,32 +167,42 @@ class Database:
         `waiting` is told once when another process writes to a SQLite database. Raises
         OccupiedError then, when that lasts.
         """
-        caller = wanted()
         if on is not None:
             _check_commits(on)
+            with self._turn(), self._committed(on, waiting, partial(_end, on)):
+                yield on
+            return
         with self._turn(), contextlib.ExitStack() as stack:
-            connection = stack.enter_context(self.reading()) if on is None else on
+            connection = stack.enter_context(self.reading())
             if changes_schema and self.dialect == "sqlite":
                 stack.enter_context(_foreign_keys_later(connection))
-            if connection.in_transaction():
-                connection.rollback()  # SQLAlchemy's own idea of one, in which nothing was begun
-            transaction = connection.begin()
-            try:
-                self._begin(connection, waiting)
-                yield connection
-                if caller is not None:
-                    caller.check()
-                    caller.is_committing = True
-                _commit(transaction)
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    transaction.rollback()
-                _roll_back_driver(connection)
-                raise
-            finally:
-                if caller is not None:
-                    caller.is_committing = False
-                forget_running(connection)
+            commit = connection.begin().commit
+            stack.enter_context(self._committed(connection, waiting, commit))
+            yield connection
+
+    @contextlib.contextmanager
+    def _committed(
+        self,
+        connection: Connection,
+        waiting: Callable[[], None] | None,
+        commit: Callable[[], None],
+    ) -> Iterator[None]:
+        """BEGIN, what happens inside, and COMMIT; or ROLLBACK."""
+        caller = wanted()
+        try:
+            self._begin(connection, waiting)
+            yield
+            if caller is not None:
+                caller.check()
+                caller.is_committing = True
+            _commit(commit)
+        except BaseException:
+            _roll_back_driver(connection)
+            raise
+        finally:
+            if caller is not None:
+                caller.is_committing = False
+            forget_running(connection)
 
     def _begin(self, connection: Connection, waiting: Callable[[], None] | None) -> None:
         if waiting is None or self.dialect != "sqlite":
@@ -327,9 +339,9 @@ def _check_commits(connection: Connection) -> None:
         raise PoolTimeoutError("the server answers no COMMIT")
 
 
-def _commit(transaction: RootTransaction) -> None:
+def _commit(commit: Callable[[], None]) -> None:
     try:
-        transaction.commit()
+        commit()
     except DBAPIError as error:
         if is_lost(error):
             raise CommitUnknownError(str(error.orig)) from error
