@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hmac
 import math
+import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from limits import RateLimitItem, parse
@@ -32,9 +34,40 @@ BUCKETS = 4_096
 by the million take no memory; two that share one share their count, which hurts nobody who succeeds."""
 
 
+SWEEP_S = 10.0
+"""Between two sweeps of counters that have ended; until then each takes some hundred bytes."""
+
+
+class _Seldom:
+    """A timer that counts as running, and is not replaced, until the next sweep is due."""
+
+    def __init__(self, timer: threading.Timer) -> None:
+        self._timer = timer
+        self._until = time.monotonic() + SWEEP_S
+
+    def start(self) -> None:
+        self._timer.daemon = True
+        self._timer.start()
+
+    def is_alive(self) -> bool:
+        return time.monotonic() < self._until
+
+
+class _Counters(MemoryStorage):
+    """Counters in memory. By itself the library sweeps them in a new thread every hundredth of a second."""
+
+    @property
+    def timer(self) -> Any:
+        return self._seldom
+
+    @timer.setter
+    def timer(self, timer: threading.Timer) -> None:
+        self._seldom = _Seldom(timer)
+
+
 def _storage(redis_url: str) -> Storage:
     if not redis_url:
-        return MemoryStorage()
+        return _Counters()
     try:
         storage = storage_from_string(
             redis_url, wrap_exceptions=True, socket_timeout=0.5, socket_connect_timeout=0.5
