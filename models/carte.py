@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -189,17 +189,24 @@ def find_carte(
     Raises UtilisateurInconnu when there is none, whichever of the three does not match.
     """
     carte = _FIND.first(
-        connection,
-        {
-            "numero_carte": numero_carte,
-            "wallet_id": wallet_id,
-            "client_id": client_id,
-            "partenaire_id": partenaire.id,
-        },
+        connection, _designation(partenaire, numero_carte, client_id, wallet_id=wallet_id)
     )
     if carte is None:
         raise UtilisateurInconnu
     return carte
+
+
+def foresee_carte(
+    connection: Connection,
+    partenaire: Partenaire,
+    *,
+    numero_carte: str,
+    wallet_id: str,
+    client_id: str,
+    **_others: object,
+) -> None:
+    """Send ahead what `find_carte` asks."""
+    _FIND.ahead(connection, _designation(partenaire, numero_carte, client_id, wallet_id=wallet_id))
 
 
 def find_valid_carte(
@@ -215,21 +222,45 @@ def find_valid_carte(
 
     Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
     """
-    find = _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE
-    carte = find.first(
+    carte = _find_porteur(membre_id).first(
         connection,
-        {
-            "numero_carte": numero_carte,
-            "client_id": client_id,
-            "partenaire_id": partenaire.id,
-            "wallet_id": wallet_id,
-            "membre_id": membre_id,
-        },
+        _designation(partenaire, numero_carte, client_id, wallet_id=wallet_id, membre_id=membre_id),
     )
     if carte is None:
         raise UtilisateurInconnu
     check_usable(carte.statut, carte.fin_validite)
     return carte
+
+
+def foresee_valid_carte(
+    connection: Connection,
+    partenaire: Partenaire,
+    *,
+    numero_carte: str,
+    client_id: str,
+    wallet_id: str | None = None,
+    membre_id: str | None = None,
+) -> None:
+    """Send ahead what `find_valid_carte` asks."""
+    _find_porteur(membre_id).ahead(
+        connection,
+        _designation(partenaire, numero_carte, client_id, wallet_id=wallet_id, membre_id=membre_id),
+    )
+
+
+def _find_porteur(membre_id: str | None) -> Prepared[CarteDuPorteur]:
+    return _FIND_BY_WALLET if membre_id is None else _FIND_BY_MEMBRE
+
+
+def _designation(
+    partenaire: Partenaire, numero_carte: str, client_id: str, **of_membre: str | None
+) -> dict[str, Any]:
+    return {
+        "numero_carte": numero_carte,
+        "client_id": client_id,
+        "partenaire_id": partenaire.id,
+        **of_membre,
+    }
 
 
 def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared[CarteListee]:
@@ -299,19 +330,46 @@ def list_cartes(
     Raises UtilisateurInconnu when the client is not the partner's or the member does not exist,
     ParametreInvalide for a cursor that this API did not give.
     """
-    apres = 0 if curseur is None else decode_curseur(_CURSEUR, curseur)
     scope, cards = _LISTS[wallet_id is not None, membre_id is not None]
-    values = {
-        "partenaire_id": partenaire.id,
-        "client_id": client_id,
-        "wallet_id": wallet_id,
-        "membre_id": membre_id,
-        "apres": apres,
-        "nombre": limite + 1,
-    }
+    values = _page_values(partenaire, client_id, wallet_id, membre_id, limite, curseur)
     allowed = scope.first(connection, values)
     if allowed is None or not allowed[0]:
         raise UtilisateurInconnu
     rows = cards.all(connection, values)
     page = rows[:limite]
     return PageCartes(page, encode_curseur(_CURSEUR, page[-1].id) if len(rows) > limite else None)
+
+
+def foresee_cartes(
+    connection: Connection,
+    partenaire: Partenaire,
+    *,
+    client_id: str,
+    wallet_id: str | None,
+    membre_id: str | None,
+    limite: int,
+    curseur: str | None,
+) -> None:
+    """Send ahead what `list_cartes` asks. Raises ParametreInvalide as it does."""
+    scope, cards = _LISTS[wallet_id is not None, membre_id is not None]
+    values = _page_values(partenaire, client_id, wallet_id, membre_id, limite, curseur)
+    scope.ahead(connection, values)
+    cards.ahead(connection, values)
+
+
+def _page_values(
+    partenaire: Partenaire,
+    client_id: str,
+    wallet_id: str | None,
+    membre_id: str | None,
+    limite: int,
+    curseur: str | None,
+) -> dict[str, Any]:
+    return {
+        "partenaire_id": partenaire.id,
+        "client_id": client_id,
+        "wallet_id": wallet_id,
+        "membre_id": membre_id,
+        "apres": 0 if curseur is None else decode_curseur(_CURSEUR, curseur),
+        "nombre": limite + 1,
+    }

@@ -7,16 +7,25 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, or_, select
 
 from models import plafond
-from models.carte import Carte, find_carte
+from models.carte import Carte, find_carte, foresee_carte
 from models.client import clients
 from models.database.prepared import Prepared
 from models.errors import ParametreInvalide, TransfertHorsReseau, UtilisateurInconnu
-from models.journal.ecriture import give, post, take
+from models.journal.ecriture import (
+    Mouvement,
+    Moved,
+    foresee_movement,
+    give,
+    move,
+    post,
+    take,
+)
 from models.journal.empreinte import Contenu
 from models.journal.reference import (
     Claim,
     Demandeur,
     Details,
+    Entree,
     claim,
 )
 from models.operation import CREDIT, DEBIT, EXECUTEE, TRANSFERT, Operation
@@ -92,20 +101,10 @@ def _move(
         if replay is None:
             raise
         return replay
-    claimed = claim(
-        connection,
-        demandeur,
-        type_=type_,
-        carte=carte,
-        montant=demande.montant,
-        details=demande.details,
-        carte_destination_id=destination.id if destination else None,
-    )
-    if claimed is None:
+    executed = _claim_and_move(connection, demandeur, demande, type_, carte, destination)
+    if executed is None:
         return replay_of(connection, demandeur)
-    if destination is not None:
-        _check_reseau(connection, carte, destination)
-    done = _execute(connection, claimed, demandeur, carte, destination, demande.montant, type_)
+    claimed, done = executed
     if done.limited:
         counted = Comptee(
             carte.id, partenaire.id, type_, demande.montant, claimed.date_operation.date()
@@ -126,6 +125,39 @@ def _move(
     )
 
 
+def _claim_and_move(
+    connection: Connection,
+    demandeur: Demandeur,
+    demande: Demande,
+    type_: str,
+    carte: Carte,
+    destination: Carte | None,
+) -> tuple[Claim, Moved] | None:
+    """The reference taken and the money moved; None, and nothing of both, when an operation has the reference."""
+    entree = Entree.new()
+    mouvement = None
+    if destination is None:
+        mouvement = Mouvement(type_, demandeur, carte, demande.montant)
+        foresee_movement(connection, mouvement, entree)
+    claimed = claim(
+        connection,
+        demandeur,
+        type_=type_,
+        entree=entree,
+        carte=carte,
+        montant=demande.montant,
+        details=demande.details,
+        carte_destination_id=destination.id if destination else None,
+    )
+    if claimed is None:
+        return None
+    if mouvement is not None:
+        return claimed, move(connection, mouvement, claimed)
+    assert destination is not None, "what is no movement of one card has two"
+    _check_reseau(connection, carte, destination)
+    return claimed, _transfer(connection, claimed, demandeur, carte, destination, demande.montant)
+
+
 def _find_cartes(
     connection: Connection, partenaire: Partenaire, demande: Demande
 ) -> tuple[Carte, Carte | None]:
@@ -138,40 +170,23 @@ def _find_cartes(
     return carte, destination
 
 
-class _Done(NamedTuple):
-    """What a movement left: the solde of the operation's card, and whether it must fit limits."""
+def foresee_designated(connection: Connection, partenaire: Partenaire, demande: Demande) -> None:
+    """Send ahead the look-ups of a request's cards."""
+    foresee_carte(connection, partenaire, **demande.carte._asdict())
+    if demande.destination is not None:
+        foresee_carte(connection, partenaire, **demande.destination._asdict())
 
-    solde: int
-    limited: bool
 
-
-def _execute(
+def _transfer(
     connection: Connection,
     claimed: Claim,
     demandeur: Demandeur,
     carte: Carte,
-    destination: Carte | None,
+    destination: Carte,
     montant: int,
-    type_: str,
-) -> _Done:
-    """Move the money and write the ecriture."""
+) -> Moved:
+    """Move the money from card to card and write the ecriture."""
     quand = claimed.date_operation
-    if type_ == CREDIT:
-        credited = give(connection, carte, montant, quand)
-        limited = post(
-            connection, demandeur, claimed,
-            compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
-            montant=montant, unite=carte.unite, debited=None, credited=credited,
-        )  # fmt: skip
-        return _Done(credited.solde, limited or bool(credited.plafonnee))
-    if destination is None:
-        debited = take(connection, carte, montant, quand)
-        limited = post(
-            connection, demandeur, claimed,
-            compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
-            montant=montant, unite=carte.unite, debited=debited, credited=None,
-        )  # fmt: skip
-        return _Done(debited.solde, limited or bool(debited.plafonnee))
     # Two cards are locked in the order of their ids, whichever way the money goes: two transfers
     # across each other wait for one another instead of dying in a deadlock.
     if carte.id < destination.id:
@@ -185,7 +200,7 @@ def _execute(
         compte_debit=carte.compte_id, compte_credit=destination.compte_id,
         montant=montant, unite=carte.unite, debited=debited, credited=credited,
     )  # fmt: skip
-    return _Done(debited.solde, limited or bool(debited.plafonnee))
+    return Moved(debited.solde, limited or bool(debited.plafonnee))
 
 
 _RESEAUX = Prepared(

@@ -124,22 +124,42 @@ def find_operation(
     """
     if (reference is None) == (numero_operation is None):
         raise ParametreInvalide("reference" if reference is None else "numeroOperation")
-    values: dict[str, Any] = {"partenaire_id": partenaire.id}
+    values = _designation(partenaire, reference, numero_operation)
     if reference is not None:
-        values["reference"] = reference
         found = _BY_REFERENCE.first(connection, values)
         if found is None and is_running(connection, partenaire.id, reference):
             raise OperationEnCours
         # It may have ended between the two look-ups.
         found = found or _BY_REFERENCE.first(connection, values)
     else:
-        values["numero_operation"] = numero_operation
         found = _BY_NUMERO.first(connection, values)
     if found is None:
         raise OperationInconnue
     if found.operation.type == CLOTURE:
         raise ReferenceCloturee
     return found.operation
+
+
+def foresee_operation(
+    connection: Connection,
+    partenaire: Partenaire,
+    *,
+    reference: str | None = None,
+    numero_operation: str | None = None,
+) -> None:
+    """Send ahead what `find_operation` asks first."""
+    find = _BY_NUMERO if reference is None else _BY_REFERENCE
+    find.ahead(connection, _designation(partenaire, reference, numero_operation))
+
+
+def _designation(
+    partenaire: Partenaire, reference: str | None, numero_operation: str | None
+) -> dict[str, Any]:
+    return {
+        "partenaire_id": partenaire.id,
+        "reference": reference,
+        "numero_operation": numero_operation,
+    }
 
 
 def close_reference(connection: Connection, partenaire: Partenaire, reference: str) -> Cloture:

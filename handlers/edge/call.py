@@ -9,6 +9,7 @@ from typing import Any
 from handlers.contract.model import JSON_TYPE, OperationContract
 from handlers.edge.rooms import Room
 from models.database.waiting import Wanted
+from models.partenaire import Partenaire
 
 
 class ClientGone(Exception):
@@ -38,6 +39,8 @@ class Call:
     body: bytes = b""
     arguments: dict[str, Any] | None = None
     partenaire: str | None = None
+    remembered: Partenaire | None = None
+    """Who sent the same token a moment ago: nobody is served for it."""
     parametre: str | None = None
     reply: Reply | None = None
     room: Room | None = None

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
+from handlers.ahead import AHEAD
 from handlers.answer import Answer, TableAnswer
 from handlers.contract.model import Contract, OperationContract, SelfCheck
 from handlers.contract.schema import AnswerCheck
@@ -94,6 +95,8 @@ class OperationRunner:
             }
             for media_type, handler in handlers.items()
         }
+        # On SQLite there is no round trip to save.
+        self._foresee = AHEAD.get(operation.operation_id) if database.has_places else None
         self.needs_database = (
             operation.secured
             or operation.issues_tokens
@@ -127,7 +130,7 @@ class OperationRunner:
         remembered = self._security.recall(self.operation, authorization_of(call), call.address)
         if remembered is None:
             return
-        call.partenaire = remembered.consumer_key
+        call.partenaire, call.remembered = remembered.consumer_key, remembered
         for stage in self._way.after:
             stage(call)
 
@@ -173,6 +176,12 @@ class OperationRunner:
         if not self.needs_database:
             return self._execute(call, None, None)
         with self._database.reading() as connection:
+            if (
+                self._foresee is not None
+                and call.remembered is not None
+                and call.arguments is not None
+            ):
+                self._foresee(connection, call.remembered, **call.arguments)
             partenaire = way.identify(call, connection) if way.identify is not None else None
             if call.arguments is None:
                 for stage in way.after:

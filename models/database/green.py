@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import select
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -22,6 +22,9 @@ from psycopg.waiting import Ready, Wait
 from models.database.waiting import InterruptedWork, Work, current_work
 
 Made = TypeVar("Made")
+
+Message = tuple[bytes, Any, list[Format]]
+"""A prepared statement's name, its parameters as the server takes them, and their formats."""
 
 CANCEL_S = 2.0
 """How long the server may take to hear that a statement is not wanted any more."""
@@ -173,44 +176,52 @@ class GreenConnection(psycopg.Connection[Any]):
             self._abandon(work)
             raise
 
-    def run(self, work: Work, name: bytes, parameters: Any, formats: list[Format]) -> PGresult:
+    def run(self, work: Work, message: Message) -> PGresult:
         """The result of a prepared statement, in one round trip, be it the first of its transaction."""
+        if self.begin is not None:
+            return self.run_all(work, [message])[0]
+        work.wanted.check()
+        self.pgconn.send_query_prepared(*message, Format.BINARY)
+        return self._fetch(work)[-1]
+
+    def run_all(self, work: Work, messages: Sequence[Message]) -> list[PGresult]:
+        """The results of prepared statements, all in one round trip, or the error of one of them alone."""
         work.wanted.check()
         pgconn, begin = self.pgconn, self.begin
-        if begin is None:
-            pgconn.send_query_prepared(name, parameters, formats, Format.BINARY)
-            return self._fetch(work)
         self.begin = None
         pgconn.enter_pipeline_mode()
-        pgconn.send_query_params(begin, None)
-        pgconn.send_query_prepared(name, parameters, formats, Format.BINARY)
+        if begin is not None:
+            pgconn.send_query_params(begin, None)
+        for message in messages:
+            pgconn.send_query_prepared(*message, Format.BINARY)
         pgconn.pipeline_sync()
-        result = self._fetch(work)
+        results = self._fetch(work)
         pgconn.exit_pipeline_mode()
-        return result
+        bad = [one for one in results if one.status == ExecStatus.FATAL_ERROR]
+        return bad[:1] or results[begin is not None :]
 
     def prepare(self, work: Work, name: bytes, sql: bytes) -> PGresult:
         """Have the server prepare a statement."""
         self.pgconn.send_prepare(name, sql)
-        return self._fetch(work)
+        return self._fetch(work)[-1]
 
     def command(self, work: Work, sql: bytes) -> PGresult:
         """Run SQL without parameters."""
         work.wanted.check()
         self.pgconn.send_query(sql)
-        return self._fetch(work)
+        return self._fetch(work)[-1]
 
-    def _fetch(self, work: Work) -> PGresult:
-        """The result of what was sent: of the last statement, or of the one that failed."""
+    def _fetch(self, work: Work) -> list[PGresult]:
+        """The results of what was sent: of each statement, up to one that failed. At least one."""
         pgconn = self.pgconn
         in_pipeline = pgconn.pipeline_status
-        result: PGresult | None = None
+        results: list[PGresult] = []
         try:
             if pgconn.flush():
                 self._flush(work)
             while True:
                 if pgconn.is_busy():
-                    self._listen(work, again=result is not None)
+                    self._listen(work, again=bool(results))
                 found = pgconn.get_result()
                 if found is None:
                     # In a pipeline, nothing stands behind the result of each statement.
@@ -219,13 +230,13 @@ class GreenConnection(psycopg.Connection[Any]):
                 elif found.status == ExecStatus.PIPELINE_SYNC:
                     break
                 elif found.status != ExecStatus.PIPELINE_ABORTED:
-                    result = found
+                    results.append(found)
         except InterruptedWork:
             self._abandon(work)
             raise
-        if result is None:
+        if not results:
             raise psycopg.OperationalError("the server sent no result")
-        return result
+        return results
 
     def _flush(self, work: Work) -> None:
         while True:

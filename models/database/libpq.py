@@ -13,9 +13,11 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from models.database.green import GreenConnection
+from models.database.green import GreenConnection, Message
 from models.database.prepared import Compiled, Kind, Row
 from models.database.waiting import current_work
+
+_Asked = tuple[Compiled, list[Any]]
 
 
 class PostgresqlLine:
@@ -27,24 +29,60 @@ class PostgresqlLine:
         self._pgconn = driver.pgconn
         self._transformer = Transformer(driver)
         self._prepared: dict[bytes, tuple[list[PyFormat], list[Format]]] = {}
+        self._ahead: list[_Asked] = []
+        self._answered: list[tuple[_Asked, list[Row]]] = []
 
     def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
         """The rows of a statement, which is prepared when the connection first meets it."""
-        formats = self._prepared.get(compiled.name) or self._prepare(compiled)
-        transformer = self._transformer
-        parameters: Any = transformer.dump_sequence(values, formats[0])
         work = current_work()
         if work is None:
-            result = self._pgconn.exec_prepared(
-                compiled.name, parameters, formats[1], Format.BINARY
-            )
-        else:
-            result = self._driver.run(work, compiled.name, parameters, formats[1])
+            name, parameters, formats = self._message(compiled, values)
+            return self._rows(self._pgconn.exec_prepared(name, parameters, formats, Format.BINARY))
+        if self._answered and (rows := self._take_answer(compiled, values)) is not None:
+            return rows
+        message = self._message(compiled, values)
+        if not self._ahead:
+            return self._rows(self._driver.run(work, message))
+        asked, self._ahead = self._ahead, []
+        asked = [one for one in asked if one != (compiled, values)]
+        results = self._driver.run_all(work, [message, *(self._message(*one) for one in asked)])
+        for result in results:
+            if result.status != ExecStatus.TUPLES_OK:
+                _check(result)
+        rows, *others = map(self._rows, results)
+        self._answered += zip(asked, others, strict=True)
+        return rows
+
+    def ahead(self, compiled: Compiled, values: list[Any]) -> None:
+        """See Line."""
+        if current_work() is not None:
+            self._ahead.append((compiled, values))
+
+    def forget(self) -> None:
+        """Send nothing ahead any more, and give no answer that was not asked for."""
+        self._ahead.clear()
+        self._answered.clear()
+
+    def _take_answer(self, compiled: Compiled, values: list[Any]) -> list[Row] | None:
+        for at, (asked, rows) in enumerate(self._answered):
+            if asked == (compiled, values):
+                del self._answered[at]
+                return rows
+            # Run again, it would move money twice.
+            assert not (asked[0] is compiled and compiled.writes), "asked otherwise than sent"
+        return None
+
+    def _message(self, compiled: Compiled, values: list[Any]) -> Message:
+        formats = self._prepared.get(compiled.name) or self._prepare(compiled)
+        parameters: Any = self._transformer.dump_sequence(values, formats[0])
+        return compiled.name, parameters, formats[1]
+
+    def _rows(self, result: PGresult) -> list[Row]:
         if result.status != ExecStatus.TUPLES_OK:
             _check(result)
             return []
-        transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def command(self, sql: str, kind: Kind) -> None:
         """See Line."""

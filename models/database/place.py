@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import URL
 
 from models.database.green import GreenConnection, Unanswered
+from models.database.libpq import PostgresqlLine
+from models.database.prepared import LINE
 from models.database.waiting import aside
 
 
@@ -40,6 +42,7 @@ class Place:
         self._source = source
         self._connection: Connection | None = None
         self._driver: GreenConnection | None = None
+        self._line: PostgresqlLine | None = None
 
     def __enter__(self) -> Connection:
         """The connection, another one when the last has ended. Raises DBAPIError or InterruptedWork."""
@@ -48,13 +51,15 @@ class Place:
         self.close()
         self._connection = self._source.open()
         self._driver = self._connection.connection.driver_connection
+        self._line = self._connection.info[LINE]
         return self._connection
 
     def __exit__(self, *_: object) -> None:
         """End what SQLAlchemy takes for a transaction; one that is open at the server ends its connection."""
-        connection = self._connection
-        if connection is None:
+        connection, line = self._connection, self._line
+        if connection is None or line is None:
             return
+        line.forget()
         if connection.in_transaction():
             with contextlib.suppress(Exception):
                 connection.rollback()
@@ -63,7 +68,7 @@ class Place:
 
     def close(self) -> None:
         """Close the connection; the next work opens another."""
-        connection, self._connection, self._driver = self._connection, None, None
+        connection, self._connection, self._driver, self._line = self._connection, None, None, None
         if connection is not None:
             with contextlib.suppress(Exception):
                 connection.invalidate()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from functools import partial
@@ -30,6 +31,8 @@ LINE = "cynod_line"
 """Where in the pool's notes on a connection its Line stands: who makes connections puts it there."""
 
 _numbers = itertools.count()
+
+_WRITES = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM)\b")
 
 
 class Kind(Enum):
@@ -78,6 +81,16 @@ class Prepared(Generic[Made_co]):
             raise _translate(connection, compiled.sql, error) from error
         loaded: list[Any] = compiled.load(rows)
         return loaded if self._make is None else [*map(self._make, loaded)]
+
+    def ahead(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Have it go to the server with the next statement, so that it costs no round trip of its own.
+
+        Its rows are there when it is asked for with these values, and forgotten when the work ends; an
+        error is that of the statement with which it went. Where nothing waits for round trips on an event
+        loop this does nothing, and asking runs it.
+        """
+        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        _line(connection).ahead(compiled, compiled.bind(values))
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Made_co | None:
         """Run it and give its first row, or None. Raises DBAPIError."""
@@ -182,6 +195,7 @@ class Compiled:
                 for column in statement.exported_columns
             ]
         )
+        self.writes = _WRITES.search(self.sql) is not None
         self.binary = [isinstance(one, LargeBinary) for one in types]
 
     def bind(self, given: Mapping[str, Any]) -> list[Any]:
@@ -219,6 +233,9 @@ class Line(Protocol):
     def run(self, compiled: Compiled, values: list[Any]) -> list[Row]:
         """The rows of a statement, none for one that returns none. Raises the driver's errors."""
 
+    def ahead(self, compiled: Compiled, values: list[Any]) -> None:
+        """Send a statement with the next one, where that saves a round trip. `run` then gives its rows."""
+
     def command(self, sql: str, kind: Kind) -> None:
         """Run SQL that has no parameters and no answer. Raises the driver's errors."""
 
@@ -233,6 +250,9 @@ class SqliteLine:
         """See Line."""
         rows: list[Row] = self._execute(compiled.sql, values).fetchall()
         return rows
+
+    def ahead(self, compiled: Compiled, values: list[Any]) -> None:
+        """See Line."""
 
     def command(self, sql: str, kind: Kind) -> None:  # noqa: ARG002 - it has no round trips to save
         """See Line."""

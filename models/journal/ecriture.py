@@ -30,12 +30,14 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, BigId, metadata
 from models.carte import ACTIVE, cartes, check_usable
 from models.database.prepared import Prepared
 from models.errors import SoldeInsuffisant, SoldeMaximalDepasse
-from models.journal.reference import CarteCle, Claim, Demandeur
+from models.journal.reference import CarteCle, Claim, Demandeur, Entree
+from models.operation import CREDIT, DEBIT, operations
 from models.partenaire import ENTITLED, DroitsRetires
 
 ecritures = Table(
@@ -88,21 +90,24 @@ class _State(NamedTuple):
     fin_validite: date
 
 
-def _move_statement(*guards: ColumnElement[bool], solde: dict[str, Any]) -> Prepared[Position]:
-    return Prepared(
+_Columns = dict[str, ColumnElement[Any]]
+
+
+def _update(*guards: ColumnElement[bool], solde: _Columns) -> ReturningUpdate[Any]:
+    return (
         update(cartes)
         .where(_THE_CARD, *guards)
         .values(**solde, **_MOVED)
-        .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee),
-        Position,
+        .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
     )
 
 
-_TAKE = _move_statement(_USABLE, _ENOUGH, solde=_TAKEN)
-_GIVE = _move_statement(_USABLE, _ROOM, solde=_GIVEN)
+_TAKEN_FROM = _update(_USABLE, _ENOUGH, solde=_TAKEN)
+_GIVEN_TO = _update(_USABLE, _ROOM, solde=_GIVEN)
+_TAKE, _GIVE = Prepared(_TAKEN_FROM, Position), Prepared(_GIVEN_TO, Position)
 # A reversal undoes what was done, whatever has become of the card since.
-_TAKE_BACK = _move_statement(_ENOUGH, solde=_TAKEN)
-_GIVE_BACK = _move_statement(_ROOM, solde=_GIVEN)
+_TAKE_BACK = Prepared(_update(_ENOUGH, solde=_TAKEN), Position)
+_GIVE_BACK = Prepared(_update(_ROOM, solde=_GIVEN), Position)
 
 _STATE = Prepared(select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD), _State)
 
@@ -113,6 +118,125 @@ _POST = Prepared(
     .inline()
     .returning(ENTITLED)
 )
+
+
+class _Written(NamedTuple):
+    """A movement and its ecriture: the card's solde, and as Position and `post` say, who is limited."""
+
+    solde: int
+    plafonnee: int
+    plafonne: int | None
+
+
+def _write_statement(moved_by: ReturningUpdate[Any], side: str) -> Prepared[_Written]:
+    """A movement between a card and its partner's account, and its ecriture, for PostgreSQL alone.
+
+    Nothing moves unless the transaction has claimed the reference, so that it may be sent with the claim.
+    """
+    claimed = (
+        select(operations.c.id).where(operations.c.numero_operation == bindparam("le_numero"))
+    ).cte("reprise")
+    moved = moved_by.where(claimed.c.id.isnot(None)).cte("mouvement")
+    of_card = {
+        "operation_id": claimed.c.id,
+        f"version_{side}": moved.c.version,
+        f"solde_{side}": moved.c.solde,
+    }
+    given = {
+        name: bindparam(f"l_{name}", type_=ecritures.c[name].type)
+        for name in ("compte_debit", "compte_credit", "montant", "unite")
+    }
+    row = {**of_card, **given}
+    written = insert(ecritures).from_select(list(row), select(*row.values())).cte("ecriture")
+    return Prepared(
+        {"postgresql": select(moved.c.solde, moved.c.plafonnee, ENTITLED).add_cte(written)},
+        _Written,
+    )
+
+
+_WRITE = {
+    DEBIT: _write_statement(_TAKEN_FROM, "debit"),
+    CREDIT: _write_statement(_GIVEN_TO, "credit"),
+}
+
+
+class Mouvement(NamedTuple):
+    """A CREDIT or a DEBIT of one card, for `demandeur`: the other account is the partner's."""
+
+    type: str
+    demandeur: Demandeur
+    carte: CarteCle
+    montant: int
+
+
+class Moved(NamedTuple):
+    """What a movement left: the solde of its card, and whether it must fit limits."""
+
+    solde: int
+    limited: bool
+
+
+def foresee_movement(connection: Connection, mouvement: Mouvement, entree: Entree) -> None:
+    """Send `move` ahead, with the claim that is made next."""
+    if connection.dialect.name == "postgresql":
+        _WRITE[mouvement.type].ahead(connection, _written_values(mouvement, entree))
+
+
+def move(connection: Connection, mouvement: Mouvement, claimed: Claim) -> Moved:
+    """Move money between a card and its partner's account, and write the ecriture.
+
+    Raises as `take` or `give`, and `post`.
+    """
+    if connection.dialect.name != "postgresql":
+        return _move_by_steps(connection, mouvement, claimed)
+    entree = Entree(claimed.numero_operation, claimed.date_operation)
+    values = _written_values(mouvement, entree)
+    written = _WRITE[mouvement.type].first(connection, values)
+    if written is None:
+        _refuse_unusable(connection, mouvement.carte)
+        raise SoldeInsuffisant if mouvement.type == DEBIT else SoldeMaximalDepasse
+    if written.plafonne is None:
+        raise DroitsRetires
+    return Moved(written.solde, bool(written.plafonnee or written.plafonne))
+
+
+def _written_values(mouvement: Mouvement, entree: Entree) -> dict[str, Any]:
+    type_, demandeur, carte, montant = mouvement
+    accounts = (carte.compte_id, demandeur.compte_id)
+    debited, credited = accounts if type_ == DEBIT else accounts[::-1]
+    return {
+        "le_numero": entree.numero_operation,
+        "la_carte": carte.id,
+        "somme": montant,
+        "quand": entree.date_operation,
+        "jour": entree.date_operation.date(),
+        "l_compte_debit": debited,
+        "l_compte_credit": credited,
+        "l_montant": montant,
+        "l_unite": carte.unite,
+        "le_partenaire": demandeur.partenaire_id,
+        "la_generation": demandeur.generation,
+    }
+
+
+def _move_by_steps(connection: Connection, mouvement: Mouvement, claimed: Claim) -> Moved:
+    type_, demandeur, carte, montant = mouvement
+    quand = claimed.date_operation
+    if type_ == CREDIT:
+        moved = give(connection, carte, montant, quand)
+        limited = post(
+            connection, demandeur, claimed,
+            compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
+            montant=montant, unite=carte.unite, debited=None, credited=moved,
+        )  # fmt: skip
+    else:
+        moved = take(connection, carte, montant, quand)
+        limited = post(
+            connection, demandeur, claimed,
+            compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
+            montant=montant, unite=carte.unite, debited=moved, credited=None,
+        )  # fmt: skip
+    return Moved(moved.solde, limited or bool(moved.plafonnee))
 
 
 def take(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:

@@ -111,11 +111,24 @@ _CLAIM = Prepared(
 )
 
 
+class Entree(NamedTuple):
+    """What an operation is known by before it has its row."""
+
+    numero_operation: str
+    date_operation: datetime
+
+    @classmethod
+    def new(cls) -> Entree:
+        """Of an operation that begins now."""
+        return cls(new_numero_operation(), now())
+
+
 def claim(
     connection: Connection,
     demandeur: Demandeur,
     *,
     type_: str,
+    entree: Entree | None = None,
     statut: str = EXECUTEE,
     carte: CarteCle | None = None,
     montant: int | None = None,
@@ -128,9 +141,10 @@ def claim(
     Waits for the end of a twin that is still running, and of whoever holds the partner: whether it
     may still act is told by `post`, or by `check_entitled` where nothing is posted.
     """
+    numero_operation, date_operation = entree or Entree.new()
     values = {
         **_NOTHING_CLAIMED,
-        "numero_operation": new_numero_operation(),
+        "numero_operation": numero_operation,
         "partenaire_id": demandeur.partenaire_id,
         "reference": demandeur.reference,
         "empreinte": demandeur.contenu.empreinte if demandeur.contenu else None,
@@ -143,7 +157,7 @@ def claim(
         "montant": montant,
         "unite": carte.unite if carte else None,
         **details._asdict(),
-        "date_operation": now(),
+        "date_operation": date_operation,
     }
     key = _lock_key(demandeur.partenaire_id, demandeur.reference)
     if connection.dialect.name == "sqlite":
@@ -154,7 +168,7 @@ def claim(
     row = _CLAIM.first(connection, values)
     if row is None:
         return None
-    return Claim(row[0], values["numero_operation"], values["date_operation"])
+    return Claim(row[0], numero_operation, date_operation)
 
 
 class Claim(NamedTuple):
