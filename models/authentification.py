@@ -152,6 +152,8 @@ def issue_token(
         "emis_le": emis_le,
         "expire_le": emis_le + timedelta(seconds=duree_s),
     }
+    # It goes with the statement before, and still looks at the partner after that one's wait.
+    _ISSUE.ahead(connection, values)
     _FORGET.all(connection, values)
     if _ISSUE.first(connection, values) is None:
         raise ClientInvalide

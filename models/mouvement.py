@@ -133,7 +133,7 @@ def _claim_and_move(
     carte: Carte,
     destination: Carte | None,
 ) -> tuple[Claim, Moved] | None:
-    """The reference taken and the money moved; None, and nothing of both, when an operation has the reference."""
+    """Take the reference and move the money; None, and neither, when an operation has the reference."""
     entree = Entree.new()
     mouvement = None
     if destination is None:

@@ -89,6 +89,8 @@ class Prepared(Generic[Made_co]):
         error is that of the statement with which it went. Where nothing waits for round trips on an event
         loop this does nothing, and asking runs it.
         """
+        if connection.dialect.name == "sqlite":
+            return
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         _line(connection).ahead(compiled, compiled.bind(values))
 
@@ -186,8 +188,14 @@ class Compiled:
             name: value for name, value in compiled.params.items() if value is not None
         }
         types = [compiled.binds[name].type for name in self._names]
+        self.binary = [isinstance(one, LargeBinary) for one in types]
+        # psycopg takes bytes as they are: what SQLAlchemy wraps them in equals nothing but itself.
+        plain = self.binary if dialect.name == "postgresql" else [False] * len(types)
         self._binders = _processors(
-            [one.dialect_impl(dialect).bind_processor(dialect) for one in types]
+            [
+                None if bare else one.dialect_impl(dialect).bind_processor(dialect)
+                for one, bare in zip(types, plain, strict=True)
+            ]
         )
         self._loaders = _processors(
             [
@@ -196,7 +204,6 @@ class Compiled:
             ]
         )
         self.writes = _WRITES.search(self.sql) is not None
-        self.binary = [isinstance(one, LargeBinary) for one in types]
 
     def bind(self, given: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the SQL text, as the driver takes them."""
@@ -252,7 +259,7 @@ class SqliteLine:
         return rows
 
     def ahead(self, compiled: Compiled, values: list[Any]) -> None:
-        """See Line."""
+        """See Line: a file has no round trips."""
 
     def command(self, sql: str, kind: Kind) -> None:  # noqa: ARG002 - it has no round trips to save
         """See Line."""

@@ -51,8 +51,8 @@ def calls(scene: Scene, api: httpx.Client) -> dict[str, tuple[ModuleType, str, C
     carte, reference = scene.carte, new_reference()
     close = partial(ask, api, "cloturerReference", {"reference": reference})
     return {
-        "credit": (models.mouvement, "post", partial(credit, api, carte, 500, reference)),
-        "debit": (models.mouvement, "post", partial(debit, api, carte, 500, reference)),
+        "credit": (models.mouvement, "move", partial(credit, api, carte, 500, reference)),
+        "debit": (models.mouvement, "move", partial(debit, api, carte, 500, reference)),
         "transfert": (
             models.mouvement,
             "post",

@@ -223,8 +223,8 @@ def _without_constraints() -> None:
 def _guarded_by(name: str, guard: Any, moved: Any) -> None:
     module: Any = journal
     usable = module._USABLE  # noqa: SLF001 - as above
-    statement = module._move_statement(usable, guard, solde=moved)  # noqa: SLF001 - as above
-    setattr(module, name, statement)
+    update = module._update(usable, guard, solde=moved)  # noqa: SLF001 - as above
+    setattr(module, name, module.Prepared(update, module.Position))
 
 
 def debit_below_zero() -> None:

@@ -75,7 +75,12 @@ def reads_then_writes() -> None:
         ).one()
         return ecriture.Position._make(row)
 
+    def send_nothing(*_: object) -> None:
+        """The movement goes step by step, as where nothing is sent ahead."""
+
     replace_everywhere("_move", _secret("_move"), move)
+    replace_everywhere("move", ecriture.move, _secret("_move_by_steps"))
+    replace_everywhere("foresee_movement", ecriture.foresee_movement, send_nothing)
 
 
 def _secret(name: str) -> Any:

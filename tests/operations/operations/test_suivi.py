@@ -7,21 +7,21 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import RootTransaction, func, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import OperationalError
 
 import handlers.mouvements
 import models.annulation
-import models.journal.ecriture
 import models.journal.reference
 import models.mouvement
 from handlers.edge.runner import ATTEMPTS
 from models.database.engine import Database
+from models.database.prepared import run_command
 from models.database.waiting import aside
 from models.journal.reference import is_running
 from models.operation import operations
@@ -147,8 +147,8 @@ def movements(scene: Scene, reference: str) -> dict[str, tuple[Any, str, Callabl
     api, carte, origine = scene.api, scene.carte, new_reference()
     debit(api, carte, 1_000, origine)
     return {
-        "credit": (models.mouvement, "give", partial(credit, api, carte, 1_000, reference)),
-        "debit": (models.mouvement, "take", partial(debit, api, carte, 1_000, reference)),
+        "credit": (models.mouvement, "move", partial(credit, api, carte, 1_000, reference)),
+        "debit": (models.mouvement, "move", partial(debit, api, carte, 1_000, reference)),
         "transfert": (
             models.mouvement,
             "take",
@@ -179,7 +179,7 @@ def test_running_operation_is_told_as_running_until_it_ends(scene: Scene, kind: 
 def test_refused_operation_is_no_longer_running(scene: Scene) -> None:
     reference = new_reference()
     asking = scene.world.api_of(scene.pair)
-    with ThreadPoolExecutor(1) as pool, holding(models.mouvement, "take") as held:
+    with ThreadPoolExecutor(1) as pool, holding(models.mouvement, "move") as held:
         running = pool.submit(debit, scene.api, scene.carte, 10_001, reference)
         held.wait()
         assert_refused(look_up(asking, reference=reference), "4007")
@@ -225,7 +225,7 @@ def test_one_who_asks_hides_nothing_from_another(scene: Scene) -> None:
             select(partenaires.c.id).where(partenaires.c.consumer_key == scene.pair.consumer_key)
         )
     assert partenaire_id is not None
-    with ThreadPoolExecutor(1) as pool, holding(models.mouvement, "take") as held:
+    with ThreadPoolExecutor(1) as pool, holding(models.mouvement, "move") as held:
         with scene.world.database.engine.connect() as looking:
             if scene.world.database.dialect == "postgresql":
                 looking.begin()
@@ -251,7 +251,7 @@ def test_running_operation_is_never_unknown_to_one_who_asks_without_pause(scene:
             while not stop.is_set():
                 look_up(api, reference=reference)
 
-        with ThreadPoolExecutor(5) as pool, holding(models.mouvement, "take") as held:
+        with ThreadPoolExecutor(5) as pool, holding(models.mouvement, "move") as held:
             asking = [pool.submit(ask_without_pause, api) for api in askers]
             running = pool.submit(debit, scene.api, scene.carte, 1_000, reference)
             held.wait()
@@ -347,7 +347,7 @@ def test_closing_waits_for_a_call_that_is_running(
 ) -> None:
     reference = new_reference()
     closing = scene.world.api_of(scene.pair)
-    with ThreadPoolExecutor(2) as pool, holding(models.mouvement, "take") as held:
+    with ThreadPoolExecutor(2) as pool, holding(models.mouvement, "move") as held:
         running = pool.submit(debit, scene.api, scene.carte, montant, reference)
         held.wait()
         closed = pool.submit(close, closing, reference)
@@ -465,25 +465,27 @@ def test_other_failure_is_not_run_again(scene: Scene, monkeypatch: pytest.Monkey
 
 # SQLite has no connection to lose.
 @pytest.mark.only_on("postgresql")
-@pytest.mark.parametrize("at_commit", [False, True], ids=["before a statement", "before COMMIT"])
+@pytest.mark.parametrize(
+    ("step", "at_commit"),
+    [("claim", False), ("move", True)],
+    ids=["before a statement", "before COMMIT"],
+)
 def test_connection_lost_before_commit_is_replaced_and_at_commit_is_left_to_the_reference(
-    own_world: NewWorld, monkeypatch: pytest.MonkeyPatch, *, at_commit: bool
+    own_world: NewWorld, monkeypatch: pytest.MonkeyPatch, step: str, *, at_commit: bool
 ) -> None:
     with own_world() as world:
         scene, reference = Scene(world), new_reference()
         lost: list[int] = []
-        original = models.journal.ecriture.post
+        original = getattr(models.mouvement, step)
 
-        def lose_and_post(connection: Any, *args: Any, **kwargs: Any) -> None:
-            if at_commit:
-                original(connection, *args, **kwargs)
+        def lose_beside(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            done = original(connection, *args, **kwargs) if at_commit else None
             if not lost:
                 lost.append(connection.scalar(select(func.pg_backend_pid())))
                 aside(partial(terminate, world.database, lost[0]))
-            if not at_commit:
-                original(connection, *args, **kwargs)
+            return done if at_commit else original(connection, *args, **kwargs)
 
-        monkeypatch.setattr(models.mouvement, "post", lose_and_post)
+        monkeypatch.setattr(models.mouvement, step, lose_beside)
         answer = debit(scene.api, scene.carte, 1_000, reference)
         if at_commit:
             # Nobody can tell whether a COMMIT that was on its way was done.
@@ -509,15 +511,17 @@ class UnknownCommit:
 
     def __init__(self, patch: pytest.MonkeyPatch, *, done: bool) -> None:
         self.done, self.commits = done, 0
-        self.original = RootTransaction.commit
 
-        def commit(transaction: RootTransaction) -> NoReturn:
+        def run(connection: Connection, sql: str, **how: Any) -> None:
+            if sql != "COMMIT" or self.commits:
+                run_command(connection, sql, **how)
+                return
             self.commits += 1
             if self.done:
-                self.original(transaction)
+                run_command(connection, sql, **how)
             raise OperationalError("COMMIT", {}, psycopg.errors.AdminShutdown("the line broke"))
 
-        patch.setattr(RootTransaction, "commit", commit)
+        patch.setattr("models.database.engine.run_command", run)
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
