@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
@@ -116,7 +117,7 @@ def server_config(app: Any, settings: Settings, *, workers: int = 1) -> Config:
         app,
         factory=workers > 1,
         workers=workers,
-        http=Protocol,
+        http=partial(Protocol, request_s=settings.deadline_s),  # type: ignore[arg-type]  # it makes one
         ws="none",
         lifespan="on",
         interface="asgi3",

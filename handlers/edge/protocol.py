@@ -3,7 +3,8 @@
 Upstream, as it comes: takes the body of a request that offers an upgrade (Java's client offers
 HTTP/2 on each) for the next request; adds the trailers of a chunked body to the headers; answers
 bytes that are no HTTP at once, in the place of the answers that are still due; takes in a head
-without an end; sends `100 Continue` to HTTP/1.0, and chunks; keeps the white space behind a value;
+without an end, and waits without an end for the rest of a request; sends `100 Continue` to HTTP/1.0,
+and chunks; keeps the white space behind a value;
 takes for a body what a caller sends who was refused before he sent his; loses the answer to a request
 that has not ended, where its connection ends. Each is a case of tests/edge/test_raw_requests_framing.py:
 what upstream does right some day goes from here. It costs 3 to 6 % of a balance (docs/architecture.md).
@@ -15,6 +16,7 @@ import re
 import secrets
 import socket
 import struct
+from asyncio import TimerHandle
 from functools import partial
 from typing import Any
 
@@ -70,8 +72,12 @@ class Protocol(HttpToolsProtocol):
     malformed = b""
     served_version = b""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request_s: float, **kwargs: Any) -> None:
+        """A head that has begun, and then its body, have `request_s` seconds each to come whole."""
         super().__init__(*args, **kwargs)
+        self._request_s = request_s
+        self._rest: TimerHandle | None = None
+        self._in_message = False
         self._in_head = True
         self._requests = 0
         self._head_bytes = 0
@@ -90,6 +96,7 @@ class Protocol(HttpToolsProtocol):
                 call: Any = cycle.scope["extensions"].get(CALL_KEY)
                 if call is not None:
                     call.wanted.end(CallerGone)
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -113,6 +120,27 @@ class Protocol(HttpToolsProtocol):
             self._head_bytes = 0
         if before == (False, self._requests) and self.cycle.response_complete:
             self._ignore(data)
+        self._wait_for_rest()
+
+    def _wait_for_rest(self) -> None:
+        """Give what has begun to come its time. A body is not read before it is its request's turn."""
+        if (
+            self._in_message
+            and self._rest is None
+            and not self._is_broken
+            and (self._in_head or self.cycle is self._served)
+        ):
+            self._rest = self.loop.call_later(self._request_s, self.send_400_response, "")
+
+    def _stop_waiting(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._in_message = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head. RFC 9110, 5.5: white space around a value is no part of it."""
@@ -123,6 +151,7 @@ class Protocol(HttpToolsProtocol):
         absolute = _NO_PATH.fullmatch(self.url)
         if absolute is not None:
             self.url = absolute[1] + b"/" + absolute[2]
+        self._stop_waiting()
         super().on_headers_complete()
         self._in_head = False
         self._requests += 1
@@ -132,7 +161,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request has ended."""
+        self._stop_waiting()
         super().on_message_complete()
+        self._in_message = False
         self._in_head = True
         self._ignored_bytes = 0
 
@@ -148,6 +179,8 @@ class Protocol(HttpToolsProtocol):
         """Upstream forgets which of several requests it is serving."""
         self._served = cycle
         super()._start_asgi_task(cycle, partial(self._serve, cycle, app))
+        if not self._in_head:
+            self._wait_for_rest()
 
     async def _serve(
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, _send: Send
@@ -197,6 +230,7 @@ class Protocol(HttpToolsProtocol):
 
     def _end(self) -> None:
         """Say that nothing follows, and take in for a while what the client still sends."""
+        self._stop_waiting()
         if self.transport.is_closing():
             return
         self._is_ended = True
@@ -207,7 +241,9 @@ class Protocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
     def send_400_response(self, _msg: str) -> None:
-        """Refuse what cannot be read, unless answers are due before it: they end the connection."""
+        """Refuse what cannot be read, or does not come, unless answers are due before it: they end the
+        connection."""
+        self._stop_waiting()
         self._is_broken = True
         broken = None if self._in_head else self.cycle
         if self.pipeline and self.pipeline[0][0] is broken:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
     server = uvicorn.Server(
         Config(
             app,
-            http=Protocol,
+            http=partial(Protocol, request_s=settings.deadline_s),  # type: ignore[arg-type]  # it makes one
             ws="none",
             lifespan="on",
             interface="asgi3",
