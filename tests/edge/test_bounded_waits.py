@@ -197,6 +197,60 @@ def test_reads_go_on_beside_a_card_that_somebody_holds(world: World, scene: Scen
     item(debit(scene.api, scene.carte, 1, new_reference()))
 
 
+READS = 200
+SLOWER = 3
+FLOOR_S = 0.1
+"""A busy machine delays a read by some tens of milliseconds; a read behind a debit waits for seconds."""
+
+
+def p99_of_reads(api: httpx.Client, scene: Scene) -> float:
+    """How long the slowest of the reads of a card take, but for one in a hundred."""
+    took = []
+    for _ in range(READS):
+        began = time.perf_counter()
+        answer = api.get("/get-solde-carte", params=scene.carte.query)
+        took.append(time.perf_counter() - began)
+        assert answer.status_code == 200, answer.text
+    return sorted(took)[-READS // 100 - 1]
+
+
+def waiting_for_locks(world: World) -> int:
+    """How many statements wait for a lock that another holds."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with world.database.reading() as connection:
+        return connection.execute(text(waiting)).scalar_one()
+
+
+def test_reads_are_as_fast_as_usual_beside_a_hundred_callers_of_one_locked_card(
+    url: str, world: World, scene: Scene
+) -> None:
+    other = Scene(world)
+    with (
+        serving(settings_for(url)) as base,
+        httpx.Client(base_url=base, headers=other.api.headers, timeout=CALL_S) as reader,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        p99_of_reads(reader, other)  # the first ones prepare statements
+        usual = p99_of_reads(reader, other)
+        with world.database.transaction() as connection:
+            connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+            sent: list[str] = []
+
+            def pay(caller: httpx.Client) -> httpx.Response:
+                sent.append(reference := new_reference())
+                return debit(caller, scene.carte, 1, reference)
+
+            debits = [partial(pay, caller) for caller in copies(scene, 100, base)]
+            debiting = pool.submit(all_at_once, debits)
+            wait_for(lambda: len(sent) == 100 and waiting_for_locks(world) > 1, "nobody waits")
+            beside = p99_of_reads(reader, other)
+            assert not debiting.done()
+        for answer in debiting.result():
+            item(answer)
+    assert world.solde(scene.carte) == 10_000 - 100
+    assert beside < max(SLOWER * usual, FLOOR_S), f"{beside:.3f} s, usually {usual:.3f} s"
+
+
 def test_caller_who_hangs_up_while_he_waits_is_not_served(world: World, scene: Scene) -> None:
     reference = new_reference()
     with world.database.transaction() as connection:
