@@ -46,18 +46,25 @@ class Proof:
     seconds: float
     seed: str
     verdict: Verdict
+    not_played: str = ""
+    """Why this machine does not allow the fault: nothing is proved then, nor refuted."""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing speaks against the service."""
+        return self.verdict.ok or bool(self.not_played)
 
     @property
     def row(self) -> list[str]:
         """The line of the table."""
         verdict = self.verdict
         numbers = (verdict.sent, verdict.acknowledged, verdict.refused, verdict.unknown)
-        result = "ok" if verdict.ok else "FAULT"
+        result = "not played" if self.not_played else "ok" if verdict.ok else "FAULT"
         return [self.fault, self.database, *map(str, (*numbers, *verdict.counts())), result]
 
     def as_json(self) -> dict[str, Any]:
         """For the report."""
-        return {**asdict(self), "ok": self.verdict.ok}
+        return {**asdict(self), "ok": self.ok}
 
 
 def prove(stage: Stage, fault: Fault, *, seconds: float, seed: str) -> Proof:
