@@ -218,7 +218,7 @@ def waiting_for_locks(world: World) -> int:
     """How many statements wait for a lock that another holds."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with world.database.reading() as connection:
-        return connection.execute(text(waiting)).scalar_one()
+        return int(connection.execute(text(waiting)).scalar_one())
 
 
 def test_reads_are_as_fast_as_usual_beside_a_hundred_callers_of_one_locked_card(

@@ -114,6 +114,7 @@ TOOLS = {
     "redis": Tool(
         ("redis-server",), "rates that several servers count together", _programs("redis-server")
     ),
+    "ip": Tool(("iproute2",), "a network that loses packets", _programs("ip")),
     "hledger": Tool(
         ("hledger",), "an accountant's check of the exported journal", _programs("hledger")
     ),

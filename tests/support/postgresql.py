@@ -94,8 +94,9 @@ class PostgresqlServer:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
-        """Start and wait until connections are taken, recovery after a crash included."""
+    def start(self, **more: str) -> None:
+        """Start and wait until connections are taken, recovery after a crash included. `more` are settings
+        beside those that every server has."""
         if self.is_running:
             message = "The server runs already."
             raise PostgresqlError(message)
@@ -103,6 +104,7 @@ class PostgresqlServer:
         settings = SETTINGS | {
             "port": str(self.port),
             "unix_socket_directories": str(self._directory),
+            **more,
         }
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]

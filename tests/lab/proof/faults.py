@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from tests.lab.proof import waits
 from tests.lab.proof.load import WHOLE
 from tests.lab.proof.places import (
     POSTGRESQL,
     SQLITE,
+    Far,
     OwnServer,
     Pair,
     Place,
@@ -79,7 +81,10 @@ class Fault:
     @property
     def stage_key(self) -> tuple[object, ...]:
         """Faults of one key may follow one another on one stage."""
-        return (self.spoil, *self.settings.items(), "" if self.shareable else self.name)
+        return (
+            *(self.spoil, *self.settings.items(), *self.places.values()),
+            "" if self.shareable else self.name,
+        )
 
 
 def servers_on(kind: str) -> int:
@@ -221,6 +226,14 @@ def _set_clock(stage: Stage, spell: Spell) -> None:
     clock.unlink()
 
 
+def _keep(state: waits.State, *, can_serve: bool | None = False) -> Act:
+    def act(stage: Stage, spell: Spell) -> None:
+        for number in spell.rounds(12):
+            waits.keep(stage, number, state, is_long=spell.is_long, can_serve=can_serve)
+
+    return act
+
+
 def _postgresql(stage: Stage) -> PostgresqlPlace:
     assert isinstance(stage.place, PostgresqlPlace)
     return stage.place
@@ -247,8 +260,30 @@ FAULTS = (
     ),
     Fault("pause-database", "PostgreSQL frozen", _pause_database, _SERVER, shareable=True),
     Fault(
+        "stop-backends", "who is connected is heard no more",
+        _keep(waits.backends_stopped, can_serve=None), _SERVER, _unavailable,
+        settings=waits.SETTINGS, shareable=True,
+    ),
+    Fault(
+        "stop-postmaster", "nobody takes connections", _keep(waits.postmaster_stopped), _SERVER,
+        _unavailable, settings=waits.SETTINGS, shareable=True,
+    ),
+    Fault(
+        "silence-port", "what has the address says nothing", _keep(waits.silent_port), _SERVER,
+        _unavailable, settings=waits.SETTINGS, shareable=True,
+    ),
+    Fault(
+        "lock-card", "100 callers of one locked card", _keep(waits.card_locked, can_serve=True),
+        _SERVER, _unavailable, settings=waits.SETTINGS, shareable=True,
+    ),
+    # The two share a pair, of which the second leaves one.
+    Fault(
+        "lose-standby", "commits wait for a standby", _keep(waits.standby_gone),
+        {POSTGRESQL: Pair}, _unavailable, settings=waits.SETTINGS, shareable=True,
+    ),
+    Fault(
         "fail-over", "primary killed, standby promoted", _fail_over, {POSTGRESQL: Pair}, _unavailable,
-        once=True,
+        settings=waits.SETTINGS, once=True, shareable=True,
     ),
     Fault(
         "exhaust-pool", "few connections, hot card locked", _exhaust_pool, _BOTH, _unavailable,
@@ -269,5 +304,9 @@ FAULTS = (
     Fault(
         "kill-around-commit", "killed at any instant of a commit", _nothing, _BOTH, _cut_off,
         spoil=f"{_SPOILT}:dies_around_commit", kept_alive=True,
+    ),
+    Fault(
+        "drop-packets", "no answer comes back", _keep(waits.packets_dropped), {POSTGRESQL: Far},
+        _unavailable, settings=waits.SETTINGS,
     ),
 )  # fmt: skip

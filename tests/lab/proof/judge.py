@@ -9,7 +9,8 @@ What it holds the service to:
 - no solde was ever below zero, versions have no gap, soldes are the sums of their ecritures, all sums
   to zero, an operation is reversed at most once, a transfer moves both cards;
 - what was acknowledged before a request left is seen by that request;
-- a server told to end answers what it had been sent; nothing is told while the database is frozen.
+- a server told to end answers what it had been sent; nothing is told while the database is frozen;
+- while the database lets calls wait, each is answered soon after its deadline.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ def judge(
     prefix: str,
     told_to_end: Iterable[tuple[int, int]] = (),
     frozen: Iterable[tuple[int, int]] = (),
+    waited: Iterable[tuple[int, int, int]] = (),
 ) -> Verdict:
     """Hold the books against the records. `prefix` begins every reference of this run."""
     court = _Court(list(exchanges), books, prefix)
@@ -150,6 +152,8 @@ def judge(
         court.check_orderly_end(port, instant)
     for start, end in frozen:
         court.check_frozen(start, end)
+    for start, end, most in waited:
+        court.check_waits(start, end, most)
     return court.verdict
 
 
@@ -594,6 +598,16 @@ class _Court:
             if start < exchange.started and answer.ended < end and exchange.status != 503:
                 where = f"{exchange.what} {exchange.reference} answered {exchange.status}"
                 self.find(WRONG, f"{where} ({answer.code}) while the database was frozen")
+
+    def check_waits(self, start: int, end: int, most: int) -> None:
+        """Whoever sent a request while calls had to wait, and was patient, had an answer in time."""
+        for exchange in self.exchanges:
+            if exchange.way != "whole" or exchange.sent is None or exchange.ended is None:
+                continue
+            took = exchange.ended - exchange.sent
+            if start < exchange.sent < end and took > most:
+                where = f"{exchange.what} {exchange.reference}"
+                self.find(WRONG, f"{where} waited {took // 1_000_000} ms, {exchange.end}")
 
 
 class _Timeline:

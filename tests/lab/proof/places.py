@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import os
 import resource
@@ -12,13 +13,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
 
-from tests.support.machine import find_binaries
+from tests.support.machine import TOOLS, find_binaries, how_to_get
 from tests.support.postgresql import PostgresqlServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -104,23 +106,24 @@ class PostgresqlPlace:
     """A new database of a server, which may be shared with others."""
 
     kind = POSTGRESQL
+    host = "127.0.0.1"
 
     def __init__(self, server: PostgresqlServer) -> None:
         self.server = server
         self.name = f"proof_{uuid.uuid4().hex[:12]}"
-        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{server.port}/{self.name}"
+        self.url = f"postgresql+psycopg://postgres@{self.host}:{server.port}/{self.name}"
         # A server has a watcher that removes its folder.
         self.folders: Sequence[Path] = []
 
     @property
     def judged_url(self) -> str:
         """An address for PostgreSQL's own library."""
-        return f"postgresql://postgres@127.0.0.1:{self.server.port}/{self.name}"
+        return f"postgresql://postgres@{self.host}:{self.server.port}/{self.name}"
 
     @property
     def maintenance(self) -> str:
         """The database from which others are made."""
-        return f"postgresql://postgres@127.0.0.1:{self.server.port}/postgres"
+        return f"postgresql://postgres@{self.host}:{self.server.port}/postgres"
 
     def open(self) -> None:
         """Create the database."""
@@ -250,6 +253,78 @@ class Pair(PostgresqlPlace):
 
 class NotPossibleHereError(RuntimeError):
     """This machine does not allow what a fault needs."""
+
+
+class Far(OwnServer):
+    """A database on a server behind a network, which can lose what it carries.
+
+    The server runs in a network namespace. That ends with it, and takes the cable along.
+    """
+
+    # RFC 2544 sets them aside for the measuring of networks: nobody has one.
+    host, _near = "198.18.79.2", "198.18.79.1"
+
+    def __init__(self) -> None:
+        if not TOOLS["ip"].is_here():
+            raise NotPossibleHereError(how_to_get("ip"))
+        if os.geteuid() != 0:
+            raise NotPossibleHereError("only root can have a network of its own")
+        super().__init__()
+        self._inside = ThreadPoolExecutor(1)
+        if self._inside.submit(_leave_network).result() != 0:
+            self.close()
+            raise NotPossibleHereError("this machine allows no other network than its own")
+
+    def open(self) -> None:
+        """Start the server at the other end of a new cable, create the database."""
+        with (self.server.data_directory / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {self._near}/32 trust\n")
+        self._inside.submit(self.server.start, listen_addresses="*").result()
+        ends = f"cy{self.server.port}a", f"cy{self.server.port}b"
+        _ip(
+            "link",
+            "add",
+            ends[0],
+            "type",
+            "veth",
+            "peer",
+            "name",
+            ends[1],
+            "netns",
+            str(self.server.pid),
+        )
+        _lay(ends[0], self._near)
+        self._inside.submit(_lay, ends[1], self.host).result()
+        PostgresqlPlace.open(self)
+
+    def drop(self) -> None:
+        """Lose what the server sends from now on."""
+        self._inside.submit(_ip, "route", "replace", "blackhole", f"{self._near}/32").result()
+
+    def pass_on(self) -> None:
+        """Lose nothing any more."""
+        self._inside.submit(_ip, "route", "del", "blackhole", f"{self._near}/32").result()
+
+    def close(self) -> None:
+        """Remove the server, and with it the namespace."""
+        super().close()
+        self._inside.shutdown()
+
+
+def _leave_network() -> int:
+    """Give this thread, and what it starts, a network of its own. 0 when it has one."""
+    new_network = 0x40000000  # CLONE_NEWNET, which Python names from 3.12 on
+    result: int = ctypes.CDLL(None).unshare(new_network)
+    return result
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def _lay(end: str, address: str) -> None:
+    _ip("address", "add", f"{address}/30", "dev", end)
+    _ip("link", "set", end, "up")
 
 
 class SmallDisk:

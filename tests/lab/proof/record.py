@@ -114,3 +114,5 @@ class Moments:
         """By its port, when a server was told to end."""
         self.frozen: list[tuple[int, int]] = []
         """From when to when the database could do nothing at all."""
+        self.waited: list[tuple[int, int, int]] = []
+        """From when to when the database let calls wait, and how long one may then take at most."""

@@ -103,6 +103,7 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
         prefix=f"{prefix}-",
         told_to_end=stage.moments.told_to_end,
         frozen=stage.moments.frozen,
+        waited=stage.moments.waited,
     )
     verdict.findings[WRONG] += stage.complaints
     return verdict, fault.felt(exchanges)

@@ -125,6 +125,7 @@ class Stage:
         self.folder = Path(tempfile.mkdtemp(prefix="cynod-proof-"))
         self.moments = Moments()
         self.load: Load | None = None
+        self.load_number = 0
         self.keeping = False
         for path in (self.folder, *place.folders):
             nursery.adopt(path)

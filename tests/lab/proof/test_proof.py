@@ -8,9 +8,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tests.lab.proof.__main__ import main
 from tests.lab.proof.books import Books, Row, read_books
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
 from tests.lab.proof.judge import DOUBLED, LOST, WRONG, judge
@@ -28,7 +31,7 @@ from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import Stage, staged
 from tests.support import exchanges
 from tests.support.contract_client import ROOT
-from tests.support.needs import lack, need
+from tests.support.needs import REQUIRED, lack, need
 from tests.support.nursery import Nursery, shared
 from tests.support.postgresql import PostgresqlServer, running_server
 
@@ -353,6 +356,18 @@ def test_answer_given_while_the_database_was_frozen_is_found(
     assert any("the database was frozen" in text for text in verdict.findings[WRONG])
 
 
+def test_answer_that_came_long_after_its_deadline_is_found(
+    clean: tuple[list[Exchange], Books],
+) -> None:
+    exchanges, books = clean
+    chosen = next(e for e in exchanges if e.status == 200 and e.way == "whole" and e.sent)
+    late = replace(chosen, ended=(chosen.sent or 0) + 2 * 10**9)
+    changed = [late if e is chosen else e for e in exchanges]
+    waited = [((chosen.sent or 0) - 1, (chosen.sent or 0) + 1, 10**9)]
+    verdict = judge(changed, books, prefix="P1-", waited=waited)
+    assert any("waited 2000 ms" in text for text in verdict.findings[WRONG])
+
+
 def test_request_dropped_by_a_server_told_to_end_is_found(
     clean: tuple[list[Exchange], Books],
 ) -> None:
@@ -390,6 +405,26 @@ def test_server_that_the_system_has_not_ended_yet_is_started_again(
         monkeypatch.setattr(nursery, "poll", poll_too_early)
         stage.heal()
         assert [server.status("/health/ready", timeout=5) for server in stage.servers] == [200, 200]
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_fault_that_the_machine_does_not_allow_is_told_and_counts_only_where_all_must_be_tested(
+    required: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Place:
+        raise NotPossibleHereError("no cable can be laid")
+
+    fault = replace(BY_NAME["drop-packets"], places={POSTGRESQL: refuse})
+    monkeypatch.setattr("tests.lab.proof.__main__.FAULTS", [fault])
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the signals are those of the tests
+    monkeypatch.delenv(REQUIRED, raising=False)
+    if required:
+        monkeypatch.setenv(REQUIRED, "1")
+    told = CliRunner().invoke(main, ["--report", str(tmp_path / "proof.json")])
+    assert told.exit_code == int(required), told.output
+    assert "not played: no cable can be laid" in told.output
+    (proof,) = json.loads((tmp_path / "proof.json").read_text())["proofs"]
+    assert (proof["ok"], proof["not_played"]) == (True, "no cable can be laid")
 
 
 def test_judge_knows_nothing_of_the_application() -> None:
