@@ -169,8 +169,8 @@ def _rooms(database: Database, settings: Settings) -> Rooms:
         places = database.make_places(size + PROBES)
         turns = Turns(places[PROBES:], kept=size // KEPT)
         return Rooms(turns, Patient(turns), Turns(places[:PROBES]))
-    workers = Workers(settings.pool_size, "operation")
-    return Rooms(workers, workers, Workers(PROBES, "probe"))
+    workers = Workers(settings.pool_size, "operation", database.make_seat)
+    return Rooms(workers, workers, Workers(PROBES, "probe", database.make_seat))
 
 
 def _packages(contract: Contract, settings: Settings) -> list[Package]:

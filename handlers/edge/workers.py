@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from handlers.edge.rooms import Deadlines
+from handlers.edge.rooms import Closing, Deadlines
 from models.database.waiting import DeadlinePassed, InterruptedWork, Wanted, run_wanted
 
 Result = TypeVar("Result")
@@ -34,9 +34,13 @@ class Workers:
     a condition, and asyncio one more that copies it, for each call. Here the event loop alone waits.
     """
 
-    def __init__(self, count: int, name: str) -> None:
+    def __init__(
+        self, count: int, name: str, make_seat: Callable[[], Closing | None] = lambda: None
+    ) -> None:
+        """What `make_seat` makes for a thread, that lends to each of its functions."""
         self._count = count
         self._name = name
+        self._make_seat = make_seat
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._running = 0
@@ -75,9 +79,12 @@ class Workers:
         self._threads.append(thread)
 
     def _work(self) -> None:
+        seat = self._make_seat()
         while (job := self._jobs.get()) is not None:
-            _run(job)
+            _run(job, seat)
             del job  # while it waits for the next one, nothing of a call is kept
+        if seat is not None:
+            seat.close()
 
 
 def _end(future: asyncio.Future[Any], reason: type[InterruptedWork]) -> None:
@@ -86,12 +93,12 @@ def _end(future: asyncio.Future[Any], reason: type[InterruptedWork]) -> None:
         future.set_exception(reason())
 
 
-def _run(job: _Job) -> None:
+def _run(job: _Job, seat: Closing | None) -> None:
     if job.future.done():
         return
     result, error = None, None
     try:
-        result = run_wanted(job.function, job.wanted)
+        result = run_wanted(job.function, job.wanted, seat)
     except BaseException as raised:  # noqa: BLE001 - it is raised again where the result is awaited
         error = raised
     with contextlib.suppress(RuntimeError):  # the event loop was closed: nobody waits

@@ -28,7 +28,7 @@ from models.database.failures import (
 )
 from models.database.prepared import LINE, Kind, Line, SqliteLine, run_command
 from models.database.running import forget_running
-from models.database.waiting import InterruptedWork, current_work, seconds_left, wanted
+from models.database.waiting import InterruptedWork, lent, seconds_left, wanted
 
 if TYPE_CHECKING:
     from models.database.place import Place
@@ -122,9 +122,13 @@ class Database:
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """A connection for statements that write nothing: that of its place for work on an event loop."""
-        work = current_work()
-        place: Place | None = None if work is None else work.lent
+        place: contextlib.AbstractContextManager[Connection] | None = lent()
         return self._reading.connect() if place is None else place
+
+    def make_seat(self) -> Seat:
+        """A connection that one thread keeps: to take one from a pool and give it back costs SQLite as much
+        as to read a row."""
+        return Seat(self._reading)
 
     @contextlib.contextmanager
     def exclusive(
@@ -259,6 +263,36 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+class Seat:
+    """What a thread lends to one call after the other. Its connection stays open from one to the next."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Connection:
+        """The connection. Raises DBAPIError."""
+        if self._connection is None or self._connection.invalidated:
+            self.close()
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        """End what SQLAlchemy takes for a transaction, and what it is at the driver."""
+        if self._connection is not None and self._connection.in_transaction():
+            try:
+                self._connection.rollback()
+            except Exception:  # noqa: BLE001 - a connection that cannot roll back must not be reused
+                self.close()
+
+    def close(self) -> None:
+        """Give the connection back; the next call takes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
 
 
 @contextlib.contextmanager

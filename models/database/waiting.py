@@ -74,14 +74,20 @@ def wanted() -> Wanted | None:
     return found
 
 
-def run_wanted(function: Callable[[], Result], given: Wanted) -> Result:
-    """Run a function on this thread for a caller."""
-    _of_thread.wanted = given
+def run_wanted(function: Callable[[], Result], given: Wanted, lent: Any = None) -> Result:
+    """Run a function on this thread for a caller, and lend it something, as `Work` is lent."""
+    _of_thread.wanted, _of_thread.lent = given, lent
     try:
         given.check()
         return function()
     finally:
-        _of_thread.wanted = None
+        _of_thread.wanted = _of_thread.lent = None
+
+
+def lent() -> Any:
+    """What this work was lent: a place for a connection. None for code that was lent nothing."""
+    work = current_work()
+    return getattr(_of_thread, "lent", None) if work is None else work.lent
 
 
 def seconds_left(most: float) -> float:

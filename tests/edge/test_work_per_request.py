@@ -46,15 +46,15 @@ class Work(NamedTuple):
 
 RECORDED = {
     REFUSED: Work(0, 0, 97),
-    "getSoldeCarte": Work(2, 1, 266),
-    "checkCardValidity": Work(2, 1, 268),
-    "getListeCartes": Work(3, 1, 271),
-    "getHistoriqueCarte": Work(3, 2, 282),
-    "getOperation": Work(2, 1, 260),
-    "debitCarte": Work(7, 3, 405),
-    "creditCarte": Work(7, 3, 405),
-    "transfererSolde": Work(9, 6, 475),
-    "accessToken": Work(5, 3, 344),
+    "getSoldeCarte": Work(2, 1, 242),
+    "checkCardValidity": Work(2, 1, 245),
+    "getListeCartes": Work(3, 1, 260),
+    "getHistoriqueCarte": Work(3, 2, 270),
+    "getOperation": Work(2, 1, 237),
+    "debitCarte": Work(7, 3, 396),
+    "creditCarte": Work(7, 3, 396),
+    "transfererSolde": Work(9, 6, 466),
+    "accessToken": Work(5, 3, 338),
 }
 OPERATIONS = pytest.mark.parametrize("operation", list(RECORDED))
 
