@@ -25,6 +25,9 @@ from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.database.engine import Database
 
+READERS = 2
+"""Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
+
 KEPT = 4
 """One of so many connections serves reads alone, whatever writes wait for."""
 
@@ -33,7 +36,7 @@ def open_database(settings: Settings) -> Database:
     """The database of the settings. Raises models.database.engine.DatabaseUrlError."""
     return Database(
         settings.database_url,
-        pool_size=settings.pool_size + PROBES,
+        pool_size=settings.pool_size + PROBES + READERS,
         wait_s=settings.wait_s,
     )
 
@@ -169,8 +172,11 @@ def _rooms(database: Database, settings: Settings) -> Rooms:
         places = database.make_places(size + PROBES)
         turns = Turns(places[PROBES:], kept=size // KEPT)
         return Rooms(turns, Patient(turns), Turns(places[:PROBES]))
-    workers = Workers(settings.pool_size, "operation", database.make_seat)
-    return Rooms(workers, workers, Workers(PROBES, "probe", database.make_seat))
+    return Rooms(
+        Workers(READERS, "read", database.make_seat),
+        Workers(settings.pool_size, "write", database.make_seat),
+        Workers(PROBES, "probe", database.make_seat),
+    )
 
 
 def _packages(contract: Contract, settings: Settings) -> list[Package]:
