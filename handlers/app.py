@@ -162,6 +162,9 @@ def assemble(
             "on_shutdown": close,
         },
     )
+    # Upstream does it at the first event: each worker would do it, for itself alone.
+    middleware = app.middleware
+    middleware.app, middleware.middleware_stack = middleware._build_middleware_stack()  # noqa: SLF001
     return app
 
 

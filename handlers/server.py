@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import os
+import gc
 import signal
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,13 +15,13 @@ import structlog
 import uvicorn
 from sqlalchemy.exc import DBAPIError
 from uvicorn.config import Config
-from uvicorn.supervisors import Multiprocess
 
 from handlers.app import create_app, load_contracts, open_database
 from handlers.contract.model import Contract, ContractError
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
-from handlers.settings import Settings, SettingsError, read_settings
+from handlers.processes import Family
+from handlers.settings import Settings, SettingsError
 from models import migrate
 from models.books.demo import seed_demo
 from models.database.engine import (
@@ -61,29 +58,6 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _application() -> Any:
-    """The application of one worker process, from the environment that the parent prepared."""
-    _end_with_parent()
-    settings = read_settings()
-    configure_logs(settings)
-    contracts = load_contracts(settings)
-    teach_protocol(contracts[0])
-    return create_app(settings, contracts=contracts)
-
-
-def _end_with_parent() -> None:
-    """End in order when the parent is gone, however it went: orphans would keep the port."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
 def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
     """Serve until SIGINT or SIGTERM. The exit code: 0 after an orderly end, 1 when it cannot start."""
     configure_logs(settings)
@@ -100,22 +74,31 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         settings, contracts, listener, demo=demo and not settings.is_production, seeded=seeded
     )
     teach_protocol(contracts[0])
-    config = server_config(
-        app if workers == 1 else "handlers.server:_application", settings, workers=workers
-    )
+    config = server_config(app, settings, workers=workers)
+    _keep_what_is_built(config)
     if workers == 1:
         Server(config).run(sockets=[listener])
     else:
-        app.close()
-        _serve_with_workers(config, listener)
+        Family(config, [listener]).run()
     return 0
 
 
+def _keep_what_is_built(config: Config) -> None:
+    """Build what is left, and have the collector of garbage look at none of it again.
+
+    A collection stops all calls for a tenth of a second, finds nothing there, and writes to each object
+    that it looks at: workers would share none of them any more.
+    """
+    config.load()
+    config.get_loop_factory()  # imports the event loop, and makes none
+    gc.freeze()
+    gc.enable()
+
+
 def server_config(app: Any, settings: Settings, *, workers: int = 1) -> Config:
-    """uvicorn as we need it. `app` is a factory's name for several workers."""
+    """uvicorn as we need it."""
     return Config(
         app,
-        factory=workers > 1,
         workers=workers,
         http=partial(Protocol, request_s=settings.deadline_s),  # type: ignore[arg-type]  # it makes one
         ws="none",
@@ -130,10 +113,6 @@ def server_config(app: Any, settings: Settings, *, workers: int = 1) -> Config:
         timeout_graceful_shutdown=settings.stop_s,
         timeout_worker_healthcheck=WORKER_PATIENCE_S,
     )
-
-
-def _serve_with_workers(config: Config, listener: socket.socket) -> None:
-    Multiprocess(config, sockets=[listener]).run()
 
 
 class StartupError(Exception):

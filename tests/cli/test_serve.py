@@ -24,6 +24,7 @@ from tests.support.postgresql import create_database
 from tests.support.process import (
     CYNOD,
     ServerProcess,
+    forks_slowly,
     free_port,
     run_cynod,
     serve,
@@ -114,12 +115,10 @@ def test_several_workers_serve_one_database(tmp_path: Path) -> None:
 
 
 def test_workers_that_start_slowly_are_waited_for(tmp_path: Path) -> None:
-    """On a busy machine a worker imports for longer than uvicorn would wait, and it was killed for it."""
-    code = "import sys, time\nif 'spawn_main' in str(sys.orig_argv): time.sleep(7)\n"
-    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
-    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    """On a busy machine a worker is silent for longer than uvicorn would wait, and was killed for it."""
+    variables = forks_slowly(tmp_path, 7)
     started = time.monotonic()
-    with serve("--demo", "--workers", "2", folder=tmp_path, PYTHONPATH=path) as server:
+    with serve("--demo", "--workers", "2", folder=tmp_path, command=CYNOD, **variables) as server:
         assert time.monotonic() - started > 7
         assert server.stop() == 0
 

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,34 +16,12 @@ from models import migrate
 from models.database.engine import Database
 from tests.support.machine import find_binaries
 from tests.support.needs import lack
-from tests.support.patience import CALL_S
+from tests.support.patience import CALL_S, wait_until
 from tests.support.postgresql import create_database, running_server
-from tests.support.process import CYNOD, ServerProcess, serve
+from tests.support.process import CYNOD, ServerProcess, children_of, forks_slowly, serve
 
 DEMO = ("demo-partenaire", "demo-secret")
 STOP_S = 2
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until it holds."""
-    until = time.monotonic() + CALL_S
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
-
-
-def workers_of(server: ServerProcess) -> set[int]:
-    """The processes that a server started, and that serve."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            is_worker = b"spawn_main" in (folder / "cmdline").read_bytes()
-        except (OSError, IndexError):
-            continue
-        if parent == server.process.pid and is_worker:
-            found.add(int(folder.name))
-    return found
 
 
 def is_open(server: ServerProcess) -> bool:
@@ -56,7 +33,7 @@ def is_open(server: ServerProcess) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told"])
 def test_workers_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> None:
     with serve("--demo", "--workers", "2", folder=tmp_path, command=CYNOD) as server:
-        wait_until(lambda: len(workers_of(server)) == 2, "there are not two workers")
+        wait_until(lambda: len(children_of(server.process.pid)) == 2, "there are not two workers")
         os.kill(server.process.pid, number)
         server.process.wait(CALL_S)
         wait_until(lambda: not is_open(server), "somebody keeps the port")
@@ -64,24 +41,23 @@ def test_workers_end_with_their_parent(tmp_path: Path, number: signal.Signals) -
 
 def test_worker_that_was_killed_is_replaced(tmp_path: Path) -> None:
     with serve("--demo", "--workers", "2", folder=tmp_path, command=CYNOD) as server:
-        wait_until(lambda: len(workers_of(server)) == 2, "there are not two workers")
-        before = workers_of(server)
+        wait_until(lambda: len(children_of(server.process.pid)) == 2, "there are not two workers")
+        before = children_of(server.process.pid)
         killed = min(before)
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: len(workers_of(server) - {killed}) == 2, "nobody took its place")
+        wait_until(
+            lambda: len(children_of(server.process.pid) - {killed}) == 2, "nobody took its place"
+        )
         for _ in range(10):
             assert httpx.get(f"{server.url}/health/ready", timeout=CALL_S).status_code == 200
         assert server.stop() == 0
 
 
 def test_port_is_closed_until_a_worker_can_answer(tmp_path: Path) -> None:
-    """A connection that nobody takes would wait for a worker that still imports."""
-    code = "import sys, time\nif 'spawn_main' in str(sys.orig_argv): time.sleep(2)\n"
-    (tmp_path / "sitecustomize.py").write_text(code, encoding="utf-8")
-    path = f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"
+    """A connection that nobody takes would wait for a worker that is not there yet."""
     refused = 0
     with ThreadPoolExecutor(1) as pool:
-        started = pool.submit(_serve_once, tmp_path, path)
+        started = pool.submit(_serve_once, tmp_path, forks_slowly(tmp_path, 2))
         while not started.done():
             port = _port_of(tmp_path)
             if port is not None:
@@ -94,8 +70,8 @@ def test_port_is_closed_until_a_worker_can_answer(tmp_path: Path) -> None:
         assert started.result(CALL_S) == 0
 
 
-def _serve_once(folder: Path, path: str) -> int:
-    with serve("--demo", "--workers", "2", folder=folder, command=CYNOD, PYTHONPATH=path) as server:
+def _serve_once(folder: Path, variables: dict[str, str]) -> int:
+    with serve("--demo", "--workers", "2", folder=folder, command=CYNOD, **variables) as server:
         return server.stop()
 
 

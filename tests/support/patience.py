@@ -6,6 +6,9 @@ What a test measures on purpose (a deadline that the server must keep) is not he
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 CALL_S = 120
 """An answer, a server's start, a page."""
 
@@ -14,3 +17,11 @@ PROGRAM_S = 900
 
 TEST_S = 1_800
 """A test that runs several of them, in the folders that tests/conftest.py names."""
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it holds; `what` says what is wrong when it never does."""
+    until = time.monotonic() + CALL_S
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)

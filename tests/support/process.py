@@ -49,6 +49,13 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     }
 
 
+def forks_slowly(folder: Path, seconds: float) -> dict[str, str]:
+    """Variables of a fresh process whose children sleep before they do anything."""
+    code = f"import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep({seconds}))\n"
+    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+
+
 Process = subprocess.Popen[str] | Child
 PIPES = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
 
@@ -103,6 +110,14 @@ def run_afresh(*arguments: str, folder: Path, **variables: str) -> subprocess.Co
     """The same in a process that is started as a person starts it."""
     started = start_cynod(*arguments, folder=folder, streams=PIPES, command=CYNOD, **variables)
     return finish(started)
+
+
+def children_of(pid: int) -> set[int]:
+    """The processes that a process started: of a server, its workers."""
+    found: set[int] = set()
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        found.update(map(int, file.read_text().split()))
+    return found
 
 
 def free_port() -> int:
