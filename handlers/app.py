@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from connexion.spec import OpenAPISpecification
+
 from handlers.contract.model import Contract
 from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
@@ -27,6 +29,9 @@ from models.database.engine import Database
 
 READERS = 2
 """Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
+# A contract is checked when it is read, against OpenAPI's own schema too, with its defaults, and each fault
+# is told with its place. Connexion's check of the same takes longer than all the rest of an application.
+OpenAPISpecification.openapi_schema = {}
 
 KEPT = 4
 """One of so many connections serves reads alone, whatever writes wait for."""

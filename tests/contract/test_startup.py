@@ -134,6 +134,14 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
             "$url",
         )
     },
+    "default of another type": (
+        _set("components.parameters.Limite.schema", "default", "beaucoup"),
+        "is not valid OpenAPI 3.0: 'beaucoup' is not of type 'integer'",
+    ),
+    "default of another type in a field": (
+        _set("components.schemas.ValiditeCarte.properties.nom", "default", 7),
+        "is not valid OpenAPI 3.0: 7 is not of type 'string'",
+    ),
     "no openapi": (lambda d: d.pop("openapi"), "not valid OpenAPI"),
     "no paths": (lambda d: d.pop("paths"), "'paths' is a required property"),
     "broken reference": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,10 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from connexion.spec import Specification
 from uvicorn.config import Config
 
 from handlers.app import create_app, load_contracts
@@ -33,25 +30,6 @@ def _load(
     path: Path, surfaces: tuple[str, ...], _sources: tuple[bytes, ...]
 ) -> tuple[Contract, ...]:
     return load_contracts(Settings(contract=path, surfaces=surfaces))
-
-
-_check_openapi = Specification.__dict__["_validate_spec"].__func__
-_passed: set[tuple[type, str]] = set()
-
-
-def _check_openapi_once(kind: type[Specification], document: dict[str, Any]) -> None:
-    key = (kind, json.dumps(document, default=repr))
-    if key not in _passed:
-        _check_openapi(kind, document)
-        _passed.add(key)
-
-
-# Connexion checks a document against OpenAPI's own schema whenever it makes an application, which takes
-# longer than all the rest of a start; a process of tests starts dozens of servers of one document.
-# It has no public name.
-Specification._validate_spec = classmethod(  # type: ignore[method-assign, assignment]  # noqa: SLF001
-    _check_openapi_once
-)
 
 
 def settings_for(url: str) -> Settings:

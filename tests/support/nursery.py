@@ -348,7 +348,6 @@ def _load(*, bare: bool) -> None:
         for name in LIBRARIES:
             with contextlib.suppress(ModuleNotFoundError):
                 importlib.import_module(name)
-        _validate_once()
         return
     for name in (
         *("handlers.cli.root", "handlers.server", "handlers.sandbox.mock"),
@@ -387,24 +386,8 @@ def _learn_contract() -> None:
 
     replace_everywhere("load", contract.load, load)
     replace_everywhere("compile_schema", compile_right, compile_schema)
-    _validate_once()
     settings = importlib.import_module("handlers.settings").Settings(environment="test")
     importlib.import_module("handlers.app").create_app(settings)
-
-
-def _validate_once() -> None:
-    """Connexion checks each document against OpenAPI's own schema: the same one need pass once only."""
-    specification: Any = importlib.import_module("connexion.spec").OpenAPISpecification
-    validate = specification._validate_spec  # noqa: SLF001
-    passed: set[str] = set()
-
-    def validate_spec(_cls: Any, spec: Any) -> None:
-        key = json.dumps(spec, default=str)
-        if key not in passed:
-            validate(spec)
-            passed.add(key)
-
-    specification._validate_spec = classmethod(validate_spec)  # noqa: SLF001
 
 
 def replace_everywhere(name: str, old: Callable[..., object], new: Callable[..., object]) -> None:
