@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -126,6 +126,10 @@ class Contract:
     catalogue: Mapping[str, CatalogueEntry]
     operations: Mapping[str, OperationContract]
     rate_classes: Mapping[str, str]
+    compiled: dict[tuple[int, bool], tuple[Json, Callable[[Any], bool]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What handlers.contract.schema has made of its schemas, each by its place in memory."""
 
     @property
     def served_version(self) -> str:

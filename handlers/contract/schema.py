@@ -97,7 +97,18 @@ def _compile(schema: str) -> Validator:
 
 
 def compile_schema(contract: Contract, schema: Json, *, closed: bool = False) -> Validator:
-    """A compiled check: true when the value fits. Text that is no Unicode never fits."""
+    """A compiled check: true when the value fits. Text that is no Unicode never fits.
+
+    Most schemas are asked for by several operations, and by the check of the examples before them.
+    """
+    key = (id(schema), closed)
+    if key not in contract.compiled:
+        # With the schema, whose place nothing else can take as long as it is kept.
+        contract.compiled[key] = schema, _compile_whole(contract, schema, closed=closed)
+    return contract.compiled[key][1]
+
+
+def _compile_whole(contract: Contract, schema: Json, *, closed: bool) -> Validator:
     is_valid = _compile(json.dumps(json_schema(contract, schema, closed=closed)))
 
     def check(value: Any) -> bool:

@@ -363,16 +363,6 @@ def _learn_contract() -> None:
     """Read, check and compile the contract once: children find it done."""
     contract = importlib.import_module("handlers.contract.reading")
     surfaces = importlib.import_module("handlers.contract.surface")
-    checks = importlib.import_module("handlers.edge.checks")
-    compiled: dict[tuple[int, str, bool], Any] = {}
-    compile_right = checks.compile_schema
-
-    def compile_schema(contract: Any, schema: Any, *, closed: bool = False) -> Any:
-        key = (id(contract), json.dumps(schema), closed)
-        if key not in compiled:
-            compiled[key] = compile_right(contract, schema, closed=closed)
-        return compiled[key]
-
     load_right, known = contract.load, {}
 
     def load(path: Path, *, again: bool = False, surface: Any = surfaces.PARTENAIRE) -> Any:
@@ -385,7 +375,6 @@ def _learn_contract() -> None:
         return known[key]
 
     replace_everywhere("load", contract.load, load)
-    replace_everywhere("compile_schema", compile_right, compile_schema)
     settings = importlib.import_module("handlers.settings").Settings(environment="test")
     importlib.import_module("handlers.app").create_app(settings)
 
