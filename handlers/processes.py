@@ -23,8 +23,6 @@ from uvicorn.config import Config
 THREADS_S = 5.0
 """How long threads that libraries started while they were built may take to end."""
 
-_FORK = multiprocessing.get_context("fork")
-
 
 class Worker(upstream.Process):
     """A process that serves what its parent has built."""
@@ -32,7 +30,8 @@ class Worker(upstream.Process):
     def __init__(self, family: Family, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         self._family = family
-        self.process = _FORK.Process(target=self.target, args=(sockets,))  # type: ignore[assignment]
+        fork = multiprocessing.get_context("fork")  # Linux and macOS have it
+        self.process = fork.Process(target=self.target, args=(sockets,))  # type: ignore[assignment]
 
     def start(self) -> None:
         """Fork. A signal that comes before the worker can hear it waits: the parent's handlers, which it has
