@@ -27,11 +27,12 @@ from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.database.engine import Database
 
-READERS = 2
-"""Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
 # A contract is checked when it is read, against OpenAPI's own schema too, with its defaults, and each fault
 # is told with its place. Connexion's check of the same takes longer than all the rest of an application.
 OpenAPISpecification.openapi_schema = {}
+
+READERS = 2
+"""Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
 
 KEPT = 4
 """One of so many connections serves reads alone, whatever writes wait for."""
