@@ -85,7 +85,8 @@ def test_request_that_stays_unfinished_is_refused_and_ends_its_connection(
             answers, seconds = running[name].result()
             plain = [(status, None if status == 200 else code) for status, code in answers]
             assert plain == expected, name
-            assert DEADLINE_S <= seconds < DEADLINE_S + SLACK_S, name
+            # A loop wakes for a timer of this very millisecond, or a hair before.
+            assert DEADLINE_S - 0.05 < seconds < DEADLINE_S + SLACK_S, name
     # Nothing was done under its reference: the whole request is a new one.
     with connected(url) as connection:
         connection.sendall(whole)
