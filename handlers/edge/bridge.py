@@ -110,6 +110,12 @@ class CynodFlask(flask.Flask):
         """Handlers are plain functions; upstream looks at each of them for each request."""
         return func
 
+    def do_teardown_request(self, *_: object) -> None:
+        """Nobody asks to hear of the end of a request; upstream looks for those who do in three places."""
+
+    def do_teardown_appcontext(self, *_: object) -> None:
+        """As above."""
+
     def serve(self, call: Call) -> Reply:
         """What the view replies, called in the context of the request.
 

@@ -166,7 +166,7 @@ class Security:
         Raises ClientInvalide, AdresseRefusee, or EdgeRefusal when both ways are used.
         """
         found = self._find_pair(connection, _client_pairs(form, authorization))
-        return _check(found, address, ClientInvalide())
+        return _check(found, address, ClientInvalide)
 
     def _find_pair(self, connection: Connection, pairs: tuple[Pair, ...]) -> Credentials:
         if not pairs:
@@ -187,13 +187,13 @@ _NOBODY = (_NOTHING, 0.0)
 def _entitled(found: Credentials, operation: OperationContract, address: str) -> Partenaire:
     if found.expire_le is not None and found.expire_le <= now():
         raise JetonExpire
-    partenaire = _check(found, address, AuthentificationInvalide())
+    partenaire = _check(found, address, AuthentificationInvalide)
     if not operation.scopes <= partenaire.scopes:
         raise DroitInsuffisant
     return partenaire
 
 
-def _check(found: Credentials, address: str, refusal: Refusal) -> Partenaire:
+def _check(found: Credentials, address: str, refusal: type[Refusal]) -> Partenaire:
     if found.partenaire is None or not found.valid:
         raise refusal
     if found.partenaire.adresses and not is_within(address, found.partenaire.adresses):
