@@ -2,8 +2,8 @@
 
 A command then starts in a fraction of a second instead of several. The child runs `handlers.cli.main` in
 a process of its own, with an environment, a folder and streams of its own, and ends as any interpreter
-does, as the console script would; for some proofs it is first made worse on purpose (`spoil`, in
-`tests/lab/proof/spoilt.py` and `tests/lab/proof/broken.py`).
+does, as the console script would; for some proofs it is first made worse on purpose (`spoil`: functions of
+`tests/lab/proof/spoilt.py`, `tests/lab/proof/broken.py` or `tests/lab/fuzz/planted.py`).
 
 Run as a script, this file is the process; imported, it is its handle.
 """
@@ -90,6 +90,7 @@ class Nursery:
         folder: Path,
         environment: Mapping[str, str],
         streams: tuple[int, int, int],
+        spoil: str = "",
     ) -> Child:
         """Run `cynod ARGUMENTS` in this environment and no other, its three streams as for a Popen."""
         ours: list[IO[str] | None] = []
@@ -99,7 +100,7 @@ class Nursery:
                 mine, its = _stream(number, wanted, theirs, stack)
                 ours.append(mine)
                 theirs.append(its)
-            question = {"do": "spawn", "environment": dict(environment)}
+            question = {"do": "spawn", "environment": dict(environment), "spoil": spoil}
             pid = self._fork(question, list(arguments), folder, theirs)
         return Child(self, pid, ours)
 
@@ -414,8 +415,9 @@ def _be_child(question: dict[str, Any], descriptors: list[int]) -> None:
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if question.get("spoil"):
-        module, _, name = question["spoil"].partition(":")
-        getattr(importlib.import_module(module), name)()
+        module, _, names = question["spoil"].partition(":")
+        for name in names.split("+"):
+            getattr(importlib.import_module(module), name)()
     sys.argv = ["cynod", *question["arguments"]]
     importlib.import_module("handlers.cli.root").main()
 

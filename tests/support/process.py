@@ -65,13 +65,17 @@ def start_cynod(
     folder: Path,
     streams: tuple[int, int, int] = PIPES,
     command: tuple[str, ...] | None = None,
+    spoil: str = "",
     **variables: str,
 ) -> Process:
     """A command of cynod that runs; its three streams are what a Popen takes. A `command` such as CYNOD is
-    started afresh."""
+    started afresh; any other can be made worse first (`spoil`, as of a nursery)."""
     given = environment(folder, **variables)
     if command is None:
-        return shared().start(arguments, folder=folder, environment=given, streams=streams)
+        return shared().start(
+            arguments, folder=folder, environment=given, streams=streams, spoil=spoil
+        )
+    assert not spoil, "what is started afresh is right"
     stdin, stdout, stderr = streams
     return subprocess.Popen(
         [*command, *arguments],
@@ -154,6 +158,7 @@ def serve(
     *arguments: str,
     folder: Path,
     command: tuple[str, ...] | None = None,
+    spoil: str = "",
     verb: str = "serve",
     **variables: str,
 ) -> Iterator[ServerProcess]:
@@ -167,6 +172,7 @@ def serve(
             folder=folder,
             streams=(subprocess.DEVNULL, subprocess.PIPE, log.fileno()),
             command=command,
+            spoil=spoil,
             **{**variables, "PORT": str(port)},
         ) as process,
     ):

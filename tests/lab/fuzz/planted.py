@@ -1,10 +1,9 @@
-"""`cynod` with a fault that was put into it on purpose: `python -m tests.lab.fuzz.planted FAULT serve …`,
-or several: `FAULT+FAULT`.
+"""Faults that are put into `cynod` on purpose, one a function: run inside a server, before it starts.
 
 `obedient` serves as it ships, except that a header of the request makes it fail or dawdle: so are the
 accidents provoked that nothing sent from outside can cause. `telling` serves as it ships and logs which
 field was off contract. The others are what the tests of the
-command plant, to see it go red.
+command plant, to see it go red: a test names them with hyphens.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from sqlalchemy.exc import OperationalError
 
 import handlers.cartes
 import handlers.mouvements
-from handlers.cli import root as cli
 from handlers.contract.schema import AnswerCheck
 from handlers.edge import front
 from handlers.edge.refusals import Envelopes
@@ -270,34 +268,3 @@ def repeat_differs() -> None:
         return answer
 
     module.render_mouvement = differ
-
-
-FAULTS: Mapping[str, Callable[[], None]] = {
-    "obedient": obedient,
-    "telling": telling,
-    "wrong-text": wrong_text,
-    "refusal-that-moves": refusal_that_moves,
-    "card-of-another": card_of_another,
-    "undeclared-header": undeclared_header,
-    "undeclared-code": undeclared_code,
-    "limit-generous": limit_generous,
-    "limit-strict": limit_strict,
-    "limit-of-operation-generous": limit_of_operation_generous,
-    "credit-unlimited": credit_unlimited,
-    "reversal-not-given-back": reversal_not_given_back,
-    "debit-below-zero": debit_below_zero,
-    "credit-too-full": credit_too_full,
-    "field-renamed": field_renamed,
-    "repeat-differs": repeat_differs,
-}
-
-
-def main() -> None:
-    """Plant the fault, then be `cynod`."""
-    for name in sys.argv.pop(1).split("+"):
-        FAULTS[name]()
-    cli.main()
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from tests.lab.fuzz.land import (
 )
 from tests.support.contract_client import DOCUMENT
 from tests.support.postgresql import PostgresqlServer, create_database, running_server
-from tests.support.process import ServerProcess, environment, serve
+from tests.support.process import ServerProcess, finish, run_cynod, serve, start_cynod
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 KINDS = (POSTGRESQL, SQLITE)
@@ -35,18 +34,6 @@ PATIENT = "echec=off,echec-adresse=off"
 SCOPES = list(
     DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
 )
-
-_RUN_ALL = """
-import json, sys, io, contextlib
-from handlers.cli.root import cli
-for arguments in json.load(sys.stdin):
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        code = cli(arguments, standalone_mode=False)
-    if code:
-        sys.exit(f"{arguments}: {code}")
-    print(json.dumps(said.getvalue()))
-"""
 
 
 class StageError(RuntimeError):
@@ -90,34 +77,33 @@ class Stage:
             "CYNOD_LIMITES": PATIENT,
             **variables,
         }
-        command = (sys.executable, "-m", "tests.lab.fuzz.planted", fault) if fault else None
+        spoil = f"tests.lab.fuzz.planted:{fault.replace('-', '_')}" if fault else ""
         number = "1" if fault else str(workers)
-        with serve("--workers", number, folder=self.folder, command=command, **given) as server:
+        with serve(
+            "--workers", number, folder=self.folder, command=None, spoil=spoil, **given
+        ) as server:
             yield server
 
     def cynod(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command of cynod on the database."""
-        return subprocess.run(
-            [sys.executable, "-m", "handlers.cli.root", *arguments],
-            cwd=self.folder,
-            env=environment(self.folder, CYNOD_DATABASE_URL=self.database_url, CYNOD_PEPPER="fuzz"),
-            capture_output=True,
-            text=True,
-            check=False,
+        return run_cynod(
+            *arguments,
+            folder=self.folder,
+            CYNOD_DATABASE_URL=self.database_url,
+            CYNOD_PEPPER="fuzz",
         )
 
 
 def _run_all(folder: Path, url: str, commands: Sequence[Sequence[str]]) -> list[str]:
     """Run commands of cynod one after the other in one process; what each printed."""
-    result = subprocess.run(
-        [sys.executable, "-c", _RUN_ALL],
-        cwd=folder,
-        env=environment(folder, CYNOD_DATABASE_URL=url, CYNOD_PEPPER="fuzz"),
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        check=False,
+    process = start_cynod(
+        folder=folder,
+        streams=(subprocess.PIPE, subprocess.PIPE, subprocess.PIPE),
+        spoil="tests.lab.fuzz.commands:run_each",
+        CYNOD_DATABASE_URL=url,
+        CYNOD_PEPPER="fuzz",
     )
+    result = finish(process, json.dumps(commands))
     if result.returncode != 0:
         raise StageError(f"the data could not be made: {result.stderr[-2000:]}")
     return [json.loads(line) for line in result.stdout.splitlines()]
