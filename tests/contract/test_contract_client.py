@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
+from jsonschema import ValidationError
+from openapi_schema_validator import OAS30Validator
 
 from tests.support.contract_client import (
+    BY_ID,
     CATALOGUE,
     DOCUMENT,
     ContractClient,
     ContractViolation,
+    Json,
+    expand,
+    judge_by,
+    resolve,
 )
 
 VERSION = DOCUMENT["info"]["version"]
@@ -65,3 +74,45 @@ def test_same_wrong_refusal_is_told_each_time() -> None:
             ask("/nowhere", 404, {**UNKNOWN, "message": "Tout va bien"})
         with pytest.raises(ContractViolation, match=r"body\.moreInfo"):
             ask("/nowhere", 404, {**UNKNOWN, "moreInfo": 1})
+
+
+def _worse(value: Any) -> Iterator[Any]:
+    """The value with one part wrong, for each part that it has."""
+    yield from (None, 12.5, "\u2603" * 400, [], {}, True)
+    if isinstance(value, dict):
+        yield {**value, "surplus": 1}
+        for name, part in value.items():
+            yield {key: kept for key, kept in value.items() if key != name}
+            yield from ({**value, name: wrong} for wrong in _worse(part))
+    elif isinstance(value, list):
+        yield value * 40
+        for at, part in enumerate(value):
+            yield from ([*value[:at], wrong, *value[at + 1 :]] for wrong in _worse(part))
+
+
+ANSWERS = {
+    json.dumps(content["schema"]): (content["schema"], resolve(example)["value"])
+    for operation in BY_ID.values()
+    for node in operation["responses"].values()
+    for content in resolve(node)["content"].values()
+    for example in content.get("examples", {}).values()
+}
+"""One example of each schema of an answer."""
+
+
+@pytest.mark.parametrize(("schema", "example"), ANSWERS.values())
+def test_answer_is_judged_as_by_the_library_itself(schema: Json, example: Any) -> None:
+    whole = expand(schema, closed=True)
+    library, ours = OAS30Validator(whole), judge_by(whole)
+    wrong = 0
+    for value in (example, *_worse(example)):
+        expected = [told(error) for error in library.iter_errors(value)]
+        assert [told(error) for error in ours.iter_errors(value)] == expected
+        wrong += bool(expected)
+    assert not list(ours.iter_errors(example))
+    assert wrong > 3
+
+
+def told(error: ValidationError) -> tuple[str, list[str | int], list[str | int]]:
+    """What it says of which value by which rule."""
+    return error.message, list(error.absolute_path), list(error.absolute_schema_path)
