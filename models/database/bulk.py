@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Connection,
     FromClause,
+    Select,
     String,
     Table,
     bindparam,
@@ -28,16 +29,23 @@ def take_ids(connection: Connection, column: Column[int], count: int) -> list[in
     Nobody else is given them: PostgreSQL's sequence gives each once, and a SQLite transaction has
     the write lock from its start.
     """
-    table = column.table.name
     if connection.dialect.name == "postgresql":
-        statement = text(
-            "WITH one AS MATERIALIZED (SELECT pg_get_serial_sequence(:table, :column) AS name)"
-            " SELECT nextval(one.name) FROM one, generate_series(1, :count)"
-        )
-        values = {"table": table, "column": column.name, "count": count}
-        return sorted(connection.scalars(statement, values))
-    last = connection.scalar(select(func.coalesce(func.max(column), 0))) or 0
+        values = {"table": column.table.name, "column": column.name, "count": count}
+        return sorted(connection.scalars(_NEXT_IDS, values))
+    last: int = connection.scalar(_last_id(column)) or 0
     return list(range(last + 1, last + 1 + count))
+
+
+_NEXT_IDS = text(
+    "WITH one AS MATERIALIZED (SELECT pg_get_serial_sequence(:table, :column) AS name)"
+    " SELECT nextval(one.name) FROM one, generate_series(1, :count)"
+)
+
+
+# Put together once a column: that takes longer than to run it.
+@lru_cache(maxsize=64)
+def _last_id(column: Column[int]) -> Select[tuple[int]]:
+    return select(func.coalesce(func.max(column), 0))
 
 
 def insert_rows(

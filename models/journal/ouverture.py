@@ -65,6 +65,8 @@ def open_cartes(
         ),
     )
     opened = [one for one in zip(carte_ids, compte_ids, nouvelles, strict=True) if one[2].solde]
+    if not opened:
+        return
     ids = take_ids(connection, operations.c.id, len(opened))
     insert_rows(
         connection,
@@ -112,14 +114,17 @@ def open_cartes(
     )
 
 
+_OUVERTURE = (
+    select(comptes.c.id)
+    .where(comptes.c.type == COMPTE_OUVERTURE, comptes.c.unite == UNITE)
+    .order_by(comptes.c.id)
+    .limit(1)
+)
+
+
 def find_ouverture(connection: Connection) -> int:
     """The id of the contra account of openings, created by the first who asks for it."""
-    found = connection.scalar(
-        select(comptes.c.id)
-        .where(comptes.c.type == COMPTE_OUVERTURE, comptes.c.unite == UNITE)
-        .order_by(comptes.c.id)
-        .limit(1)
-    )
+    found = connection.scalar(_OUVERTURE)
     if found is not None:
         return int(found)
     (id_,) = take_ids(connection, comptes.c.id, 1)

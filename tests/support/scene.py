@@ -144,6 +144,9 @@ class Call(NamedTuple):
         return "params" if in_query else last
 
 
+STOCK = 25
+"""Cards of a scene that are made at once, for those that are set on it."""
+
 ORIGINE = "ORIGINE"
 """Reference of the credit that every scene has, on its other card."""
 
@@ -209,8 +212,9 @@ class Scene:
         self.carte: Carte
         self.autre: Carte
         self.pair: NouveauPartenaire
+        self._stock: dict[int, list[Carte]] = {}
         if on:
-            self.carte = world.carte(solde, membre=on.carte.membre)
+            self.carte = on.new_carte(solde)
             self.autre, self.pair = on.autre, on.pair
             self.api = world.anonymous()
             self.api.headers["Authorization"] = on.api.headers["Authorization"]
@@ -223,6 +227,14 @@ class Scene:
             self.api = world.api_of(self.pair)
             answer = self.api.post("/credit-carte", json=self.autre.mouvement(1000, ORIGINE))
             assert answer.status_code == 200, answer.text
+
+    def new_carte(self, solde: int) -> Carte:
+        """A card of the scene's member that nobody has used. Alone, each takes nine statements and a
+        transaction."""
+        stock = self._stock.setdefault(solde, [])
+        if not stock:
+            stock += self.world.cartes(STOCK, solde, self.carte.membre)
+        return stock.pop(0)
 
     @cached_property
     def nobody(self) -> ContractClient:

@@ -41,7 +41,9 @@ TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Made once: to put a statement together takes longer than to run it.
 _NEW_CLIENT = insert(clients)
 _NEW_MEMBRE = insert(membres)
-_ID_OF_CARTE = select(cartes.c.id).where(cartes.c.numero_carte == bindparam("numero"))
+_IDS_OF_CARTES = select(cartes.c.numero_carte, cartes.c.id).where(
+    cartes.c.numero_carte.in_(bindparam("numeros", expanding=True))
+)
 
 _numbers = itertools.count(random.randrange(10**9) * 1000)
 
@@ -87,6 +89,10 @@ class Carte:
 def new_number() -> int:
     """A number that no other call of this run gives."""
     return next(_numbers)
+
+
+def _new_numero() -> str:
+    return f"70{new_number():014d}"
 
 
 @dataclass
@@ -150,22 +156,53 @@ class World:
         date_solde: datetime = OPENED,
     ) -> Carte:
         """A new card, its solde opened in the journal."""
-        numero = numero or f"70{new_number():014d}"
         with self.writing() as connection:
             membre = membre or self.membre()
-            nouvelle = NouvelleCarte(
-                numero_carte=numero,
-                client_id=membre.client_id,
-                membre_id=membre.membre_id,
-                fin_validite=fin_validite,
-                statut=statut,
-                solde=solde,
+            (made,) = self._open(
+                connection,
+                membre,
+                [
+                    NouvelleCarte(
+                        numero_carte=numero or _new_numero(),
+                        client_id=membre.client_id,
+                        membre_id=membre.membre_id,
+                        fin_validite=fin_validite,
+                        statut=statut,
+                        solde=solde,
+                    )
+                ],
+                date_solde,
             )
-            contra = find_ouverture(connection)
-            open_cartes(connection, [nouvelle], contra=contra, date_solde=date_solde)
-            carte_id = connection.scalar(_ID_OF_CARTE, {"numero": numero})
-        assert carte_id is not None
-        return Carte(carte_id, numero, membre)
+        return made
+
+    def cartes(self, count: int, solde: int, membre: Membre) -> list[Carte]:
+        """Several at once, in about the time of one."""
+        with self.writing() as connection:
+            nouvelles = [
+                NouvelleCarte(
+                    numero_carte=_new_numero(),
+                    client_id=membre.client_id,
+                    membre_id=membre.membre_id,
+                    fin_validite=FAR,
+                    statut=ACTIVE,
+                    solde=solde,
+                )
+                for _ in range(count)
+            ]
+            return self._open(connection, membre, nouvelles, OPENED)
+
+    def _open(
+        self,
+        connection: Connection,
+        membre: Membre,
+        nouvelles: list[NouvelleCarte],
+        date_solde: datetime,
+    ) -> list[Carte]:
+        contra = find_ouverture(connection)
+        open_cartes(connection, nouvelles, contra=contra, date_solde=date_solde)
+        numeros = [nouvelle.numero_carte for nouvelle in nouvelles]
+        ids = {row[0]: row[1] for row in connection.execute(_IDS_OF_CARTES, {"numeros": numeros})}
+        return [Carte(ids[numero], numero, membre) for numero in numeros]
 
     def partenaire(
         self,
