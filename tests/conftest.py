@@ -38,7 +38,14 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 LONG = ("cli", "contract", "journeys", "lab", "models", "proxy", "sandbox", "site", "workbench")
 """Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
-REWRITTEN_FOR_NOTHING = {"anyio", "hypothesis", "platformdirs", "schemathesis", "typeguard"}
+REWRITTEN_FOR_NOTHING = {
+    "anyio",
+    "faker",
+    "hypothesis",
+    "platformdirs",
+    "schemathesis",
+    "typeguard",
+}
 """Libraries that bring a plugin of pytest."""
 
 # A server to use instead of one of the tests' own; `none` leaves PostgreSQL out.
