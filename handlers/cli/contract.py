@@ -141,15 +141,16 @@ def _shown(path: Path) -> str:
 
 
 def _fix() -> None:
-    """Write into the contract what the machine knows, and say each edit."""
-    try:
-        _, source = read_document(CONTRACT)
-    except ContractError as error:
-        raise click.ClickException(str(error)) from None
-    fixed, told = repair(source.decode("utf-8"), CONTRACT.name)
-    if told:
-        CONTRACT.write_bytes(fixed.encode("utf-8"))
-    click.echo("\n".join(told) or f"{CONTRACT.name}: nothing to fix without you.")
+    """Write into each contract what the machine knows, and say each edit."""
+    for path in map(_file, SURFACES.values()):
+        try:
+            _, source = read_document(path)
+        except ContractError as error:
+            raise click.ClickException(str(error)) from None
+        fixed, told = repair(source.decode("utf-8"), path.name)
+        if told:
+            path.write_bytes(fixed.encode("utf-8"))
+        click.echo("\n".join(told) or f"{path.name}: nothing to fix without you.")
 
 
 @contract.command("all")
@@ -182,8 +183,9 @@ def all_(*, fix: bool) -> None:
     show_default=True,
     help="YAML is the text as it is written.",
 )
-def show_(operation: str, format_: str) -> None:
-    """Print an operation of openapi.yaml with all that it refers to, each once, with its line.
+@surface_option
+def show_(operation: str, format_: str, surface: Surface) -> None:
+    """Print an operation of the contract with all that it refers to, each once, with its line.
 
     OPERATION is its operationId. Its parameters, bodies, responses, schemas and examples follow it in the
     order of reading, then the catalogue's entries of its codes.
@@ -193,21 +195,22 @@ def show_(operation: str, format_: str) -> None:
     Exit codes: 0 printed, 1 no such operation, 2 wrong usage
     """
     try:
-        click.echo(show(CONTRACT, operation, format_))
+        click.echo(show(_file(surface), operation, format_))
     except (ContractError, OutlineError) as error:
         raise Refused(str(error)) from None
 
 
 @contract.command("outline")
-def outline_() -> None:
-    """Print the order of openapi.yaml: sections, tags, operations, components, codes, with their lines.
+@surface_option
+def outline_(surface: Surface) -> None:
+    """Print the order of the contract: sections, tags, operations, components, codes, with their lines.
 
     \b
     Example:    cynod contract outline
-    Exit codes: 0 printed, 1 openapi.yaml cannot be read, 2 wrong usage
+    Exit codes: 0 printed, 1 it cannot be read, 2 wrong usage
     """
     try:
-        click.echo(outline(CONTRACT))
+        click.echo(outline(_file(surface)))
     except ContractError as error:
         raise Refused(str(error)) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -669,6 +670,25 @@ def test_file_of_the_published_form_is_the_contract_itself_unless_it_refers(fold
         assert (path.name, path.parent == folder) == (SECOND.name, False)
         assert json.dumps(read_document(path)[0])
     assert not path.exists()
+
+
+@pytest.mark.usefixtures("workbench")
+def test_each_surface_is_shown_and_repaired_by_its_own_file() -> None:
+    text = SECOND.read_text(encoding="utf-8")
+    shown = CliRunner().invoke(contract_cli.contract, ["show", "getTicket", "--surface", "essai"])
+    assert shown.exit_code == 0, shown.output
+    line = 1 + next(n for n, one in enumerate(text.split("\n")) if "/essai/get-ticket" in one)
+    assert re.match(rf"# several\.yaml:({line}|{line + 1})\n", shown.output)
+    outlined = CliRunner().invoke(contract_cli.contract, ["outline", "--surface", "essai"])
+    assert outlined.exit_code == 0, outlined.output
+    assert "getTicket" in outlined.output
+    assert "getSoldeCarte" not in outlined.output
+    unknown = CliRunner().invoke(contract_cli.contract, ["show", "getTicket"])
+    assert (unknown.exit_code, "getTicket is no operation" in unknown.output) == (1, True)
+    fixed = CliRunner().invoke(contract_cli.contract, ["build", "--fix"])
+    assert fixed.output.startswith(
+        "openapi.yaml: nothing to fix without you.\nseveral.yaml: nothing to fix without you.\n"
+    )
 
 
 @pytest.mark.usefixtures("folder")
