@@ -1,10 +1,11 @@
 """`python -m tests.lab.code_mutants MODULE`: mutmut's mutants of a module, judged by the tests that know it.
 
 mutmut writes the mutants, all of them beside the original functions, into a copy of the project. The tests
-run there, on SQLite, once for each mutant: in a fork of a process that has imported and collected everything,
-the tests first that killed mutants before. A function that ran while its module was imported is judged by a
-process that has the mutant from its first import on, because a fork comes too late for it. mutmut changes
-functions only: a statement at the top of a module is not tried.
+run there, once for each mutant, on SQLite, and on both where PostgreSQL takes other lines of the module: in a
+fork of a process that has imported and collected everything, the tests first that killed mutants before. A
+function that ran while its module was imported is judged by a process that has the mutant from its first
+import on, because a fork comes too late for it. mutmut changes functions only: a statement at the top of a
+module is not tried.
 
 mutmut's own runner is not used: it names tests by their ids, and cannot tell a test that it does not find
 again from one that takes too long.
@@ -12,6 +13,7 @@ again from one that takes too long.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,6 +38,7 @@ from tests.lab.mutants.run import (
     run_forks,
 )
 from tests.support.contract_client import ROOT
+from tests.support.postgresql import running_server
 
 IMPORTED = "imported"
 MUTANT = "MUTANT_UNDER_TEST"
@@ -110,7 +114,26 @@ COPIED = (
     *("handlers", "models", "tests", "docs"),
     *("openapi.yaml", "CHANGELOG.md", "README.md", "pyproject.toml"),
 )
-PYTEST = ["-k", "not postgresql", "-p", "no:cacheprovider", "--timeout", "60"]
+PYTEST = ["-p", "no:cacheprovider", "--timeout", "60"]
+ON_BOTH = ("models/journal/", "models/database/", "models/authentification", "models/mouvement")
+"""Modules whose lines are not the same for each database."""
+
+SERVER = "CYNOD_TEST_DATABASE_URL"
+
+
+def _options(module: str) -> list[str]:
+    return PYTEST if module.startswith(ON_BOTH) else ["-k", "not postgresql", *PYTEST]
+
+
+@contextlib.contextmanager
+def _server(module: str) -> Iterator[None]:
+    """A PostgreSQL for all the mutants of a module that is judged on it, unless one is given."""
+    if not module.startswith(ON_BOTH) or SERVER in os.environ:
+        yield
+        return
+    with running_server() as server:
+        os.environ[SERVER] = server.url
+        yield
 
 
 def _selection(module: str) -> list[str]:
@@ -226,7 +249,7 @@ def _judge_in_forks(module: str, workers: int, names: list[str], report: Path) -
     # While this is set, mutmut notes each function that is called: here, while modules are imported.
     os.environ[MUTANT] = "stats"
     with tempfile.TemporaryDirectory() as made:
-        selection = [*_selection(module), *PYTEST, *OPTIONS, f"--basetemp={made}/t"]
+        selection = [*_selection(module), *_options(module), *OPTIONS, f"--basetemp={made}/t"]
         pytest.main([*selection, "--capture=no"], plugins=[plugin])
     report.write_text(json.dumps(plugin.ends), encoding="utf-8")
 
@@ -234,7 +257,7 @@ def _judge_in_forks(module: str, workers: int, names: list[str], report: Path) -
 def _judge_afresh(folder: Path, module: str, name: str) -> str:
     """Run the module's tests in a process that has the mutant from its first import on."""
     with tempfile.TemporaryDirectory() as made:
-        options = ("-x", "-q", *PYTEST, f"--basetemp={made}/t", *_selection(module))
+        options = ("-x", "-q", *_options(module), f"--basetemp={made}/t", *_selection(module))
         result = _inside(folder, "-m", "pytest", *options, mutant=name)
     return "survived" if result.returncode == 0 else "killed"
 
@@ -249,7 +272,7 @@ def main(module: str, workers: int, only: str, inside: Path | None) -> None:
     if inside is not None:
         _judge_in_forks(module, workers, sys.stdin.read().split(","), inside)
         return
-    with tempfile.TemporaryDirectory(prefix="code-mutants-") as made:
+    with tempfile.TemporaryDirectory(prefix="code-mutants-") as made, _server(module):
         folder = Path(made)
         names = [name for name in _make(folder, module) if only in name]
         # "" is no mutant: were the tests red by themselves, every mutant would count as killed.
