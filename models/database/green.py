@@ -197,8 +197,14 @@ class GreenConnection(psycopg.Connection[Any]):
         pgconn.pipeline_sync()
         results = self._fetch(work)
         pgconn.exit_pipeline_mode()
-        bad = [one for one in results if one.status == ExecStatus.FATAL_ERROR]
-        return bad[:1] or results[begin is not None :]
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                return [result]
+        if begin is not None:
+            del results[0]
+        if len(results) != len(messages):
+            raise psycopg.OperationalError("the server sent too few results")
+        return results
 
     def prepare(self, work: Work, name: bytes, sql: bytes) -> PGresult:
         """Have the server prepare a statement."""

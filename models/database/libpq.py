@@ -68,8 +68,9 @@ class PostgresqlLine:
             if asked == (compiled, values):
                 del self._answered[at]
                 return rows
-            # Run again, it would move money twice.
-            assert not (asked[0] is compiled and compiled.writes), "asked otherwise than sent"
+            if asked[0] is compiled and compiled.writes:
+                # Run again, it would move money twice.
+                raise RuntimeError("a write is asked for otherwise than it was sent")
         return None
 
     def _message(self, compiled: Compiled, values: list[Any]) -> Message:

@@ -165,7 +165,7 @@ def test_write_that_is_asked_for_otherwise_than_sent_is_not_run_again(
     if backend == "sqlite":  # where nothing was sent
         assert run(shared_database, write) == [[("Fatou",)]]
         return
-    with pytest.raises(AssertionError, match="otherwise than sent"):
+    with pytest.raises(RuntimeError, match="otherwise than it was sent"):
         run(shared_database, write)
     with shared_database.reading() as connection:
         assert FIND.all(connection, client) == [(client["nom"],)]
