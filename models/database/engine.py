@@ -266,16 +266,20 @@ class Database:
 
 
 class Seat:
-    """What a thread lends to one call after the other. Its connection stays open from one to the next."""
+    """What a thread lends to one call after the other. Its connection stays open from one to the next,
+    unless the engine was disposed of between them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._pool = engine.pool
         self._connection: Connection | None = None
 
     def __enter__(self) -> Connection:
         """The connection. Raises DBAPIError."""
-        if self._connection is None or self._connection.invalidated:
+        pool = self._engine.pool
+        if self._connection is None or self._connection.invalidated or self._pool is not pool:
             self.close()
+            self._pool = pool
             self._connection = self._engine.connect()
         return self._connection
 
