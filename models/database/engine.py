@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, FromClause, create_engine, event, text
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -453,6 +454,14 @@ def _line_keeper(dialect: str) -> Callable[[Any, ConnectionPoolEntry], None]:
     return keep
 
 
+class _HintingCompiler(SQLiteCompiler):
+    """Writes what `Select.with_hint` says of a table, INDEXED BY, which SQLAlchemy's own leaves out."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002
+        """See SQLAlchemy: what follows the name of the table."""
+        return text
+
+
 def _sqlite_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
     module = sqlite_module()
     journal_mode = "WAL" if module.sqlite_version_info >= WAL_SAFE else "DELETE"
@@ -466,6 +475,8 @@ def _sqlite_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
         hide_parameters=True,
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": wait_s},
     )
+
+    engine.dialect.statement_compiler = _HintingCompiler
 
     @event.listens_for(engine, "do_connect")
     def open_existing(
