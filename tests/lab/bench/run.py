@@ -41,6 +41,9 @@ from tests.support.postgresql import PostgresqlServer, running_server
 from tests.support.process import run_cynod
 
 SMALL = Size(1_000)
+SHORT = Size(80, debits=24)
+"""2,000 operations: as few as fill a page of each card's history, as the many do."""
+
 DEEP = 500
 """Of the operations of a large history, one in so many thousand is of the first card."""
 
@@ -322,7 +325,7 @@ class Bench:
         size: Size,
         names: Sequence[str],
     ) -> None:
-        few = SMALL if grown == "cards" else Size(SMALL.cartes, debits=1)
+        few = SMALL if grown == "cards" else SHORT
         with contextlib.ExitStack() as stack:
             lands = [
                 stack.enter_context(ground(kind, one, self.folder, cluster)) for one in (few, size)
