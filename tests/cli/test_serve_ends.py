@@ -32,7 +32,7 @@ def is_open(server: ServerProcess) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told"])
 def test_workers_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> None:
-    with serve("--demo", "--workers", "2", folder=tmp_path, command=CYNOD) as server:
+    with serve("--demo", "--workers", "2", folder=tmp_path) as server:
         wait_until(lambda: len(children_of(server.process.pid)) == 2, "there are not two workers")
         os.kill(server.process.pid, number)
         server.process.wait(CALL_S)
@@ -40,7 +40,7 @@ def test_workers_end_with_their_parent(tmp_path: Path, number: signal.Signals) -
 
 
 def test_worker_that_was_killed_is_replaced(tmp_path: Path) -> None:
-    with serve("--demo", "--workers", "2", folder=tmp_path, command=CYNOD) as server:
+    with serve("--demo", "--workers", "2", folder=tmp_path) as server:
         wait_until(lambda: len(children_of(server.process.pid)) == 2, "there are not two workers")
         before = children_of(server.process.pid)
         killed = min(before)
@@ -89,7 +89,7 @@ def test_server_ends_in_time_although_postgresql_answers_no_more(tmp_path: Path)
         migrate.upgrade(database)
         database.close()
         settings = {"CYNOD_DATABASE_URL": url, "CYNOD_ARRET_S": str(STOP_S)}
-        with serve("--demo", folder=tmp_path, command=CYNOD, **settings) as server:
+        with serve("--demo", folder=tmp_path, command=None, **settings) as server:
             postgresql.pause()
             try:
                 with ThreadPoolExecutor(6) as pool:
