@@ -75,9 +75,10 @@ print(json.dumps(said))
 class Copy:
     """A copy of the project, and the tools run on it."""
 
-    def __init__(self, folder: Path, nursery: Nursery) -> None:
+    def __init__(self, folder: Path, nursery: Nursery, checked: Path) -> None:
         self.folder = folder
         self.nursery = nursery
+        self.checked = checked
         folder.mkdir()
         for name in COPIED:
             source = ROOT / name
@@ -86,10 +87,6 @@ class Copy:
             else:
                 shutil.copy(source, folder / name)
         (folder / "build").mkdir()
-        kept = ROOT / ".mypy_cache"
-        if kept.exists():  # what the whole project's check found spares this one half a minute
-            busy = shutil.ignore_patterns("*-wal", "*-shm")  # of a check that runs beside
-            shutil.copytree(kept, folder / ".mypy_cache", symlinks=True, ignore=busy)
         (folder / "build" / "node").symlink_to(ROOT / "build" / "node")
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -97,7 +94,8 @@ class Copy:
         # Each command finds the modules compiled by the one before, whatever the tests were told.
         left = ("CYNOD_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left)}
-        return {**kept, "PYTHONPATH": str(self.folder), **more}
+        own = {"PYTHONPATH": str(self.folder), "MYPY_CACHE_DIR": str(self.checked)}
+        return {**kept, **own, **more}
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a program in it."""
@@ -148,12 +146,22 @@ def nursery() -> Iterator[Nursery]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of files and libraries, for all copies: they differ in a few lines."""
+    kept, own = ROOT / ".mypy_cache", tmp_path_factory.mktemp("checked") / "mypy"
+    if kept.exists():  # what the whole project's check found spares this one half a minute
+        busy = shutil.ignore_patterns("*-wal", "*-shm")  # of a check that runs beside
+        shutil.copytree(kept, own, symlinks=True, ignore=busy)
+    return own
+
+
 @pytest.fixture
-def copy(tmp_path: Path, nursery: Nursery) -> Copy:
+def copy(tmp_path: Path, nursery: Nursery, checked: Path) -> Copy:
     """A fresh copy."""
     if not PROGRAM.exists():
         lack("Redocly CLI is not installed in build/node; `make contract` installs it.")
-    return Copy(tmp_path / "project", nursery)
+    return Copy(tmp_path / "project", nursery, checked)
 
 
 def served(copy: Copy) -> Generator[httpx.Client, None, None]:
