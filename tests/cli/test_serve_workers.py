@@ -101,7 +101,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_worker_ends_with_its_parent_although_another_one_hangs(tmp_path: Path, place: int) -> None:
-    with serve("--demo", "--workers", "2", folder=tmp_path, command=CYNOD) as server:
+    with serve("--demo", "--workers", "2", folder=tmp_path) as server:
         workers = two_workers(server)
         hanging = workers.pop(place)
         os.kill(hanging, signal.SIGSTOP)
