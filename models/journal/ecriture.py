@@ -201,9 +201,8 @@ def move(connection: Connection, mouvement: Mouvement, claimed: Claim) -> Moved:
 
 
 def _written_values(mouvement: Mouvement, entree: Entree) -> dict[str, Any]:
-    type_, demandeur, carte, montant = mouvement
-    accounts = (carte.compte_id, demandeur.compte_id)
-    debited, credited = accounts if type_ == DEBIT else accounts[::-1]
+    _, demandeur, carte, montant = mouvement
+    debited, credited = _sides(mouvement)
     return {
         "le_numero": entree.numero_operation,
         "la_carte": carte.id,
@@ -221,22 +220,21 @@ def _written_values(mouvement: Mouvement, entree: Entree) -> dict[str, Any]:
 
 def _move_by_steps(connection: Connection, mouvement: Mouvement, claimed: Claim) -> Moved:
     type_, demandeur, carte, montant = mouvement
-    quand = claimed.date_operation
-    if type_ == CREDIT:
-        moved = give(connection, carte, montant, quand)
-        limited = post(
-            connection, demandeur, claimed,
-            compte_debit=demandeur.compte_id, compte_credit=carte.compte_id,
-            montant=montant, unite=carte.unite, debited=None, credited=moved,
-        )  # fmt: skip
-    else:
-        moved = take(connection, carte, montant, quand)
-        limited = post(
-            connection, demandeur, claimed,
-            compte_debit=carte.compte_id, compte_credit=demandeur.compte_id,
-            montant=montant, unite=carte.unite, debited=moved, credited=None,
-        )  # fmt: skip
+    moved = (take if type_ == DEBIT else give)(connection, carte, montant, claimed.date_operation)
+    debited, credited = _sides(mouvement)
+    limited = post(
+        connection, demandeur, claimed,
+        compte_debit=debited, compte_credit=credited,
+        montant=montant, unite=carte.unite,
+        debited=moved if type_ == DEBIT else None, credited=moved if type_ == CREDIT else None,
+    )  # fmt: skip
     return Moved(moved.solde, limited or bool(moved.plafonnee))
+
+
+def _sides(mouvement: Mouvement) -> tuple[int, int]:
+    """The account debited and the account credited."""
+    accounts = (mouvement.carte.compte_id, mouvement.demandeur.compte_id)
+    return accounts if mouvement.type == DEBIT else accounts[::-1]
 
 
 def take(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
