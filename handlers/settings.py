@@ -136,7 +136,7 @@ class Settings:
     )
     pool_size: int = _setting(
         "CYNOD_POOL_SIZE",
-        8,
+        10,
         _integer(1, 100),
         "operations that one process runs at once, and their database connections",
     )

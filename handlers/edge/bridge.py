@@ -41,8 +41,9 @@ MAX_WAITING = 2_000
 """Calls that may wait for a turn; more are told to come back (503) instead of waiting in vain."""
 
 
-PROBES = 2
-"""Places, or threads, of the health probes that ask the database, beside those of operations."""
+PROBES = 1
+"""Places, or threads, of the health probes that ask the database, beside those of operations. A second one
+would open its connection in the middle of the first storm, when two probes meet."""
 
 
 class Runner(Protocol):

@@ -34,9 +34,14 @@ class Seen(NamedTuple):
     """Nanoseconds in which the machine ran others, although the server or the watch could have run."""
 
     @property
+    def wall_seconds(self) -> float:
+        """How long the answer took."""
+        return (self.answered - self.asked) / 1e9
+
+    @property
     def seconds(self) -> float:
-        """How long the answer took, for which the server answers."""
-        return max(0, self.answered - self.asked - self.held_up) / 1e9
+        """As much of that as the server answers for."""
+        return max(0.0, self.wall_seconds - self.held_up / 1e9)
 
 
 def _held_up(pid: int) -> int:
