@@ -138,7 +138,7 @@ class Settings:
         "CYNOD_POOL_SIZE",
         10,
         _integer(1, 100),
-        "operations that one process runs at once, and their database connections",
+        "operations that one process runs at once, and their connections to PostgreSQL",
     )
     deadline_s: int = _setting(
         "CYNOD_DELAI_S",
