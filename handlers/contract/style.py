@@ -165,10 +165,11 @@ def naming_problems(view: View, one: Declared) -> Iterator[Problem]:
 
 
 def text_problems(_view: View, one: Declared) -> Iterator[Problem]:
-    """A summary that fits a menu, a description that says preconditions and effect."""
+    """A summary that fits a menu, a description that says preconditions and, but for a probe, effect."""
     if not 0 < len(one.raw["summary"]) < 60:
         yield Problem((*one.place, "summary"), "write a summary of less than 60 characters.")
-    for words in ("**Préconditions**", "**Effet sur le solde**"):
+    wanted = ("**Préconditions**", *(() if one.raw.get("x-sonde") else ("**Effet sur le solde**",)))
+    for words in wanted:
         if words not in one.raw["description"]:
             yield Problem((*one.place, "description"), f"the description must say {words!r}.")
 
