@@ -1,4 +1,4 @@
-"""The pages for people: the partner's page, the contract as it is, its Postman collection, and a console
+"""The pages for people: the partner's pages, the contract as it is, its Postman collection, and a console
 (Swagger UI) that shows it.
 
 Everything comes from this server, whose files are there at start, so that the pages work offline and
@@ -11,6 +11,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from handlers.contract.model import Contract
@@ -45,6 +47,39 @@ CONSOLE_POLICY = (
 # A browser ignores it, with a warning, where the page itself declares its policy.
 _NO_FRAMES = "; frame-ancestors 'none'"
 
+_PAGES = ("index", "doc/concepts", "doc/codes", "doc/telechargements")
+"""Those of every contract, beside one per operation and, where something is told of it, its changes."""
+
+_SEARCHED = "doc/recherche.js"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file beside the first page: what it holds, its type, and in Markdown what it is."""
+
+    read: Callable[[Contract], bytes]
+    media_type: bytes
+    words: str
+
+
+def files() -> dict[str, File]:
+    """What every contract has to download, by its name."""
+    return {
+        "openapi.yaml": File(
+            lambda contract: contract.source, b"application/yaml", "le contrat, tel qu'il est écrit"
+        ),
+        "openapi.json": File(
+            lambda contract: contract.json, b"application/json", "le même, en JSON"
+        ),
+        "collection.postman.json": File(
+            collection,
+            b"application/json",
+            "la collection Postman : renseignez `baseUrl`, `consumerKey` et `consumerSecret`, "
+            "elle demande elle-même son jeton",
+        ),
+    }
+
+
 _REVALIDATE = b"no-cache"
 _FOR_EVER = b"public, max-age=31536000, immutable"
 
@@ -55,20 +90,20 @@ def pages(
     """Every page by its path: the partner's, the contract (YAML as it is published, and JSON), its
     collection, its clients, the console, their files. All are below the prefix of the contract.
     """
-    first = _html_page(lambda: partner_page(contract, clients, changelog), PAGE_POLICY)
+    written = partner_pages(contract, clients, changelog)
+    result = {
+        f"/{path}": _html_page(read, PAGE_POLICY)
+        if path.endswith(".html")
+        else _page(read, _CONTENT_TYPES[".js"])
+        for path, read in written.items()
+    }
+    result["/"] = result["/index.html"]
     console = _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY)
     # A redirect would be built from a Host that a proxy may have changed: here is a page of its own.
     inside = _html_page(lambda: console_page(contract, root="../", here="./"), CONSOLE_POLICY)
-    result = {
-        "/": first,
-        "/index.html": first,
-        "/openapi.yaml": _page(lambda: contract.source, b"application/yaml"),
-        "/openapi.json": _page(lambda: contract.json, b"application/json"),
-        "/collection.postman.json": _page(lambda: collection(contract), b"application/json"),
-        "/ui": console,
-        "/ui/": inside,
-        "/ui/index.html": inside,
-    }
+    result |= {"/ui": console, "/ui/": inside, "/ui/index.html": inside}
+    for name, one in files().items():
+        result[f"/{name}"] = _page(partial(one.read, contract), one.media_type)
     for client in clients:
         result[f"/clients/{client.file.name}"] = _page(client.file.read_bytes, b"application/zip")
     for path, file in console_files().items():
@@ -87,23 +122,40 @@ def console_files() -> dict[str, Path]:
     }
 
 
-def partner_page(
+def partner_pages(
     contract: Contract, clients: list[Package], changelog: Path, *, static: bool = False
-) -> bytes:
-    """The partner's page. A `static` one declares its policy itself."""
-    text = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
-    text = changes_of(contract.surface, text)
-    from handlers.site import page  # noqa: PLC0415 - half a second and 6 MiB, for a page few open
+) -> dict[str, Callable[[], bytes]]:
+    """What writes each of the partner's pages, and what their search looks in, by its path below the prefix.
 
-    policy = PAGE_POLICY if static else None
-    return page.render(contract, clients, text, static_policy=policy)
+    Nothing is written before it is asked for. `static` pages declare their policy themselves.
+    """
+    text = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
+    changes = changes_of(contract.surface, text)
+
+    @cache
+    def renderer() -> Callable[[str], bytes]:
+        from handlers.site import page  # noqa: PLC0415 - half a second and 6 MiB, for pages few open
+
+        downloads = [page.Download(name, one.words) for name, one in files().items()]
+        policy = PAGE_POLICY if static else None
+        return page.Site(contract, clients, changes, downloads, policy).render
+
+    def write(path: str) -> bytes:
+        return renderer()(path)
+
+    names = [*_PAGES, *(["doc/changements"] if changes else [])]
+    names += [f"doc/{operation}" for operation in contract.operations]
+    paths = [*(f"{name}.html" for name in names), _SEARCHED]
+    return {path: partial(write, path) for path in paths}
 
 
 def changes_of(surface: Surface, changelog: str) -> str:
-    """Of the changelog, what is told of this contract: partners read nothing of the back office."""
-    head, *sections = re.split(r"^(?=## )", changelog, flags=re.MULTILINE)
-    kept = [one for one in sections if _surface_of(one) is surface]
-    return "".join([head, *kept]) if kept or surface is PARTENAIRE else ""
+    """Of the changelog, what is told of this contract: partners read nothing of the back office.
+
+    What stands above its first version is for who writes the file.
+    """
+    sections = re.split(r"^(?=## )", changelog, flags=re.MULTILINE)[1:]
+    return "".join(one for one in sections if _surface_of(one) is surface)
 
 
 def _surface_of(section: str) -> Surface:

@@ -81,6 +81,13 @@ def snippets(contract: Contract, operation: OperationContract) -> dict[str, str]
     return {language.name: language.call(request) for language in SNIPPETS}
 
 
+def first_call(contract: Contract) -> OperationContract | None:
+    """The operation to begin with: the first one that only reads and asks for parameters, or else any."""
+    secured = [one for one in contract.operations.values() if one.secured and not one.issues_tokens]
+    reads = [one for one in secured if one.method == "get" and one.parameters]
+    return next(iter([*reads, *secured]), None)
+
+
 def preparations(contract: Contract) -> dict[str, str]:
     """What precedes every snippet, in each language; nothing where nothing issues tokens."""
     path = contract.token_path

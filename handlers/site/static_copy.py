@@ -11,10 +11,10 @@ from handlers.contract.reading import load
 from handlers.settings import ROOT, SettingsError, read_settings
 from handlers.site.packages import Package, packages
 from handlers.site.pages import (
-    collection,
     console_files,
     console_page,
-    partner_page,
+    files,
+    partner_pages,
 )
 
 
@@ -24,17 +24,16 @@ def write(
     folder: Path,
     changelog: Path = ROOT / "CHANGELOG.md",
 ) -> None:
-    """Write the pages into `folder`. A release of Swagger UI and clients that it had are taken away;
+    """Write the pages into `folder`. A release of Swagger UI, clients and pages that it had are taken away;
     nothing else is."""
     for old in folder.glob("ui/swagger-ui-*"):
         shutil.rmtree(old)
-    for package in folder.glob("clients/cynod-*.zip"):
-        package.unlink()
+    for old_file in (*folder.glob("clients/cynod-*.zip"), *folder.glob("doc/*.html")):
+        old_file.unlink()
+    pages = partner_pages(contract, clients, changelog, static=True)
     for name, content in {
-        "index.html": partner_page(contract, clients, changelog, static=True),
-        "openapi.yaml": contract.source,
-        "openapi.json": contract.json,
-        "collection.postman.json": collection(contract),
+        **{name: read() for name, read in pages.items()},
+        **{name: one.read(contract) for name, one in files().items()},
         "ui/index.html": console_page(contract, root="../", here="", static=True),
         **{f"clients/{one.file.name}": one.file.read_bytes() for one in clients},
         **{f"ui/{name}": file.read_bytes() for name, file in console_files().items()},

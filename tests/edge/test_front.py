@@ -163,7 +163,9 @@ def test_contract_is_served_byte_for_byte_and_cached_by_its_etag(world: World) -
     assert api.head("/openapi.yaml").headers["content-length"] == str(len(answer.content))
 
 
-@pytest.mark.parametrize("path", ["/", "/index.html", "/ui", "/ui/", "/ui/index.html"])
+@pytest.mark.parametrize(
+    "path", ["/", "/index.html", "/doc/concepts.html", "/ui", "/ui/", "/ui/index.html"]
+)
 def test_links_of_a_page_are_relative_and_lead_somewhere_from_each_of_its_addresses(
     world: World, path: str
 ) -> None:

@@ -43,6 +43,8 @@ def test_console_with_a_slash_behind_a_prefix_calls_what_is_below_it(
         assert browser.one(".servers option").text.startswith("/un/prefixe")
         browser.click(browser.with_text(".bandeau a", "Documentation"))
         assert browser.one("code.adresse").text == f"{address}/un/prefixe"
+        browser.click(browser.one(".sommaire a[href$='accessToken.html']"))
+        assert browser.one(".volet .adresse").text == f"{address}/un/prefixe"
 
 
 def _try_an_operation(browser: Browser, console: str, width: int) -> None:
@@ -143,41 +145,58 @@ def copy(tmp_path_factory: pytest.TempPathFactory, clients: Path) -> Iterator[st
     contract, folder = load(CONTRACT), root / "un" / "prefixe"
     (folder / "clients").mkdir(parents=True)
     (folder / "clients" / "cynod-java-0.9.0.zip").write_bytes(b"of an older contract")
+    (folder / "doc").mkdir()
+    (folder / "doc" / "operationRetiree.html").write_bytes(b"of an older contract")
     write(contract, packages(clients, contract), folder)
     with _file_server(root) as address:
         yield f"{address}/un/prefixe/"
 
 
-def test_static_copy_is_the_same_page_under_its_own_policy(
+def test_static_copy_is_the_same_pages_under_their_own_policy(
     browser: Browser, demo: str, copy: str
 ) -> None:
-    served = httpx.get(demo, trust_env=False, timeout=CALL_S).text
-    copied = httpx.get(copy, trust_env=False, timeout=CALL_S).text
-    policies = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', copied)
-    assert len(policies) == 1
-    assert policies[0].startswith("default-src &#39;none&#39;; script-src &#39;self&#39;; ")
-    bare = re.sub(r' *<meta http-equiv="Content-Security-Policy".*\n', "", copied)
-    bare = bare.replace('data-serveur="non"', 'data-serveur="oui"')
-    bare = bare.replace('href="ui/index.html"', 'href="ui"')
-    bare = bare.replace(
-        "lire le contrat dans Swagger UI",
-        "essayer les opérations depuis le navigateur\N{NO-BREAK SPACE}; les appels sont réels",
-    )
-    assert bare == served
+    for path in ("", "doc/debitCarte.html", "doc/codes.html", "doc/telechargements.html"):
+        served = httpx.get(f"{demo}/{path}", trust_env=False, timeout=CALL_S).text
+        copied = httpx.get(f"{copy}{path}", trust_env=False, timeout=CALL_S).text
+        policies = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', copied)
+        assert len(policies) == 1
+        assert policies[0].startswith("default-src &#39;none&#39;; script-src &#39;self&#39;; ")
+        bare = re.sub(r' *<meta http-equiv="Content-Security-Policy".*\n', "", copied)
+        bare = bare.replace('data-serveur="non"', 'data-serveur="oui"')
+        bare = re.sub(r'href="((?:\.\./)?)ui/index.html"', r'href="\1ui"', bare)
+        bare = bare.replace('href="../index.html', 'href="../').replace('"index.html', '"./')
+        bare = bare.replace(
+            "lire le contrat dans Swagger UI",
+            "essayer les opérations depuis le navigateur\N{NO-BREAK SPACE}; les appels sont réels",
+        )
+        assert bare == served, path
     browser.show(copy)
-    browser.one(".sommaire a[href='#debitCarte']").click()
-    assert 50 <= browser.top_of("debitCarte") < 130
-    browser.click(browser.one("label[for=debitCarte-appel-php]"))
-    assert browser.shown_languages() == {"php"}
     # No server of the API answers there, so the examples keep the address that stands for one.
     assert browser.one("code.adresse").text == "https://api.cynod.example"
+    browser.one(".sommaire a[href$='debitCarte.html']").click()
+    browser.click(browser.one("label[for=debitCarte-appel-php]"))
+    assert browser.shown_languages() == {"php"}
     browser.run("localStorage.clear()")
+
+
+def test_copy_on_a_disk_is_searched_and_read(browser: Browser, tmp_path: Path) -> None:
+    """Without any server: its links name files, and its search fetches nothing."""
+    write(load(CONTRACT), [], tmp_path)
+    browser.show(f"file://{tmp_path}/index.html")
+    browser.one("#recherche").send_keys("4001")
+    browser.click(browser.one(".trouves a"))
+    browser.wait(
+        lambda: browser.driver.current_url == f"file://{tmp_path}/doc/codes.html#code-4001", "it"
+    )
+    browser.click(browser.one(".bandeau .nom"))
+    assert browser.one("h2#demarrer").is_displayed()
+    assert browser.driver.current_url == f"file://{tmp_path}/index.html"
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *("openapi.yaml", "openapi.json", "collection.postman.json"),
+        *("openapi.yaml", "openapi.json", "collection.postman.json", "doc/recherche.js"),
         *(
             f"clients/cynod-{name}-{DOCUMENT['info']['version']}.zip"
             for name in ("java", "python-httpx")
@@ -190,8 +209,10 @@ def test_static_copy_has_the_same_files(demo: str, copy: str, name: str) -> None
     assert httpx.get(f"{copy}{name}", trust_env=False, timeout=CALL_S).content == served.content
 
 
-def test_static_copy_has_no_clients_of_another_contract(copy: str) -> None:
+def test_static_copy_has_no_clients_or_pages_of_another_contract(copy: str) -> None:
     version = DOCUMENT["info"]["version"]
+    gone = httpx.get(f"{copy}doc/operationRetiree.html", trust_env=False, timeout=CALL_S)
+    assert gone.status_code == 404
     for name in ("java-0.9.0", f"php-{version}", f"go-{version}"):
         answer = httpx.get(f"{copy}clients/cynod-{name}.zip", trust_env=False, timeout=CALL_S)
         assert answer.status_code == 404

@@ -1,23 +1,28 @@
-"""The partner's page over HTTP: it says what the contract says, all of it, and is safe and cheap to serve."""
+"""The partner's pages over HTTP: they say what the contract says, all of it, and are cheap to serve."""
 
 from __future__ import annotations
 
 import copy
+import gzip
 import html
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import httpx
 import pytest
 import yaml
 
+from handlers.contract.model import Contract
 from handlers.contract.reading import derive, load
-from handlers.site.pages import PAGE_POLICY, partner_page
+from handlers.site.pages import PAGE_POLICY, partner_pages
+from handlers.site.patterns import in_words
 from handlers.site.snippets import GENERATORS
 from tests.support.contract_client import (
     CATALOGUE,
@@ -37,8 +42,19 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 BY_ID = {raw["operationId"]: (method, path, raw) for (method, path), raw in OPERATIONS.items()}
 
 
+PAGES = [
+    "",
+    *(f"doc/{name}.html" for name in ("concepts", "codes", "telechargements", "changements")),
+    *(f"doc/{operation_id}.html" for operation_id in BY_ID),
+]
+"""Their addresses from the first one."""
+
+LARGEST_FIRST_VIEW = 60_000
+"""Bytes that a browser loads before it shows the first page, compressed as any proxy does."""
+
+
 class Reader(HTMLParser):
-    """The ids, the links and the text of a page, the text also per article."""
+    """The ids, the links and the text of a page, the text also per article and without code."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -47,6 +63,9 @@ class Reader(HTMLParser):
         self.loaded: list[str] = []
         self.inline: list[str] = []
         self.articles: dict[str, str] = {}
+        self.tags: list[str] = []
+        self.said: list[str] = []
+        self._open: list[str] = []
         self._article: str | None = None
         self._pieces: list[str] = []
         self.feed(text)
@@ -54,6 +73,12 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        if tag in ("code", "pre"):
+            self._open.append(tag)
+        self.said += [
+            values[name] for name in ("title", "aria-label", "placeholder") if name in values
+        ]
         self.inline += [
             f"<{tag} {name}>" for name in values if name == "style" or name.startswith("on")
         ]
@@ -70,6 +95,8 @@ class Reader(HTMLParser):
             self.articles[self._article] = ""
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in ("code", "pre"):
+            self._open.pop()
         if tag == "article":
             assert self._article is not None
             self.articles[self._article] = _plain(self.articles[self._article])
@@ -77,22 +104,38 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self._pieces.append(data)
+        if not self._open:
+            self.said.append(data)
         if self._article is not None:
             self.articles[self._article] += data
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
+    return re.sub(r"\s+", " ", text).replace("\u2019", "'")
 
 
 def _words(markdown: str) -> str:
     """A text of the contract as a reader sees it: without the marks of CommonMark."""
-    return _plain(re.sub(r"[`*]", "", markdown)).strip()
+    return _plain(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"[`*]", "", markdown))).strip()
 
 
 @pytest.fixture(scope="module")
-def page(demo: str) -> Reader:
-    return Reader(httpx.get(demo, trust_env=False, timeout=CALL_S).text)
+def pages(demo: str) -> dict[str, Reader]:
+    """All of them by their addresses."""
+    with httpx.Client(base_url=demo, trust_env=False, timeout=CALL_S) as client:
+        return {path: Reader(client.get(f"/{path}").text) for path in PAGES}
+
+
+@pytest.fixture(scope="module")
+def page(pages: dict[str, Reader]) -> Reader:
+    """The first one."""
+    return pages[""]
+
+
+def _written(contract: Contract, changelog: Path = CHANGELOG) -> dict[str, str]:
+    """All that is written of a contract, by its path."""
+    written = partner_pages(contract, [], changelog)
+    return {path: read().decode() for path, read in written.items()}
 
 
 def test_page_is_html_in_french_under_a_strict_policy(demo: str) -> None:
@@ -108,7 +151,10 @@ def test_page_is_html_in_french_under_a_strict_policy(demo: str) -> None:
 
 def test_page_and_collection_are_cached_by_their_etag(demo: str) -> None:
     with httpx.Client(base_url=demo, trust_env=False, timeout=CALL_S) as client:
-        for path in ("/", "/collection.postman.json", "/ui/page.css", "/ui/page.js"):
+        for path in (
+            *("/", "/doc/codes.html", "/doc/debitCarte.html", "/doc/recherche.js"),
+            *("/collection.postman.json", "/ui/page.css", "/ui/page.js"),
+        ):
             got = client.get(path)
             assert got.headers["cache-control"] == "no-cache"
             etag = got.headers["etag"]
@@ -126,31 +172,133 @@ def test_page_and_collection_are_cached_by_their_etag(demo: str) -> None:
             assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_nothing_is_inline_and_nothing_comes_from_elsewhere(page: Reader) -> None:
-    assert page.inline == []
-    assert sorted(page.loaded) == ["ui/icon.svg", "ui/icon.svg", "ui/page.css", "ui/page.js"]
-    assert {urlsplit(link).scheme for link in page.links} == {"", "mailto"}
+def test_unknown_page_is_refused_as_any_unknown_path(demo: str) -> None:
+    for path in ("/doc", "/doc/", "/doc/absente.html", "/doc/debitCarte", "/doc/debitcarte.html"):
+        answer = httpx.get(f"{demo}{path}", trust_env=False, timeout=CALL_S)
+        assert (answer.status_code, answer.json()["code"]) == (404, "1003"), path
 
 
-def test_every_link_leads_somewhere_once(page: Reader, demo: str) -> None:
-    assert len(page.ids) == len(set(page.ids))
-    inner = {link[1:] for link in page.links if link.startswith("#")}
-    assert inner <= set(page.ids)
-    others = {link for link in page.links if link[0] != "#" and not link.startswith("mailto:")}
-    files = {"openapi.yaml", "openapi.json", "collection.postman.json"}
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(pages: dict[str, Reader]) -> None:
+    contract_links = set(re.findall(r"https?://[^\s)\"'>]+", json.dumps(DOCUMENT)))
+    for path, page in pages.items():
+        root = "../" if path else ""
+        assert page.inline == []
+        files = ["icon.svg", "icon.svg", "page.css", "page.js"]
+        assert sorted(page.loaded) == [f"{root}ui/{name}" for name in files]
+        outside = {link for link in page.links if urlsplit(link).scheme not in ("", "mailto")}
+        assert outside <= contract_links, path
+
+
+def test_every_page_has_one_heading_one_main_and_a_title_of_its_own(demo: str) -> None:
+    titles = []
+    with httpx.Client(base_url=demo, trust_env=False, timeout=CALL_S) as client:
+        for path in PAGES:
+            text = client.get(f"/{path}").text
+            tags = Reader(text).tags
+            assert (tags.count("h1"), tags.count("main"), tags.count("header")) == (1, 1, 1), path
+            assert '<html lang="fr">' in text
+            titles.append(re.findall(r"<title>(.*?)</title>", text)[0])
+    assert len(set(titles)) == len(titles)
+
+
+def test_every_link_leads_somewhere_once(pages: dict[str, Reader], demo: str) -> None:
+    """From every page, and to an element where it names one."""
     ready = {f"clients/cynod-{name}-{VERSION}.zip" for name in ("java", "python-httpx")}
-    assert others == {"ui"} | files | ready
+    files = {"openapi.yaml", "openapi.json", "collection.postman.json"}
+    ids = {path: set(page.ids) for path, page in pages.items()}
+    others = set()
+    for path, page in pages.items():
+        assert len(page.ids) == len(ids[path]), path
+        for link in page.links:
+            target, anchor = urldefrag(urljoin(f"{demo}/{path}", link))
+            if not target.startswith(f"{demo}/"):
+                continue
+            known = target.removeprefix(f"{demo}/")
+            if known not in pages:
+                others.add(known)
+            elif anchor:
+                assert anchor in ids[known], (path, link)
+    assert {"ui"} | files | ready <= others
     for link in others:
-        assert httpx.get(f"{demo}/{link}", trust_env=False, timeout=CALL_S).status_code == 200
+        assert httpx.get(f"{demo}/{link}", trust_env=False, timeout=CALL_S).status_code == 200, link
+
+
+def test_addresses_of_the_single_page_that_once_was_still_lead_on(page: Reader) -> None:
+    """Old bookmarks, `Link` of a deprecation, and what a refusal names: `/#debitCarte`, `/#code-4001`."""
+    kept = BY_ID.keys() | {f"code-{code}" for code in CATALOGUE}
+    kept |= {f"groupe-{tag['name']}" for tag in DOCUMENT["tags"]}
+    kept |= {"contenu", "demarrer", "codes-erreur", "clients", "telechargements"}
+    assert kept <= set(page.ids)
+    led = {urldefrag(link)[1] for link in page.links}
+    headings = re.findall(r"^## (.*)$", DOCUMENT["info"]["description"], re.M)
+    assert {"debits", "droits", "authentification"} <= led
+    assert len(headings) <= len([link for link in set(page.links) if "concepts.html#" in link])
+
+
+def test_first_view_is_light(demo: str) -> None:
+    """What a browser loads to show the first page: neither the search's list nor another page."""
+    with httpx.Client(base_url=demo, trust_env=False, timeout=CALL_S) as client:
+        loaded = {"/", *(f"/{name}" for name in Reader(client.get("/").text).loaded)}
+        sizes = {path: len(gzip.compress(client.get(path).content, 6)) for path in loaded}
+    assert sizes.keys() == {"/", "/ui/icon.svg", "/ui/page.css", "/ui/page.js"}
+    assert sum(sizes.values()) < LARGEST_FIRST_VIEW, sizes
+
+
+def test_prose_has_one_apostrophe_and_code_the_other(pages: dict[str, Reader]) -> None:
+    for path, page in pages.items():
+        assert [text for text in page.said if "'" in text] == [], path
+    assert "lue de l'environnement" in pages["doc/accessToken.html"].articles["accessToken"]
+
+
+def test_every_code_that_a_text_names_is_a_link(pages: dict[str, Reader]) -> None:
+    """In preconditions, refusals, concepts and advice; a status of HTTP or a quantity is none."""
+    links = pages["doc/debitCarte.html"].links
+    for code in BY_ID["debitCarte"][2]["x-codes-erreur"]:
+        assert f"codes.html#code-{code}" in links
+    assert links.count("codes.html#code-4001") == 3, "precondition, description, list"
+    concepts = pages["doc/concepts.html"].links
+    assert {"codes.html#code-1008", "codes.html#code-4002"} <= set(concepts)
+    written = _written(load(CONTRACT))["doc/concepts.html"]
+    assert "HTTP 503, code <a" in _plain(written)
+    assert "HTTP 503 <" not in written
+    codes = pages["doc/codes.html"].links
+    assert {f"#code-{code}" for code in CATALOGUE} <= set(codes)
+
+
+def test_search_finds_operations_codes_concepts_and_versions(
+    pages: dict[str, Reader], demo: str
+) -> None:
+    script = httpx.get(f"{demo}/doc/recherche.js", trust_env=False, timeout=CALL_S)
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    lines = json.loads(script.text.removeprefix("window.cynodRecherche=").removesuffix(";\n"))
+    found = {address: f"{title} {kind} {words}" for title, kind, address, words in lines}
+    assert {f"doc/{name}.html" for name in BY_ID} < found.keys()
+    assert {f"doc/codes.html#code-{code}" for code in CATALOGUE} < found.keys()
+    for address in found:
+        target, anchor = urldefrag(address)
+        assert not anchor or anchor in pages[target].ids, address
+    debit = found["doc/debitCarte.html"]
+    for word in (
+        "POST /debit-carte",
+        "debitCarte",
+        "montant",
+        "cartes:debiter",
+        "4001",
+        "soldeOnline",
+    ):
+        assert word in debit
+    assert "SoldeInsuffisant" in found["doc/codes.html#code-4001"]
+    assert f"doc/changements.html#{CHANGELOG.read_text().partition('## ')[2].split()[0]}" in found
 
 
 def test_clients_of_this_contract_are_offered_and_no_others(
-    page: Reader, demo: str, clients: Path
+    pages: dict[str, Reader], demo: str, clients: Path
 ) -> None:
     """One that was made from another contract, or that was cut short, is neither named nor served."""
-    named = [link for link in page.links if link.startswith("clients/")]
+    links = pages["doc/telechargements.html"].links
+    named = [link for link in links if link.startswith("../clients/")]
     right = [f"cynod-{name}-{VERSION}.zip" for name in ("python-httpx", "java")]
-    assert named == [f"clients/{name}" for name in right]
+    assert named == [f"../clients/{name}" for name in right]
     for name in right:
         answer = httpx.get(f"{demo}/clients/{name}", trust_env=False, timeout=CALL_S)
         assert answer.status_code == 200
@@ -164,19 +312,20 @@ def test_clients_of_this_contract_are_offered_and_no_others(
         assert (answer.status_code, answer.json()["code"]) == (404, "1003")
 
 
-def test_description_of_the_api_is_whole(page: Reader) -> None:
+def test_description_of_the_api_is_whole(pages: dict[str, Reader]) -> None:
     paragraphs = re.split(r"\n\s*\n|^## .*$", DOCUMENT["info"]["description"], flags=re.M)
     assert len(paragraphs) > 8
     for paragraph in paragraphs:
-        assert _words(paragraph) in page.text
+        assert _words(paragraph) in pages["doc/concepts.html"].text
 
 
 @pytest.mark.parametrize("operation_id", BY_ID)
-def test_operation_is_whole(page: Reader, operation_id: str) -> None:
+def test_operation_is_whole(pages: dict[str, Reader], operation_id: str) -> None:
     method, path, raw = BY_ID[operation_id]
+    page = pages[f"doc/{operation_id}.html"]
     text = page.articles[operation_id]
     assert operation_id in page.ids
-    expected = [raw["summary"], f"{method} {path}", operation_id]
+    expected = [_plain(raw["summary"]), f"{method} {path}", operation_id]
     expected += [_words(part) for part in raw["description"].split("\n\n")]
     expected += [
         f"{node['name']}{' requis' if node.get('required') else ''}" for node in _parameters(raw)
@@ -187,6 +336,8 @@ def test_operation_is_whole(page: Reader, operation_id: str) -> None:
         expected.append(_plain(CATALOGUE[code]["conseil"]["fr"]))
     for need in raw["security"]:
         expected += need.get("oauth2", [])
+        if "basic" in need and any("oauth2" in other for other in raw["security"]):
+            expected.append("HTTP Basic, avec la même paire")
     for status, node in raw["responses"].items():
         response = resolve(node)
         expected += [status, _words(response["description"])]
@@ -210,7 +361,8 @@ def _shown(value: Any) -> str:
     return _plain(f'"{message}"')
 
 
-def test_catalogue_is_whole(page: Reader) -> None:
+def test_catalogue_is_whole(pages: dict[str, Reader]) -> None:
+    page = pages["doc/codes.html"]
     assert [name for name in page.ids if name.startswith("code-")] == [
         f"code-{code}" for code in CATALOGUE
     ]
@@ -227,11 +379,16 @@ def test_catalogue_is_whole(page: Reader) -> None:
         assert _plain(" ".join(row)) in page.text
 
 
-def test_changelog_is_there_under_a_french_heading(page: Reader) -> None:
-    _, _, changes = page.text.rpartition("Journal des changements")
-    for version in re.findall(r"^## (.*)$", CHANGELOG.read_text(), re.M):
+def test_changelog_is_there_without_what_is_said_to_who_writes_it(
+    pages: dict[str, Reader],
+) -> None:
+    _, _, changes = pages["doc/changements.html"].text.rpartition("Journal des changements")
+    versions = re.findall(r"^## (.*)$", CHANGELOG.read_text(), re.M)
+    assert versions
+    for version in versions:
         assert version in changes
-    assert "Chaque changement d'openapi.yaml y laisse une ligne." in changes
+        assert version in pages["doc/changements.html"].ids
+    assert "Chaque changement d'openapi.yaml" not in changes
 
 
 def test_commands_of_the_generators_are_those_that_the_clients_are_tested_with() -> None:
@@ -255,13 +412,18 @@ def test_html_in_the_contract_and_in_the_changelog_is_text(tmp_path: Path) -> No
     document["x-catalogue-erreurs"][0]["conseil"]["fr"] = attack
     changelog = tmp_path / "CHANGELOG.md"
     changelog.write_text(f"# Changes\n\n## {attack}\n\n{attack}\n")
-    made = partner_page(derive(document, b""), [], changelog).decode()
-    reader = Reader(made)
-    assert reader.inline == []
-    assert made.count("<script") == 1
-    assert made.count("<img") == 1
-    assert not [link for link in reader.links if "javascript" in link]
-    assert made.count(html.escape("<script>", quote=False)) > 10
+    written = _written(derive(document, b""), changelog)
+    assert len(written) == len(PAGES) + 1
+    lines = written.pop("doc/recherche.js")
+    assert json.loads(lines.removeprefix("window.cynodRecherche=").removesuffix(";\n"))
+    for made in written.values():
+        reader = Reader(made)
+        assert reader.inline == []
+        assert made.count("<script") == 1
+        assert made.count("<img") == 1
+        assert not [link for link in reader.links if "javascript" in link]
+    for name in ("index", "doc/concepts", "doc/codes", "doc/changements", "doc/getSoldeCarte"):
+        assert written[f"{name}.html"].count(html.escape("<script>", quote=False)) > 2, name
 
 
 def test_deprecated_operation_says_until_when_and_what_instead() -> None:
@@ -276,14 +438,15 @@ def test_deprecated_operation_says_until_when_and_what_instead() -> None:
     for name in ("Deprecation", "Sunset", "Link"):
         header = {"description": name, "schema": {"type": "string"}}
         raw["responses"]["200"]["headers"][name] = header
-    made = Reader(partner_page(derive(document, b""), [], CHANGELOG).decode())
+    written = _written(derive(document, b""))
     sentence = (
         "Opération obsolète depuis le 31 janvier 2027 ; elle sera retirée le 1er août 2027. "
         "Utilisez checkCardValidityByMember à sa place."
     )
-    holders = [name for name, text in made.articles.items() if sentence in text]
-    assert holders == ["checkCardValidity"]
-    assert "obsolète" not in made.articles["getSoldeCarte"]
+    del written["doc/recherche.js"]
+    holders = [path for path, text in written.items() if sentence in Reader(text).text]
+    assert holders == ["doc/checkCardValidity.html"]
+    assert "obsolète" not in Reader(written["doc/getSoldeCarte.html"]).articles["getSoldeCarte"]
 
 
 def test_schema_that_holds_itself_and_a_path_parameter_are_shown() -> None:
@@ -294,18 +457,16 @@ def test_schema_that_holds_itself_and_a_path_parameter_are_shown() -> None:
     moved = paths["/cartes/{numeroCarte}/solde"] = paths.pop("/get-solde-carte")
     moved["get"]["parameters"][0] = {**parameters["NumeroCarte"], "in": "path"}
     document["x-classes-debit"]["lecture"] = "10 per 2 minutes"
-    made = Reader(partner_page(derive(document, b""), [], CHANGELOG).decode())
-    text = made.articles["getSoldeCarte"]
+    made = _written(derive(document, b""))["doc/getSoldeCarte.html"]
+    text = Reader(made).articles["getSoldeCarte"]
     assert "data[].suivante.suivante.suivante.soldeOnline" in text
     assert "numeroCarte requis texte, dans le chemin Numéro de la carte du client." in text
     assert '"$API/cartes/7019800100009569/solde" -G' in text
     assert "10 per 2 minutes et par partenaire (classe lecture)" in text
 
 
-def test_anchor_of_a_deprecation_header_is_on_the_page(page: Reader) -> None:
-    """`Link` leads to `/#operationId`: any operation may be deprecated one day."""
-    assert BY_ID.keys() <= set(page.ids)
-    assert list(page.articles) == [
+def test_operations_stand_in_the_order_of_their_tags(page: Reader) -> None:
+    assert [name for name in page.ids if name in BY_ID] == [
         name for tag in DOCUMENT["tags"] for name in BY_ID if _tag(name) == tag["name"]
     ]
 
@@ -316,10 +477,83 @@ def _tag(operation_id: str) -> str:
 
 
 def test_server_without_a_changelog_or_clients_has_a_page(tmp_path: Path) -> None:
-    made = partner_page(load(CONTRACT), [], tmp_path / "absent.md").decode()
-    assert "Journal des changements" not in made
-    assert "Clients générés" not in made
-    assert "Codes d’erreur" in made
+    written = _written(load(CONTRACT), tmp_path / "absent.md")
+    assert "doc/changements.html" not in written
+    for made in written.values():
+        assert "Journal des changements" not in made
+        assert "Clients générés" not in made
+    assert "Codes d’erreur" in written["index.html"]
+
+
+PATTERNS: dict[str, str | None] = {
+    "^[0-9]{12,19}$": "12 à 19 chiffres",
+    r"^\d{3}$": "3 chiffres",
+    "^[+]?[0-9]{6,15}$": "6 à 15 chiffres, avec ou sans « + » en tête",
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$": (
+        "1 à 32 caractères (chiffres, lettres sans accent, « - », « . », « _ »), "
+        "en tête une lettre ou un chiffre"
+    ),
+    "^[0-9A-HJKMNP-TV-Z]{26}$": "26 caractères (chiffres, lettres majuscules sauf I, L, O, U)",
+    "^[0-9a-f]{64}$": "64 chiffres hexadécimaux",
+    "^[ -~]{0,128}$": "au plus 128 caractères ASCII imprimables",
+    "^[^\\u0000-\\u001F\\u007F-\\u009F]*$": "sans caractère de contrôle",
+    "^[0-3][0-9]/[01][0-9]/[0-9]{4}$": "jj/MM/aaaa",
+    "^(0[1-9]|[12][0-9]|3[01])/(0[1-9]|1[0-2])/[0-9]{4}$": "jj/MM/aaaa",
+    "^([0-3][0-9]/[01][0-9]/[0-9]{4})?$": "jj/MM/aaaa, ou chaîne vide",
+    "^[0-9]+[.][0-9]+$": "un ou plusieurs chiffres, « . », un ou plusieurs chiffres",
+    "^Bearer$": "toujours « Bearer »",
+    "^[a-c]{2,}$": "au moins 2 caractères (a, b, c)",
+    # What it means is not what it looks like, or is of a form that is not read: it is shown as it stands.
+    "^a|b$": None,
+    "^(?=a)b$": None,
+    "^[0-9$": None,
+    "^(ab){2}$": None,
+    "[0-9]": None,
+    r"^\w+$": None,
+    "^[^a]{3}$": None,
+    "^.$": None,
+}
+
+
+@pytest.mark.parametrize(("pattern", "words"), PATTERNS.items())
+def test_pattern_is_said_in_words_or_not_at_all(pattern: str, words: str | None) -> None:
+    assert in_words(pattern) == words
+
+
+def test_patterns_of_the_contract_are_said_in_words(pages: dict[str, Reader]) -> None:
+    patterns = set(_patterns(DOCUMENT["components"]))
+    assert len(patterns) > 10
+    for page in pages.values():
+        assert not [one for one in patterns if one in page.text]
+    assert "12 à 19 chiffres" in pages["doc/getSoldeCarte.html"].text
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"]
+        node = list(node.values())
+    for one in node if isinstance(node, list) else ():
+        yield from _patterns(one)
+
+
+def test_health_probes_speak_of_no_money(pages: dict[str, Reader]) -> None:
+    for name in ("healthLive", "healthReady"):
+        text = pages[f"doc/{name}.html"].articles[name]
+        found = [
+            word
+            for word in ("crédit", "débit", "solde", "référence", "reference")
+            if word in text.lower()
+        ]
+        assert found == [], name
+
+
+def test_rate_is_no_debit(pages: dict[str, Reader]) -> None:
+    text = pages["doc/getSoldeCarte.html"].articles["getSoldeCarte"]
+    assert "Limite d'appels" in text
+    assert "Débit" not in text
+    written = pages["doc/debitCarte.html"].articles["debitCarte"]
+    assert "(classe écriture)" in written
 
 
 def test_page_costs_nothing_before_it_is_asked_for() -> None:
@@ -331,9 +565,10 @@ def test_page_costs_nothing_before_it_is_asked_for() -> None:
         "lazy = {'handlers.site.page', 'handlers.site.postman', 'markdown_it'}\n"
         "before = lazy & set(sys.modules)\n"
         "made['/'].body\n"
-        "print(sorted(before), made['/'].is_finished, made['/ui'].is_finished)\n"
+        "others = [path for path in made if made[path].is_finished]\n"
+        "print(sorted(before), sorted(others))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "[] True False\n"
+    assert done.stdout == "[] ['/', '/index.html']\n"

@@ -1,4 +1,4 @@
-"""The page's snippets, taken from the page and run: each language sends each operation to a live server.
+"""The pages' snippets, taken from them and run: each language sends each operation to a live server.
 
 One program per language: its preparation, then the snippets of all operations, as a reader would paste
 them. Only the address is replaced, and the reference of one of the two movements whose example shares it.
@@ -53,26 +53,28 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield running.url
 
 
+def _pages(server: str) -> dict[str, str]:
+    """The first page under an empty name, and those of the operations."""
+    with httpx.Client(base_url=server, trust_env=False, timeout=CALL_S) as client:
+        return {"": client.get("/").text} | {
+            name: client.get(f"/doc/{name}.html").text for name in ORDER
+        }
+
+
 def _code(page: str, name: str) -> str:
     found = re.search(
-        rf'<div class="volet" data-langage="{name}"><pre[^>]*><code>(.*?)</code>', page, re.S
+        rf'<div class="volet" data-langage="{name}">.*?<pre[^>]*><code>(.*?)</code>', page, re.S
     )
     assert found
     return html.unescape(re.sub(r"</?span[^>]*>", "", found[1]))
 
 
-def _snippets(page: str, language: str, server: str) -> tuple[str, list[str]]:
+def _snippets(pages: dict[str, str], language: str, server: str) -> tuple[str, list[str]]:
     """The preparation, which addresses the server, and the snippets in the order of the story."""
-    articles = dict(
-        re.findall(
-            r'<article class="operation" aria-labelledby="(\w+)">(.*?)</article>', page, re.S
-        )
-    )
-    assert articles.keys() == set(ORDER)
-    preparation = _code(page, language)
+    preparation = _code(pages[""], language)
     assert EXAMPLE_ADDRESS in preparation
-    assert _code(articles["accessToken"], language) == preparation
-    calls = {name: _code(articles[name], language) for name in CALLED}
+    assert _code(pages["accessToken"], language) == preparation
+    calls = {name: _code(pages[name], language) for name in CALLED}
     calls["creditCarte"] = calls["creditCarte"].replace(TAKEN, NEW)
     return preparation.replace(EXAMPLE_ADDRESS, server), [calls[name] for name in CALLED]
 
@@ -166,8 +168,7 @@ PROGRAMS: dict[str, Callable[[Path, str, list[str]], str]] = {
 
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_snippets_of_the_page_run_as_pasted(server: str, tmp_path: Path, language: str) -> None:
-    page = httpx.get(server, trust_env=False, timeout=CALL_S).text
-    preparation, calls = _snippets(page, language, server)
+    preparation, calls = _snippets(_pages(server), language, server)
     folder = tmp_path / language
     folder.mkdir()
     said = PROGRAMS[language](folder, preparation, calls).split("----\n")[1:]
