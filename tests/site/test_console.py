@@ -82,6 +82,27 @@ def test_console_and_page_lead_to_each_other(browser: Browser, demo: str, width:
     assert browser.driver.current_url == f"{demo}/"
 
 
+@pytest.mark.parametrize(("width", "dark"), [(DESK, True), (PHONE, False)])
+def test_console_begins_with_the_operations_in_the_colours_that_are_asked_for(
+    browser: Browser, demo: str, width: int, dark: bool
+) -> None:
+    browser.show(f"{demo}/ui", width=width, dark=dark)
+    first = browser.one(".opblock")
+    browser.photograph(f"console-first-{width}-{'night' if dark else 'day'}")
+    bottom = browser.run("return arguments[0].getBoundingClientRect().bottom", first)
+    assert bottom < 600, "the introduction is that of the pages"
+    assert not browser.all(".info .description, .info .title")
+    titles = [tag.get("x-displayName", tag["name"].capitalize()) for tag in DOCUMENT["tags"]]
+    assert [one.text for one in browser.all(".opblock-tag > a")] == titles
+    colour = "return getComputedStyle(arguments[0]).backgroundColor.match(/\\d+/g).map(Number)"
+    for place in ("body", ".opblock"):
+        shade = browser.run(colour, browser.one(place))[:3]
+        assert (max(shade) < 128) == dark, (place, shade)
+    # The address of an operation is made of the name of its tag, whatever is read in its place.
+    browser.show(f"{demo}/ui#/sante/healthLive", width=width, dark=dark)
+    browser.one("#operations-sante-healthLive .responses-table")
+
+
 @contextmanager
 def _file_server(folder: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
@@ -224,7 +245,7 @@ def test_static_console_shows_the_contract_and_calls_nothing(browser: Browser, c
     assert browser.driver.current_url == f"{copy}ui/index.html"
     operations = browser.wait(lambda: browser.all(".opblock"), "operations")
     assert len(operations) == len(OPERATIONS)
-    assert DOCUMENT["info"]["title"] in browser.one(".info .title").text
+    assert DOCUMENT["info"]["title"] in browser.one("h1").text
     assert browser.one(".essai-non").is_displayed()
     assert not browser.one(".essai-oui").is_displayed()
     browser.click(browser.one("#operations-cartes-getSoldeCarte .opblock-summary-control"))

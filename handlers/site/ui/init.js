@@ -9,10 +9,25 @@ function withoutBrowserCredentials(request) {
   return request;
 }
 
-// Two defaults of Swagger UI that mislead here.
+// What people read in the place of the name of a tag: its display name, or else the name with a capital.
+const tagTitles = new Map();
+
+function readTags(contract) {
+  for (const tag of contract.tags ?? []) {
+    const capital = tag.name.charAt(0).toUpperCase() + tag.name.slice(1);
+    tagTitles.set(tag.name, tag["x-displayName"] ?? capital);
+  }
+}
+
+// Some defaults of Swagger UI that mislead here.
 function ourDefaults() {
   return {
     wrapComponents: {
+      // The introduction is the pages' first concern; here it would stand between a reader and the operations.
+      InfoContainer: () => () => null,
+      // The text of a tag alone: its address stays the one that its name makes.
+      DeepLink: (DeepLink, { React }) => (props) =>
+        React.createElement(DeepLink, { ...props, text: tagTitles.get(props.text) ?? props.text }),
       // "Authorize" would open scrolled down to the field of Basic, past the token, which is preferred.
       Input: (Input, { React }) => (props) =>
         React.createElement(Input, { ...props, autoFocus: false }),
@@ -55,12 +70,25 @@ function whereverItIsServed() {
     statePlugins: {
       spec: {
         wrapActions: {
-          updateJsonSpec: (update) => (contract) => update(prefix ? underPrefix(contract) : contract),
+          updateJsonSpec: (update) => (contract) => {
+            readTags(contract);
+            return update(prefix ? underPrefix(contract) : contract);
+          },
         },
       },
     },
   };
 }
+
+// Its own dark colours are those of a class.
+const night = matchMedia("(prefers-color-scheme: dark)");
+
+function followTheSystem() {
+  document.documentElement.classList.toggle("dark-mode", night.matches);
+}
+
+night.addEventListener("change", followTheSystem);
+followTheSystem();
 
 SwaggerUIBundle({
   url: contrat,
