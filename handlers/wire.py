@@ -258,12 +258,25 @@ CodeErreur: TypeAlias = str
 Message: TypeAlias = str
 
 
+AdresseDuCode: TypeAlias = str
+
+
+class ErreurLocalisee(TypedDict):
+    dans: str
+    emplacement: str
+    code: CodeErreur
+    message: str
+
+
 class Refus(TypedDict):
     success: Echec
     code: CodeErreur
     message: Message
     debugMessage: str | None
     moreInfo: str | None
+    requestId: NotRequired[RequestId]
+    documentation: NotRequired[AdresseDuCode]
+    erreurs: NotRequired[list[ErreurLocalisee]]
 
 
 class RefusJeton(TypedDict):
@@ -273,6 +286,9 @@ class RefusJeton(TypedDict):
     message: Message
     debugMessage: str | None
     moreInfo: str | None
+    requestId: NotRequired[RequestId]
+    documentation: NotRequired[AdresseDuCode]
+    erreurs: NotRequired[list[ErreurLocalisee]]
 
 
 class ReponseSoldeCarte(TypedDict):

@@ -207,13 +207,16 @@ def size_problems(view: View) -> Iterator[Problem]:
 
 
 def envelope_problems(view: View) -> Iterator[Problem]:
-    """Refusals have the documented envelope."""
+    """Refusals have the documented envelope first, and nothing else without which they are none."""
     for name, fields in ENVELOPES.items():
         schema = view.components.get("schemas", {}).get(name)
-        if schema is not None and list(schema["properties"]) != fields:
+        if schema is None:
+            continue
+        if list(schema["properties"])[: len(fields)] != fields or schema["required"] != fields:
             yield Problem(
                 ("components", "schemas", name, "properties"),
-                f"the original document has exactly {', '.join(fields)}, in this order.",
+                f"the original document has {', '.join(fields)}, in this order: they come first, and they "
+                "alone are required.",
             )
 
 

@@ -41,7 +41,10 @@ def refusal_problems(view: View, place: Place, response: Json) -> Iterator[Probl
                 f"the example {name!r} has code {code}, which it does not carry.",
                 inside=inside,
             )
-        elif fault := _envelope_fault(view.catalogue[code], value, content["schema"]["$ref"]):
+            continue
+        fault = _envelope_fault(view.catalogue[code], value, content["schema"]["$ref"])
+        fault = fault or _place_fault(view.catalogue, value)
+        if fault:
             yield Problem(place, f"the example {name!r} of code {code}: {fault}", inside=inside)
 
 
@@ -61,7 +64,7 @@ def _envelope_fault(entry: Json, value: Json, schema: str) -> str:
         "moreInfo": value.get("moreInfo") if "{reste}" in text else None,
     }
     wrong = [key for key in expected if key not in value or value[key] != expected[key]]
-    wrong += sorted(value.keys() - expected.keys())
+    wrong += sorted(value.keys() - expected.keys() - _LOCATING)
     if not wrong:
         return ""
     return (
@@ -71,6 +74,26 @@ def _envelope_fault(entry: Json, value: Json, schema: str) -> str:
         )
         + "."
     )
+
+
+_LOCATING = {"requestId", "documentation", "erreurs"}
+"""What the server tells beside the envelope, and an example may leave out."""
+
+
+def _place_fault(catalogue: Json, value: Json) -> str:
+    """How the example of a refusal departs from what the server says of its code and its places."""
+    anchor = f"/#code-{value['code']}"
+    if not value.get("documentation", anchor).endswith(anchor):
+        return f"its documentation must end in {anchor}."
+    places = value.get("erreurs", [])
+    if places and places[0]["code"] != value["code"]:
+        return "its code must be that of the first of its erreurs."
+    for place in places:
+        text = catalogue.get(place["code"], {}).get("message", {}).get("fr", "")
+        wanted = text.replace("{parametre}", place["emplacement"])
+        if place["message"] != wanted:
+            return f"the message of {place['emplacement']} must be {wanted!r}."
+    return ""
 
 
 def message_example_problems(view: View, one: Declared) -> Iterator[Problem]:

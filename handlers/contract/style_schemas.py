@@ -13,6 +13,9 @@ from handlers.contract.view import View, holder_of, is_data, is_named_schema, wa
 OPEN_BY_RFC_6749 = "DemandeJeton"
 """The one request that ignores what it does not know, as section 3.2 of the RFC wants."""
 
+OPTIONAL = "x-facultatifs"
+"""The fields that an answer may lack, each with the reason: what was published without them, above all."""
+
 COMPOSING = ("allOf", "oneOf", "anyOf", "not", "discriminator")
 SCALARS = ("string", "integer", "number", "boolean")
 
@@ -54,19 +57,32 @@ def _direction_problems(view: View, place: Place, schema: Json) -> Iterator[Prob
     if answered and schema.get("additionalProperties") is not True:
         yield Problem(place, "this schema is answered: say additionalProperties: true.")
     if answered:
-        required, fields = schema.get("required", []), schema.get("properties", {})
-        for field in fields:
-            if field not in required:
-                yield Problem(
-                    (*place, "properties", field),
-                    f"this schema is answered, so every property is required: add {field} to its "
-                    "`required` (nullable: true where it may be unknown).",
-                )
-        for field in required:
-            if field not in fields:
-                yield Problem(
-                    (*place, "required"), f"requires {field}, which is no property of it.", " "
-                )
+        yield from _presence_problems(place, schema)
+    elif OPTIONAL in schema:
+        yield Problem((*place, OPTIONAL), f"only what is answered has {OPTIONAL}.", " ")
+
+
+def _presence_problems(place: Place, schema: Json) -> Iterator[Problem]:
+    """An answer has every field, but those that it says it may lack, each with a reason."""
+    required, fields = schema.get("required", []), schema.get("properties", {})
+    optional = schema.get(OPTIONAL, {})
+    for field in fields:
+        if field not in required and field not in optional:
+            yield Problem(
+                (*place, "properties", field),
+                f"this schema is answered, so every property is required: add {field} to its "
+                "`required` (nullable: true where it may be unknown).",
+            )
+    for field in required:
+        if field not in fields:
+            yield Problem(
+                (*place, "required"), f"requires {field}, which is no property of it.", " "
+            )
+    for field, reason in optional.items():
+        if field not in fields or field in required:
+            yield Problem((*place, OPTIONAL, field), "is no property that it may lack.", " ")
+        elif not isinstance(reason, str) or not reason.strip():
+            yield Problem((*place, OPTIONAL, field), "say why an answer may lack it.")
 
 
 def description_problems(_view: View, place: Place, schema: Json) -> Iterator[Problem]:

@@ -7,10 +7,10 @@ Connexion as it comes builds a validator and deep-copies its schema on every req
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from handlers.contract.model import (
+    JSON_TYPE,
     Body,
     Contract,
     Json,
@@ -18,18 +18,19 @@ from handlers.contract.model import (
     snake_case,
 )
 from handlers.contract.schema import compile_schema
+from handlers.edge.faults import MAX_FAULTS, PARAMETRE, Fault
 from handlers.edge.parsing import converter, parse_form, parse_json, parse_pairs, plain_name
-from handlers.edge.refusals import FieldRefusal
-from models.errors import ParametreInvalide
+from handlers.edge.places import Locator
+from handlers.edge.refusals import EntreesInvalides
 
 
 class ParameterCheck:
     """The query and path parameters of one operation: bytes in, handler arguments out."""
 
     def __init__(self, contract: Contract, operation: OperationContract) -> None:
-        self._fields = [
-            (
-                parameter["name"],
+        self._fields = {
+            parameter["name"]: (
+                Fault(PARAMETRE, parameter["name"], "405"),
                 snake_case(parameter["name"]),
                 bool(parameter.get("required")),
                 converter(contract.resolve(parameter["schema"])),
@@ -37,44 +38,47 @@ class ParameterCheck:
                 contract.resolve(parameter["schema"]).get("default"),
             )
             for parameter in operation.parameters
-        ]
+        }
         schema: Json = {
             "type": "object",
             "properties": {p["name"]: p["schema"] for p in operation.parameters},
         }
+        required = [p["name"] for p in operation.parameters if p.get("required")]
+        if required:  # draft 4 wants one at least
+            schema["required"] = required
         self._all_fit = compile_schema(contract, schema)
 
     def __call__(self, query: bytes, path: Mapping[str, str]) -> dict[str, Any]:
-        """The handler's keyword arguments. Raises ParametreInvalide, or EdgeRefusal for bad encoding."""
+        """The handler's keyword arguments. Raises EntreesInvalides, or RequeteMalFormee for bad encoding."""
         given, faulty = parse_pairs(query)
         given.update(path)
         values: dict[str, Any] = {}
         arguments: dict[str, Any] = {}
-        for name, argument, required, convert, _, default in self._fields:
-            if name in faulty:
-                raise ParametreInvalide(name)
+        for name, (_, argument, _, convert, _, default) in self._fields.items():
             text = given.get(name)
             if text is None:
-                if required:
-                    raise ParametreInvalide(name)
                 arguments[argument] = default
                 continue
-            value = convert(text)
-            if value is None:
-                raise ParametreInvalide(name)
-            values[name] = arguments[argument] = value
-        if not self._all_fit(values):
-            self._refuse(values)
-        if len(given) != len(values) or faulty:
-            unknown = next(name for name in (*given, *faulty) if name not in values)
-            raise ParametreInvalide(plain_name(unknown))
+            values[name] = arguments[argument] = convert(text)
+        if faulty or len(given) != len(values) or not self._all_fit(values):
+            raise EntreesInvalides(self._locate(given, faulty, values))
         return arguments
 
-    def _refuse(self, values: dict[str, Any]) -> NoReturn:
-        for name, _, _, _, fits, _ in self._fields:
-            if name in values and not fits(values[name]):
-                raise ParametreInvalide(name)
-        raise AssertionError("a set of parameters is unfit although each one fits")
+    def _locate(
+        self, given: Mapping[str, str], faulty: Mapping[str, None], values: Mapping[str, Any]
+    ) -> list[Fault]:
+        """The first places that are wrong: those that are declared, in their order, and then others."""
+        found: list[Fault] = []
+        for name, (fault, _, required, _, fits, _) in self._fields.items():
+            is_wrong = not fits(values[name]) if name in values else required
+            if is_wrong or name in faulty:
+                found.append(fault)
+        for name in {**given, **faulty}:
+            if len(found) >= MAX_FAULTS:
+                break
+            if name not in self._fields:
+                found.append(Fault(PARAMETRE, plain_name(name), "405"))
+        return found[:MAX_FAULTS]
 
 
 class BodyCheck:
@@ -83,38 +87,18 @@ class BodyCheck:
     def __init__(self, contract: Contract, body: Body) -> None:
         schema = contract.resolve(body.schema)
         self._fits = compile_schema(contract, body.schema)
-        self._fields = {
-            name: compile_schema(contract, node) for name, node in schema["properties"].items()
-        }
+        self._locate = Locator(contract, body.schema).locate
         ignores_others = schema.get("additionalProperties") is not False
-        self._parse = parse_json
-        if body.media_type != "application/json":
-            known = frozenset(self._fields) if ignores_others else None
-            self._parse = partial(parse_form, known=known)
-        self._required = frozenset(schema.get("required", []))
-        self._codes = {
-            name: node["x-code-erreur"]
-            for name, node in schema["properties"].items()
-            if "x-code-erreur" in node
-        }
+        self._known = frozenset(schema["properties"]) if ignores_others else None
+        self._is_form = body.media_type != JSON_TYPE
 
     def __call__(self, raw: bytes) -> dict[str, Any]:
-        """The parsed body. Raises ParametreInvalide naming the field, or EdgeRefusal."""
-        body = self._parse(raw)
-        if not self._fits(body):
-            self._refuse(body)
+        """The parsed body. Raises EntreesInvalides with the places that are wrong, or CorpsIllisible."""
+        body: dict[str, Any]
+        if self._is_form:
+            body, faulty = parse_form(raw, known=self._known)
+        else:
+            body, faulty = parse_json(raw), {}
+        if faulty or not self._fits(body):
+            raise EntreesInvalides(self._locate(body, faulty))
         return body
-
-    def _refuse(self, body: dict[str, Any]) -> NoReturn:
-        for name, fits in self._fields.items():
-            if name not in body:
-                if name in self._required:
-                    raise ParametreInvalide(name)
-            elif not fits(body[name]):
-                if name in self._codes:
-                    raise FieldRefusal(self._codes[name], name)
-                raise ParametreInvalide(name)
-        unknown = next((name for name in body if name not in self._fields), None)
-        if unknown is not None:
-            raise ParametreInvalide(plain_name(unknown))
-        raise AssertionError("a body is unfit although each of its fields fits")

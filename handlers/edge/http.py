@@ -36,21 +36,22 @@ def check_head(scope: Scope, call: Call) -> None:
     if (
         len(call.query) > MAX_QUERY
         or len(headers) > MAX_HEADER_COUNT
-        or len(call.headers.get(b"accept", b"")) > MAX_PREFERENCES
         or sum([len(name) + len(value) for name, value in headers]) > MAX_HEADERS
     ):
         raise RequeteMalFormee
+    if len(call.headers.get(b"accept", b"")) > MAX_PREFERENCES:
+        raise RequeteMalFormee("Accept")
     version, host = scope["http_version"], call.headers.get(b"host")
     if version not in _VERSIONS:
         raise RequeteMalFormee
     # RFC 9112, 3.2: a server must refuse an HTTP/1.1 request without a valid Host, or with several.
     if b"host" in call.repeated or (host is None and version == "1.1"):
-        raise RequeteMalFormee
+        raise RequeteMalFormee("Host")
     if host is not None and not _HOST.fullmatch(host):
-        raise RequeteMalFormee
+        raise RequeteMalFormee("Host")
     # RFC 9112, 6.1: a coding that is not understood; any beside chunked is one.
     if call.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        raise RequeteMalFormee
+        raise RequeteMalFormee("Transfer-Encoding")
 
 
 def check_http(call: Call, operation: OperationContract) -> None:
@@ -60,10 +61,12 @@ def check_http(call: Call, operation: OperationContract) -> None:
         raise ReponseNonAcceptable
     call.media_type = media_type
     if b"content-length" in call.repeated:
-        raise RequeteMalFormee
+        raise RequeteMalFormee("Content-Length")
     if operation.body is None:
-        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0"):
-            raise RequeteMalFormee
+        if b"transfer-encoding" in headers:
+            raise RequeteMalFormee("Transfer-Encoding")
+        if headers.get(b"content-length", b"0").strip(b"0"):
+            raise RequeteMalFormee("Content-Length")
         return
     if b"content-type" in call.repeated or not _is_media_type(
         headers.get(b"content-type", b""), operation.body.media_type
@@ -72,7 +75,7 @@ def check_http(call: Call, operation: OperationContract) -> None:
     if b"content-encoding" in call.repeated or headers.get(
         b"content-encoding", b"identity"
     ).lower() not in (b"identity", b""):
-        raise TypeContenuRefuse
+        raise TypeContenuRefuse("Content-Encoding")
 
 
 def _is_media_type(content_type: bytes, expected: str) -> bool:

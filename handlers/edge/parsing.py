@@ -12,7 +12,6 @@ from handlers.contract.model import (
     Json,
 )
 from handlers.edge.refusals import CorpsIllisible, EdgeRefusal, RequeteMalFormee
-from models.errors import ParametreInvalide
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 
@@ -34,16 +33,19 @@ def converter(schema: Json) -> Callable[[str], Any]:
         return lambda text: int(text) if _INTEGER.fullmatch(text) else None
     if schema.get("type") == "boolean":
         return {"true": True, "false": False}.get
-    return lambda text: text
+    return str
 
 
-def parse_pairs(raw: bytes) -> tuple[dict[str, str], set[str]]:
-    """Decode `a=b&c=d`: the pairs, and the names that are repeated or whose value is not UTF-8.
+Pairs = tuple[dict[str, str], dict[str, None]]
+
+
+def parse_pairs(raw: bytes) -> Pairs:
+    """Decode `a=b&c=d`: the pairs, and the names that are repeated or whose value is not UTF-8, in order.
 
     Raises EdgeRefusal for a name that is not.
     """
     pairs: dict[str, str] = {}
-    faulty: set[str] = set()
+    faulty: dict[str, None] = {}
     if not raw:
         return pairs, faulty
     for part in raw.split(b"&"):
@@ -57,10 +59,10 @@ def parse_pairs(raw: bytes) -> tuple[dict[str, str], set[str]]:
         try:
             value = _decode(raw_value)
         except UnicodeDecodeError:
-            faulty.add(name)
+            faulty[name] = None
             continue
         if name in pairs:
-            faulty.add(name)
+            faulty[name] = None
         pairs[name] = value
     return pairs, faulty
 
@@ -112,8 +114,8 @@ def parse_json(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def parse_form(raw: bytes, *, known: frozenset[str] | None) -> dict[str, Any]:
-    """An URL-encoded form. A repeated or undecodable field is that field's refusal.
+def parse_form(raw: bytes, *, known: frozenset[str] | None) -> Pairs:
+    """An URL-encoded form: its fields, and the names of those that are repeated or not UTF-8.
 
     A field without a value is as if it were not there, and so is one that is not `known` when those
     are told (RFC 6749, 3.2): repeated or not, nothing is read of it.
@@ -122,8 +124,9 @@ def parse_form(raw: bytes, *, known: frozenset[str] | None) -> dict[str, Any]:
         pairs, faulty = parse_pairs(raw)
     except EdgeRefusal:
         raise CorpsIllisible from None
-    for name in faulty if known is None else faulty & known:
-        raise ParametreInvalide(plain_name(name))
-    return {
+    fields = {
         name: value for name, value in pairs.items() if value and (known is None or name in known)
     }
+    if faulty and known is not None:
+        faulty = {name: None for name in faulty if name in known}
+    return fields, faulty

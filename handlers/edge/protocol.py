@@ -69,7 +69,7 @@ class _Nobody(list[tuple[bytes, bytes]]):
 class Protocol(HttpToolsProtocol):
     """Answers what is no HTTP with the contract's envelope, when its turn has come."""
 
-    malformed = b""
+    envelopes: Envelopes
     served_version = b""
 
     def __init__(self, *args: Any, request_s: float, **kwargs: Any) -> None:
@@ -262,6 +262,8 @@ class Protocol(HttpToolsProtocol):
                 code="1002",
                 adresse=self.client[0] if self.client else None,
             )
+            _, refusal = self.envelopes.render(RequeteMalFormee(), "fr", request_id=request_id)
+            body = orjson.dumps(refusal)
             self.transport.write(
                 b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
                 b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
@@ -270,8 +272,8 @@ class Protocol(HttpToolsProtocol):
                 % (
                     request_id.encode("ascii"),
                     self.served_version,
-                    len(self.malformed),
-                    self.malformed,
+                    len(body),
+                    body,
                 )
             )
         if broken is not None:
@@ -289,6 +291,5 @@ def _readable(data: bytes) -> bytes:
 
 def teach_protocol(contract: Contract) -> None:
     """Give the protocol the refusal that the contract has for bytes that are no HTTP."""
-    _, body = Envelopes(contract).render(RequeteMalFormee(), "fr")
-    Protocol.malformed = orjson.dumps(body)
+    Protocol.envelopes = Envelopes(contract)
     Protocol.served_version = contract.served_version.encode("ascii")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.contract.model import (
     Contract,
 )
+from handlers.edge.faults import ENTETE, Fault
 from models.errors import Refusal
 
 
 class EdgeRefusal(Refusal):
-    """A refusal that HTTP itself calls for, before the core is asked. `headers` go with its answer."""
+    """A refusal that HTTP itself calls for, before the core is asked. `headers` go with its answer.
+
+    `faults` are the places that are wrong, where the code alone does not say which.
+    """
+
+    faults: Sequence[Fault] = ()
 
     def __init__(self, headers: Mapping[str, str] | None = None, **fields: str) -> None:
         super().__init__(**fields)
@@ -29,6 +35,11 @@ class RequeteMalFormee(EdgeRefusal):
     """What HTTP itself does not allow (RFC 9110, 9112), or a head beyond its limits."""
 
     code = "1002"
+
+    def __init__(self, header: str | None = None) -> None:
+        super().__init__()
+        if header is not None:
+            self.faults = [Fault(ENTETE, header, self.code)]
 
 
 class RessourceInconnue(EdgeRefusal):
@@ -63,6 +74,10 @@ class TypeContenuRefuse(EdgeRefusal):
 
     code = "1007"
 
+    def __init__(self, header: str = "Content-Type") -> None:
+        super().__init__()
+        self.faults = [Fault(ENTETE, header, self.code)]
+
 
 class TropDeRequetes(EdgeRefusal):
     """The caller has had enough of a rate class, for so many seconds."""
@@ -86,12 +101,13 @@ class ErreurSysteme(EdgeRefusal):
     code = "9999"
 
 
-class FieldRefusal(EdgeRefusal):
-    """A field that does not fit, where the contract gives it a code of its own (`x-code-erreur`)."""
+class EntreesInvalides(EdgeRefusal):
+    """Parameters or fields that do not fit. The first of them gives the code and the name in the text."""
 
-    def __init__(self, code: str, parametre: str) -> None:
-        self.code = code
-        super().__init__(parametre=parametre)
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.code = faults[0].code
+        self.faults = faults
+        super().__init__(parametre=faults[0].emplacement.partition("[")[0])
 
 
 class Envelopes:
@@ -99,21 +115,36 @@ class Envelopes:
 
     def __init__(self, contract: Contract) -> None:
         self._catalogue = contract.catalogue
+        self._documentation = {code: contract.documentation_of(code) for code in contract.catalogue}
 
     def render(
-        self, refusal: Refusal, language: str, *, oauth: bool = False
+        self,
+        refusal: Refusal,
+        language: str,
+        *,
+        request_id: str,
+        faults: Sequence[Fault] = (),
+        oauth: bool = False,
     ) -> tuple[int, dict[str, Any]]:
         """HTTP status and body. `oauth` adds the `error` of RFC 6749 for the token's operation."""
         entry = self._catalogue[refusal.code]
         message = entry.message[language]
         if refusal.fields:
             message = message.format_map(refusal.fields)
+        places = []
+        for dans, emplacement, code in faults:
+            fields = {**refusal.fields, "parametre": emplacement}
+            text = self._catalogue[code].message[language].format_map(fields)
+            places.append({"dans": dans, "emplacement": emplacement, "code": code, "message": text})
         body: dict[str, Any] = {
             "success": False,
             "code": entry.code,
             "message": message,
             "debugMessage": message if entry.debug_message else None,
             "moreInfo": getattr(refusal, "more_info", None),
+            "requestId": request_id,
+            "documentation": self._documentation[entry.code],
+            "erreurs": places,
         }
         if oauth and entry.oauth is not None:
             body = {"error": entry.oauth, **body}

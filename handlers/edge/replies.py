@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,6 +13,8 @@ from handlers.contract.model import (
     OperationContract,
 )
 from handlers.edge.call import Call, Reply
+from handlers.edge.faults import Fault
+from handlers.edge.places import Places
 from handlers.edge.refusals import Envelopes, ErreurSysteme
 from handlers.edge.security import authorization_of, challenge
 from models.database.failures import is_unavailable
@@ -37,12 +39,12 @@ class Refusals:
 
     def __init__(self, contract: Contract) -> None:
         self._envelopes = Envelopes(contract)
+        self._places = Places(contract)
         self._log = structlog.get_logger("cynod")
 
     def reply(self, error: BaseException, call: Call) -> Reply:
         """The refusal that `error` stands for: its own, 5001 for a database away, else 9999."""
         refusal = self._refusal(error, call)
-        call.parametre = refusal.fields.get("parametre")
         operation = call.operation
         if operation is not None and refusal.code not in operation.codes:
             self._log.error(
@@ -53,7 +55,19 @@ class Refusals:
             )
             refusal = ErreurSysteme()
         issues_tokens = operation is not None and operation.issues_tokens
-        status, body = self._envelopes.render(refusal, call.language, oauth=issues_tokens)
+        named = refusal.fields.get("parametre")
+        faults: Sequence[Fault] = getattr(refusal, "faults", ()) or self._places.faults(
+            refusal.code, named, call
+        )
+        if named is not None:
+            call.parametre = faults[0].emplacement if faults else named
+        status, body = self._envelopes.render(
+            refusal,
+            call.language,
+            request_id=call.request_id,
+            faults=faults,
+            oauth=issues_tokens,
+        )
         headers = list(getattr(refusal, "headers", {}).items())
         if operation is not None and status in (401, 403):
             asked = challenge(refusal.code, operation.scopes, authorization_of(call))

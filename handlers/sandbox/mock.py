@@ -30,15 +30,16 @@ from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.claims import Claims
+from handlers.edge.faults import ENTETE, Fault
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import teach_protocol
-from handlers.edge.refusals import EdgeRefusal
+from handlers.edge.refusals import EdgeRefusal, EntreesInvalides
 from handlers.edge.replies import NOT_KEPT, Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Rooms, Turns
 from handlers.server import Server, StartupError, address_of, listen, server_config
 from handlers.settings import Settings, SettingsError
-from models.errors import AuthentificationInvalide, ParametreInvalide
+from models.errors import AuthentificationInvalide
 
 
 def serve(settings: Settings) -> int:
@@ -144,7 +145,7 @@ class MockRunner:
             of_status = sorted(one for one in codes if str(catalogue[one].statut) == code)
             if not of_status:
                 # A wrong preference would be ignored (RFC 7240); who tests a refusal wants to know.
-                raise ParametreInvalide("Prefer")
+                raise EntreesInvalides([Fault(ENTETE, "Prefer", "405")])
             code = of_status[0]
         headers = {"Retry-After": "2"} if code == "1008" else {}
         example = self._example_of(code)
@@ -182,7 +183,7 @@ class MockRunner:
     def _success(self, call: Call, example: str | None) -> Reply:
         examples: Json = self.operation.responses[200]["content"][call.media_type]["examples"]
         if example is not None and example not in examples:
-            raise ParametreInvalide("Prefer")
+            raise EntreesInvalides([Fault(ENTETE, "Prefer", "405")])
         node = examples[example] if example is not None else next(iter(examples.values()))
         value: Any = self._contract.resolve(node)["value"]
         if call.media_type != JSON_TYPE:

@@ -112,7 +112,7 @@ def test_every_text_renders(code: str, language: str) -> None:
     names = re.findall(r"\{(\w*)\}", CATALOGUE[code]["message"][language])
     refusal = errors.Refusal.__new__(errors.Refusal)
     refusal.code, refusal.fields = code, dict.fromkeys(names, "valeur")
-    status, body = Envelopes(SERVED).render(refusal, language)
+    status, body = Envelopes(SERVED).render(refusal, language, request_id="R-1")
     message = re.sub(r"\{(parametre|reste)\}", "valeur", CATALOGUE[code]["message"][language])
     assert status == CATALOGUE[code]["statut"]
     assert body == {
@@ -121,6 +121,9 @@ def test_every_text_renders(code: str, language: str) -> None:
         "message": message,
         "debugMessage": None if "debugMessage" in CATALOGUE[code] else message,
         "moreInfo": None,
+        "requestId": "R-1",
+        "documentation": f"/#code-{code}",
+        "erreurs": [],
     }
     assert not re.search(r"[{}]", message), f"code {code}: its text has a field that nothing fills."
 

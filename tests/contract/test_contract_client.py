@@ -39,6 +39,9 @@ UNKNOWN = {
     "message": ENTRY["message"]["fr"],
     "debugMessage": None if "debugMessage" in ENTRY else ENTRY["message"]["fr"],
     "moreInfo": None,
+    "requestId": HEADERS["X-Request-Id"],
+    "documentation": "/#code-1003",
+    "erreurs": [],
 }
 
 

@@ -28,6 +28,7 @@ from tests.support.contract_client import (
     DOCUMENT,
     OPERATIONS,
     Json,
+    check_places,
     expand,
     resolve,
 )
@@ -123,6 +124,10 @@ def test_error_examples_are_what_the_catalogue_says(name: str) -> None:
     for example in content["examples"].values():
         value = dict(resolve(example)["value"])
         code = value["code"]
+        if "erreurs" in value:
+            check_places(name, response["x-codes-erreur"], value)
+        for located in ("requestId", "documentation", "erreurs"):
+            value.pop(located, None)
         assert code in response["x-codes-erreur"], f"openapi.yaml, {name}: it does not carry {code}"
         entry = CATALOGUE[code]
         text = re.escape(entry["message"]["fr"]).replace(r"\{parametre\}", r"\w+")

@@ -36,7 +36,7 @@ from handlers.workbench import generate as generator
 from handlers.workbench.diff.redocly import RedoclyMissing
 from handlers.workbench.history import as_published, find_state, publish
 from models.database.engine import Database
-from tests.support.contract_client import CATALOGUE, CONTRACT, Json
+from tests.support.contract_client import CATALOGUE, CONTRACT, Json, envelope_of
 from tests.support.live import serving, settings_for
 from tests.support.needs import lack
 from tests.support.patience import CALL_S
@@ -172,7 +172,9 @@ def test_refusal_is_that_of_the_called_contract(
     client: httpx.Client, path: str, query: dict[str, str], status: int, expected: Json
 ) -> None:
     answer = client.get(path, params=query)
-    assert (answer.status_code, answer.json(), version_of(answer)) == (status, expected, "0.2.0")
+    told = envelope_of(answer)
+    assert (answer.status_code, told, version_of(answer)) == (status, expected, "0.2.0")
+    assert answer.json()["documentation"] == "/essai/#code-405"
 
 
 def test_code_of_its_own_is_said_in_both_languages(client: httpx.Client) -> None:
@@ -181,7 +183,7 @@ def test_code_of_its_own_is_said_in_both_languages(client: httpx.Client) -> None
             POST, json={"reference": "PERDU"}, headers={"Accept-Language": language}
         )
         assert answer.status_code == 400
-        assert answer.json() == {
+        assert envelope_of(answer) == {
             "success": False,
             "code": "3901",
             "message": message,
@@ -219,14 +221,15 @@ def test_http_is_refused_as_everywhere(
     client: httpx.Client, status: int, code: str, options: Json
 ) -> None:
     answer = client.post(POST, **{"json": TICKET, **options})
-    assert (answer.status_code, answer.json()) == (status, refusal(code))
+    assert (answer.status_code, envelope_of(answer)) == (status, refusal(code))
     assert version_of(answer) == "0.2.0"
 
 
 @pytest.mark.parametrize("path", ["/essai", "/essai/get-solde-carte", "/essai/x", "/nowhere"])
 def test_unknown_path_is_answered_by_the_first_contract(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
-    assert (answer.status_code, answer.json()) == (404, refusal("1003"))
+    assert (answer.status_code, envelope_of(answer)) == (404, refusal("1003"))
+    assert answer.json()["documentation"] == "/#code-1003"
     assert version_of(answer) != "0.2.0"
 
 

@@ -29,6 +29,7 @@ from tests.support.raw import (
 from tests.support.world import Carte, World, new_number
 
 ENVELOPE = {"success", "code", "message", "debugMessage", "moreInfo"}
+LOCATED = {"requestId", "documentation", "erreurs"}
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ def test_raw_request_gets_its_declared_answer(
     if place in OPERATIONS or method == b"HEAD" or answer.status in (404, 405):
         check_exchange(*place, answer.status, answer.headers, answer.body)
     elif answer.status >= 400:
-        assert set(json.loads(answer.body)) == ENVELOPE
+        told = json.loads(answer.body)
+        assert set(told) == ENVELOPE | LOCATED
+        assert told["requestId"] == answer.headers["x-request-id"]
     if place == ("POST", "/debit-carte") and answer.status == 200:
         assert world.journal(carte) == [("OUVERTURE", 10_000), ("DEBIT", 1)]
         assert world.solde(carte) == 9_999

@@ -17,6 +17,7 @@ from sqlalchemy import MetaData
 
 from handlers.edge.logs import plain_path, scrub
 from models.database.engine import Database
+from tests.support.contract_client import envelope_of
 from tests.support.live import serving, settings_for
 from tests.support.process import run_cynod, serve
 from tests.support.world import World
@@ -123,7 +124,7 @@ def test_internal_error_tells_nothing_and_logs_no_secret(
         answer = api.get("/get-solde-carte", params=carte.query)
         world.close()
     assert answer.status_code == 500
-    assert answer.json() == {
+    assert envelope_of(answer) == {
         "success": False,
         "code": "9999",
         "message": "Erreur système",

@@ -18,7 +18,7 @@ from models.client import clients
 from models.database.engine import Database
 from models.database.failures import is_unavailable
 from models.operation import Operation
-from tests.support.contract_client import Json
+from tests.support.contract_client import Json, envelope_of
 from tests.support.live import serving, settings_for
 from tests.support.world import Carte, World, new_number
 
@@ -188,7 +188,7 @@ def test_commit_that_fails_moves_no_money_and_is_a_system_error(
         wrap(monkeypatch, doom)
         for _ in range(3):
             answer = api.post(path, json=body)
-            assert (answer.status_code, answer.json()) == (500, SYSTEM)
+            assert (answer.status_code, envelope_of(answer)) == (500, SYSTEM)
     assert_untouched(own_world, carte)
     for _ in range(3):
         # Every connection of the pool is used again: none commits the dead work.
@@ -239,7 +239,7 @@ def test_commit_refused_for_a_moment_moves_no_money_and_asks_to_return(
     with pytest.MonkeyPatch.context() as monkeypatch:
         wrap(monkeypatch, refuse)
         answer = api.post(path, json=body)
-    assert (answer.status_code, answer.json()) == (503, UNAVAILABLE)
+    assert (answer.status_code, envelope_of(answer)) == (503, UNAVAILABLE)
     assert_untouched(own_world, carte)
     assert api.post(path, json=body).status_code == 200
     own_world.check_books(carte)
@@ -276,7 +276,7 @@ def test_answer_off_contract_moves_no_money_and_is_a_system_error(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(handlers.mouvements, "render_mouvement", render)
         answer = api.post(path, json=body)
-    assert (answer.status_code, answer.json()) == (500, SYSTEM)
+    assert (answer.status_code, envelope_of(answer)) == (500, SYSTEM)
     assert_untouched(world, carte)
     answer = api.post(path, json=body)
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (200, False)
@@ -294,7 +294,7 @@ def test_undeclared_field_beside_data_moves_no_money(world: World, path: str) ->
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(handlers.mouvements, "render_mouvement", render)
         answer = api.post(path, json=carte.mouvement(1_000, f"R-{new_number()}"))
-    assert (answer.status_code, answer.json()) == (500, SYSTEM)
+    assert (answer.status_code, envelope_of(answer)) == (500, SYSTEM)
     assert_untouched(world, carte)
 
 

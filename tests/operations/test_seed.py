@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+import httpx
 import pytest
 
-from tests.support.contract_client import ContractClient, Json
+from tests.support.contract_client import ContractClient, Json, envelope_of, places_of
 from tests.support.scenes import NewWorld
 from tests.support.world import World
 
@@ -89,6 +90,14 @@ def api(seed_world: World) -> ContractClient:
     return seed_world.api(CLIENT)
 
 
+def assert_document_s_refusal(answer: httpx.Response, text: str, *places: str) -> None:
+    """Assert the document's payload, to which the server adds where the fault is."""
+    assert answer.status_code == 400
+    assert answer.content.startswith(compact(text).removesuffix(b"}") + b',"requestId":')
+    assert envelope_of(answer) == json.loads(text)
+    assert places_of(answer) == list(places)
+
+
 def compact(text: str) -> bytes:
     """The document's JSON without its layout: numbers keep their spelling, fields their order."""
     return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")).encode()
@@ -113,8 +122,7 @@ def test_validity_is_the_document_s_answer(api: ContractClient) -> None:
 @pytest.mark.parametrize("path", ["/get-solde-carte", "/check-card-validity"])
 def test_unknown_user_is_the_document_s_refusal(api: ContractClient, path: str) -> None:
     answer = api.get(path, params={**QUERY, "walletId": "221770000000"})
-    assert answer.status_code == 400
-    assert answer.content == compact(UTILISATEUR)
+    assert_document_s_refusal(answer, UTILISATEUR)
     assert type(answer.json()["code"]) is str
 
 
@@ -125,8 +133,7 @@ def test_bad_card_number_is_the_document_s_refusal(
 ) -> None:
     given = {} if numero is None else {"numeroCarte": numero}
     answer = api.get(path, params={**given, "walletId": WALLET, "clientId": CLIENT})
-    assert answer.status_code == 400
-    assert answer.content == compact(PARAMETRE)
+    assert_document_s_refusal(answer, PARAMETRE, "PARAMETRE numeroCarte")
 
 
 def test_card_is_found_by_its_member_too(api: ContractClient) -> None:

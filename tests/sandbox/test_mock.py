@@ -17,6 +17,7 @@ from tests.support.contract_client import (
     DOCUMENT,
     Json,
     check_exchange,
+    envelope_of,
     resolve,
 )
 from tests.support.patience import CALL_S
@@ -107,7 +108,7 @@ PAIRS = [(operation, code) for operation in ALL for code in BY_ID[operation]["x-
 @pytest.mark.parametrize(("operation", "code"), PAIRS)
 def test_refusal_is_chosen_by_its_code(api: httpx.Client, operation: str, code: str) -> None:
     answer = example_call(operation).send(api, headers={"Prefer": f"code={code}"})
-    told = answer.json()
+    told = envelope_of(answer)
     name = told["message"].removeprefix("Paramètre ").removesuffix(" manquant ou invalide")
     fields = {"parametre": name} if code == "405" else PLACEHOLDERS.get(code, {})
     more = {"moreInfo": LIMIT["moreInfo"]} if code == "4011" else {}
@@ -125,7 +126,7 @@ def test_refusal_is_chosen_by_its_status(api: httpx.Client) -> None:
 @pytest.mark.parametrize("wanted", ["code=9998", "code=204", "code=abc", "example=nothing"])
 def test_preference_that_the_contract_lacks_is_refused(api: httpx.Client, wanted: str) -> None:
     answer = example_call("debitCarte").send(api, headers={**ANYBODY, "Prefer": wanted})
-    assert answer.json() == refusal("405", parametre="Prefer")
+    assert envelope_of(answer) == refusal("405", parametre="Prefer")
 
 
 @pytest.mark.parametrize("wanted", ["", "return=minimal", "respond-async, wait=10", "code", "=1"])
@@ -136,16 +137,16 @@ def test_other_preference_is_ignored(api: httpx.Client, wanted: str) -> None:
 
 @pytest.mark.parametrize("operation", [name for name in ALL if NEEDED[name] is not None])
 def test_nobody_is_refused_as_by_the_api(api: httpx.Client, operation: str) -> None:
-    assert example_call(operation).send(api).json() == refusal("2001")
+    assert envelope_of(example_call(operation).send(api)) == refusal("2001")
 
 
 def test_wrong_request_is_refused_as_by_the_api(api: httpx.Client) -> None:
     call = example_call("debitCarte")
     answer = call.with_values(montant=0).send(api, headers=ANYBODY)
-    assert answer.json() == refusal("405", parametre="montant")
+    assert envelope_of(answer) == refusal("405", parametre="montant")
     answer = example_call("getSoldeCarte").with_values(surplus="1").send(api, headers=ANYBODY)
-    assert answer.json() == refusal("405", parametre="surplus")
-    assert api.get("/nowhere").json() == refusal("1003")
+    assert envelope_of(answer) == refusal("405", parametre="surplus")
+    assert envelope_of(api.get("/nowhere")) == refusal("1003")
 
 
 def test_english_is_spoken(api: httpx.Client) -> None:

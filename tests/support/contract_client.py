@@ -133,10 +133,12 @@ def check_exchange(
     body: bytes,
     *,
     added: Iterable[str] = (),
+    located: bool = True,
 ) -> None:
     """Raise ContractViolation unless the answer is one that the contract declares for the request.
 
-    `added` names the headers that are of who passed the answer on, or stands for the server.
+    `added` names the headers that are of who passed the answer on, or stands for the server. A refusal of
+    the server is `located`: it tells what only the server can.
     """
     if path in PAGES or path.startswith(("/doc/", "/ui/", "/clients/")):
         return
@@ -153,8 +155,21 @@ def check_exchange(
         return
     if status == 200:
         _check_success(method, path, media_type, body)
-    else:
-        _check_refusal(method, path, status, media_type, body)
+        return
+    if located:
+        _check_request_id(declared.name, headers["x-request-id"], body)
+    # Without what is new in each answer, so that few are judged.
+    known = _REQUEST_ID.sub(b'"requestId":"x"', body)
+    _check_refusal(method, path, status, media_type, known, located)
+
+
+_REQUEST_ID = re.compile(rb'"requestId": ?"([^"]*)"')
+
+
+def _check_request_id(name: str, request_id: str, body: bytes) -> None:
+    told = _REQUEST_ID.findall(body)
+    if told != [request_id.encode()]:
+        raise ContractViolation(f"{name}: a refusal of {request_id} has the requestId {told}")
 
 
 def _check_headers(
@@ -255,11 +270,15 @@ def _check_success(method: str, path: str, media_type: str, body: bytes) -> None
 
 # Most calls of the tests are refused, with few different bodies.
 @lru_cache(maxsize=4_096)
-def _check_refusal(method: str, path: str, status: int, media_type: str, body: bytes) -> None:
+def _check_refusal(
+    method: str, path: str, status: int, media_type: str, body: bytes, located: bool
+) -> None:
     declared = _declared(method, path, status)
     value: Json = json.loads(body)
     _check_body(declared.name, status, _validator(method, path, status, media_type), value)
     _check_code(declared.name, status, declared.codes, value)
+    if located:
+        check_places(declared.name, declared.codes, value)
 
 
 @cache
@@ -279,6 +298,49 @@ def _check_code(name: str, status: int, codes: list[str], value: Json) -> None:
         raise ContractViolation(f"{name}: code {code} travels under {status}")
     if not any(text.fullmatch(value["message"]) for text in _texts_of(code)):
         raise ContractViolation(f"{name}: code {code} has the text {value['message']!r}")
+
+
+PLACED = frozenset({"405", "1001", "1005", "1006", "1007", "2001", "2002", "2003"})
+"""Codes that always tell a place."""
+
+
+def check_places(name: str, codes: Iterable[str], body: Json) -> None:
+    """Raise ContractViolation unless a refusal says where its code is explained, and which places of the
+    request are wrong: the first one is what its code and its text are about."""
+    code = body["code"]
+    if not body.get("documentation", "").endswith(f"/#code-{code}"):
+        raise ContractViolation(f"{name}: code {code} has the documentation {body}")
+    places = body.get("erreurs")
+    if places is None or (code in PLACED and not places):
+        raise ContractViolation(f"{name}: code {code} tells no place: {body}")
+    for place in places:
+        texts = _texts_of(place["code"]) if place["code"] in codes else ()
+        if not any(text.fullmatch(place["message"]) for text in texts):
+            raise ContractViolation(f"{name}: no such place: {place}")
+    if places:
+        first = places[0]
+        told = first["emplacement"].partition("[")[0]
+        text = first["message"].replace(first["emplacement"], told)
+        if (first["code"], text) != (code, body["message"]):
+            raise ContractViolation(f"{name}: code {code} is about another place: {body}")
+
+
+def envelope_of(answer: httpx.Response) -> Json:
+    """A refusal as the original document has it. What it tells beside that is judged of each exchange."""
+    body: Json = answer.json()
+    for name in ("requestId", "documentation", "erreurs"):
+        del body[name]
+    return body
+
+
+def without_id(answer: httpx.Response) -> bytes:
+    """The bytes of a refusal but for its request's id, which each has of its own."""
+    return answer.content.replace(answer.headers["x-request-id"].encode(), b"")
+
+
+def places_of(answer: httpx.Response) -> list[str]:
+    """The places that a refusal tells, such as `CORPS lignes[2].montant`."""
+    return [f"{one['dans']} {one['emplacement']}" for one in answer.json()["erreurs"]]
 
 
 _PARTS = ("params", "json", "data", "content", "files")

@@ -13,6 +13,7 @@ from tests.support.contract_client import (
     OPERATIONS,
     ContractClient,
     Json,
+    envelope_of,
     resolve,
 )
 from tests.support.registry import entry_of, missing
@@ -76,7 +77,7 @@ class _Fields(dict[str, str]):
 
 
 def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: str) -> Json:
-    """The whole body of a refusal."""
+    """The envelope of a refusal."""
     entry = entry_in_catalogue(code)
     message = entry["message"][language].format_map(_Fields(code, fields))
     body: Json = {
@@ -92,10 +93,10 @@ def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: s
 def assert_refused(
     answer: httpx.Response, code: str, *, language: str = "fr", **fields: str
 ) -> None:
-    """Assert status, headers and the whole body of a refusal."""
+    """Assert status, headers and envelope of a refusal."""
     oauth = answer.request.url.path == "/access-token"
     expected = refusal(code, language=language, oauth=oauth, **fields)
-    assert answer.json() == expected, answer.text
+    assert envelope_of(answer) == expected, answer.text
     assert answer.status_code == entry_in_catalogue(code)["statut"]
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"

@@ -75,7 +75,7 @@ class _Views(Resolver):
                     arguments |= {name: offered[name] for name in offered if name in wanted}
                     return self._envelope(operation, handler(**arguments))
             except Refusal as refusal:
-                status, body = self._envelopes.render(refusal, "fr")
+                status, body = self._envelopes.render(refusal, "fr", request_id="inconnu")
                 return body, status, _headers()
 
         return view

@@ -19,6 +19,7 @@ from tests.support.contract_client import (
     OPERATIONS,
     Json,
     check_header_names,
+    check_places,
     expand,
     resolve,
 )
@@ -68,6 +69,7 @@ def check_code(operation_id: str | None, status: int, body: Json, language: str)
     )
     debug = None if "debugMessage" in entry else body["message"]
     assert body["debugMessage"] == debug, f"the code {code} has the debugMessage {body!r}"
+    check_places(name, listed, body)
 
 
 def check_success_text(operation_id: str, body: Json, language: str) -> None:

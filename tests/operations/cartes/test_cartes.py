@@ -9,7 +9,7 @@ import pytest
 from models.base import today
 from models.carte import ANNULEE, OPPOSITION
 from models.secret import NouveauPartenaire
-from tests.support.contract_client import Json
+from tests.support.contract_client import Json, without_id
 from tests.support.scene import (
     MONEY,
     ON_A_CARD,
@@ -197,7 +197,7 @@ def test_foreign_card_answers_like_no_card(scene: Scene, operation: str) -> None
     answers = [call_of(operation, card, scene.pair).send(scene.api) for card in cards]
     for answer in answers:
         assert_refused(answer, "412")
-        assert answer.content == answers[0].content
+        assert without_id(answer) == without_id(answers[0])
         assert list(answer.headers) == list(answers[0].headers)
     assert [world.solde(card) for card in cards[:3]] == [10**9] * 3
 
@@ -214,7 +214,7 @@ def test_foreign_card_under_a_used_reference_answers_like_no_card(
     answers = [used.with_values(**card.query).send(scene.api) for card in (foreign, absent)]
     for answer in answers:
         assert_refused(answer, "4002")
-    assert answers[0].content == answers[1].content
+    assert without_id(answers[0]) == without_id(answers[1])
     assert scene.world.solde(foreign) == 10**9
 
 

@@ -18,6 +18,7 @@ from tests.support.contract_client import (
     DOCUMENT,
     OPERATIONS,
     ContractClient,
+    envelope_of,
 )
 from tests.support.live import serving, settings_for
 from tests.support.scene import (
@@ -121,4 +122,4 @@ def test_refusal_of_an_operation_switched_off_is_in_english_too(
 ) -> None:
     call = scene.call(OPTIONAL[0])
     answer = call.send(without, headers={"Accept-Language": "en"})
-    assert answer.json() == refusal("1009", language="en")
+    assert envelope_of(answer) == refusal("1009", language="en")

@@ -19,7 +19,7 @@ import models.mouvement
 import models.plafond
 from models.base import SOLDE_MAXIMAL
 from models.plafond import remove_plafond, set_plafond
-from tests.support.contract_client import Json
+from tests.support.contract_client import Json, envelope_of
 from tests.support.scene import Scene, refusal
 from tests.support.steps import (
     CALLERS,
@@ -110,7 +110,7 @@ def assert_limited(
         left.append(f"{nombre} x {type_}")
         info.append(f"nombreRestant={nombre}")
     expected = refusal("4011", language=language, reste=" / ".join(left))
-    assert answer.json() == {**expected, "moreInfo": ";".join(info)}
+    assert envelope_of(answer) == {**expected, "moreInfo": ";".join(info)}
     assert answer.status_code == 400
 
 
