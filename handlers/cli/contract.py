@@ -14,6 +14,7 @@ import httpx
 import yaml
 
 from handlers.cli.common import Refused
+from handlers.contract.edition import edition_31_json
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import build as build_contract
 from handlers.contract.reading import load, read_document
@@ -211,6 +212,21 @@ def outline_(surface: Surface) -> None:
     """
     try:
         click.echo(outline(_file(surface)))
+    except ContractError as error:
+        raise Refused(str(error)) from None
+
+
+@contract.command()
+@surface_option
+def edition(surface: Surface) -> None:
+    """Print the OpenAPI 3.1 edition, in JSON: what a server serves at /openapi-3.1.json.
+
+    \b
+    Example:    cynod contract edition > openapi-3.1.json
+    Exit codes: 0 printed, 1 the contract cannot be read, 2 wrong usage
+    """
+    try:
+        click.echo(edition_31_json(load(_file(surface), surface=surface).document), nl=False)
     except ContractError as error:
         raise Refused(str(error)) from None
 

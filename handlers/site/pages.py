@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from handlers.contract.edition import edition_31_json
 from handlers.contract.model import Contract
 from handlers.contract.surface import PARTENAIRE, SURFACES, Surface
 from handlers.edge.document import Document
@@ -71,6 +72,11 @@ def files() -> dict[str, File]:
         "openapi.json": File(
             lambda contract: contract.json, b"application/json", "le même, en JSON"
         ),
+        "openapi-3.1.json": File(
+            lambda contract: edition_31_json(contract.document),
+            b"application/json",
+            "son édition OpenAPI 3.1, qui en est déduite et dit la même chose",
+        ),
         "collection.postman.json": File(
             collection,
             b"application/json",
@@ -87,8 +93,8 @@ _FOR_EVER = b"public, max-age=31536000, immutable"
 def pages(
     contract: Contract, clients: list[Package], changelog: Path = ROOT / "CHANGELOG.md"
 ) -> dict[str, Document]:
-    """Every page by its path: the partner's, the contract (YAML as it is published, and JSON), its
-    collection, its clients, the console, their files. All are below the prefix of the contract.
+    """Every page by its path: the partner's, the contract (YAML as it is published, JSON, and its 3.1
+    edition), its collection, its clients, the console, their files. All are below the prefix of the contract.
     """
     written = partner_pages(contract, clients, changelog)
     result = {

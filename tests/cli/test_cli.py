@@ -584,6 +584,7 @@ def test_a_contract_without_scopes_is_one_sentence(
         "contract build",
         "contract show",
         "contract outline",
+        "contract edition",
     ],
 )
 def test_every_command_has_a_help(command: str) -> None:

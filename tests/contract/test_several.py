@@ -22,6 +22,7 @@ from handlers.app import create_app, load_contracts
 from handlers.cli import contract as contract_cli
 from handlers.contract import surface
 from handlers.contract.bundle import read_whole
+from handlers.contract.edition import edition_31_json
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import build, load, read_document, read_published
 from handlers.contract.surface import PARTENAIRE, Surface
@@ -270,6 +271,8 @@ def test_both_contracts_are_served_as_they_are_published(
     assert served.headers["content-type"] == "application/yaml"
     document = yaml.load(served.content, Loader=yaml.CSafeLoader)
     assert client.get("/essai/openapi.json").json() == document
+    edition = client.get("/essai/openapi-3.1.json")
+    assert (edition.content, version_of(edition)) == (edition_31_json(document), "0.2.0")
     assert "openapi.yaml#" not in served.text
     again = client.get("/essai/openapi.yaml", headers={"If-None-Match": served.headers["etag"]})
     assert (again.status_code, version_of(again)) == (304, "0.2.0")

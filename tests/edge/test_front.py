@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 import handlers.catalogue
 import handlers.edge.bridge
+from handlers.contract.edition import edition_31_json
 from handlers.contract.model import Contract
 from models.carte import find_carte
 from models.database.engine import Database
@@ -158,9 +159,13 @@ def test_contract_is_served_byte_for_byte_and_cached_by_its_etag(world: World) -
     answer = api.get("/openapi.yaml")
     assert answer.content == CONTRACT.read_bytes()
     assert api.get("/openapi.json").json() == DOCUMENT
-    again = api.get("/openapi.yaml", headers={"If-None-Match": answer.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    assert api.head("/openapi.yaml").headers["content-length"] == str(len(answer.content))
+    edition = api.get("/openapi-3.1.json")
+    assert edition.content == edition_31_json(DOCUMENT)
+    for path, served in (("/openapi.yaml", answer), ("/openapi-3.1.json", edition)):
+        again = api.get(path, headers={"If-None-Match": served.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert api.head(path).headers["content-length"] == str(len(served.content))
+        assert served.headers["x-contract-version"].startswith(DOCUMENT["info"]["version"])
 
 
 @pytest.mark.parametrize(

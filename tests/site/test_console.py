@@ -217,7 +217,8 @@ def test_copy_on_a_disk_is_searched_and_read(browser: Browser, tmp_path: Path) -
 @pytest.mark.parametrize(
     "name",
     [
-        *("openapi.yaml", "openapi.json", "collection.postman.json", "doc/recherche.js"),
+        *("openapi.yaml", "openapi.json", "openapi-3.1.json", "collection.postman.json"),
+        "doc/recherche.js",
         *(
             f"clients/cynod-{name}-{DOCUMENT['info']['version']}.zip"
             for name in ("java", "python-httpx")

@@ -204,7 +204,7 @@ def test_every_page_has_one_heading_one_main_and_a_title_of_its_own(demo: str) -
 def test_every_link_leads_somewhere_once(pages: dict[str, Reader], demo: str) -> None:
     """From every page, and to an element where it names one."""
     ready = {f"clients/cynod-{name}-{VERSION}.zip" for name in ("java", "python-httpx")}
-    files = {"openapi.yaml", "openapi.json", "collection.postman.json"}
+    files = {"openapi.yaml", "openapi.json", "openapi-3.1.json", "collection.postman.json"}
     ids = {path: set(page.ids) for path, page in pages.items()}
     others = set()
     for path, page in pages.items():

@@ -43,7 +43,8 @@ OPERATIONS = {
     for method, operation in item.items()
 }
 BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
-PAGES = ("/", "/index.html", "/ui", "/openapi.yaml", "/openapi.json", "/collection.postman.json")
+EDITIONS = ("/openapi.yaml", "/openapi.json", "/openapi-3.1.json")
+PAGES = ("/", "/index.html", "/ui", *EDITIONS, "/collection.postman.json")
 
 
 def resolve(node: Any) -> Any:

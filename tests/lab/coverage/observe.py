@@ -51,7 +51,7 @@ TEST_KINDS = (
 )
 _DATABASE = re.compile(r"\[(?:.*-)?(sqlite|postgresql)\b")
 _AS_UNDERSTOOD = frozenset({"405", "1001", "1002"})
-_PAGES = re.compile(r"/(ui(/.*)?|openapi\.(yaml|json))")
+_PAGES = re.compile(r"/(ui(/.*)?|openapi(\.yaml|(-3\.1)?\.json))")
 
 
 @cache
