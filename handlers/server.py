@@ -20,6 +20,7 @@ from handlers.app import create_app, load_contracts, open_database
 from handlers.contract.model import Contract, ContractError
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
+from handlers.operateur import read_operateur
 from handlers.processes import Family
 from handlers.settings import Settings, SettingsError
 from models import migrate
@@ -143,7 +144,7 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
             if database_holds_anything(connection):
                 return False
             scopes = sorted({scope for one in contracts for scope in one.scopes})
-            seed_demo(connection, scopes=scopes, pepper=settings.pepper)
+            seed_demo(connection, read_operateur(), scopes=scopes, pepper=settings.pepper)
         return True
     except OccupiedError:
         raise StartupError(

@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from models.audit import Acteur, record
 from models.base import Instant, metadata, now
 from models.database.prepared import Prepared
 from models.errors import ClientInvalide, PorteeInvalide
@@ -32,6 +33,7 @@ from models.partenaire import (
     Partenaire,
     PartenaireRow,
     hold_active,
+    objet,
     partenaire_lock,
     partenaires,
     read_partenaire,
@@ -160,7 +162,7 @@ def issue_token(
     return Jeton(token, duree_s, scopes)
 
 
-def revoke(connection: Connection, consumer_key: str) -> bool:
+def revoke(connection: Connection, acteur: Acteur, consumer_key: str) -> bool:
     """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
 
     Waits for what the partner has under way; once committed, nothing of the partner commits.
@@ -172,10 +174,18 @@ def revoke(connection: Connection, consumer_key: str) -> bool:
         update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
     )
     connection.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
+    record(
+        connection,
+        acteur,
+        "changerStatutPartenaire",
+        objet(consumer_key),
+        {"statut": "ACTIF"},
+        {"statut": "REVOQUE"},
+    )
     return True
 
 
-def revoke_jetons(connection: Connection, consumer_key: str) -> int | None:
+def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> int | None:
     """End every token of a partner: how many lived, None when no active partner has that key.
 
     Waits for what the partner has under way. Once committed, no token that was issued or asked for
@@ -193,7 +203,16 @@ def revoke_jetons(connection: Connection, consumer_key: str) -> int | None:
         delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
     ).all()
     moment = now()
-    return len([row for row in ended if row.expire_le > moment])
+    number = len([row for row in ended if row.expire_le > moment])
+    record(
+        connection,
+        acteur,
+        "revoquerJetonsPartenaire",
+        objet(consumer_key),
+        {"jetonsActifs": number},
+        {"jetonsActifs": 0},
+    )
+    return number
 
 
 class JetonListe(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -52,6 +53,25 @@ def mask(numero_carte: str) -> str:
     """The first six and the last four digits of a card number, and stars between: all that is shown of it
     where its holder is not the reader."""
     return f"{numero_carte[:6]}******{numero_carte[-4:]}"
+
+
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+)
+
+
+def canonical_json(value: object) -> str:
+    """The one JSON text of a value, to be hashed: keys in order, no space, nothing escaped for nothing.
+
+    For texts, integers to 2^53, lists and objects of ASCII keys it is RFC 8785, which other languages know.
+    Raises ValueError for what JSON cannot say.
+    """
+    return _CANONICAL.encode(value)
+
+
+def write_instant(instant: datetime) -> str:
+    """An instant to the microsecond, in UTC, as exports and hashes say it."""
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def now() -> datetime:

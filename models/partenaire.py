@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 
+from models.audit import Objet
 from models.base import BigId, Instant, metadata
 from models.client import clients
 from models.database.prepared import Prepared
@@ -163,6 +164,11 @@ def read_partenaire(row: PartenaireRow, among: frozenset[str] | None = None) -> 
         tuple(row.adresses.split()),
         row.generation,
     )
+
+
+def objet(consumer_key: str) -> Objet:
+    """A partner as the audit names it."""
+    return Objet("PARTENAIRE", consumer_key)
 
 
 def check_client(connection: Connection, client_id: str) -> bool:

@@ -39,6 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from models.audit import Acteur, Objet, record
 from models.base import BigId, Instant, metadata, now
 from models.carte import cartes
 from models.database.prepared import Prepared
@@ -373,8 +374,24 @@ def _reste(row: Row[Any]) -> Reste:
     )
 
 
+class _Sujet(NamedTuple):
+    """The limited card or partner: the column that refers to it, its id, and how the audit names it."""
+
+    column: str
+    id: int
+    nom: str
+
+    @property
+    def action(self) -> str:
+        return f"Plafond{'Carte' if self.column == 'carte_id' else 'Partenaire'}"
+
+    def objet(self, type_: str, periode: str) -> Objet:
+        return Objet("PLAFOND", f"{self.nom}:{type_}:{periode}")
+
+
 def set_plafond(
     connection: Connection,
+    acteur: Acteur,
     *,
     type_: str,
     periode: str,
@@ -388,16 +405,15 @@ def set_plafond(
     Whatever commits later must fit it. What was moved in the period so far, and was not reversed,
     counts. False when there is no such card or partner.
     """
-    subject = _subject(connection, numero_carte, consumer_key)
-    if subject is None:
+    sujet = _subject(connection, numero_carte, consumer_key)
+    if sujet is None:
         return False
-    column, id_ = subject
-    _forget(connection, column, id_, type_, periode)
+    before = _forget(connection, sujet, type_, periode)
     plafond_id = connection.execute(
         insert(plafonds)
         .values(
             {
-                column: id_,
+                sujet.column: sujet.id,
                 "type": type_,
                 "periode": periode,
                 "montant_maximal": montant_maximal,
@@ -407,14 +423,18 @@ def set_plafond(
         )
         .returning(plafonds.c.id)
     ).scalar_one()
-    _flag(connection, column, id_, 1)
+    _flag(connection, sujet, 1)
     if periode != OPERATION:
-        _count_past(connection, plafond_id, column, id_, type_, start_of(periode, now().date()))
+        _count_past(connection, plafond_id, sujet, type_, start_of(periode, now().date()))
+    after = {"montantMaximal": montant_maximal, "nombreMaximal": nombre_maximal}
+    objet = sujet.objet(type_, periode)
+    record(connection, acteur, f"saisir{sujet.action}", objet, before, after)
     return True
 
 
 def remove_plafond(
     connection: Connection,
+    acteur: Acteur,
     *,
     type_: str,
     periode: str,
@@ -422,20 +442,21 @@ def remove_plafond(
     consumer_key: str | None = None,
 ) -> bool:
     """Take a limit away. False when there is none such."""
-    subject = _subject(connection, numero_carte, consumer_key)
-    if subject is None:
+    sujet = _subject(connection, numero_carte, consumer_key)
+    before = None if sujet is None else _forget(connection, sujet, type_, periode)
+    if sujet is None or before is None:
         return False
-    column, id_ = subject
-    removed = _forget(connection, column, id_, type_, periode)
-    if not connection.scalar(select(func.count()).where(plafonds.c[column] == id_)):
-        _flag(connection, column, id_, 0)
-    return removed
+    if not connection.scalar(select(func.count()).where(plafonds.c[sujet.column] == sujet.id)):
+        _flag(connection, sujet, 0)
+    objet = sujet.objet(type_, periode)
+    record(connection, acteur, f"retirer{sujet.action}", objet, before, None)
+    return True
 
 
 def _subject(
     connection: Connection, numero_carte: str | None, consumer_key: str | None
-) -> tuple[str, int] | None:
-    """The column and the id of the limited card or partner, locked against its operations.
+) -> _Sujet | None:
+    """The limited card or partner, locked against its operations.
 
     Those that had the lock before have committed, and are counted as the past. Those that wait for it
     read, when they have it, whether the card or the partner has limits.
@@ -443,38 +464,48 @@ def _subject(
     if numero_carte is not None:
         # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
         # waits, again and again.
-        found = connection.scalar(
-            select(cartes.c.id)
+        carte = connection.execute(
+            select(cartes.c.id, cartes.c.compte_id)
             .where(cartes.c.numero_carte == numero_carte)
             .with_for_update(key_share=True)
+        ).first()
+        # Its compte names a card in the list of limits and in the books too.
+        return None if carte is None else _Sujet("carte_id", carte.id, f"{carte.compte_id:06d}")
+    if consumer_key is None:
+        return None
+    found = hold(connection, consumer_key)
+    return None if found is None else _Sujet("partenaire_id", found, consumer_key)
+
+
+def _forget(
+    connection: Connection, sujet: _Sujet, type_: str, periode: str
+) -> dict[str, int | None] | None:
+    """Remove the limit; what it was, None when there was none."""
+    found = connection.execute(
+        select(plafonds.c.id, plafonds.c.montant_maximal, plafonds.c.nombre_maximal).where(
+            plafonds.c[sujet.column] == sujet.id,
+            plafonds.c.type == type_,
+            plafonds.c.periode == periode,
         )
-        return None if found is None else ("carte_id", found)
-    found = None if consumer_key is None else hold(connection, consumer_key)
-    return None if found is None else ("partenaire_id", found)
+    ).first()
+    if found is None:
+        return None
+    connection.execute(delete(consommations).where(consommations.c.plafond_id == found.id))
+    connection.execute(delete(plafonds).where(plafonds.c.id == found.id))
+    return {"montantMaximal": found.montant_maximal, "nombreMaximal": found.nombre_maximal}
 
 
-def _forget(connection: Connection, column: str, id_: int, type_: str, periode: str) -> bool:
-    chosen: Sequence[int] = connection.scalars(
-        select(plafonds.c.id).where(
-            plafonds.c[column] == id_, plafonds.c.type == type_, plafonds.c.periode == periode
-        )
-    ).all()
-    connection.execute(delete(consommations).where(consommations.c.plafond_id.in_(chosen)))
-    connection.execute(delete(plafonds).where(plafonds.c.id.in_(chosen)))
-    return bool(chosen)
-
-
-def _flag(connection: Connection, column: str, id_: int, value: int) -> None:
-    if column == "carte_id":
-        connection.execute(update(cartes).where(cartes.c.id == id_).values(plafonnee=value))
+def _flag(connection: Connection, sujet: _Sujet, value: int) -> None:
+    if sujet.column == "carte_id":
+        connection.execute(update(cartes).where(cartes.c.id == sujet.id).values(plafonnee=value))
     else:
         connection.execute(
-            update(partenaires).where(partenaires.c.id == id_).values(plafonne=value)
+            update(partenaires).where(partenaires.c.id == sujet.id).values(plafonne=value)
         )
 
 
 def _count_past(
-    connection: Connection, plafond_id: int, column: str, id_: int, type_: str, debut: date
+    connection: Connection, plafond_id: int, sujet: _Sujet, type_: str, debut: date
 ) -> None:
     since = datetime(debut.year, debut.month, debut.day, tzinfo=now().tzinfo)
     past = connection.execute(
@@ -482,7 +513,7 @@ def _count_past(
             func.coalesce(func.sum(operations.c.montant), 0).label("montant"),
             func.count().label("nombre"),
         ).where(
-            operations.c[column] == id_,
+            operations.c[sujet.column] == sujet.id,
             operations.c.type == type_,
             operations.c.date_operation >= since,
             ~exists().where(_annulation.c.annulation_de == operations.c.id),

@@ -1,6 +1,7 @@
 """Every table, imported once, so that `metadata` is whole for migrations and checks."""
 
 from models import (
+    audit,
     authentification,
     carte,
     client,
@@ -15,6 +16,7 @@ from models.base import metadata
 from models.journal import ecriture
 
 __all__ = [
+    "audit",
     "authentification",
     "carte",
     "client",

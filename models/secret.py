@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from models.audit import Acteur, record
 from models.base import UNITE, BigId, Instant, metadata, now
 from models.compte import COMPTE_REGLEMENT, comptes
 from models.database.prepared import Prepared
@@ -33,6 +34,7 @@ from models.partenaire import (
     Partenaire,
     PartenaireRow,
     acces,
+    objet,
     partenaires,
     read_partenaire,
 )
@@ -138,6 +140,7 @@ def _random_text(length: int) -> str:
 
 def create(
     connection: Connection,
+    acteur: Acteur,
     *,
     nom: str,
     client_ids: list[str],
@@ -153,6 +156,7 @@ def create(
         consumer_key or _random_text(24),
         consumer_secret or _random_text(43),
     )
+    accorde = {"scopes": sorted(set(scopes)), "clients": sorted(set(client_ids))}
     compte_id = connection.execute(
         insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE).returning(comptes.c.id)
     ).scalar_one()
@@ -162,16 +166,18 @@ def create(
             nom=nom,
             consumer_key=pair.consumer_key,
             compte_id=compte_id,
-            scopes=" ".join(sorted(set(scopes))),
+            scopes=" ".join(accorde["scopes"]),
             adresses=" ".join(adresses),
             demo=int(demo),
             cree_le=now(),
         )
         .returning(partenaires.c.id)
     ).scalar_one()
-    for client_id in dict.fromkeys(client_ids):
+    for client_id in accorde["clients"]:
         connection.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
     _add_secret(connection, partenaire_id, pair.consumer_secret, pepper)
+    apres = {"nom": nom, **accorde, "adresses": adresses, "demo": demo}
+    record(connection, acteur, "saisirPartenaire", objet(pair.consumer_key), None, apres)
     return pair
 
 
@@ -184,7 +190,12 @@ def _add_secret(connection: Connection, partenaire_id: int, secret: str, pepper:
 
 
 def rotate(
-    connection: Connection, consumer_key: str, *, delai: timedelta, pepper: bytes
+    connection: Connection,
+    acteur: Acteur,
+    consumer_key: str,
+    *,
+    delai: timedelta,
+    pepper: bytes,
 ) -> NouveauPartenaire:
     """Give a second secret; the newest one before it stays good for `delai`, older ones end now.
 
@@ -197,23 +208,35 @@ def rotate(
     )
     if partenaire_id is None:
         raise AuthentificationInvalide
-    newest = connection.scalar(
-        select(secrets.c.id)
+    newest = connection.execute(
+        select(secrets.c.id, secrets.c.expire_le)
         .where(secrets.c.partenaire_id == partenaire_id)
         .order_by(secrets.c.id.desc())
         .limit(1)
-    )
+    ).one()
     ends = now()
     alive = and_(
         secrets.c.partenaire_id == partenaire_id,
         or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > ends),
     )
-    connection.execute(update(secrets).where(alive, secrets.c.id != newest).values(expire_le=ends))
     connection.execute(
-        update(secrets).where(alive, secrets.c.id == newest).values(expire_le=ends + delai)
+        update(secrets).where(alive, secrets.c.id != newest.id).values(expire_le=ends)
+    )
+    connection.execute(
+        update(secrets).where(alive, secrets.c.id == newest.id).values(expire_le=ends + delai)
     )
     secret = _random_text(43)
     _add_secret(connection, partenaire_id, secret, pepper)
+    before = newest.expire_le
+    after = before if before is not None and before <= ends else ends + delai
+    record(
+        connection,
+        acteur,
+        "renouvelerSecretPartenaire",
+        objet(consumer_key),
+        {"secretPrecedentExpireLe": before},
+        {"secretPrecedentExpireLe": after},
+    )
     return NouveauPartenaire(consumer_key, secret)
 
 

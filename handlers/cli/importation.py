@@ -28,6 +28,7 @@ from handlers.cli.common import (
 from handlers.cli.opening import open_database, tell_waiting
 from handlers.cli.output import Output
 from handlers.cli.shown import show_bar
+from handlers.operateur import read_operateur
 from models.books.importation import (
     ImportationRefusee,
     Rejected,
@@ -238,6 +239,7 @@ def _run(
             return import_cartes(
                 database,
                 source,
+                read_operateur(),
                 reject=None if rejects is None else rejects.add,
                 telephones=wanted.telephones,
                 last_row_unterminated=wanted.last_row_unterminated,

@@ -8,6 +8,7 @@ import click
 
 from handlers.cli.common import Refused, json_option, read_scopes, undone_when_interrupted
 from handlers.cli.opening import open_database, tell_waiting
+from handlers.operateur import read_operateur
 from handlers.settings import read_settings
 from models import migrate as migrations
 from models.books.demo import (
@@ -71,7 +72,7 @@ def seed(*, demo: bool, as_json: bool) -> None:
     scopes = read_scopes(settings)
     with open_database(settings, create=True) as database, database.transaction() as connection:
         try:
-            seed_demo(connection, scopes=scopes, pepper=settings.pepper)
+            seed_demo(connection, read_operateur(), scopes=scopes, pepper=settings.pepper)
         except DatabaseNotEmpty:
             raise Refused("the database already holds data; the demo needs an empty one.") from None
     if as_json:

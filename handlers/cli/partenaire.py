@@ -19,6 +19,7 @@ from handlers.cli.common import (
 from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
 from handlers.edge.address import plain_network
+from handlers.operateur import read_operateur
 from handlers.settings import Settings, read_settings
 from models import authentification, partenaire, secret
 from models.database.engine import Database
@@ -118,6 +119,7 @@ def create(
             raise Refused(f"unknown client {', '.join(unknown)}; no partner was created.")
         pair = secret.create(
             connection,
+            read_operateur(),
             nom=nom,
             client_ids=list(client_ids),
             scopes=list(scopes),
@@ -126,13 +128,8 @@ def create(
         )
     _warn_of_pepper(settings)
     if as_json:
-        described = {
-            "nom": nom,
-            "clients": sorted(set(client_ids)),
-            "scopes": sorted(set(scopes)),
-            "adresses": networks,
-        }
-        print_json(_describe_pair(pair) | described)
+        rights = {"clients": sorted(set(client_ids)), "scopes": sorted(set(scopes))}
+        print_json({**_describe_pair(pair), "nom": nom, **rights, "adresses": networks})
     else:
         _print_pair(pair)
 
@@ -182,7 +179,7 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
             waiting_for_operations(f"{consumer_key} is not revoked"),
             database.transaction() as connection,
         ):
-            if not authentification.revoke(connection, consumer_key):
+            if not authentification.revoke(connection, read_operateur(), consumer_key):
                 raise Refused(_no_partner(consumer_key))
         with database.reading() as connection:
             revoked = _find(connection, consumer_key)
@@ -246,7 +243,7 @@ def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None
         waiting_for_operations(f"no token of {consumer_key} is ended"),
         database.transaction() as connection,
     ):
-        ended = authentification.revoke_jetons(connection, consumer_key)
+        ended = authentification.revoke_jetons(connection, read_operateur(), consumer_key)
     if ended is None:
         raise Refused(_no_partner(consumer_key))
     if as_json:
@@ -286,7 +283,11 @@ def rotate(consumer_key: str, delai: int, *, as_json: bool) -> None:
     with open_database(settings) as database, database.transaction() as connection:
         try:
             pair = secret.rotate(
-                connection, consumer_key, delai=timedelta(hours=delai), pepper=settings.pepper
+                connection,
+                read_operateur(),
+                consumer_key,
+                delai=timedelta(hours=delai),
+                pepper=settings.pepper,
             )
         except AuthentificationInvalide:
             raise Refused(_no_partner(consumer_key)) from None

@@ -13,6 +13,7 @@ from handlers.cli.common import (
 )
 from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
+from handlers.operateur import read_operateur
 from models.base import SOLDE_MAXIMAL, UNITE, mask
 from models.plafond import (
     OPERATION,
@@ -115,6 +116,7 @@ def set_(
     ):
         if not set_plafond(
             connection,
+            read_operateur(),
             type_=type_,
             periode=periode,
             montant_maximal=montant,
@@ -152,7 +154,9 @@ def remove(
         database.transaction() as connection,
     ):
         was = find_plafond(connection, type_=type_, periode=periode, **subject)
-        if not remove_plafond(connection, type_=type_, periode=periode, **subject):
+        if not remove_plafond(
+            connection, read_operateur(), type_=type_, periode=periode, **subject
+        ):
             raise Refused(f"{name} has no limit of {type_} per {periode}.")
     if as_json:
         print_json(was and _describe(was))

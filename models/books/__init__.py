@@ -1,1 +1,1 @@
-"""The whole journal at once: proved, exported, imported; and the demo's."""
+"""The whole journal at once: proved, exported, imported; the whole audit too; and the demo's."""

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Connection, insert
 
 from models import secret
+from models.audit import Acteur, Objet, record
 from models.carte import ACTIVE, ANNULEE, OPPOSITION
 from models.client import clients
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
@@ -37,7 +38,9 @@ _CARTES = (
 )
 
 
-def seed_demo(connection: Connection, *, scopes: Sequence[str], pepper: bytes) -> None:
+def seed_demo(
+    connection: Connection, acteur: Acteur, *, scopes: Sequence[str], pepper: bytes
+) -> None:
     """Write the demo data. The partner gets `scopes` on the first client only.
 
     Raises DatabaseNotEmpty when any client or partner exists.
@@ -62,8 +65,11 @@ def seed_demo(connection: Connection, *, scopes: Sequence[str], pepper: bytes) -
         ],
     )
     open_cartes(connection, _CARTES, contra=find_ouverture(connection), date_solde=DATE_SOLDE)
+    written = {"clients": len(_CLIENTS), "membres": len(_WALLETS), "cartes": len(_CARTES)}
+    record(connection, acteur, "seed", Objet("FICHIER", "demo"), None, written)
     secret.create(
         connection,
+        acteur,
         nom="Partenaire de démonstration",
         client_ids=["CLI-0001"],
         scopes=list(scopes),

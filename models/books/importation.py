@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import time
 import unicodedata
@@ -26,6 +27,7 @@ from sqlalchemy import (
     select,
 )
 
+from models.audit import Acteur, Objet, record
 from models.base import SOLDE_MAXIMAL, now, today
 from models.books.rows import (
     COLUMNS,
@@ -34,6 +36,7 @@ from models.books.rows import (
     ImportationRefusee,
     Ligne,
     Rejected,
+    Source,
     read_rows,
 )
 from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
@@ -126,6 +129,7 @@ class _DryRunEnded(Exception):
 def import_cartes(
     database: Database,
     source: BinaryIO,
+    acteur: Acteur,
     *,
     reject: Callable[[Rejected], None] | None = None,
     telephones: Telephones | None = None,
@@ -145,6 +149,8 @@ def import_cartes(
     changes nothing. `progress` is told the bytes read so far, `waiting` that another import runs;
     raises OccupiedError when that one does not end. `settle` is called when all is written and nothing
     is committed: what it raises undoes the import.
+
+    The audit has one row for the file, under its SHA-256: whoever keeps the file can prove what came of it.
     """
     started = time.monotonic()
     telephones = telephones or Telephones()
@@ -154,30 +160,41 @@ def import_cartes(
     ):
         _prepare(connection)
         importation = _Importation(connection, reject, telephones)
-        batches = _read_batches(source, telephones, last_row_unterminated=last_row_unterminated)
+        read = _Hashed(source)
+        batches = _read_batches(read, telephones, last_row_unterminated=last_row_unterminated)
         for rows, position in batches:
             importation.add(rows)
             progress(position)
-        importation.check_faults()
-        _seen.drop(connection)
+        importation.end(acteur, read.empreinte)
         settle()
         if dry_run:
             raise _DryRunEnded
-    return Summary(
-        importation.creees,
-        importation.inchangees,
-        importation.rejetees,
-        importation.clients_crees,
-        importation.membres_crees,
-        time.monotonic() - started,
-    )
+    return importation.sum_up(time.monotonic() - started)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
+class _Hashed:
+    """A file that knows the SHA-256 of what was read of it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._read = hashlib.sha256()
+
+    def readline(self, limit: int, /) -> bytes:
+        """See Source."""
+        raw = self._source.readline(limit)
+        self._read.update(raw)
+        return raw
+
+    @property
+    def empreinte(self) -> str:
+        return self._read.hexdigest()
+
+
 def _read_batches(
-    source: BinaryIO, telephones: Telephones, *, last_row_unterminated: bool
+    source: Source, telephones: Telephones, *, last_row_unterminated: bool
 ) -> Iterator[tuple[list[_Row | Rejected], int]]:
     """Rows by batches, in the file's order, with the bytes read so far."""
     batch: list[_Row | Rejected] = []
@@ -378,10 +395,33 @@ class _Importation:
         elif len(self._fautes) < FAUTES_MONTREES:
             self._fautes.append(rejected)
 
-    def check_faults(self) -> None:
-        """Raises ImportationRefusee when a row was bad and nobody took it."""
+    def end(self, acteur: Acteur, empreinte: str) -> None:
+        """Write the audit's row of the file, unless nothing came of it.
+
+        Raises ImportationRefusee when a row was bad and nobody took it.
+        """
         if self._fautes:
             raise ImportationRefusee.of_rows(self._fautes, self.rejetees)
+        _seen.drop(self._connection)
+        made = {
+            "clients": self.clients_crees,
+            "membres": self.membres_crees,
+            "cartes": self.creees,
+            "lignesRejetees": self.rejetees,
+        }
+        if self.creees:
+            record(self._connection, acteur, "import", Objet("FICHIER", empreinte), None, made)
+
+    def sum_up(self, duree_s: float) -> Summary:
+        """What was done."""
+        return Summary(
+            self.creees,
+            self.inchangees,
+            self.rejetees,
+            self.clients_crees,
+            self.membres_crees,
+            duree_s,
+        )
 
     def _accept(
         self, row: _Row, nouvelles: list[NouvelleCarte], seen: list[tuple[str, int]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol
 
 COLUMNS = (
     "clientId",
@@ -26,6 +26,15 @@ COLUMNS = (
     "solde",
 )
 """The header, exactly and in this order."""
+
+
+class Source(Protocol):
+    """What a file is read from."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line, or so many bytes of it; empty at the end."""
+        ...
+
 
 LIGNE_MAXIMALE = 16_384
 """Longest line in bytes: longer than any row whose fields have their greatest length."""
@@ -109,7 +118,7 @@ def describe_fault(ligne: int, colonne: str, motif: str) -> str:
 
 
 def read_rows(
-    source: BinaryIO, *, last_row_unterminated: bool = False
+    source: Source, *, last_row_unterminated: bool = False
 ) -> Iterator[tuple[Ligne | Rejected, int]]:
     """The rows in the file's order, blank ones left out, each with the bytes read so far.
 
@@ -132,7 +141,7 @@ def read_rows(
         raise ImportationRefusee(1, "", "the file is empty; its first line must be the header")
 
 
-def _read_lines(source: BinaryIO) -> Iterator[tuple[int, int, bytes, bool]]:
+def _read_lines(source: Source) -> Iterator[tuple[int, int, bytes, bool]]:
     """Number, size and content of each line, the content of one too long cut; whether it is ended."""
     ligne = 0
     while raw := source.readline(LIGNE_MAXIMALE + 2):

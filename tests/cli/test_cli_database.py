@@ -25,6 +25,7 @@ from models.mouvement import CarteDesignee, Demande, crediter
 from models.operation import operations
 from models.partenaire import Partenaire
 from models.secret import find_by_secret
+from tests.support.acteurs import TESTEUR
 from tests.support.machine import find_binaries
 from tests.support.needs import lack
 from tests.support.patience import CALL_S
@@ -44,7 +45,7 @@ def _url(database: Database) -> str:
 def demo(database: Database) -> Database:
     """A database with the demo in it."""
     with database.transaction() as connection:
-        seed_demo(connection, scopes=[], pepper=b"")
+        seed_demo(connection, TESTEUR, scopes=[], pepper=b"")
     return database
 
 

@@ -17,6 +17,7 @@ from handlers.cli.root import cli
 from models.books.demo import seed_demo
 from models.carte import cartes
 from models.database.engine import Database
+from tests.support.acteurs import TESTEUR
 from tests.support.patience import CALL_S
 from tests.support.process import finish, run_cynod, start_cynod
 from tests.support.world import World
@@ -31,7 +32,7 @@ Cynod = Callable[..., "subprocess.CompletedProcess[str]"]
 def demo(database: Database) -> Database:
     """The demo data."""
     with database.transaction() as connection:
-        seed_demo(connection, scopes=SCOPES, pepper=b"pepper")
+        seed_demo(connection, TESTEUR, scopes=SCOPES, pepper=b"pepper")
     return database
 
 

@@ -24,6 +24,7 @@ from models.errors import AuthentificationInvalide
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.partenaire import Partenaire
 from models.secret import find_by_secret
+from tests.support.acteurs import TESTEUR
 from tests.support.patience import CALL_S
 from tests.support.process import start_cynod
 
@@ -42,7 +43,9 @@ def cynod(database: Database, monkeypatch: pytest.MonkeyPatch) -> Cynod:
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(database))
     monkeypatch.setenv("CYNOD_PEPPER", PEPPER)
     with database.transaction() as connection:
-        seed_demo(connection, scopes=["cartes:debiter", "soldes:lire"], pepper=PEPPER.encode())
+        seed_demo(
+            connection, TESTEUR, scopes=["cartes:debiter", "soldes:lire"], pepper=PEPPER.encode()
+        )
 
     def run(*arguments: str, **variables: str) -> Result:
         return CliRunner(env=variables).invoke(cli, ["partenaire", *arguments], prog_name="cynod")

@@ -19,6 +19,7 @@ from models.errors import PlafondDepasse
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.plafond import plafonds
 from models.secret import find_by_secret
+from tests.support.acteurs import TESTEUR
 from tests.support.process import run_cynod
 
 CARD = "7019800100009569"
@@ -31,7 +32,7 @@ def demo(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The demo data, in the database of the commands."""
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(database))
     with database.transaction() as connection:
-        seed_demo(connection, scopes=["cartes:debiter"], pepper=b"pepper")
+        seed_demo(connection, TESTEUR, scopes=["cartes:debiter"], pepper=b"pepper")
     return database
 
 

@@ -16,6 +16,7 @@ from models.base import now
 from models.database.engine import Database
 from models.partenaire import partenaires
 from models.secret import NouveauPartenaire, rotate
+from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for
 from tests.support.scene import (
     SCOPES,
@@ -266,7 +267,7 @@ def test_revoked_partner_is_refused_at_once(
     authorization = authorize(own_scene.world, own_scene.pair)
     assert send(own_scene, operation, authorization).status_code == 200
     with own_scene.world.database.transaction() as connection:
-        assert revoke(connection, own_scene.pair.consumer_key)
+        assert revoke(connection, TESTEUR, own_scene.pair.consumer_key)
     assert_refused(send(own_scene, operation, authorization), "2001")
     assert_refused(own_scene.call("accessToken").send(own_scene.nobody), "2101")
 
@@ -275,13 +276,15 @@ def test_two_secrets_are_good_until_the_older_one_ends(own_scene: Scene) -> None
     world = own_scene.world
     delay = timedelta(hours=1)
     with world.database.transaction() as connection:
-        second = rotate(connection, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
+        second = rotate(
+            connection, TESTEUR, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER
+        )
     old_token = world.token(own_scene.pair)
     for pair in (own_scene.pair, second):
         assert send(own_scene, "getSoldeCarte", _basic(world, pair)).status_code == 200
         assert send(own_scene, "getSoldeCarte", _bearer(world, pair)).status_code == 200
     with world.database.transaction() as connection:
-        third = rotate(connection, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
+        third = rotate(connection, TESTEUR, own_scene.pair.consumer_key, delai=delay, pepper=PEPPER)
     assert_refused(send(own_scene, "getSoldeCarte", _basic(world, own_scene.pair)), "2001")
     assert_refused(own_scene.call("accessToken").send(own_scene.nobody), "2101")
     for pair in (second, third):
@@ -292,7 +295,9 @@ def test_two_secrets_are_good_until_the_older_one_ends(own_scene: Scene) -> None
 def test_rotation_without_delay_ends_the_old_secret_at_once(own_scene: Scene) -> None:
     world = own_scene.world
     with world.database.transaction() as connection:
-        new = rotate(connection, own_scene.pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
+        new = rotate(
+            connection, TESTEUR, own_scene.pair.consumer_key, delai=timedelta(0), pepper=PEPPER
+        )
     assert_refused(send(own_scene, "getSoldeCarte", _basic(world, own_scene.pair)), "2001")
     assert send(own_scene, "getSoldeCarte", _basic(world, new)).status_code == 200
 

@@ -15,6 +15,7 @@ from handlers.edge import security
 from handlers.edge.runner import OperationRunner
 from models.authentification import revoke
 from models.database.engine import Database
+from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for, with_limits
 from tests.support.scene import Scene, assert_refused
 from tests.support.world import World
@@ -30,7 +31,7 @@ def test_revoked_caller_is_remembered_for_malformed_requests_only_and_not_for_lo
     malformed = balance.with_values(numeroCarte="7019")
     assert balance.send(api).status_code == 200
     with own_scene.world.database.transaction() as connection:
-        assert revoke(connection, own_scene.pair.consumer_key)
+        assert revoke(connection, TESTEUR, own_scene.pair.consumer_key)
     assert_refused(malformed.send(api), "405", parametre="numeroCarte")
     assert_refused(balance.send(api), "2001")  # and from here on it is forgotten
     assert_refused(malformed.send(api), "2001")
@@ -46,7 +47,7 @@ def test_remembered_caller_is_forgotten_after_a_while(
         malformed.send(own_scene.nobody, headers=headers), "405", parametre="numeroCarte"
     )
     with own_scene.world.database.transaction() as connection:
-        assert revoke(connection, own_scene.pair.consumer_key)
+        assert revoke(connection, TESTEUR, own_scene.pair.consumer_key)
     time.sleep(SHORT_S)
     assert_refused(malformed.send(own_scene.nobody, headers=headers), "2001")
 

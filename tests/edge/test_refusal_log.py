@@ -20,6 +20,7 @@ from models.authentification import jetons, revoke
 from models.base import now
 from models.database.engine import Database
 from models.partenaire import partenaires
+from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for, with_limits
 from tests.support.raw import exchange
 from tests.support.scene import Scene
@@ -131,7 +132,7 @@ def test_caller_who_was_remembered_and_is_refused_is_no_partner(own_scene: Scene
     balance = own_scene.call("getSoldeCarte")
     assert balance.send(own_scene.api).status_code == 200
     with own_scene.world.database.transaction() as connection:
-        assert revoke(connection, own_scene.pair.consumer_key)
+        assert revoke(connection, TESTEUR, own_scene.pair.consumer_key)
     answer = balance.send(own_scene.api)
     assert (answer.status_code, told(log, answer)) == (401, line())
 

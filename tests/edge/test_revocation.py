@@ -19,6 +19,7 @@ import models.suivi
 from models.authentification import jetons, revoke, revoke_jetons
 from models.operation import operations
 from models.partenaire import partenaires
+from tests.support.acteurs import TESTEUR
 from tests.support.scene import Scene, assert_refused
 from tests.support.steps import (
     ask,
@@ -66,13 +67,13 @@ def calls(scene: Scene, api: httpx.Client) -> dict[str, tuple[ModuleType, str, C
 def revoked(scene: Scene) -> bool:
     """Revoke the scene's partner."""
     with scene.world.database.transaction() as connection:
-        return revoke(connection, scene.pair.consumer_key)
+        return revoke(connection, TESTEUR, scene.pair.consumer_key)
 
 
 def end_tokens(scene: Scene) -> int | None:
     """End the tokens of the scene's partner."""
     with scene.world.database.transaction() as connection:
-        return revoke_jetons(connection, scene.pair.consumer_key)
+        return revoke_jetons(connection, TESTEUR, scene.pair.consumer_key)
 
 
 def written(scene: Scene) -> tuple[int, int]:
@@ -115,7 +116,7 @@ def test_write_that_waits_while_its_partner_is_revoked_is_refused(scene: Scene, 
     database, before = scene.world.database, written(scene)[0]
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            assert revoke(connection, scene.pair.consumer_key)
+            assert revoke(connection, TESTEUR, scene.pair.consumer_key)
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)
@@ -217,7 +218,7 @@ def test_write_by_a_token_that_is_ended_meanwhile_is_refused(scene: Scene, kind:
     database, before = scene.world.database, written(scene)[0]
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            assert revoke_jetons(connection, scene.pair.consumer_key) == 1
+            assert revoke_jetons(connection, TESTEUR, scene.pair.consumer_key) == 1
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)
@@ -235,7 +236,7 @@ def test_write_by_the_secret_goes_on_when_tokens_are_ended_meanwhile(
     database, before = scene.world.database, written(scene)[0]
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            assert revoke_jetons(connection, scene.pair.consumer_key) == 1
+            assert revoke_jetons(connection, TESTEUR, scene.pair.consumer_key) == 1
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)

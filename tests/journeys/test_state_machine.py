@@ -30,6 +30,7 @@ from sqlalchemy import text
 from models.books.verification import verify
 from models.database.engine import Database
 from models.plafond import remove_plafond, set_plafond
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import CATALOGUE, ContractClient, Json
 from tests.support.live import serving, settings_for
 from tests.support.world import Carte, World
@@ -555,6 +556,7 @@ class Teller(RuleBasedStateMachine):
         with self.world.database.transaction() as connection:
             assert set_plafond(
                 connection,
+                TESTEUR,
                 type_=kind,
                 periode=periode,
                 montant_maximal=most[0],
@@ -570,7 +572,7 @@ class Teller(RuleBasedStateMachine):
         limit = data.draw(st.sampled_from(list(self.model.limits)))
         with self.world.database.transaction() as connection:
             assert remove_plafond(
-                connection, type_=limit.kind, periode=limit.periode, **self.whose(limit)
+                connection, TESTEUR, type_=limit.kind, periode=limit.periode, **self.whose(limit)
             )
         del self.model.limits[limit]
 

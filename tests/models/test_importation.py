@@ -38,6 +38,7 @@ from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
 from models.secret import find_by_secret
 from models.telephone import Deviation, Telephones
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import DOCUMENT
 
 HEADER = ",".join(COLUMNS)
@@ -74,12 +75,12 @@ def _file(*rows: str) -> BinaryIO:
 
 
 def _import(database: Database, *rows: str) -> tuple[int, int, int, int, int]:
-    return import_cartes(database, _file(*rows))[:5]
+    return import_cartes(database, _file(*rows), TESTEUR)[:5]
 
 
 def _skip_bad(database: Database, source: BinaryIO) -> tuple[Summary, list[Rejected]]:
     rejets: list[Rejected] = []
-    return import_cartes(database, source, reject=rejets.append), rejets
+    return import_cartes(database, source, TESTEUR, reject=rejets.append), rejets
 
 
 def _content(database: Database) -> dict[str, list[Any]]:
@@ -95,7 +96,7 @@ def _content(database: Database) -> dict[str, list[Any]]:
 
 def _refusal(database: Database, source: BinaryIO) -> tuple[int, str, str]:
     with pytest.raises(ImportationRefusee) as refused:
-        import_cartes(database, source)
+        import_cartes(database, source, TESTEUR)
     return refused.value.ligne, refused.value.colonne, refused.value.motif
 
 
@@ -200,7 +201,7 @@ def test_a_byte_order_mark_windows_line_ends_quotes_and_empty_lines_are_read(
     source = (
         f"\r\n{HEADER}\r\n"[2:] + _row(clientNom=name) + "\r\n\r\n" + _row(clientNom=name) + "\r\n"
     )
-    summary = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()))
+    summary = import_cartes(database, io.BytesIO(b"\xef\xbb\xbf" + source.encode()), TESTEUR)
     assert summary[:5] == (1, 1, 0, 1, 1)
     with database.reading() as connection:
         assert connection.scalar(select(clients.c.nom)) == 'Transports "Le Lion", SA'
@@ -208,7 +209,7 @@ def test_a_byte_order_mark_windows_line_ends_quotes_and_empty_lines_are_read(
 
 def test_a_header_alone_imports_nothing(database: Database) -> None:
     assert _import(database) == (0, 0, 0, 0, 0)
-    assert import_cartes(database, io.BytesIO(HEADER.encode()))[:5] == (0, 0, 0, 0, 0)
+    assert import_cartes(database, io.BytesIO(HEADER.encode()), TESTEUR)[:5] == (0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("rows", [3, 2 * LOT + 1])
@@ -474,7 +475,7 @@ def test_a_bad_row_teaches_nothing_to_the_rows_after_it(database: Database) -> N
 def test_progress_tells_the_bytes_read(database: Database) -> None:
     source = _file(*(_row_of(number) for number in range(LOT + 1)))
     told: list[int] = []
-    import_cartes(database, source, progress=told.append)
+    import_cartes(database, source, TESTEUR, progress=told.append)
     assert len(told) == 2
     assert told == sorted(told)
     assert told[-1] == len(cast(io.BytesIO, source).getvalue())
@@ -489,7 +490,7 @@ def test_an_import_joins_what_was_there_before(database: Database) -> None:
 
 def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database) -> None:
     with database.transaction() as connection:
-        seed_demo(connection, scopes=[], pepper=b"")
+        seed_demo(connection, TESTEUR, scopes=[], pepper=b"")
         partenaire = find_by_secret(
             connection, "demo-partenaire", "demo-secret", pepper=b"", demo_allowed=True
         ).partenaire
@@ -508,7 +509,7 @@ def test_a_debit_during_an_import_is_neither_lost_nor_doubled(database: Database
         threads[-1].start()
 
     rows = [_row_of(number, clientId="CLI-0009") for number in range(2 * LOT)]
-    assert import_cartes(database, _file(*rows), progress=begin_debit)[:5] == (
+    assert import_cartes(database, _file(*rows), TESTEUR, progress=begin_debit)[:5] == (
         2 * LOT,
         0,
         0,
@@ -699,7 +700,7 @@ def _bytes(*lines: str, end: str = "\n") -> bytes:
     ids=["semicolons", "tabs", "quoted", "spaced header", "Excel", "blank rows", "blank ;"],
 )
 def test_a_file_as_spreadsheets_write_it_is_taken(database: Database, source: bytes) -> None:
-    assert import_cartes(database, io.BytesIO(source))[:5] == (1, 0, 0, 1, 1)
+    assert import_cartes(database, io.BytesIO(source), TESTEUR)[:5] == (1, 0, 0, 1, 1)
     assert _import(database, _row()) == (0, 1, 0, 0, 0)
 
 
@@ -802,7 +803,7 @@ def test_a_last_row_without_its_end_is_refused(database: Database) -> None:
 
 
 def test_a_last_row_without_its_end_is_taken_when_that_is_asked(database: Database) -> None:
-    summary = import_cartes(database, io.BytesIO(CUT), last_row_unterminated=True)
+    summary = import_cartes(database, io.BytesIO(CUT), TESTEUR, last_row_unterminated=True)
     assert summary[:5] == (2, 0, 0, 1, 2)
     whole = _file(_row_of(1), _row_of(2, solde="50000"))
     told = (3, "solde", "the card is already known, opened with 500, not with 50000")
@@ -812,14 +813,14 @@ def test_a_last_row_without_its_end_is_taken_when_that_is_asked(database: Databa
 @pytest.mark.parametrize("rest", ["", ",,,", "  "])
 def test_an_end_of_file_without_a_row_is_no_cut(database: Database, rest: str) -> None:
     source = io.BytesIO(_bytes(_row()) + rest.encode())
-    assert import_cartes(database, source)[:5] == (1, 0, 0, 1, 1)
+    assert import_cartes(database, source, TESTEUR)[:5] == (1, 0, 0, 1, 1)
 
 
 # ── all of it is told ────────────────────────────────────────────────────────────────────────────
 def test_every_bad_row_is_told_up_to_twenty_and_counted(database: Database) -> None:
     rows = [_row_of(number, solde="?" if number % 2 else "5") for number in range(60)]
     with pytest.raises(ImportationRefusee) as refused:
-        import_cartes(database, _file(*rows))
+        import_cartes(database, _file(*rows), TESTEUR)
     assert refused.value.nombre == 30
     assert [fault.ligne for fault in refused.value.faults] == list(range(3, 43, 2))
     assert {fault[2:] for fault in refused.value.faults} == {("solde", SOLDE)}
@@ -830,10 +831,10 @@ def test_a_dry_run_counts_as_an_import_does_and_changes_nothing(database: Databa
     _import(database, _row())
     before = _content(database)
     rows = [_row(), *(_row_of(number) for number in range(LOT))]
-    wanted = import_cartes(database, _file(*rows), dry_run=True)[:5]
+    wanted = import_cartes(database, _file(*rows), TESTEUR, dry_run=True)[:5]
     assert _content(database) == before
     with pytest.raises(ImportationRefusee):
-        import_cartes(database, _file(_row(statut="?")), dry_run=True)
+        import_cartes(database, _file(_row(statut="?")), TESTEUR, dry_run=True)
     assert _import(database, *rows) == wanted == (LOT, 1, 0, 0, LOT)
 
 
@@ -842,7 +843,7 @@ def test_what_cannot_be_settled_is_not_imported(database: Database) -> None:
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):
-        import_cartes(database, _file(_row()), settle=fail)
+        import_cartes(database, _file(_row()), TESTEUR, settle=fail)
     assert _content(database)["cartes"] == []
 
 
@@ -854,7 +855,7 @@ def test_an_import_that_is_interrupted_between_two_batches_leaves_nothing(
 
     rows = [_row_of(number) for number in range(LOT + 1)]
     with pytest.raises(KeyboardInterrupt):
-        import_cartes(database, _file(*rows), progress=stop)
+        import_cartes(database, _file(*rows), TESTEUR, progress=stop)
     assert _content(database)["cartes"] == []
     assert _import(database, *rows) == (LOT + 1, 0, 0, 1, LOT + 1)
 
@@ -866,7 +867,7 @@ FORMS = ["+221771234567", "00221771234567", "771234567", "221771234567"]
 def test_telephones_in_other_forms_are_noted_with_the_suggested_one(database: Database) -> None:
     telephones = Telephones()
     rows = [_row_of(number, telephone=form) for number, form in enumerate(FORMS)]
-    import_cartes(database, _file(*rows), telephones=telephones)
+    import_cartes(database, _file(*rows), TESTEUR, telephones=telephones)
     assert telephones.nombre == 3
     assert telephones.deviations == [
         Deviation(number + 2, form, "221771234567") for number, form in enumerate(FORMS[:3])
@@ -882,7 +883,7 @@ def test_telephones_are_written_in_the_suggested_form_when_that_is_asked(
     telephones = Telephones(normalise=True)
     forms = [*FORMS, "+221 77 123 45 67", "33 820 12 34", "999999"]
     rows = [_row_of(number, telephone=form) for number, form in enumerate(forms)]
-    import_cartes(database, _file(*rows), telephones=telephones)
+    import_cartes(database, _file(*rows), TESTEUR, telephones=telephones)
     with database.reading() as connection:
         stored = connection.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
     assert stored == ["221771234567"] * 5 + ["221338201234", "999999"]

@@ -28,6 +28,7 @@ from models.secret import (
     rotate,
     secrets,
 )
+from tests.support.acteurs import TESTEUR
 from tests.support.world import PEPPER, World
 
 SCOPES = ["soldes:lire", "cartes:lire"]
@@ -116,7 +117,9 @@ def test_secrets_and_tokens_are_stored_as_hashes_only(
         jeton = issue_token(
             connection, partner_of(connection, pair), scope=None, duree_s=60, pepper=PEPPER
         )
-        new = rotate(connection, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+        new = rotate(
+            connection, TESTEUR, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER
+        )
     shown = (pair.consumer_secret, new.consumer_secret, jeton.access_token)
     with database.reading() as connection:
         whole = everything_stored(connection)
@@ -179,16 +182,16 @@ def test_revoked_partner_keeps_no_token_and_no_secret_that_opens(
             connection, partner_of(connection, pair), scope=None, duree_s=60, pepper=PEPPER
         ).access_token
     with database.transaction() as connection:
-        assert revoke(connection, pair.consumer_key)
+        assert revoke(connection, TESTEUR, pair.consumer_key)
     with database.transaction() as connection:
-        assert not revoke(connection, pair.consumer_key)
-        assert not revoke(connection, "inconnu")
+        assert not revoke(connection, TESTEUR, pair.consumer_key)
+        assert not revoke(connection, TESTEUR, "inconnu")
         assert (
             find_by_token(connection, hash_secret(token, PEPPER), demo_allowed=True).partenaire
             is None
         )
         with pytest.raises(AuthentificationInvalide):
-            rotate(connection, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
+            rotate(connection, TESTEUR, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
     assert find(database, *pair) == (True, False)
 
 
@@ -197,7 +200,9 @@ def test_rotation_keeps_two_secrets_at_most(database: Database, pair: NouveauPar
     for _ in range(3):
         with database.transaction() as connection:
             made.append(
-                rotate(connection, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+                rotate(
+                    connection, TESTEUR, pair.consumer_key, delai=timedelta(hours=1), pepper=PEPPER
+                )
             )
     assert [find(database, *each)[1] for each in made] == [False, False, True, True]
     with database.transaction() as connection:

@@ -33,6 +33,7 @@ from models.plafond import (
     start_of,
 )
 from models.secret import find_by_secret
+from tests.support.acteurs import TESTEUR
 from tests.support.world import PEPPER, World
 
 CARD, PARTNER = "carte", "partenaire"
@@ -136,13 +137,17 @@ class Ledger:
     def _set(self, limit: Limit, most: tuple[int | None, int | None]) -> None:
         montant, nombre = (300, None) if limit.periode == OPERATION else most
         assert set_plafond(
-            self.connection, **self._named(limit), montant_maximal=montant, nombre_maximal=nombre
+            self.connection,
+            TESTEUR,
+            **self._named(limit),
+            montant_maximal=montant,
+            nombre_maximal=nombre,
         )
         since = start_of(limit.periode, self.at.date())
         self.limits[limit] = (montant, nombre, since)
 
     def _remove(self, limit: Limit) -> None:
-        removed = remove_plafond(self.connection, **self._named(limit))
+        removed = remove_plafond(self.connection, TESTEUR, **self._named(limit))
         assert removed == (self.limits.pop(limit, None) is not None)
 
     def _tomorrow(self) -> None:

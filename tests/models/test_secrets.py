@@ -11,6 +11,7 @@ import pytest
 
 from models.database.engine import Database
 from models.secret import find_by_secret, hash_secret, rotate
+from tests.support.acteurs import TESTEUR
 from tests.support.world import PEPPER, World
 
 
@@ -20,7 +21,7 @@ def test_drawn_pairs_are_letters_and_digits_of_256_bits(shared_database: Databas
     pairs = [world.partenaire([]) for _ in range(20)]
     with shared_database.transaction() as connection:
         rotated = [
-            rotate(connection, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
+            rotate(connection, TESTEUR, pair.consumer_key, delai=timedelta(0), pepper=PEPPER)
             for pair in pairs
         ]
     for key, secret in (*pairs, *rotated):

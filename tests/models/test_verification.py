@@ -31,6 +31,7 @@ from models.operation import operations
 from models.plafond import plafonds, set_plafond
 from models.secret import find_by_secret
 from models.suivi import close_reference
+from tests.support.acteurs import TESTEUR
 from tests.support.postgresql import create_database
 
 PEPPER = b"pepper"
@@ -100,9 +101,15 @@ def database(
 
 def _write_journal(database: Database) -> None:
     with database.transaction() as connection:
-        seed_demo(connection, scopes=SCOPES, pepper=PEPPER)
+        seed_demo(connection, TESTEUR, scopes=SCOPES, pepper=PEPPER)
         secret.create(
-            connection, nom="Autre", client_ids=[], scopes=SCOPES, adresses=[], pepper=PEPPER
+            connection,
+            TESTEUR,
+            nom="Autre",
+            client_ids=[],
+            scopes=SCOPES,
+            adresses=[],
+            pepper=PEPPER,
         )
         for type_, periode, subject in (
             ("TRANSFERT", "MOIS", {"numero_carte": FIRST.numero_carte}),
@@ -110,6 +117,7 @@ def _write_journal(database: Database) -> None:
         ):
             assert set_plafond(
                 connection,
+                TESTEUR,
                 type_=type_,
                 periode=periode,
                 montant_maximal=10_000,

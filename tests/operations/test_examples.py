@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from models.books.demo import seed_demo
 from models.carte import cartes
 from models.database.engine import Database
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import (
     DOCUMENT,
     OPERATIONS,
@@ -43,7 +44,7 @@ def demo(new_database_url: NewUrl) -> Iterator[World]:
     """A server with the demo data, for the examples alone."""
     database = Database(new_database_url())
     with database.transaction() as connection:
-        seed_demo(connection, scopes=list(ALL_SCOPES), pepper=PEPPER)
+        seed_demo(connection, TESTEUR, scopes=list(ALL_SCOPES), pepper=PEPPER)
     with serving(settings_for(database.url.render_as_string(hide_password=False))) as base:
         world = World(database, base)
         yield world

@@ -28,6 +28,7 @@ from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from models.operation import operations
 from models.secret import NouveauPartenaire, create
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient
 
 ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
@@ -217,6 +218,7 @@ class World:
         with self.writing() as connection:
             return create(
                 connection,
+                TESTEUR,
                 nom=f"Partenaire {new_number()}",
                 client_ids=list(client_ids),
                 scopes=list(scopes),

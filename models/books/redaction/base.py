@@ -148,10 +148,6 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def write_instant(instant: datetime) -> str:
-    return f"{instant.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
 def write_end(operations: int, comptes: int, soldes: int) -> str:
     counted = ", ".join(
         (_plural(operations, "operation"), _plural(comptes, "compte"), _plural(soldes, "solde"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
-from models.base import mask
+from models.base import mask, write_instant
 from models.books.redaction.base import (
     Accounts,
     Chart,
@@ -16,7 +16,6 @@ from models.books.redaction.base import (
     describe,
     write_comments,
     write_end,
-    write_instant,
 )
 from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
 

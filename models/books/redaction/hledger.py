@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache, partial
 from urllib.parse import quote
 
-from models.base import mask
+from models.base import mask, write_instant
 from models.books.redaction.base import (
     Accounts,
     Chart,
@@ -18,7 +18,6 @@ from models.books.redaction.base import (
     describe,
     write_comments,
     write_end,
-    write_instant,
 )
 from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, COMPTE_REGLEMENT
 

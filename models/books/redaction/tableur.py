@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from io import StringIO
 from typing import NamedTuple
 
-from models.base import mask
+from models.base import mask, write_instant
 from models.books.redaction.base import (
     Accounts,
     Compte,
     Cote,
     Entete,
     Mouvement,
-    write_instant,
 )
 from models.books.redaction.hledger import CHART
 from models.compte import COMPTE_CARTE
@@ -27,6 +27,9 @@ def escape_formula(text: str) -> str:
     """A text with an apostrophe before it when a spreadsheet would run it (OWASP, CSV injection)."""
     return f"'{text}" if _FORMULA.match(text) else text
 
+
+MARK = "\ufeff"
+"""Of UTF-8, before the first line: without it Excel takes the file for another encoding."""
 
 _Cellule = str | int | None
 
@@ -66,8 +69,8 @@ class Csv:
         self._accounts = Accounts(CHART, par_carte=par_carte)
 
     def head(self, _entete: Entete) -> str:
-        """See Redaction. The mark of UTF-8 before the first line is for Excel."""
-        return "\ufeff" + _line(Ligne())
+        """See Redaction."""
+        return MARK + write_cells(Ligne())
 
     def account(self, _compte: Compte, _entete: Entete) -> str:
         """See Redaction: names stand on the lines of soldes."""
@@ -80,7 +83,7 @@ class Csv:
     def opening(self, compte: Compte, montant: int, entete: Entete) -> str:
         """See Redaction."""
         line = self._of_account(compte, "SOLDE INITIAL", entete.premier_jour.isoformat())
-        return _line(_put(line, montant))
+        return write_cells(_put(line, montant))
 
     def mouvement(self, mouvement: Mouvement) -> str:
         """See Redaction."""
@@ -97,7 +100,7 @@ class Csv:
             point_de_service=mouvement.point_de_service,
             terminal=mouvement.terminal,
         )
-        return "".join(_line(self._side(same, cote)) for cote in mouvement.cotes)
+        return "".join(write_cells(self._side(same, cote)) for cote in mouvement.cotes)
 
     def _side(self, same: Ligne, cote: Cote) -> Ligne:
         of_carte = cote.numero_carte is not None
@@ -116,7 +119,7 @@ class Csv:
     def solde(self, compte: Compte, montant: int, entete: Entete) -> str:
         """See Redaction."""
         line = self._of_account(compte, "SOLDE FINAL", entete.dernier_jour.isoformat())
-        return _line(line._replace(solde=montant))
+        return write_cells(line._replace(solde=montant))
 
     def _of_account(self, compte: Compte, type_: str, day: str) -> Ligne:
         return _VIDE._replace(
@@ -136,8 +139,9 @@ def _put(line: Ligne, montant: int) -> Ligne:
     return line._replace(debit=montant) if montant > 0 else line._replace(credit=-montant)
 
 
-def _line(line: Ligne) -> str:
+def write_cells(cells: Iterable[_Cellule]) -> str:
+    """A line of a CSV file, which no spreadsheet runs."""
     written = StringIO()
-    cells = [escape_formula(cell) if isinstance(cell, str) else cell for cell in line]
-    csv.writer(written, lineterminator="\r\n").writerow(cells)
+    escaped = [escape_formula(cell) if isinstance(cell, str) else cell for cell in cells]
+    csv.writer(written, lineterminator="\r\n").writerow(escaped)
     return written.getvalue()

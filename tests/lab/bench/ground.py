@@ -24,6 +24,7 @@ from models.journal.ouverture import find_ouverture
 from models.operation import operations
 from models.partenaire import partenaires
 from models.secret import NouveauPartenaire, create, find_by_secret
+from tests.support.acteurs import TESTEUR
 from tests.support.postgresql import PostgresqlServer, create_database
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -252,6 +253,7 @@ def ground(
             connection.execute(insert(clients).values(client_id=CLIENT, nom="Client of the bench"))
             pair = create(
                 connection,
+                TESTEUR,
                 nom="Bench",
                 client_ids=[CLIENT],
                 scopes=SCOPES,

@@ -14,6 +14,7 @@ from models.base import now
 from models.partenaire import partenaires
 from models.plafond import set_plafond
 from models.secret import rotate, secrets
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient, Json
 from tests.support.scene import (
     AUTHENTICATED,
@@ -101,6 +102,7 @@ def test_limits_are_told_with_what_is_left(scene: Scene) -> None:
         for type_, periode, montant, nombre in limits:
             set_plafond(
                 connection,
+                TESTEUR,
                 type_=type_,
                 periode=periode,
                 montant_maximal=montant,
@@ -110,6 +112,7 @@ def test_limits_are_told_with_what_is_left(scene: Scene) -> None:
         # A card's limit is not the partner's.
         set_plafond(
             connection,
+            TESTEUR,
             type_="DEBIT",
             periode="JOUR",
             montant_maximal=8_000,
@@ -152,7 +155,7 @@ def test_end_of_the_secret_is_told_and_a_new_secret_has_none(scene: Scene) -> No
         )
     assert rights(scene) == expected(scene, finIdentifiants="17-05-2030 08:30:15")
     with scene.world.database.transaction() as connection:
-        rotate(connection, key, delai=timedelta(days=7), pepper=PEPPER)
+        rotate(connection, TESTEUR, key, delai=timedelta(days=7), pepper=PEPPER)
     assert rights(scene) == expected(scene)
 
 
@@ -161,7 +164,7 @@ def test_rotated_secret_is_good_until_its_end(
 ) -> None:
     old = scene.pair
     with scene.world.database.transaction() as connection:
-        new = rotate(connection, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+        new = rotate(connection, TESTEUR, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
     for pair in (old, new):
         assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*pair))) == expected(scene)
     monkeypatch.setattr(models.secret, "now", lambda: now() + timedelta(hours=2))
@@ -199,7 +202,7 @@ def test_expired_token_is_refused_and_a_revoked_partner_too(scene: Scene, operat
     fresh = scene.world.api_of(scene.pair)
     assert call.send(fresh).status_code == 200
     with scene.world.database.transaction() as connection:
-        assert revoke(connection, scene.pair.consumer_key)
+        assert revoke(connection, TESTEUR, scene.pair.consumer_key)
     assert_refused(call.send(fresh), "2001")
 
 

@@ -19,6 +19,7 @@ import models.mouvement
 import models.plafond
 from models.base import SOLDE_MAXIMAL
 from models.plafond import remove_plafond, set_plafond
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import Json, envelope_of
 from tests.support.scene import Scene, refusal
 from tests.support.steps import (
@@ -76,6 +77,7 @@ def put(
     """Give the scene's card or its partner a limit, in a transaction that may go on."""
     assert set_plafond(
         connection,
+        TESTEUR,
         type_=type_,
         periode=periode,
         montant_maximal=montant,
@@ -279,7 +281,7 @@ def test_limit_that_is_removed_limits_no_more(scene: Scene, subject: str) -> Non
     def remove(periode: str) -> bool:
         with scene.world.database.transaction() as connection:
             return remove_plafond(
-                connection, type_="DEBIT", periode=periode, **whose(scene, subject)
+                connection, TESTEUR, type_="DEBIT", periode=periode, **whose(scene, subject)
             )
 
     assert remove("JOUR")
@@ -294,8 +296,10 @@ def test_limit_of_an_unknown_card_or_partner_is_not_set(scene: Scene) -> None:
     with scene.world.database.transaction() as connection:
         for unknown in ({"numero_carte": "700000000000"}, {"consumer_key": "inconnu"}):
             given: dict[str, Any] = {**values, **unknown}
-            assert not set_plafond(connection, montant_maximal=1, nombre_maximal=None, **given)
-            assert not remove_plafond(connection, **given)
+            assert not set_plafond(
+                connection, TESTEUR, montant_maximal=1, nombre_maximal=None, **given
+            )
+            assert not remove_plafond(connection, TESTEUR, **given)
 
 
 def test_reversal_is_not_limited(scene: Scene) -> None:
@@ -450,7 +454,7 @@ def test_limit_that_is_being_set_judges_whoever_waits_for_it(
         with database.transaction() as connection:
             if before == "a removed limit":
                 assert remove_plafond(
-                    connection, type_=type_, periode="JOUR", **whose(scene, subject)
+                    connection, TESTEUR, type_=type_, periode="JOUR", **whose(scene, subject)
                 )
             put(connection, scene, subject, "JOUR", type_=type_, montant=past + 10)
             with noticing_waits(database) as wait:
@@ -470,7 +474,7 @@ def test_limit_that_is_being_removed_limits_nobody_who_waits_for_it(
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
             assert remove_plafond(
-                connection, type_="DEBIT", periode="JOUR", **whose(scene, subject)
+                connection, TESTEUR, type_="DEBIT", periode="JOUR", **whose(scene, subject)
             )
             with noticing_waits(database) as wait:
                 running = pool.submit(send, scene, "DEBIT", 5_000)
@@ -613,7 +617,7 @@ def test_reversal_after_its_limit_is_gone_gives_back_nothing_twice(
     limit(scene, subject, "JOUR", montant=500)
     first, second = moved(scene, "DEBIT", 200), moved(scene, "DEBIT", 300)
     with scene.world.database.transaction() as connection:
-        remove_plafond(connection, type_="DEBIT", periode="JOUR", **whose(scene, subject))
+        remove_plafond(connection, TESTEUR, type_="DEBIT", periode="JOUR", **whose(scene, subject))
     undone(scene, first)
     limit(scene, subject, "JOUR", montant=500)
     assert counted(scene, subject) == (300, 1)
@@ -711,7 +715,7 @@ def test_limits_that_come_and_go_under_transfers_and_reversals_never_deadlock(
                 limit(scene, subject, periode, type_=type_, montant=SOLDE_MAXIMAL)
             with world.database.transaction() as connection:
                 assert remove_plafond(
-                    connection, type_=type_, periode="MOIS", **whose(scene, subject)
+                    connection, TESTEUR, type_=type_, periode="MOIS", **whose(scene, subject)
                 )
         return httpx.Response(200)
 
@@ -724,7 +728,7 @@ def test_limits_that_come_and_go_under_transfers_and_reversals_never_deadlock(
     with world.database.transaction() as connection:
         for subject in ("CARTE", "PARTENAIRE"):
             assert remove_plafond(
-                connection, type_="TRANSFERT", periode="JOUR", **whose(scene, subject)
+                connection, TESTEUR, type_="TRANSFERT", periode="JOUR", **whose(scene, subject)
             )
     assert counted(scene, "CARTE") == counted(scene, "PARTENAIRE") == (0, 0)
     assert (world.solde(scene.carte), world.solde(scene.autre)) == (50_000, 50_000)
