@@ -57,6 +57,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
         f"handlers/cli/root.py: handlers.cli.{module}": "each command pays for itself alone"
         for module in (
             *(
+                "audit",
                 "contract",
                 "database",
                 "importation",

@@ -6,10 +6,12 @@ Nothing here asks the database, nor imports what does: `cynod --version` should 
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -156,6 +158,19 @@ def _declares_no(what: str, contract: Path) -> Refused:
     return Refused(
         f"the contract {contract} declares no {what}; run `cynod contract build --check`."
     )
+
+
+class Jour(click.ParamType[date]):
+    """A day, in the one form that cannot be read in two ways."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day of `YYYY-MM-DD`."""
+        with contextlib.suppress(ValueError):
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+                return date.fromisoformat(value)
+        return self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask: the answer is yes.")

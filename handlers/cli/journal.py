@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-import sys
 import time
-from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import click
 from sqlalchemy import Connection
 
 from handlers.cli.common import (
+    Jour,
     Refused,
     count,
     json_option,
 )
 from handlers.cli.opening import open_database
-from handlers.cli.output import output_to
-from handlers.cli.shown import Progression, print_json, show_progress
+from handlers.cli.output import opened
+from handlers.cli.shown import print_json, show_beside, show_progress
 from models.books import verification
 from models.books.exportation import (
     Choix,
@@ -113,24 +110,11 @@ def _print_fautes(report: Report) -> None:
         click.echo(f"  {fault.sujet}: {fault.detail}")
 
 
-class _Jour(click.ParamType[date]):
-    """A day, in the one form that cannot be read in two ways."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The day of `YYYY-MM-DD`."""
-        with contextlib.suppress(ValueError):
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
-                return date.fromisoformat(value)
-        return self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
-
-
 @journal.command()
 @click.option(
-    "--from", "debut", metavar="DATE", type=_Jour(), help="First day, included (YYYY-MM-DD)."
+    "--from", "debut", metavar="DATE", type=Jour(), help="First day, included (YYYY-MM-DD)."
 )
-@click.option("--to", "fin", metavar="DATE", type=_Jour(), help="Last day, included.")
+@click.option("--to", "fin", metavar="DATE", type=Jour(), help="Last day, included.")
 @click.option("--client", metavar="ID", help="Only operations on cards of this client.")
 @click.option("--partenaire", metavar="KEY", help="Only operations of this partner.")
 @click.option(
@@ -203,14 +187,9 @@ def export(
     choix = Choix(debut, fin, client, partenaire, par_carte=detail == "carte")
     with open_database() as database, database.snapshot() as connection:
         _check_names(connection, choix)
-        with _opened(output) as (write, file), _show_beside(file) as progress:
+        with opened(output) as (write, file), show_beside("journal export", file) as progress:
             written = export_journal(connection, write, choix, format_, progress)
     _tell(file, format_, choix, written, as_json=as_json)
-
-
-def _show_beside(file: Path | None) -> contextlib.AbstractContextManager[Progression]:
-    """The progress of an export: a bar between the lines of the output would spoil both."""
-    return show_progress("journal export", bar_wanted=file is not None or not sys.stdout.isatty())
 
 
 def _check_names(connection: Connection, choix: Choix) -> None:
@@ -247,22 +226,3 @@ def _tell(
     elif file is not None:
         counted = [count(number, nouns[:-1]) for nouns, number in written._asdict().items()]
         click.echo(f"{', '.join(counted)} are in {file}.")
-
-
-class _Sortie(NamedTuple):
-    """Where the journal goes: what writes to it, and its name when that is a file."""
-
-    write: Callable[[str], object]
-    file: Path | None
-
-
-@contextlib.contextmanager
-def _opened(output: Path | None) -> Iterator[_Sortie]:
-    """The output, or standard output. In UTF-8 whatever the locale."""
-    if output in (None, Path("-")):
-        stream: IO[bytes] = sys.stdout.buffer
-        yield _Sortie(lambda piece: stream.write(piece.encode()), None)
-        stream.flush()  # here, where a failure is told, and not when the interpreter has ended all else
-        return
-    with output_to(output) as opened:
-        yield _Sortie(opened.file.write, None if opened.is_standard_output else output)

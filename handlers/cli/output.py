@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO, NamedTuple, TextIO
 
 from handlers.cli.common import Refused
 
@@ -126,3 +127,22 @@ def output_to(path: Path, *, encoding: str = "utf-8") -> Iterator[Output]:
         raise
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}.") from None
+
+
+class Sortie(NamedTuple):
+    """Where an export goes: what writes to it, and its name when that is a file."""
+
+    write: Callable[[str], object]
+    file: Path | None
+
+
+@contextlib.contextmanager
+def opened(output: Path | None) -> Iterator[Sortie]:
+    """The output, or standard output. In UTF-8 whatever the locale."""
+    if output in (None, Path("-")):
+        stream: IO[bytes] = sys.stdout.buffer
+        yield Sortie(lambda piece: stream.write(piece.encode()), None)
+        stream.flush()  # here, where a failure is told, and not when the interpreter has ended all else
+        return
+    with output_to(output) as made:
+        yield Sortie(made.file.write, None if made.is_standard_output else output)

@@ -75,6 +75,12 @@ def _plafond() -> click.Command:
     return group
 
 
+def _audit() -> click.Command:
+    from handlers.cli.audit import audit
+
+    return audit
+
+
 def _journal() -> click.Command:
     from handlers.cli.journal import journal
 
@@ -95,6 +101,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "audit": Entry(_audit, "Prove the audit, who changed what, and export it."),
     "backup": Entry(_backup, "Copy a SQLite database to FILE, while servers write to it."),
     "contract": Entry(_contract, "Check openapi.yaml and write again what is generated from it."),
     "import": Entry(_import, "Import clients, membres and cards with their opening soldes."),

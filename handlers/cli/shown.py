@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -67,6 +68,11 @@ def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Progressio
         return
     with show_bar(title, TaskProgressColumn(), TimeElapsedColumn()) as progress:
         yield progress
+
+
+def show_beside(title: str, file: Path | None) -> contextlib.AbstractContextManager[Progression]:
+    """The progress of an export: a bar between the lines of the output would spoil both."""
+    return show_progress(title, bar_wanted=file is not None or not sys.stdout.isatty())
 
 
 @contextlib.contextmanager
