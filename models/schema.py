@@ -10,6 +10,7 @@ from models import (
     operation,
     partenaire,
     plafond,
+    sceau,
     secret,
 )
 from models.base import metadata
@@ -27,5 +28,6 @@ __all__ = [
     "operation",
     "partenaire",
     "plafond",
+    "sceau",
     "secret",
 ]

@@ -85,6 +85,11 @@ class Database:
         self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
 
     @property
+    def wait_s(self) -> int:
+        """Bounds the wait for what others have under way, in seconds."""
+        return self._wait_s
+
+    @property
     def file(self) -> Path | None:
         """The file of a SQLite database, absolute, whether it is there or not; None on PostgreSQL."""
         return None if self.dialect != "sqlite" else Path(self.url.database or "").absolute()
