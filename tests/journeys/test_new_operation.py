@@ -244,11 +244,13 @@ CALLS = (
 )
 """And over those of its tests."""
 
+MIGRATIONS = "models/migrations/versions"
+NEXT = len([*(ROOT / MIGRATIONS).glob("[0-9]*.py")]) + 1
 WRITTEN = (
     *("models/errors.py", "models/blocage.py", "handlers/views/cartes.py", "handlers/cartes.py"),
     *("pyproject.toml", "tests/operations/cartes/test_bloquer_carte.py"),
     *("tests/contract/test_catalogue.py", "models/carte.py"),
-    "models/migrations/versions/0005_when_a_card_was_blocked.py",
+    f"{MIGRATIONS}/{NEXT:04}_when_a_card_was_blocked.py",
 )
 TYPED = (
     *("handlers/cartes.py", "handlers/views/cartes.py", "handlers/signatures.py"),
