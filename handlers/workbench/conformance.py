@@ -269,9 +269,13 @@ class AnswerRules:
             status: compile_schema(contract, response["content"][JSON_TYPE]["schema"])
             for status, response in operation.responses.items()
         }
+        self._schemas = {
+            status: contract.resolve(response["content"][JSON_TYPE]["schema"])
+            for status, response in operation.responses.items()
+        }
         self._examples = {
             status: [
-                contract.resolve(node)["value"]
+                self._shown(status, contract.resolve(node)["value"])
                 for node in response["content"][JSON_TYPE]["examples"].values()
             ]
             for status, response in operation.responses.items()
@@ -287,11 +291,21 @@ class AnswerRules:
             body = None
         reason = "; ".join(self._faults(question, answer, body, code))
         verdict = WRONG if reason else CONFORM
-        if not reason and body in self._examples[answer.status_code]:
+        if (
+            not reason
+            and self._shown(answer.status_code, body) in self._examples[answer.status_code]
+        ):
             verdict = IDENTICAL
         return Outcome(
             self._operation.operation_id, question.case, verdict, answer.status_code, code, reason
         )
+
+    def _shown(self, status: int, body: Any) -> Any:
+        """The body without what an answer may lack: examples leave it out, or show the id of another."""
+        if not isinstance(body, dict):
+            return body
+        lacked = self._schemas[status].get("x-facultatifs", ())
+        return {name: value for name, value in body.items() if name not in lacked}
 
     def _faults(
         self, question: Question, answer: httpx.Response, body: Any, code: str | None

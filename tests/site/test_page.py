@@ -361,6 +361,13 @@ def _shown(value: Any) -> str:
     return _plain(f'"{message}"')
 
 
+def test_refusal_leads_to_its_code(pages: dict[str, Reader]) -> None:
+    contract = load(CONTRACT)
+    for code in CATALOGUE:
+        path, _, anchor = contract.documentation_of(code).partition("#")
+        assert anchor in pages[path.removeprefix("/")].ids, code
+
+
 def test_catalogue_is_whole(pages: dict[str, Reader]) -> None:
     page = pages["doc/codes.html"]
     assert [name for name in page.ids if name.startswith("code-")] == [

@@ -12,7 +12,7 @@ from tests.lab.bench.ground import Ground
 from tests.lab.bench.load import REFERENCE, Line, Workload
 from tests.lab.bench.servers import Server
 
-VOLATILE = frozenset({"numeroOperation", "reference", "dateOperation", "access_token"})
+VOLATILE = frozenset({"numeroOperation", "reference", "dateOperation", "access_token", "requestId"})
 """What differs between two right answers to the same request."""
 
 MOVED = frozenset({"soldeOnline", "dateSolde", "message"})

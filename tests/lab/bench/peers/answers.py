@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ DEBIT, EXECUTEE = "DEBIT", "EXECUTEE"
 class Refused(Exception):
     """A refusal of the catalogue: HTTP status, code, text."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *places: str) -> None:
         super().__init__(message)
         self.status = status
         self.body = {
@@ -42,12 +43,18 @@ class Refused(Exception):
             "message": message,
             "debugMessage": None if code == "405" else message,
             "moreInfo": None,
+            "requestId": secrets.token_hex(16),
+            "documentation": f"/#code-{code}",
+            "erreurs": [
+                {"dans": "PARAMETRE", "emplacement": place, "code": code, "message": message}
+                for place in places
+            ],
         }
 
 
 def malformed(name: str) -> Refused:
-    """A parameter or a field that is missing, does not fit, or is not declared."""
-    return Refused(400, "405", f"Paramètre {name} manquant ou invalide")
+    """A parameter that is missing, does not fit, or is not declared; no field is measured."""
+    return Refused(400, "405", f"Paramètre {name} manquant ou invalide", name)
 
 
 def unreadable() -> Refused:
