@@ -243,12 +243,6 @@ class Sante(TypedDict):
     statut: str
 
 
-Succes: TypeAlias = Literal[True]
-
-
-Echec: TypeAlias = Literal[False]
-
-
 CodeSucces: TypeAlias = int
 
 
@@ -269,7 +263,7 @@ class ErreurLocalisee(TypedDict):
 
 
 class Refus(TypedDict):
-    success: Echec
+    success: bool
     code: CodeErreur
     message: Message
     debugMessage: str | None
@@ -281,7 +275,7 @@ class Refus(TypedDict):
 
 class RefusJeton(TypedDict):
     error: str
-    success: Echec
+    success: bool
     code: CodeErreur
     message: Message
     debugMessage: str | None
@@ -292,28 +286,28 @@ class RefusJeton(TypedDict):
 
 
 class ReponseSoldeCarte(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[SoldeCarte]
 
 
 class ReponseValiditeCarte(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[ValiditeCarte]
 
 
 class ReponseValiditeCarteMembre(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[ValiditeCarteMembre]
 
 
 class ReponseListeCartes(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[CarteListe]
@@ -332,7 +326,7 @@ class DemandeMouvement(TypedDict):
 
 
 class ReponseMouvement(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[Mouvement]
@@ -353,7 +347,7 @@ class LigneHistorique(TypedDict):
 
 
 class ReponseHistorique(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[LigneHistorique]
@@ -361,21 +355,21 @@ class ReponseHistorique(TypedDict):
 
 
 class ReponseOperation(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[Operation]
 
 
 class ReponseCloture(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[Cloture]
 
 
 class ReponseRapprochement(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[LigneRapprochee]
@@ -383,7 +377,7 @@ class ReponseRapprochement(TypedDict):
 
 
 class ReponseDroits(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[Droits]
@@ -394,7 +388,7 @@ class Jeton(TypedDict):
     token_type: str
     expires_in: int
     scope: str
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
 
@@ -409,14 +403,14 @@ class CodeErreurCatalogue(TypedDict):
 
 
 class ReponseCodesErreur(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[CodeErreurCatalogue]
 
 
 class ReponseConformite(TypedDict):
-    success: Succes
+    success: bool
     code: CodeSucces
     message: Message
     data: list[Conformite]

@@ -33,6 +33,7 @@ from handlers.workbench.conformance import (
     replay,
 )
 from handlers.workbench.description import CARD, SkeletonError, Wanted, describe, unwritten
+from handlers.workbench.diff.accepted import accept, read_accepted
 from handlers.workbench.diff.change import BREAKING, worst
 from handlers.workbench.diff.compare import compare
 from handlers.workbench.diff.redocly import RedoclyFailed, RedoclyMissing, lint
@@ -448,9 +449,11 @@ def diff(
         before = _version(old, history) if old else published(history)[-1].path
         after = _version(new, history) if new else _file(surface)
         with as_published(before) as older, as_published(after) as newer:
-            for path in (older, newer):
-                check_openapi(read_document(path)[0], path.name)
-            changes = compare(older, newer)
+            documents = [read_document(path)[0] for path in (older, newer)]
+            for path, document in zip((older, newer), documents, strict=True):
+                check_openapi(document, path.name)
+            versions = [str(document["info"]["version"]) for document in documents]
+            changes = accept(compare(older, newer), read_accepted(history), *versions)
     except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
         raise Refused(str(error)) from None
     tell = {"text": as_text, "markdown": as_markdown, "json": as_json}[format_]

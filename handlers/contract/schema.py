@@ -72,7 +72,7 @@ def _translate(node: Any, *, closed: bool) -> Any:
         return node
     if "$ref" in node:
         return {"$ref": node["$ref"]}
-    made: Json = {}
+    made: Json = {"enum": [node["x-valeur"]]} if "x-valeur" in node else {}
     for key, value in node.items():
         if key in _SAID_ELSEWHERE or key.startswith("x-"):
             continue

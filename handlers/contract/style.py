@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from handlers.contract.lines import Place, Problem
 from handlers.contract.model import JSON_TYPE, Json
-from handlers.contract.view import Declared, View, walk
+from handlers.contract.view import Declared, View, is_data, walk
 
 OPERATION_KEYS = (
     "operationId",
@@ -51,6 +51,13 @@ HEADERS_OF = {
     "405": "Allow",
     "429": "Retry-After",
     "503": "Retry-After",
+}
+
+_OTHER_NAME = {
+    "parameters": "Param{}",
+    "headers": "EnTete{}",
+    "responses": "Reponse{}",
+    "requestBodies": "Corps{}",
 }
 
 LOWER_CAMEL = re.compile(r"[a-z][a-z0-9]*([A-Z][a-z0-9]*)*")
@@ -99,6 +106,31 @@ def component_problems(view: View) -> Iterator[Problem]:
                 yield Problem(place, "name it in UpperCamelCase without accents.")
             if f"{kind}/{name}" not in used | UNUSED_ON_PURPOSE.keys():
                 yield Problem(place, "is used by nothing; remove it.", " ")
+
+
+def shared_name_problems(view: View) -> Iterator[Problem]:
+    """No component has a schema's name: generators of clients make types of both, and rename one or fail."""
+    schemas = view.components.get("schemas", {})
+    for kind in ("parameters", "headers", "responses", "requestBodies"):
+        for place, name, _ in view.named(kind):
+            if name in schemas:
+                yield Problem(
+                    place,
+                    f"give it a name that no schema has, such as {_OTHER_NAME[kind].format(name)}: clients "
+                    "are generated with types of both.",
+                )
+
+
+def example_reference_problems(view: View) -> Iterator[Problem]:
+    """Examples of bodies and answers have names of their own: openapi-generator warns of one in place."""
+    for place, node in walk(view.document):
+        if place[-3:-2] != ("content",) or place[-1:] != ("examples",) or is_data(place[:-1]):
+            continue
+        for name, example in node.items():
+            if "$ref" not in example:
+                yield Problem(
+                    (*place, name), "move this example to components.examples and refer to it."
+                )
 
 
 def tag_problems(view: View) -> Iterator[Problem]:
@@ -192,14 +224,21 @@ def order_problems(_view: View, one: Declared) -> Iterator[Problem]:
 
 
 def security_problems(_view: View, one: Declared) -> Iterator[Problem]:
-    """A secured operation is reached by a token, with its scope, then by Basic."""
+    """A secured operation is reached by Basic, or by a token with its scope: in this order.
+
+    Where a client was given no pair, generated Ruby writes an empty Basic all the same, and of several
+    ways that write one header the last is kept: that must be the token.
+    """
     needs = one.raw["security"]
     place = (*one.place, "security")
     if any(len(need) > 1 for need in needs):
         yield Problem(place, "name one scheme per entry of security.")
     public = not needs or {} in needs
-    if not public and [scheme for need in needs for scheme in need] != ["oauth2", "basic"]:
-        yield Problem(place, "security must be oauth2 with its scope, then basic.")
+    if not public and [scheme for need in needs for scheme in need] != ["basic", "oauth2"]:
+        yield Problem(
+            place,
+            "security must be basic, then oauth2 with its scope: clients that try both keep the last.",
+        )
 
 
 def message_problems(_view: View, one: Declared) -> Iterator[Problem]:
@@ -220,6 +259,16 @@ def parameter_problems(_view: View, one: Declared) -> Iterator[Problem]:
                 (*one.place, "parameters", number),
                 f"move the parameter {parameter.get('name')} to components.parameters and refer to it.",
             )
+
+
+def body_problems(_view: View, one: Declared) -> Iterator[Problem]:
+    """A request body stands where it is asked: swagger-typescript-api sends none that is referred to."""
+    if "$ref" in one.raw.get("requestBody", {}):
+        yield Problem(
+            (*one.place, "requestBody"),
+            "write the request body in place of its $ref: there are clients that send no Content-Type "
+            "for one that is elsewhere.",
+        )
 
 
 def shared_problems(_view: View, one: Declared) -> Iterator[Problem]:
@@ -311,6 +360,8 @@ def error_header_problems(view: View, place: Place, node: Json) -> Iterator[Prob
 WHOLE: tuple[Callable[[View], Iterator[Problem]], ...] = (
     key_problems,
     component_problems,
+    shared_name_problems,
+    example_reference_problems,
     tag_problems,
     scope_problems,
     described_problems,
@@ -322,6 +373,7 @@ OF_OPERATIONS: tuple[Callable[[View, Declared], Iterator[Problem]], ...] = (
     security_problems,
     message_problems,
     parameter_problems,
+    body_problems,
     shared_problems,
     status_problems,
     success_header_problems,

@@ -179,10 +179,52 @@ def bound_problems(view: View, place: Place, schema: Json) -> Iterator[Problem]:
 
 def enum_problems(view: View, place: Place, schema: Json) -> Iterator[Problem]:
     """A new value of an enum breaks generated clients: a list in the description of an answer does not."""
-    if "enum" not in schema or schema.get("type") == "boolean" or _is_parameter(place):
+    if "enum" not in schema or _is_parameter(place):
+        return
+    if schema.get("type") == "boolean":
+        yield Problem(
+            (*place, "enum"),
+            "write x-valeur in place of the enum of a boolean: a class of enums is generated from it, "
+            "whose members are all true to Python.",
+        )
         return
     if not (place[:2] == ("components", "schemas") and place[2] in view.sent):
         yield Problem((*place, "enum"), "list the values in its description, not in an enum.")
+
+
+def value_problems(_view: View, place: Place, schema: Json) -> Iterator[Problem]:
+    """The one value of a boolean is a boolean, and no schema is named for it."""
+    if "x-valeur" not in schema:
+        return
+    if schema.get("type") != "boolean" or not isinstance(schema["x-valeur"], bool):
+        yield Problem((*place, "x-valeur"), "x-valeur is true or false, of a boolean.")
+    if is_named_schema(place):
+        yield Problem((*place, "x-valeur"), "say x-valeur where the property is.")
+
+
+def date_problems(_view: View, place: Place, schema: Json) -> Iterator[Problem]:
+    """The pattern of a day takes the days of a calendar: what it takes and the server refuses misleads."""
+    pattern = schema.get("pattern")
+    if not isinstance(pattern, str) or re.fullmatch(pattern, "abcdefghij"):
+        return  # a text of any kind
+    for form, known in _DAYS.items():
+        if re.fullmatch(pattern, known) and any(
+            re.fullmatch(pattern, form.format(day, month)) for day, month in _NEVER
+        ):
+            yield Problem(
+                (*place, "pattern"),
+                "write days as (0[1-9]|[12][0-9]|3[01]) and months as (0[1-9]|1[0-2]).",
+            )
+
+
+_DAYS = {
+    "{}/{}/2026": "23/11/2026",
+    "{}-{}-2026": "23-11-2026",
+    "{}-{}-2026 08:30:00": "23-11-2026 08:30:00",
+}
+"""How the contract writes a day or an instant, and one of each."""
+
+_NEVER = (("00", "11"), ("32", "11"), ("39", "11"), ("23", "00"), ("23", "13"), ("23", "19"))
 
 
 def _is_parameter(place: Place) -> bool:
@@ -200,4 +242,6 @@ OF_SCHEMAS: tuple[Callable[[View, Place, Json], Iterator[Problem]], ...] = (
     format_problems,
     bound_problems,
     enum_problems,
+    value_problems,
+    date_problems,
 )

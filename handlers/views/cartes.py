@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from handlers import wire
 from handlers.answer import Answer, TableAnswer
-from handlers.views.formats import format_instant, format_jour, read_jour
+from handlers.views.formats import format_instant, format_jour, read_periode
 from models.carte import Carte, CarteDuPorteur, CarteListee, PageCartes
 from models.historique import Filtre, Lecture, Ligne, PageHistorique
 
@@ -78,11 +78,7 @@ def _render_carte_listee(carte: CarteListee) -> wire.CarteListe:
 
 def read_filtre(date_debut: str | None, date_fin: str | None, type_: str | None) -> Filtre:
     """The core's filter from the parameters of getHistoriqueCarte."""
-    return Filtre(
-        read_jour(date_debut, "dateDebut") if date_debut else None,
-        read_jour(date_fin, "dateFin") if date_fin else None,
-        type_,
-    )
+    return Filtre(*read_periode(date_debut, date_fin), type_)
 
 
 def _render_ligne(ligne: Ligne) -> wire.LigneHistorique:

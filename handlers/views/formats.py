@@ -17,6 +17,19 @@ def format_jour(jour: date | None) -> str:
     return f"{jour:%d/%m/%Y}" if jour else ""
 
 
+def read_periode(debut: str | None, fin: str | None) -> tuple[date | None, date | None]:
+    """The days of `dateDebut` and `dateFin`, where they are given.
+
+    Raises ParametreInvalide for one that the calendar does not have, and of `dateFin` before `dateDebut`:
+    who mixes them up would take an empty list for an answer.
+    """
+    premier = read_jour(debut, "dateDebut") if debut else None
+    dernier = read_jour(fin, "dateFin") if fin else None
+    if premier is not None and dernier is not None and dernier < premier:
+        raise ParametreInvalide("dateFin")
+    return premier, dernier
+
+
 def read_jour(text: str, parametre: str) -> date:
     """The day of a `dd/MM/yyyy`. Raises ParametreInvalide when the calendar does not have it."""
     try:

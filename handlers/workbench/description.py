@@ -224,8 +224,6 @@ class _Description:
         answer = _name(success["schema"])
         schemas = [self._item(), self._answer()]
         if self.has_body:
-            body = "components", "requestBodies"
-            yield self._after(body, list(self.components["requestBodies"])[-1]), self._request()
             schemas.insert(0, self._asked())
         yield self._after(("components", "schemas"), answer), "\n" + "\n".join(schemas)
         first = _name(next(iter(success["examples"].values())))
@@ -292,14 +290,11 @@ class _Description:
             *(f'        {language}: "{text}"' for language, text in UNWRITTEN.items()),
             f"      x-classe-debit: {'ecriture' if self.has_body else 'lecture'}",
             "      security:",
-            f'        - oauth2: ["{self.scope}"]',
             "        - basic: []",
+            f'        - oauth2: ["{self.scope}"]',
         ]
         if self.has_body:
-            lines += [
-                "      requestBody:",
-                f'        $ref: "#/components/requestBodies/Demande{wanted.name}"',
-            ]
+            lines += self._request()
         else:
             lines += ["      parameters:"] if self.takes else []
             lines += [
@@ -336,7 +331,9 @@ class _Description:
             raise SkeletonError(
                 f"openapi.yaml has no parameter {name} in components.parameters{meant(name, known)}"
             )
-        return next((key for key in named if key == name[:1].upper() + name[1:]), named[0])
+        # Of those of one name, the one that is no filter.
+        usual = f"Param{name[:1].upper()}{name[1:]}"
+        return usual if usual in named else str(named[0])
 
     def _statuses(self) -> dict[int, list[str]]:
         made: dict[int, list[str]] = {}
@@ -354,19 +351,18 @@ class _Description:
                 return str(name)
         return None
 
-    def _request(self) -> str:
+    def _request(self) -> list[str]:
         name = self.wanted.name
-        return textwrap.indent(
-            f"Demande{name}:\n"
-            f'  description: "{UNWRITTEN["fr"]} : ce qui est demandé."\n'
-            "  required: true\n"
-            "  content:\n"
-            "    application/json:\n"
-            f'      schema: {{$ref: "#/components/schemas/Demande{name}"}}\n'
-            "      examples:\n"
-            f'        demande: {{$ref: "#/components/examples/Demande{name}"}}',
-            "    ",
-        )
+        return [
+            "      requestBody:",
+            f'        description: "{UNWRITTEN["fr"]} : ce qui est demandé."',
+            "        required: true",
+            "        content:",
+            "          application/json:",
+            f'            schema: {{$ref: "#/components/schemas/Demande{name}"}}',
+            "            examples:",
+            f'              demande: {{$ref: "#/components/examples/Demande{name}"}}',
+        ]
 
     def _schema(
         self, name: str, description: str, fields: list[tuple[str, str]], grows: str
@@ -394,22 +390,25 @@ class _Description:
         return self._schema(self.wanted.name, words, self.gives, "true")
 
     def _answer(self) -> str:
-        envelope = [("success", "Succes"), ("code", "CodeSucces"), ("message", "Message")]
         name = self.wanted.name
-        words = f"Réussite de {self.wanted.operation_id}."
-        text = self._schema(f"Reponse{name}", words, envelope, "true")
-        return (
-            text.replace("code, message]", "code, message, data]")
-            + "\n"
-            + textwrap.indent(
-                "data:\n"
-                "  type: array\n"
-                "  description: L'unique élément.\n"
-                "  minItems: 1\n"
-                "  maxItems: 1\n"
-                f'  items: {{$ref: "#/components/schemas/{name}"}}',
-                "        ",
-            )
+        return textwrap.indent(
+            f"Reponse{name}:\n"
+            "  type: object\n"
+            f"  description: Réussite de {self.wanted.operation_id}.\n"
+            "  additionalProperties: true\n"
+            "  required: [success, code, message, data]\n"
+            "  properties:\n"
+            "    success: {type: boolean, description: Toujours vrai pour une réussite., x-valeur: true, "
+            "example: true}\n"
+            '    code: {$ref: "#/components/schemas/CodeSucces"}\n'
+            '    message: {$ref: "#/components/schemas/Message"}\n'
+            "    data:\n"
+            "      type: array\n"
+            "      description: L'unique élément.\n"
+            "      minItems: 1\n"
+            "      maxItems: 1\n"
+            f'      items: {{$ref: "#/components/schemas/{name}"}}',
+            "    ",
         )
 
     def _examples(self) -> str:

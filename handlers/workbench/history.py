@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from handlers.contract.reading import read_published
 from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.settings import ROOT
+from handlers.workbench.diff.accepted import accept, read_accepted
 from handlers.workbench.diff.change import (
     ADDITIVE,
     BREAKING,
@@ -136,6 +137,7 @@ def _find_state(contract: Path, history: Path, changelog: Path, surface: Surface
     version = str(read(contract)["info"]["version"])
     same_file = contract.read_bytes() == last.path.read_bytes()
     changes = [] if same_file else compare(last.path, contract)
+    changes = accept(changes, read_accepted(history), last.name, version)
     faults = [] if same_file else list(_faults(last, version, changes, changelog, surface))
     return State(last, version, changes, same_file, faults)
 

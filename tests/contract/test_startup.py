@@ -99,7 +99,7 @@ def _deprecate(
 
 
 MOVE = "components.schemas.DemandeMouvement"
-JSON_BODY = "components.requestBodies.DemandeMouvement.content"
+JSON_BODY = "paths./debit-carte.post.requestBody.content"
 REFUSED = "components.responses.RequeteRefusee"
 
 LINKS = "components.links"

@@ -6,6 +6,7 @@ The rules are handlers/contract's, which `make contract` and the server's start 
 from __future__ import annotations
 
 from handlers.contract.reading import load
+from handlers.contract.schema import compile_schema
 from handlers.contract.style import UNUSED_ON_PURPOSE
 from tests.support.contract_client import CONTRACT, DOCUMENT
 
@@ -22,6 +23,26 @@ def test_what_is_unused_on_purpose_is_still_unused() -> None:
         name for name in UNUSED_ON_PURPOSE if name not in used or f'"#/components/{name}"' in TEXT
     }
     assert not stale, f"{stale} is used or gone: remove it from UNUSED_ON_PURPOSE."
+
+
+def test_success_of_an_answer_is_a_plain_boolean_with_one_value() -> None:
+    """Of a boolean with an enum, generators made a class whose members Python takes for true, `False` too.
+
+    That each answer still has that one value is what every test's client checks.
+    """
+    told = {
+        name: schema["properties"]["success"]
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        if "success" in schema.get("properties", {})
+    }
+    refusals = {"Refus", "RefusJeton"}
+    assert refusals < told.keys()
+    for name, schema in told.items():
+        succeeds = name not in refusals
+        assert (schema["type"], schema["x-valeur"]) == ("boolean", succeeds), name
+        assert schema.keys() == {"type", "description", "x-valeur", "example"}, name
+        fits = compile_schema(load(CONTRACT), schema)
+        assert (fits(succeeds), fits(not succeeds)) == (True, False), name
 
 
 def test_the_changelog_has_the_version_of_the_contract() -> None:

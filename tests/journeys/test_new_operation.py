@@ -311,16 +311,16 @@ def test_operation_that_changes_a_card_goes_from_nothing_to_served(copy: Copy) -
     line = 1 + after.index('      summary: "À ÉCRIRE : bloquerCarte"')
     is_refused(checked, f'openapi.yaml:{line}: write it: summary: "À ÉCRIRE : bloquerCarte"')
     copy.edit("openapi.yaml", *WORDS)
-    body = '      requestBody:\n        $ref: "#/components/requestBodies/DemandeBlocage"'
-    security = '      security:\n        - oauth2: ["cartes:debiter"]\n        - basic: []\n'
+    body = "      requestBody:\n        description: La carte à mettre en opposition."
+    security = '      security:\n        - basic: []\n        - oauth2: ["cartes:debiter"]\n'
     build = ("contract", "build")
     tag, code, example, unsecured, right_now = copy.turns(
         ({"bloquerCarte\n      tags: [cartes]": "bloquerCarte\n      tags: [perdues]"}, build),
         ({'"3901", "5001"': '"3901", "3902", "5001"'}, build),
         (
             {
-                '            demande: {$ref: "#/components/examples/DemandeBlocage"}\n': (
-                    "            {}\n"
+                '              demande: {$ref: "#/components/examples/DemandeBlocage"}\n': (
+                    "              {}\n"
                 )
             },
             build,

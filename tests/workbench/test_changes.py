@@ -162,6 +162,40 @@ def rename_schema(old: str, new: str) -> Edit:
     return edit
 
 
+def rename_parameter(old: str, new: str) -> Edit:
+    """Another name for a shared parameter, wherever it is referred to; what clients send is the same."""
+
+    def edit(document: Json) -> None:
+        text = json.dumps(document).replace(f'/parameters/{old}"', f'/parameters/{new}"')
+        document.update(json.loads(text))
+        parameters = document["components"]["parameters"]
+        parameters[new] = parameters.pop(old)
+
+    return edit
+
+
+def write_in_place(path: str) -> Edit:
+    """What a reference names, in its place."""
+    parent, _, key = path.rpartition(".")
+
+    def edit(document: Json) -> None:
+        node = _at(document, parent)
+        _, _, kind, name = node[key]["$ref"].split("/")
+        node[key] = copy.deepcopy(document["components"][kind][name])
+
+    return edit
+
+
+def in_order(*edits: Edit) -> Edit:
+    """One edit after the other."""
+
+    def edit(document: Json) -> None:
+        for one in edits:
+            one(document)
+
+    return edit
+
+
 def rename_path(old: str, new: str) -> Edit:
     """Another path for the operations of one."""
 
@@ -292,6 +326,21 @@ CASES: dict[str, Case] = {
     "required parameter": Case(
         append(f"{GET}.parameters", REQUIRED), B_SENT, B_SENT, f"{GET}.parameters.3"
     ),
+    "shared parameter of another name": Case(
+        rename_parameter("WalletId", "ParamWalletId"),
+        TEXTS,
+        TEXTS,
+        "components.parameters.WalletId",
+    ),
+    "shared parameter of another name that must be sent": Case(
+        in_order(
+            rename_parameter("Curseur", "ParamCurseur"),
+            put("components.parameters.ParamCurseur.required", True),
+        ),
+        B_SENT,
+        A_SENT,
+        "components.parameters.ParamCurseur.required",
+    ),
     "parameter renamed": Case(
         put("components.parameters.WalletId.name", "wallet"),
         B_SENT,
@@ -340,6 +389,9 @@ CASES: dict[str, Case] = {
         A_SENT,
         B_SENT,
         "components.requestBodies.DemandeMouvement.required",
+    ),
+    "body written in place": Case(
+        write_in_place(f"{POST}.requestBody"), TEXTS, TEXTS, f"{POST}.requestBody.$ref"
     ),
     "body gone": Case(drop(f"{POST}.requestBody"), B_SENT, B_SENT, f"{POST}.requestBody"),
     "media type of a body": Case(
@@ -781,6 +833,37 @@ def test_part_of_a_combination_is_judged_for_both_sides(
         }
         assert verdicts(compare(longer, shorter)) == expected
         assert verdicts(compare(shorter, longer)) == opposite
+
+
+TRUE = {"x-valeur": True}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"enum": [True]}, TRUE, TEXTS),
+        (TRUE, {"enum": [True]}, TEXTS),
+        ({"enum": [True]}, {"x-valeur": False}, B_RECEIVED),
+        (TRUE, {"x-valeur": False}, B_RECEIVED),
+        (TRUE, {}, B_RECEIVED),
+        ({}, TRUE, A_RECEIVED),
+        ({"enum": [True, False]}, TRUE, A_RECEIVED),
+    ],
+)
+def test_only_value_of_a_boolean_is_judged_as_a_list_of_one(
+    old: Json, new: Json, expected: Verdicts, tmp_path: Path
+) -> None:
+    paths = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    for path, said in zip(paths, (old, new), strict=True):
+        document = copy.deepcopy(BASE)
+        document["components"]["schemas"]["Succes"] = {
+            "type": "boolean",
+            "description": "Vrai.",
+            "example": True,
+            **said,
+        }
+        path.write_text(json.dumps(document), encoding="utf-8")
+    assert verdicts(compare(*paths)) == expected
 
 
 def test_there_are_enough_cases() -> None:

@@ -19,7 +19,7 @@ from handlers.workbench.diff.change import (
     TEXT,
     Change,
 )
-from handlers.workbench.diff.directions import Usage, dotted, split
+from handlers.workbench.diff.directions import Usage, dotted, resolve, split
 from handlers.workbench.diff.patterns import UnknownPattern, compare
 
 NARROWER, WIDER, OTHER, SAME = "narrower", "wider", "other", "same"
@@ -62,7 +62,7 @@ class Comparison:
     """Judges the changes between two documents."""
 
     def __init__(self, before: Json, after: Json) -> None:
-        self._after = after
+        self._before, self._after = before, after
         self._usage = Usage(before, after)
 
     def __call__(self, found: Json) -> Iterator[Change]:
@@ -74,6 +74,8 @@ class Comparison:
                 yield self._change(
                     found, BREAKING, RECEIVED, "a refused value is answered with another code"
                 )
+            elif kind == "Schema" and found["property"] == "x-valeur":
+                yield from self._only_value(found)
             return
         is_schema = kind == "Schema" or kind in _COMBINATIONS
         judged = list(self._schema(found) if is_schema else self._node(found, kind))
@@ -122,13 +124,33 @@ class Comparison:
             yield from self._other_name(found, str(old), str(new))
         elif name in _ONE_WAY and bool(old) != bool(new):
             yield from self._one_way(found, directions)
+        elif name == "enum":
+            yield from self._related(found, name, *map(_allowed, self._sides(found)))
         else:
-            relation = relate(name, old, new)
-            change = _told_change(name, old, new)
-            for direction in directions:
-                impact, consequence = CONSEQUENCES[relation, direction]
-                reason = f"{change}: {consequence}"
-                yield self._change(found, impact, direction, reason)
+            yield from self._related(found, name, old, new)
+
+    def _only_value(self, found: Json) -> Iterator[Change]:
+        """`x-valeur` says of a boolean what an `enum` of one value says, without a class for it."""
+        schemas = self._sides(found)
+        if not any("enum" in schema for schema in schemas):  # else it is told with the enum
+            yield from self._related(found, "enum", *map(_allowed, schemas))
+
+    def _sides(self, found: Json) -> tuple[Json, Json]:
+        """The schema that changed, as it was and as it is."""
+        documents = {"base": self._before, "revision": self._after}
+        pointers = {side: found[side]["pointer"] for side in documents}
+        schemas = [
+            resolve(documents[side], pointer.removesuffix(f"/{found['property']}"))
+            for side, pointer in pointers.items()
+        ]
+        return schemas[0] or {}, schemas[1] or {}
+
+    def _related(self, found: Json, name: str, old: Any, new: Any) -> Iterator[Change]:
+        relation = relate(name, old, new)
+        change = _told_change(name, old, new)
+        for direction in self._usage.directions(found):
+            impact, consequence = CONSEQUENCES[relation, direction]
+            yield self._change(found, impact, direction, f"{change}: {consequence}")
 
     def _one_way(self, found: Json, directions: list[str]) -> Iterator[Change]:
         """`readOnly` says that clients do not send it, `writeOnly` that they do not receive it."""
@@ -225,6 +247,11 @@ class Comparison:
         if kind in ("PathItem", "Operation", "Server"):
             direction = BOTH
         yield self._change(found, impact, direction, reason)
+
+
+def _allowed(schema: Json) -> Any:
+    """The values that an `enum` lists, or `x-valeur` alone; None when any will do."""
+    return [schema["x-valeur"]] if "x-valeur" in schema else schema.get("enum")
 
 
 def relate(name: str, old: Any, new: Any) -> str:

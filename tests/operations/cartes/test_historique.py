@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 import socket
 import threading
 import time
@@ -21,14 +22,16 @@ from sqlalchemy import insert, select, update
 import models.historique
 import models.journal.reference
 from handlers.edge.streaming import csv_lines
+from handlers.views.formats import read_jour
 from models.carte import ANNULEE, OPPOSITION, cartes
 from models.database.engine import Database
 from models.database.waiting import aside
+from models.errors import ParametreInvalide
 from models.journal.ecriture import ecritures
 from models.operation import new_numero_operation, operations
 from models.partenaire import partenaires
-from tests.support.contract_client import ContractClient, Json
-from tests.support.scene import Scene, assert_refused
+from tests.support.contract_client import DOCUMENT, ContractClient, Json, resolve
+from tests.support.scene import CONTRACT, Scene, assert_refused
 from tests.support.steps import (
     ask,
     copies,
@@ -326,7 +329,6 @@ def test_days_begin_and_end_at_midnight_utc(scene: Scene, monkeypatch: pytest.Mo
     assert days(dateDebut="28/02/2026", dateFin="01/03/2026") == [2, 3, 4, 5]
     assert days(dateDebut="02/03/2026") == [6]
     assert days(dateDebut="03/03/2026") == []
-    assert days(dateDebut="01/03/2026", dateFin="28/02/2026") == []
     assert days(dateDebut="01/01/1000", dateFin="31/12/2999") == [1, 2, 3, 4, 5, 6]
     pages = list(walk(scene.api, scene.carte, 2, dateDebut="28/02/2026", dateFin="01/03/2026"))
     assert [[line["montant"] for line in page] for page in pages] == [[5, 4], [3, 2]]
@@ -347,6 +349,45 @@ def test_date_that_is_none_is_refused_by_its_name(
     params = {**scene.carte.query, name: value}
     answer = scene.api.get(PATH, params=params, headers=headers)
     assert_refused(answer, "405", parametre=name)
+
+
+def test_pattern_of_a_day_refuses_no_day_of_the_calendar() -> None:
+    """It is narrower than that of 1.3.0: what it takes no more was refused all the same, and with 405."""
+    before = re.compile("[0-3][0-9]/[01][0-9]/[12][0-9]{3}")
+    today = re.compile(DOCUMENT["components"]["schemas"]["JourDemande"]["pattern"])
+    texts = [
+        f"{day:02}/{month:02}/{year}"
+        for year in (1000, 1900, 2000, 2024, 2026, 2999)
+        for month in range(20)
+        for day in range(40)
+    ]
+    assert all(before.fullmatch(text) for text in texts)
+    for text in texts:
+        if not today.match(text):
+            with pytest.raises(ParametreInvalide):
+                read_jour(text, "jour")
+    assert not any(today.match(text) for text in ("00/00/1000", "39/19/2026", "32/01/2026"))
+
+
+PERIODS = [
+    (name, media_type)
+    for name, operation in CONTRACT.items()
+    if {"dateDebut", "dateFin"} <= {resolve(one)["name"] for one in operation.get("parameters", [])}
+    for media_type in operation["responses"]["200"]["content"]
+]
+
+
+@pytest.mark.parametrize(("operation", "media_type"), PERIODS)
+def test_period_that_ends_before_it_begins_is_refused(
+    scene: Scene, operation: str, media_type: str
+) -> None:
+    """It would be an empty page, which says that nothing happened."""
+    call, api = scene.call(operation), scene.caller(operation)
+    headers = {"Accept": media_type}
+    mixed = call.with_values(dateDebut="02/01/2026", dateFin="01/01/2026")
+    assert_refused(mixed.send(api, headers=headers), "405", parametre="dateFin")
+    one_day = call.with_values(dateDebut="02/01/2026", dateFin="02/01/2026")
+    assert one_day.send(api, headers=headers).status_code == 200
 
 
 def test_leap_day_is_a_date(scene: Scene) -> None:
