@@ -236,12 +236,12 @@ WRONG_CONTRACTS: dict[str, tuple[Edit, str]] = {
         "paths./health/ready.get: x-sonde needs `security: []` and `x-classe-debit: libre`",
     ),
     "header parameter": (
-        _set("components.parameters.WalletId", "in", "header"),
+        _set("components.parameters.ParamWalletId", "in", "header"),
         "parameter walletId is in header; query and path are served",
     ),
     "list parameter": (
         _set(
-            "components.parameters.WalletId",
+            "components.parameters.ParamWalletId",
             "schema",
             {"type": "array", "items": {"type": "string"}},
         ),
@@ -399,7 +399,7 @@ def _wrong_example(path: str, name: str, **fields: Any) -> Edit:
 
 WRONG_EXAMPLES: dict[str, tuple[Edit, str]] = {
     "of a parameter": (
-        _set("components.parameters.NumeroCarte", "example", "7019"),
+        _set("components.parameters.ParamNumeroCarte", "example", "7019"),
         "get-solde-carte.get: the example of parameter numeroCarte does not fit its schema.",
     ),
     "of a body": (
@@ -430,7 +430,7 @@ def test_example_off_its_schema_stops_the_application(wrong: str, tmp_path: Path
 
 def test_parameter_without_an_example_stops_the_application(tmp_path: Path) -> None:
     document = copy.deepcopy(DOCUMENT)
-    for place in ("components.parameters.ClientId", "components.schemas.ClientId"):
+    for place in ("components.parameters.ParamClientId", "components.schemas.ClientId"):
         _at(document, place).pop("example", None)
     settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db")
     with pytest.raises(ContractError, match="parameter clientId has no example"):

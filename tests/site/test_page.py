@@ -413,8 +413,8 @@ def test_html_in_the_contract_and_in_the_changelog_is_text(tmp_path: Path) -> No
     document["tags"][0]["description"] = attack
     raw = document["paths"]["/get-solde-carte"]["get"]
     raw["summary"] = raw["description"] = attack
-    document["components"]["parameters"]["NumeroCarte"]["description"] = attack
-    document["components"]["parameters"]["NumeroCarte"]["example"] = f"'\"{attack}"
+    document["components"]["parameters"]["ParamNumeroCarte"]["description"] = attack
+    document["components"]["parameters"]["ParamNumeroCarte"]["example"] = f"'\"{attack}"
     document["components"]["examples"]["SoldeCarte"]["value"]["message"] = attack
     document["x-catalogue-erreurs"][0]["conseil"]["fr"] = attack
     changelog = tmp_path / "CHANGELOG.md"
@@ -462,7 +462,7 @@ def test_schema_that_holds_itself_and_a_path_parameter_are_shown() -> None:
     fields["suivante"] = {"$ref": "#/components/schemas/SoldeCarte"}
     paths, parameters = document["paths"], document["components"]["parameters"]
     moved = paths["/cartes/{numeroCarte}/solde"] = paths.pop("/get-solde-carte")
-    moved["get"]["parameters"][0] = {**parameters["NumeroCarte"], "in": "path"}
+    moved["get"]["parameters"][0] = {**parameters["ParamNumeroCarte"], "in": "path"}
     document["x-classes-debit"]["lecture"] = "10 per 2 minutes"
     made = _written(derive(document, b""))["doc/getSoldeCarte.html"]
     text = Reader(made).articles["getSoldeCarte"]

@@ -83,7 +83,7 @@ def test_names_are_those_of_the_contract(name: str) -> None:
         schema for schema in schemas if schema.lower() not in plain and schema != "DemandeJeton"
     ] == []
     numbered = set(re.findall(r"\b(?:class|interface|type|struct) (\w+[A-Za-z][0-9])\b", text))
-    assert numbered - TOOLS_OWN - PARAMETERS == set()
+    assert numbered - TOOLS_OWN == set()
 
 
 def test_packages_are_offered_by_a_server_of_this_contract(tmp_path: Path) -> None:
@@ -126,12 +126,6 @@ def file_of(folder: Path) -> Path:
 
 TOOLS_OWN = {"Options2"}
 """Numbered names that a generator gives to its own code."""
-
-PARAMETERS = {
-    f"{name}2" for kind in ("parameters", "requestBodies") for name in DOCUMENT["components"][kind]
-}
-"""What @hey-api/openapi-ts calls a parameter or a body beside the schema of the same name; no call needs
-it."""
 
 
 # ── the story ─────────────────────────────────────────────────────────────────────────────────────

@@ -182,7 +182,7 @@ class Scene:
         }
         if operation in made:
             return made[operation]()
-        wants_card = "/NumeroCarte" in json.dumps(CONTRACT[operation].get("parameters", []))
+        wants_card = "/ParamNumeroCarte" in json.dumps(CONTRACT[operation].get("parameters", []))
         return Call(operation, {"params": carte.query if wants_card else {}})
 
 
