@@ -62,3 +62,5 @@ class TableAnswer:
     columns: Sequence[str]
     read: Callable[[Connection, int | None], tuple[list[Mapping[str, Any]], int | None]]
     position: int | None = None
+    suivant: str | None = None
+    """The cursor of the next page, when it is a page that another one follows."""

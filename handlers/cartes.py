@@ -128,5 +128,5 @@ def get_historique_carte_csv(
     carte = find_carte(
         connection, partenaire, numero_carte=numero_carte, wallet_id=wallet_id, client_id=client_id
     )
-    lecture = open_lecture(partenaire, carte, filtre, limite=limite, curseur=curseur)
+    lecture = open_lecture(connection, partenaire, carte, filtre, limite=limite, curseur=curseur)
     return render_historique_csv(lecture)

@@ -83,6 +83,12 @@ def check_usable(statut: str, fin_validite: date) -> None:
         raise CarteExpiree
 
 
+def tell_usable(statut: str, fin_validite: date, jour: date) -> tuple[bool, bool]:
+    """Whether the card is expired on a day, and whether it may be used then, as `check_usable` judges."""
+    expiree = fin_validite < jour
+    return expiree, statut == ACTIVE and not expiree
+
+
 class Carte(NamedTuple):
     """A card as money sees it. `solde` in units of `unite`, at `date_solde`."""
 

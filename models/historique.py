@@ -92,23 +92,30 @@ def list_operations(
 
 
 class Lecture(NamedTuple):
-    """A whole reading of a historique, to be done by batches, each in a connection of its own."""
+    """A whole reading of a historique, to be done by batches, each in a connection of its own; or a page
+    of it, which is read already."""
 
     partenaire: Partenaire
     carte: Carte
     filtre: Filtre
     position: int | None
-    reste: int | None
+    page: PageHistorique | None
+
+    @property
+    def curseur_suivant(self) -> str | None:
+        """The cursor of the page after this one, None when none follows."""
+        return self.page.curseur_suivant if self.page is not None else None
 
     def read(self, connection: Connection, position: int | None) -> tuple[list[Ligne], int | None]:
         """The next lines after `position`, and the position after them, None at the end."""
-        nombre = BATCH if self.reste is None else self.reste
-        lignes = _read(connection, self.partenaire, self.carte, self.filtre, position, nombre)
-        ended = self.reste is not None or len(lignes) < nombre
-        return lignes, None if ended else lignes[-1].version
+        if self.page is not None:
+            return self.page.lignes, None
+        lignes = _read(connection, self.partenaire, self.carte, self.filtre, position, BATCH)
+        return lignes, None if len(lignes) < BATCH else lignes[-1].version
 
 
 def open_lecture(
+    connection: Connection,
     partenaire: Partenaire,
     carte: Carte,
     filtre: Filtre,
@@ -116,12 +123,18 @@ def open_lecture(
     limite: int | None,
     curseur: str | None,
 ) -> Lecture:
-    """The reading of all operations, or of the page of `limite` from `curseur`.
+    """The reading of all operations from `curseur` on, or of the page of `limite`.
 
+    Whether another page follows is told before its first line, so that a page is read at once.
     Raises ParametreInvalide for a cursor that this API did not give.
     """
+    if limite is not None:
+        page = list_operations(
+            connection, partenaire, carte, filtre, limite=limite, curseur=curseur
+        )
+        return Lecture(partenaire, carte, filtre, None, page)
     position = None if curseur is None else decode_curseur(_CURSEUR, curseur)
-    return Lecture(partenaire, carte, filtre, position, limite)
+    return Lecture(partenaire, carte, filtre, position, None)
 
 
 def _read(

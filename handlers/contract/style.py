@@ -60,6 +60,13 @@ _OTHER_NAME = {
     "requestBodies": "Corps{}",
 }
 
+HEADERS_OF_COUNTED = ("RateLimit-Policy", "RateLimit")
+
+UNCOUNTED = frozenset(
+    {"1003", "1004", "1005", "1006", "1007", "1009", "2001", "2002", "2004", "2101"}
+)
+"""Codes of calls that are refused before they are counted, or whose sender is not let in."""
+
 LOWER_CAMEL = re.compile(r"[a-z][a-z0-9]*([A-Z][a-z0-9]*)*")
 UPPER_CAMEL = re.compile(r"[A-Z][A-Za-z0-9]*")
 FIELD = re.compile(r"[a-z]+([A-Z][a-z0-9]*)*")
@@ -296,6 +303,29 @@ def success_header_problems(view: View, one: Declared) -> Iterator[Problem]:
     yield from _header_problems(view, (*one.place, "responses", "200"), one.raw["responses"]["200"])
 
 
+def quota_problems(view: View, one: Declared) -> Iterator[Problem]:
+    """What answers a call that was counted declares what is left of its limit."""
+    if one.raw["x-classe-debit"] == "libre":
+        return
+    for status, node in one.raw["responses"].items():
+        response = view.resolve(node)
+        if status != "200" and set(response.get("x-codes-erreur", ())) <= UNCOUNTED:
+            continue
+        for header in HEADERS_OF_COUNTED:
+            if header not in response.get("headers", {}):
+                yield Problem(
+                    (*one.place, "responses", status),
+                    f"declare the header {header} in what answers it: the call is counted.",
+                )
+
+
+def page_problems(view: View, one: Declared) -> Iterator[Problem]:
+    """A list by pages declares the header that leads to the next one."""
+    names = {view.resolve(node).get("name") for node in one.raw.get("parameters", [])}
+    if "curseur" in names and "Link" not in one.raw["responses"]["200"].get("headers", {}):
+        yield Problem((*one.place, "responses", "200"), "declare the header Link: it has pages.")
+
+
 def _header_problems(view: View, place: Place, response: Json, *more: str) -> Iterator[Problem]:
     for header in (*HEADERS_OF_ALL, *more):
         if not view.resolve(response.get("headers", {}).get(header, {})).get("required"):
@@ -377,6 +407,8 @@ OF_OPERATIONS: tuple[Callable[[View, Declared], Iterator[Problem]], ...] = (
     shared_problems,
     status_problems,
     success_header_problems,
+    quota_problems,
+    page_problems,
 )
 OF_PARAMETERS = (shared_parameter_problems,)
 OF_RESPONSES = (error_body_problems, error_code_problems, error_header_problems)

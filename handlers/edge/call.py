@@ -42,6 +42,8 @@ class Call:
     remembered: Partenaire | None = None
     """Who sent the same token a moment ago: nobody is served for it."""
     parametre: str | None = None
+    quota: tuple[tuple[bytes, bytes], ...] = ()
+    """The headers that tell an authenticated caller what is left of his limit, once the call was counted."""
     reply: Reply | None = None
     room: Room | None = None
     """Where it ran, and where the rest of its reply is made."""

@@ -178,7 +178,7 @@ async def _send(
     served_version: tuple[bytes, bytes],
     deadline_s: float,
 ) -> None:
-    headers = [(b"x-request-id", call.request_id.encode("ascii")), served_version]
+    headers = [(b"x-request-id", call.request_id.encode("ascii")), served_version, *call.quota]
     if call.operation is not None and call.operation.deprecation:
         headers += [
             (name.lower().encode("ascii"), text.encode("ascii"))

@@ -2,6 +2,9 @@
 
 Two classes count no calls of an operation but failed authentications: `echec` by what was presented (a
 consumer-key, or a token), `echec-adresse` by where it came from.
+
+What counts a call says in the same answer how many are left and until when: that is told to the caller
+(draft-ietf-httpapi-ratelimit-headers), and costs nothing more.
 """
 
 from __future__ import annotations
@@ -16,8 +19,7 @@ from typing import Any
 import structlog
 from limits import RateLimitItem, parse
 from limits.errors import ConfigurationError, StorageError
-from limits.storage import MemoryStorage, Storage, storage_from_string
-from limits.strategies import FixedWindowRateLimiter
+from limits.storage import MemoryStorage, RedisStorage, storage_from_string
 
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.together import merge_rate_classes
@@ -64,8 +66,38 @@ class _Counters(MemoryStorage):
     def timer(self, timer: threading.Timer) -> None:
         self._seldom = _Seldom(timer)
 
+    def count(self, key: str, window_s: int) -> tuple[int, float]:
+        """Count one more; how many that makes in its window, and the seconds until it ends."""
+        used, now = self.incr(key, window_s), time.time()
+        return used, self.expirations.get(key, now) - now
 
-def _storage(redis_url: str) -> Storage:
+
+_COUNT = b"""
+local used = redis.call("incr", KEYS[1])
+if used == 1 then redis.call("expire", KEYS[1], ARGV[1]) end
+return {used, redis.call("pttl", KEYS[1])}
+"""
+"""What the library's script does, which tells the count alone: when it ends would be asked by itself."""
+
+
+class _SharedCounters:
+    """Counters in Redis."""
+
+    def __init__(self, storage: RedisStorage) -> None:
+        self._storage = storage
+        self._script = storage.get_connection().register_script(_COUNT)
+        self._errors = storage.base_exceptions
+
+    def count(self, key: str, window_s: int) -> tuple[int, float]:
+        """As those in memory, in one round trip. Raises StorageError."""
+        try:
+            used, left_ms = self._script([self._storage.prefixed_key(key)], [window_s])
+        except self._errors as error:
+            raise StorageError(error) from error
+        return int(used), int(left_ms) / 1000
+
+
+def _counters(redis_url: str) -> _Counters | _SharedCounters:
     if not redis_url:
         return _Counters()
     try:
@@ -75,9 +107,35 @@ def _storage(redis_url: str) -> Storage:
     except (ConfigurationError, ValueError):
         storage = None
     # The library knows other counters, of one process alone or for asynchronous callers.
-    if not redis_url.startswith("redis") or not isinstance(storage, Storage):
+    if not redis_url.startswith("redis") or not isinstance(storage, RedisStorage):
         raise SettingsError("CYNOD_REDIS_URL is not a Redis address like redis://host:6379/0.")
-    return storage
+    return _SharedCounters(storage)
+
+
+Header = tuple[bytes, bytes]
+
+
+Tally = tuple[int, tuple[Header, ...]]
+"""Of a call that was counted: the seconds to wait when it was one too many, else 0; and what its caller is
+told. Plain, because it is made for every call."""
+
+
+class _Limit:
+    """The limit of a class, with all that can be said of it before anybody calls."""
+
+    def __init__(self, rate_class: str, item: RateLimitItem) -> None:
+        self.amount, self.window_s = item.amount, item.get_expiry()
+        self.before, self.after = item.key_for(rate_class, "\n").split("\n")
+        policy = f'"{rate_class}";q={self.amount};w={self.window_s}'
+        self._policy: Header = (b"ratelimit-policy", policy.encode("ascii"))
+        self._left = f'"{rate_class}";r=%d;t=%d'.encode("ascii")
+
+    def tally(self, used: int, left_s: float) -> Tally:
+        """What is said of a call that was the `used`-th of its window."""
+        wait_s = max(1, math.ceil(left_s))
+        left = self.amount - used
+        told: Header = (b"ratelimit", self._left % (max(left, 0), wait_s))
+        return wait_s if left < 0 else 0, (self._policy, told)
 
 
 class RateLimits:
@@ -93,12 +151,12 @@ class RateLimits:
             raise SettingsError(
                 f"CYNOD_LIMITES names {unknown[0]}; the classes are {', '.join(declared)}."
             )
-        self._limits: dict[str, RateLimitItem] = {}
+        self._limits: dict[str, _Limit] = {}
         for name, text in {**declared, **settings.limites}.items():
             if text == OFF:
                 continue
             try:
-                self._limits[name] = parse(text)
+                self._limits[name] = _Limit(name, parse(text))
             except ValueError:
                 fault = f"the rate {text!r} of class {name} is not like 100/second or 6000/minute."
                 if name in settings.limites:
@@ -107,7 +165,7 @@ class RateLimits:
                 raise ContractError(f"{file}, x-classes-debit: {fault}") from None
         self.waits = bool(settings.redis_url)
         self._pepper = settings.pepper
-        self._limiter = FixedWindowRateLimiter(_storage(settings.redis_url))
+        self._counters = _counters(settings.redis_url)
         self._log = structlog.get_logger("cynod")
 
     def count_failure(self, presented: bytes, address: str) -> None:
@@ -117,32 +175,25 @@ class RateLimits:
         key is not told apart from an unknown one.
         """
         places = {FAILURES: presented, FAILURES_OF_ADDRESS: rate_key(address).encode()}
-        refusals: list[TropDeRequetes] = []
-        for rate_class, name in places.items():
-            try:
-                self.count(rate_class, self._bucket(name))
-            except TropDeRequetes as refusal:
-                refusals.append(refusal)
-        if refusals:
-            raise max(refusals, key=lambda refusal: refusal.wait_s)
+        counted = [self.count(of, self._bucket(name)) for of, name in places.items()]
+        wait_s = max((tally[0] for tally in counted if tally is not None), default=0)
+        if wait_s:
+            raise TropDeRequetes(wait_s)
 
     def _bucket(self, name: bytes) -> str:
         # Under the pepper, nobody can choose names that share a counter, and Redis holds no name.
         digest = hmac.digest(self._pepper, name, "sha256")
         return str(int.from_bytes(digest[:4], "big") % BUCKETS)
 
-    def count(self, rate_class: str, caller: str) -> None:
-        """Count one call. Raises the refusal 1008 with Retry-After when the caller has had enough."""
+    def count(self, rate_class: str, caller: str) -> Tally | None:
+        """Count one call; None where nothing limits it, or nothing can be counted."""
         limit = self._limits.get(rate_class)
         if limit is None:
-            return
+            return None
         try:
-            if self._limiter.hit(limit, rate_class, caller):
-                return
-            reset = self._limiter.get_window_stats(limit, rate_class, caller).reset_time
+            counted = self._counters.count(f"{limit.before}{caller}{limit.after}", limit.window_s)
         except StorageError as error:
             # Payments go on when the counter is away: a limit protects the service, not the money.
             self._log.warning("compteur de requêtes indisponible", cause=str(error)[:200])
-            return
-        wait = max(1, math.ceil(reset - time.time()))
-        raise TropDeRequetes(wait)
+            return None
+        return limit.tally(*counted)

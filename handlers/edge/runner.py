@@ -11,7 +11,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import Connection
@@ -24,7 +24,8 @@ from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.limits import RateLimits
-from handlers.edge.refusals import EdgeRefusal, OperationDesactivee
+from handlers.edge.paging import CURSOR, NEXT_CURSOR, next_page
+from handlers.edge.refusals import EdgeRefusal, OperationDesactivee, TropDeRequetes
 from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
 from handlers.edge.resolver import Handler
 from handlers.edge.security import Security, authorization_of, presented
@@ -33,7 +34,7 @@ from handlers.settings import Settings
 from models.database.engine import Database
 from models.database.failures import is_retriable
 from models.database.waiting import DeadlinePassed, aside, pause
-from models.errors import AuthentificationInvalide, ClientInvalide
+from models.errors import AuthentificationInvalide, ClientInvalide, DroitInsuffisant
 from models.partenaire import DroitsRetires, Partenaire
 
 ATTEMPTS = 3
@@ -45,6 +46,7 @@ MAX_EARLY_BODY = 65_536
 """Bytes of a body that is parsed and checked on the event loop: a fraction of a millisecond."""
 
 
+T = TypeVar("T")
 Stage = Callable[[Call], None]
 Identify = Callable[[Call, Connection], Partenaire]
 
@@ -103,6 +105,7 @@ class OperationRunner:
             or any("connection" in names for names in self._wanted.values())
         )
         self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
+        self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
         self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
         self._way = self._choose_way()
         self._commits = operation.issues_tokens or (operation.secured and operation.writes)
@@ -182,7 +185,12 @@ class OperationRunner:
                 and call.arguments is not None
             ):
                 self._foresee(connection, call.remembered, **call.arguments)
-            partenaire = way.identify(call, connection) if way.identify is not None else None
+            partenaire = None
+            if way.identify is not None:
+                # What is left of a limit is nothing for who is not, or no more, let in.
+                quota, call.quota = call.quota, ()
+                partenaire = way.identify(call, connection)
+                call.quota = quota
             if call.arguments is None:
                 for stage in way.after:
                     stage(call)
@@ -192,10 +200,12 @@ class OperationRunner:
                 return self._execute(call, connection, partenaire)
 
     def _identify(self, call: Call, connection: Connection) -> Partenaire:
-        partenaire = self._security.authenticate(
-            connection, self.operation, authorization_of(call), call.address
-        )
+        partenaire = self._security.authenticate(connection, authorization_of(call), call.address)
         call.partenaire = partenaire.consumer_key
+        if not self.operation.scopes <= partenaire.scopes:
+            # He is known: it is one of his calls.
+            self._count(call)
+            raise DroitInsuffisant
         return partenaire
 
     def _identify_client(self, call: Call, connection: Connection) -> Partenaire:
@@ -208,14 +218,16 @@ class OperationRunner:
 
     def _count(self, call: Call) -> None:
         caller = call.partenaire or rate_key(call.address)
-        self._counted(partial(self._limits.count, self.operation.rate_class, caller))
+        tally = self._counted(partial(self._limits.count, self.operation.rate_class, caller))
+        if tally is None:
+            return
+        wait_s, call.quota = tally
+        if wait_s:
+            raise TropDeRequetes(wait_s)
 
-    def _counted(self, count: Callable[[], None]) -> None:
+    def _counted(self, count: Callable[[], T]) -> T:
         """Count, beside the event loop where that asks another machine."""
-        if self._limits.waits:
-            aside(count)
-        else:
-            count()
+        return aside(count) if self._limits.waits else count()
 
     def _check(self, call: Call) -> None:
         arguments = self._check_parameters(call.query, call.path_parameters)
@@ -233,16 +245,18 @@ class OperationRunner:
             arguments[name] = offered[name]
         answer = self._handlers[call.media_type](**arguments)
         if isinstance(answer, TableAnswer):
-            return self._table(answer, call.media_type)
+            return self._table(answer, call)
         body = self._envelope(answer, call.language)
         if not self._check_answer.fits(200, body):
             raise OffContract(f"{self.operation.operation_id}: the answer is off contract")
         headers = list(self._headers)
         if answer.replayed:
             headers.append(("Idempotent-Replayed", "true"))
+        if self._is_paged and answer.fields[NEXT_CURSOR] is not None:
+            headers.append(next_page(call, answer.fields[NEXT_CURSOR]))
         return Reply(200, "200", orjson.dumps(body), headers)
 
-    def _table(self, answer: TableAnswer, media_type: str) -> Reply:
+    def _table(self, answer: TableAnswer, call: Call) -> Reply:
         """CSV (RFC 4180), read and checked by batches, each with a connection of its own: a slow
         reader holds none."""
 
@@ -258,10 +272,10 @@ class OperationRunner:
                 if position is None:
                     return
 
-        header = csv_lines([list(answer.columns)])
-        return Reply(
-            200, "200", header, [], media_type=f"{media_type}; charset=utf-8", stream=stream()
-        )
+        first = csv_lines([list(answer.columns)])
+        headers = [] if answer.suivant is None else [next_page(call, answer.suivant)]
+        media_type = f"{call.media_type}; charset=utf-8"
+        return Reply(200, "200", first, headers, media_type=media_type, stream=stream())
 
     def _envelope(self, answer: Answer[Any, Any], language: str) -> dict[str, Any]:
         template = self.operation.message

@@ -25,7 +25,6 @@ from models.errors import (
     AdresseRefusee,
     AuthentificationInvalide,
     ClientInvalide,
-    DroitInsuffisant,
     JetonExpire,
     ParametreInvalide,
     Refusal,
@@ -102,21 +101,21 @@ class Security:
         if time.monotonic() >= until:
             return None
         try:
-            return _entitled(found, operation, address)
+            partenaire = _entitled(found, address)
         except Refusal:
             return None
+        return partenaire if operation.scopes <= partenaire.scopes else None
 
     def authenticate(
         self,
         connection: Connection,
-        operation: OperationContract,
         authorization: bytes | None,
         address: str,
     ) -> Partenaire:
-        """The caller, entitled to the operation.
+        """The caller, who may call; whether he has the scopes of the operation is not asked here.
 
-        Raises AuthentificationInvalide, JetonExpire, AdresseRefusee, DroitInsuffisant. The address
-        is checked after the secret: from elsewhere, a wrong secret of a known key is told what that
+        Raises AuthentificationInvalide, JetonExpire, AdresseRefusee. The address is checked
+        after the secret: from elsewhere, a wrong secret of a known key is told what that
         of an unknown key is told.
         """
         scheme, value = split_authorization(authorization)
@@ -128,7 +127,7 @@ class Security:
             found = self._find_pair(connection, read_basic(value))
         else:
             raise AuthentificationInvalide
-        return _entitled(found, operation, address)
+        return _entitled(found, address)
 
     def _hash(self, token: bytes) -> bytes:
         # A token is hashed early, on the event loop, and again when its call runs, mostly at once.
@@ -184,13 +183,10 @@ _NOTHING = Credentials(None, False, None)
 _NOBODY = (_NOTHING, 0.0)
 
 
-def _entitled(found: Credentials, operation: OperationContract, address: str) -> Partenaire:
+def _entitled(found: Credentials, address: str) -> Partenaire:
     if found.expire_le is not None and found.expire_le <= now():
         raise JetonExpire
-    partenaire = _check(found, address, AuthentificationInvalide)
-    if not operation.scopes <= partenaire.scopes:
-        raise DroitInsuffisant
-    return partenaire
+    return _check(found, address, AuthentificationInvalide)
 
 
 def _check(found: Credentials, address: str, refusal: type[Refusal]) -> Partenaire:

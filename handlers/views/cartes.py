@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,7 +11,8 @@ from sqlalchemy import Connection
 from handlers import wire
 from handlers.answer import Answer, TableAnswer
 from handlers.views.formats import format_instant, format_jour, read_periode
-from models.carte import Carte, CarteDuPorteur, CarteListee, PageCartes
+from models.base import today
+from models.carte import Carte, CarteDuPorteur, CarteListee, PageCartes, tell_usable
 from models.historique import Filtre, Lecture, Ligne, PageHistorique
 
 
@@ -58,13 +60,15 @@ def render_validite_membre(carte: CarteDuPorteur) -> Answer[wire.ValiditeCarteMe
 
 def render_liste(page: PageCartes) -> Answer[wire.CarteListe, wire.ReponseListeCartesBeside]:
     """ReponseListeCartes."""
+    jour = today()
     return Answer(
-        [_render_carte_listee(carte) for carte in page.cartes],
+        [_render_carte_listee(carte, jour) for carte in page.cartes],
         {"curseurSuivant": page.curseur_suivant},
     )
 
 
-def _render_carte_listee(carte: CarteListee) -> wire.CarteListe:
+def _render_carte_listee(carte: CarteListee, jour: date) -> wire.CarteListe:
+    expiree, utilisable = tell_usable(carte.statut, carte.fin_validite, jour)
     return {
         "numeroCarte": carte.numero_carte,
         "membreId": carte.membre_id,
@@ -73,6 +77,8 @@ def _render_carte_listee(carte: CarteListee) -> wire.CarteListe:
         "finValidite": format_jour(carte.fin_validite),
         "soldeOnline": float(carte.solde),
         "unite": carte.unite,
+        "expiree": expiree,
+        "utilisable": utilisable,
     }
 
 
@@ -115,4 +121,5 @@ def render_historique_csv(lecture: Lecture) -> TableAnswer:
         lignes, suite = lecture.read(connection, position)
         return [_render_ligne(ligne) for ligne in lignes], suite
 
-    return TableAnswer(tuple(wire.LigneHistorique.__annotations__), read, lecture.position)
+    columns = tuple(wire.LigneHistorique.__annotations__)
+    return TableAnswer(columns, read, lecture.position, lecture.curseur_suivant)

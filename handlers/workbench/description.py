@@ -25,6 +25,7 @@ from handlers.contract.model import (
     OperationContract,
 )
 from handlers.contract.rules import inevitable_codes
+from handlers.contract.style import HEADERS_OF_COUNTED
 
 UNWRITTEN = {"fr": "À ÉCRIRE", "en": "TO WRITE"}
 """What stands for a text that nobody wrote yet."""
@@ -515,6 +516,6 @@ def _headers(indent: int) -> list[str]:
     lines = ["headers:"]
     lines += [
         f'  {name}: {{$ref: "#/components/headers/{name.replace("-", "")}"}}'
-        for name in ("X-Request-Id", "X-Contract-Version")
+        for name in ("X-Request-Id", "X-Contract-Version", *HEADERS_OF_COUNTED)
     ]
     return [" " * indent + line for line in lines]

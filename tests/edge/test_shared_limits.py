@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -73,6 +74,31 @@ def test_call_is_counted_by_all_processes_together(world: World, redis_server: s
         assert_refused(refused[0], "1008")
         assert 1 <= int(refused[0].headers["Retry-After"]) <= 3600
         assert ask(other, second).status_code == 200
+
+
+def test_what_is_left_is_asked_of_redis_with_the_count_itself(
+    world: World, redis_server: str
+) -> None:
+    """One command a call, for the refusal of one too many as well."""
+    scene = Scene(world)
+    with (
+        serving(with_limits(settings_of(world, redis_server), lecture="3/hour")) as url,
+        redis.Redis.from_url(redis_server) as store,
+    ):
+        assert ask(scene, url).headers["RateLimit"] == '"lecture";r=2;t=3600'
+        store.config_resetstat()
+        answers = [ask(scene, url) for _ in range(3)]
+        commands = store.info("commandstats")
+    left = [re.sub(";t=.*", "", answer.headers["RateLimit"]) for answer in answers]
+    assert left == ['"lecture";r=1', '"lecture";r=0', '"lecture";r=0']
+    assert_refused(answers[-1], "1008")
+    assert answers[-1].headers["RateLimit"].endswith(f";t={answers[-1].headers['Retry-After']}")
+    sent = {name: one["calls"] for name, one in commands.items()}
+    # What the script does is counted as well; the statistics are asked for by this test.
+    inside = ("cmdstat_incr", "cmdstat_expire", "cmdstat_pttl", "cmdstat_config|resetstat")
+    assert {name: calls for name, calls in sent.items() if name not in inside} == {
+        "cmdstat_evalsha": 3
+    }
 
 
 def test_failed_authentication_is_counted_by_all_processes_together(

@@ -161,6 +161,8 @@ def test_list_shows_the_document_s_card(api: ContractClient) -> None:
                 "finValidite": "18/07/2029",
                 "soldeOnline": 142000.0,
                 "unite": "FCFA",
+                "expiree": False,
+                "utilisable": True,
             }
         ],
         "curseurSuivant": None,

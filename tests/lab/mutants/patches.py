@@ -348,15 +348,15 @@ def rights() -> Iterator[Mutant]:
 
 
 def _forget(name: str, what: str) -> None:
-    original = security.Security.authenticate
+    original = OperationRunner._identify  # noqa: SLF001 - what is changed is inside
     now, is_within = security.__dict__["now"], security.__dict__["is_within"]
 
-    def authenticate(self: Any, connection: Any, operation: Any, *rest: Any) -> Any:
-        _authenticating.name = operation.operation_id
-        if what == "scope" and operation.operation_id == name:
-            operation = replace(operation, scopes=frozenset())
+    def identify(self: OperationRunner, *rest: Any) -> Any:
+        _authenticating.name = self.operation.operation_id
+        if what == "scope" and self.operation.operation_id == name:
+            self.operation = replace(self.operation, scopes=frozenset())
         try:
-            return original(self, connection, operation, *rest)
+            return original(self, *rest)
         finally:
             _authenticating.name = ""
 
@@ -370,7 +370,7 @@ def _forget(name: str, what: str) -> None:
     def other_within(*args: Any) -> bool:
         return mine("address") or bool(is_within(*args))
 
-    setattr(security.Security, "authenticate", authenticate)  # noqa: B010
+    setattr(OperationRunner, "_identify", identify)  # noqa: B010
     setattr(security, "now", other_now)  # noqa: B010
     setattr(security, "is_within", other_within)  # noqa: B010
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from datetime import date
+from datetime import date, timedelta
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.carte import ANNULEE, OPPOSITION
+from models.base import today
+from models.carte import ACTIVE, ANNULEE, OPPOSITION
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from tests.support.contract_client import Json
 from tests.support.scene import Scene, assert_refused
@@ -32,7 +33,7 @@ QUICK = settings(
 )
 
 
-def item(carte: Carte, solde: int, **changed: str) -> Json:
+def item(carte: Carte, solde: int, **changed: str | bool) -> Json:
     """A line of the list."""
     return {
         "numeroCarte": carte.numero,
@@ -42,6 +43,8 @@ def item(carte: Carte, solde: int, **changed: str) -> Json:
         "finValidite": "31/12/2099",
         "soldeOnline": float(solde),
         "unite": "FCFA",
+        "expiree": False,
+        "utilisable": True,
         **changed,
     }
 
@@ -97,10 +100,24 @@ def test_list_holds_every_card_of_the_client_whatever_its_state(world: World) ->
     answer = world.api(active).get("/get-liste-cartes", params={"clientId": awa.client_id})
     assert answer.json() == page(
         item(active, 5_000),
-        item(opposed, 1, statut="OPPOSITION", porteur=""),
-        item(cancelled, 0, statut="ANNULEE"),
-        item(expired, 7, finValidite="31/01/2020"),
+        item(opposed, 1, statut="OPPOSITION", porteur="", utilisable=False),
+        item(cancelled, 0, statut="ANNULEE", utilisable=False),
+        item(expired, 7, finValidite="31/01/2020", expiree=True, utilisable=False),
     )
+
+
+@pytest.mark.parametrize("statut", [ACTIVE, OPPOSITION, ANNULEE])
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_list_says_of_a_card_what_its_check_says(world: World, statut: str, days: int) -> None:
+    """Good until its last day included."""
+    carte = world.carte(statut=statut, fin_validite=today() + timedelta(days=days))
+    api = world.api(carte)
+    (line,) = api.get("/get-liste-cartes", params={"clientId": carte.membre.client_id}).json()[
+        "data"
+    ]
+    check = api.get("/check-card-validity", params=carte.query)
+    assert line["utilisable"] == (check.status_code == 200)
+    assert line["expiree"] == (days < 0)
 
 
 def test_client_without_cards_has_an_empty_list(world: World) -> None:
