@@ -96,6 +96,8 @@ class CarteListe(TypedDict):
     finValidite: Jour
     soldeOnline: SoldeOnline
     unite: Unite
+    expiree: bool
+    utilisable: bool
 
 
 class Mouvement(TypedDict):
