@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -184,7 +184,11 @@ def _changed(avant: Champs | None, apres: Champs | None) -> tuple[Champs | None,
     if avant is None or apres is None:
         return avant, apres
     kept = [name for name in {**avant, **apres} if avant.get(name) != apres.get(name)]
-    return tuple({name: side[name] for name in kept if name in side} for side in (avant, apres))  # type: ignore[return-value]
+    return _only(kept, avant), _only(kept, apres)
+
+
+def _only(names: Iterable[str], champs: Champs) -> Champs:
+    return {name: champs[name] for name in names if name in champs}
 
 
 _PERSONAL = {"email", "numeroPiece"}

@@ -269,13 +269,16 @@ def _stream(connection: Connection, chosen: ColumnElement[bool]) -> Iterator[Map
 def _say(row: Mapping[str, Any]) -> dict[str, Any]:
     """The row as JSON; of a damaged one its columns as they are: an export hides nothing."""
     try:
+        "".join(value for value in row.values() if isinstance(value, str)).encode()
         return describe(row)
-    except ValueError:
+    except ValueError:  # a text that is none too
         return {NAMES[name]: _plain(value) for name, value in row.items()}
 
 
 def _plain(value: object) -> object:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogateescape")
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
 def _write_csv(said: Mapping[str, Any]) -> str:

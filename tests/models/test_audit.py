@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, LargeBinary, String, cast, select, text, type_coerce, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from models.audit import (
     AGENT,
@@ -29,7 +29,7 @@ from models.audit import (
     shown,
 )
 from models.base import now
-from models.books.chaine import Choix, Rupture, Verification, export_audit, verify_chaine
+from models.books.chaine import FORMATS, Choix, Rupture, Verification, export_audit, verify_chaine
 from models.database.engine import Database
 from tests.support.acteurs import TESTEUR
 from tests.support.scenes import NewUrl
@@ -325,6 +325,36 @@ def test_database_lets_nobody_change_the_audit(guarded: Database, statement: str
     assert prove(database)[:4] == (2, 1, 2, None)
 
 
+@pytest.mark.only_on("postgresql")
+def test_role_of_the_service_writes_rows_and_can_do_nothing_else_to_them(guarded: Database) -> None:
+    """With the rights that docs/deploiement.md gives it."""
+    for forbidden in (
+        None,
+        "UPDATE audit SET action = action",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "DELETE FROM audit_tete",
+        "ALTER TABLE audit DISABLE TRIGGER USER",
+        "DROP TRIGGER audit_append_only ON audit",
+        "SET session_replication_role = replica",
+    ):
+        with suppress(_Undone), guarded.transaction() as connection:
+            for statement in (
+                "CREATE ROLE service_de_l_audit",
+                "GRANT SELECT, INSERT ON audit TO service_de_l_audit",
+                "GRANT SELECT, UPDATE ON audit_tete TO service_de_l_audit",
+                "SET LOCAL ROLE service_de_l_audit",
+            ):
+                connection.execute(text(statement))
+            record(connection, TESTEUR, "modifier", KEY, None, {})
+            assert verify_chaine(connection)[:4] == (3, 1, 3, None)
+            if forbidden is not None:
+                with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
+                    connection.execute(text(forbidden))
+            raise _Undone
+    assert prove(guarded)[:4] == (2, 1, 2, None)
+
+
 # ── who touches it all the same ──────────────────────────────────────────────────────────────────
 def unguard(connection: Connection) -> None:
     """Take away what stands in the way, as whoever owns the database may."""
@@ -439,17 +469,23 @@ def test_what_was_touched_is_found_and_located(
 
 @pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize(
-    ("value", "motif"),
+    ("value", "motif", "shown_as"),
     [
-        ("CAST(X'FF' AS TEXT)", "a column holds what is no text"),
-        ("CAST(acteur_nom AS BLOB)", "acteurNom holds another kind of value"),
+        ("CAST(X'41FF' AS TEXT)", "a column holds what is no text", "xff"),
+        ("CAST(acteur_nom AS BLOB)", "acteurNom holds another kind of value", "Awa Diop"),
     ],
 )
 def test_what_no_program_of_ours_writes_is_found_too(
-    rewriter: Rewriter, value: str, motif: str
+    rewriter: Rewriter, value: str, motif: str, shown_as: str
 ) -> None:
-    found = rewriter.find(f"UPDATE audit SET acteur_nom = {value} WHERE position = 3")
-    assert found == Rupture(3, motif)
+    statement = f"UPDATE audit SET acteur_nom = {value} WHERE position = 3"
+    assert rewriter.find(statement) == Rupture(3, motif)
+    with rewriter.touching() as connection:
+        connection.execute(text(statement))
+        for format_ in FORMATS:
+            pieces: list[str] = []
+            assert export_audit(connection, pieces.append, format_=format_) == 5
+            assert shown_as in "".join(pieces)
 
 
 def test_rows_of_two_are_not_exchanged_unseen(rewriter: Rewriter) -> None:
