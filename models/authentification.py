@@ -194,11 +194,12 @@ def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> 
     partenaire_id = hold_active(connection, consumer_key)
     if partenaire_id is None:
         return None
-    connection.execute(
+    generation = connection.execute(
         update(partenaires)
         .where(partenaires.c.id == partenaire_id)
         .values(generation=partenaires.c.generation + 1)
-    )
+        .returning(partenaires.c.generation)
+    ).scalar_one()
     ended = connection.execute(
         delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
     ).all()
@@ -209,8 +210,8 @@ def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> 
         acteur,
         "revoquerJetonsPartenaire",
         objet(consumer_key),
-        {"jetonsActifs": number},
-        {"jetonsActifs": 0},
+        {"generation": generation - 1},
+        {"generation": generation, "jetonsRevoques": number},
     )
     return number
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from handlers.contract.model import snake_case
+from models.audit import audit
 from models.carte import cartes
 from models.client import clients
 from models.journal.ecriture import ecritures
@@ -100,6 +101,15 @@ WRITTEN_FOR_OTHERS = ("handlers/wire.py", "handlers/signatures.py", "models/migr
 
 OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
+
+CHANGED_BY_SOMEBODY = frozenset(
+    {"clients", "membres", "partenaires", "acces", "secrets", "plafonds", "cartes"}
+)
+"""Tables of which a change that is not money is a row of the audit."""
+
+RECORDED_BY_ITS_CALLER: dict[str, str] = {
+    "models/journal/ouverture.py": "cards come with an import or the demo, which record what they loaded",
+}
 
 TAGS = [snake_case(tag["name"]) for tag in DOCUMENT["tags"]]
 
@@ -469,3 +479,86 @@ def test_a_write_of_money_elsewhere_is_seen(source: str) -> None:
 def test_what_is_no_money_is_left_alone(source: str) -> None:
     names = {"cartes": cartes, "clients": clients}
     assert _money_written("models/elsewhere.py", ast.parse(source), names) == []
+
+
+def _goes_around_the_audit(path: str, tree: ast.Module, names: Json | None = None) -> list[str]:
+    """What a file writes of the audit itself, or changes without a row of it."""
+    problems, changed = [], []
+    for one in read_writes(path, tree, names):
+        if isinstance(one, Hidden):
+            continue  # which another test refuses
+        if one.table.startswith("audit"):
+            problems.append(f"{path}:{one.line} writes {one.table}: call models.audit.record.")
+        is_money = one.columns is not None and one.columns <= OF_THE_JOURNAL
+        if one.table in CHANGED_BY_SOMEBODY and not (one.table == "cartes" and is_money):
+            changed.append(f"{path}:{one.line} changes {one.table}")
+    records = any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "record"
+        for node in ast.walk(tree)
+    )
+    if not records:
+        problems += [
+            f"{one}: call models.audit.record after it, with who does it." for one in changed
+        ]
+    return problems
+
+
+def test_whoever_changes_what_is_not_money_writes_the_audit() -> None:
+    """By files; tests/models/test_unaudited.py asks the database whether each change has its row."""
+    found = {
+        path: problems
+        for path, tree in _sources("handlers", "models")
+        if path not in ("models/audit.py", "models/journal/ecriture.py")
+        if (problems := _goes_around_the_audit(path, tree))
+    }
+    _report(
+        [
+            one
+            for path, problems in found.items()
+            if path not in RECORDED_BY_ITS_CALLER
+            for one in problems
+        ]
+    )
+    stale = RECORDED_BY_ITS_CALLER.keys() - found.keys()
+    assert not stale, f"remove from RECORDED_BY_ITS_CALLER what is no more: {sorted(stale)}."
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(clients).values(nom='x')",
+        "update(cartes).values(statut='ACTIVE', solde=1)",
+        "insert_rows(connection, clients, ('client_id',), [])",
+        "insert(audit).values(position=1)\nrecord()",
+    ],
+)
+def test_a_change_around_the_audit_is_seen(source: str) -> None:
+    names = {"cartes": cartes, "clients": clients, "audit": audit}
+    assert _goes_around_the_audit("models/elsewhere.py", ast.parse(source), names)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "update(clients).values(nom='x')\nrecord()",
+        "update(cartes).values(solde=1, version=2)",
+        "insert(ecritures).values(montant=1)",
+    ],
+)
+def test_what_the_audit_need_not_know_is_left_alone(source: str) -> None:
+    names = {"cartes": cartes, "clients": clients, "ecritures": ecritures}
+    assert _goes_around_the_audit("models/elsewhere.py", ast.parse(source), names) == []
+
+
+def test_no_sql_text_writes_the_audit() -> None:
+    statement = re.compile(r"(?i)\b(insert\s+into|update|delete\s+from)\s+audit")
+    _report(
+        [
+            f"{path}:{node.lineno} writes in SQL what only models/audit.py writes."
+            for path, tree in _sources("handlers", "models")
+            if not path.startswith("models/migrations/")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if statement.search(node.value)
+        ]
+    )

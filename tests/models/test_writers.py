@@ -7,7 +7,6 @@ architecture's: what a card holds, and every ecriture, is written by models/jour
 from __future__ import annotations
 
 import ast
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import Engine, event
 
-from handlers.cli.root import cli
-from models.books.demo import CONSUMER_KEY
-from models.books.rows import COLUMNS
 from tests.support.contract_client import ROOT
-from tests.support.scene import ALL, Scene
+from tests.support.plays import play_commands, play_operations
+from tests.support.scene import Scene
 from tests.support.scenes import NewWorld
 from tests.support.world import PEPPER
 from tests.support.writes import MACHINERY, read_writes
@@ -34,8 +30,6 @@ MONEY = {"cartes.solde", "cartes.version", "cartes.date_solde"}
 
 INSERT, DELETE, UPDATE, ALLOWED = 18, 9, 23, 0
 """Of https://sqlite.org/c3ref/c_alter_table.html."""
-
-CARD = "7019800100009569"
 
 
 def _writer() -> str | None:
@@ -77,43 +71,6 @@ def _watched() -> Iterator[dict[str, set[str]]]:
         event.remove(Engine, "connect", watch)
 
 
-def _run(*arguments: str) -> str:
-    """Run a command that succeeds; what it prints."""
-    result = CliRunner().invoke(cli, list(arguments), prog_name="cynod")
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def _play_commands(folder: Path) -> None:
-    _run("seed", "--demo")
-    row = "CLI-9,Société,M9,Ndiaye,Fatou,,221779999999,,,7019800900000009,18/07/2029,ACTIVE,500"
-    file = folder / "cards.csv"
-    file.write_text("\n".join([",".join(COLUMNS), row, ""]), encoding="utf-8")
-    _run("import", str(file))
-    whose = ("--client", "CLI-9", "--scope", "soldes:lire", "--json")
-    key = json.loads(_run("partenaire", "create", "--nom", "X", *whose))["consumerKey"]
-    _run("partenaire", "rotate", key)
-    for subject in (("--partenaire", CONSUMER_KEY), ("--carte", CARD)):
-        limit = (*subject, "--type", "DEBIT", "--periode", "MOIS")
-        _run("plafond", "set", *limit, "--montant", "5000")
-        _run("plafond", "remove", *limit)
-    _run("partenaire", "jetons", key, "--revoquer", "--yes")
-    _run("partenaire", "revoke", key, "--yes")
-
-
-def _play_operations(scene: Scene) -> None:
-    """Each operation once as it succeeds, under a limit of the partner, and a movement reversed."""
-    for type_ in ("CREDIT", "DEBIT"):
-        whose = ("--partenaire", scene.pair.consumer_key)
-        _run("plafond", "set", *whose, "--type", type_, "--periode", "MOIS", "--nombre", "9")
-    for name in ALL:
-        answer = scene.call(name).send(scene.caller(name))
-        assert answer.status_code == 200, answer.text
-    scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
-    undone = {"referenceOrigine": "D", "reference": "D2"}
-    assert scene.api.post("/annuler-operation", json=undone).status_code == 200
-
-
 @pytest.mark.only_on("sqlite")
 def test_only_the_journal_writes_ecritures_and_what_a_card_holds(
     own_world: NewWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -122,8 +79,8 @@ def test_only_the_journal_writes_ecritures_and_what_a_card_holds(
     with _watched() as found, own_world() as world:
         url = world.database.url.render_as_string(hide_password=False)
         monkeypatch.setenv("CYNOD_DATABASE_URL", url)
-        _play_commands(tmp_path)
-        _play_operations(Scene(world))
+        play_commands(tmp_path)
+        play_operations(Scene(world))
     wrong = {
         f"{writer} writes {what}"
         for writer, written in found.items()

@@ -1,0 +1,56 @@
+"""Everything that the program does, played once: each command that writes, each operation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from handlers.cli.root import cli
+from models.books.demo import CONSUMER_KEY
+from models.books.rows import COLUMNS
+from tests.support.scene import ALL, Scene
+
+CARD = "7019800100009569"
+
+
+def _run(*arguments: str) -> str:
+    """Run a command that succeeds; what it prints."""
+    result = CliRunner().invoke(cli, list(arguments), prog_name="cynod")
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def play_commands(folder: Path) -> str:
+    """Each command that writes, on the database of the settings, which holds nothing yet; what it shows of
+    the partner that it creates."""
+    _run("seed", "--demo")
+    row = "CLI-9,Société,M9,Ndiaye,Fatou,,221779999999,,,7019800900000009,18/07/2029,ACTIVE,500"
+    file = folder / "cards.csv"
+    file.write_text("\n".join([",".join(COLUMNS), row, ""]), encoding="utf-8")
+    _run("import", str(file))
+    whose = ("--client", "CLI-9", "--scope", "soldes:lire", "--json")
+    shown = _run("partenaire", "create", "--nom", "X", *whose)
+    key = json.loads(shown)["consumerKey"]
+    shown += _run("partenaire", "rotate", key)
+    for subject in (("--partenaire", CONSUMER_KEY), ("--carte", CARD)):
+        limit = (*subject, "--type", "DEBIT", "--periode", "MOIS")
+        _run("plafond", "set", *limit, "--montant", "5000")
+        _run("plafond", "remove", *limit)
+    _run("partenaire", "jetons", key, "--revoquer", "--yes")
+    _run("partenaire", "revoke", key, "--yes")
+    return shown
+
+
+def play_operations(scene: Scene) -> None:
+    """Each operation once as it succeeds, under a limit of the partner, and a movement reversed."""
+    for type_ in ("CREDIT", "DEBIT"):
+        whose = ("--partenaire", scene.pair.consumer_key)
+        _run("plafond", "set", *whose, "--type", type_, "--periode", "MOIS", "--nombre", "9")
+    for name in ALL:
+        answer = scene.call(name).send(scene.caller(name))
+        assert answer.status_code == 200, answer.text
+    scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
+    undone = {"referenceOrigine": "D", "reference": "D2"}
+    assert scene.api.post("/annuler-operation", json=undone).status_code == 200
