@@ -13,7 +13,8 @@ import click
 import httpx
 import yaml
 
-from handlers.cli.common import Refused
+from handlers.cli.common import Refused, json_option
+from handlers.cli.shown import print_json, print_rows, show_progress
 from handlers.contract.edition import edition_31_json
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import build as build_contract
@@ -35,13 +36,22 @@ from handlers.workbench.conformance import (
 from handlers.workbench.description import CARD, SkeletonError, Wanted, describe, unwritten
 from handlers.workbench.diff.accepted import accept, read_accepted
 from handlers.workbench.diff.change import BREAKING, worst
-from handlers.workbench.diff.compare import compare
+from handlers.workbench.diff.change import Change as Changed
+from handlers.workbench.diff.compare import compare, read
 from handlers.workbench.diff.redocly import RedoclyFailed, RedoclyMissing, lint
 from handlers.workbench.diff.report import (
     FORMATS,
     as_json,
     as_markdown,
     as_text,
+)
+from handlers.workbench.diff.touched import Versions
+from handlers.workbench.diff.usage_report import (
+    COLUMNS,
+    Told,
+    logs_line,
+    usage_rows,
+    usage_values,
 )
 from handlers.workbench.generate import GeneratorMissing, generate, generate_checked
 from handlers.workbench.history import (
@@ -57,6 +67,7 @@ from handlers.workbench.history import publish as freeze
 from handlers.workbench.outline import OutlineError, outline, show
 from handlers.workbench.repair import repair
 from handlers.workbench.skeleton import Change, Skeleton, make_skeleton
+from handlers.workbench.usage import Usage, read_usage
 
 CONTRACT = ROOT / "openapi.yaml"
 
@@ -417,7 +428,52 @@ def _text(report: Report) -> str:
     return "\n".join(lines)
 
 
+class ManyLogs(click.Command):
+    """A command whose `--usage` takes several files, until the next option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Write the option again before each of its files."""
+        spread: list[str] = []
+        taking = False
+        for argument in args:
+            if argument.startswith("-") and argument != "-":
+                taking = argument == "--usage"
+            elif taking and spread[-1] != "--usage":
+                spread.append("--usage")
+            spread.append(argument)
+        return super().parse_args(ctx, spread)
+
+
+def _read_usage(logs: tuple[str, ...]) -> Usage:
+    with show_progress("reading logs") as tell:
+        return read_usage(logs, tell)
+
+
 @contract.command()
+@click.argument("logs", nargs=-1, required=True)
+@json_option
+def usage(logs: tuple[str, ...], *, as_json: bool) -> None:
+    """Say which partners use what of the contract, by the server's own logs.
+
+    LOGS are files of JSON lines as `cynod serve` writes them, compressed by gzip or not; `-` is standard
+    input. For each operation and partner: how many calls, how many were refused, when the last one was;
+    then the same for each optional parameter or field and each media type of an answer. A partner is
+    named by the consumer-key; - is nobody known.
+
+    \b
+    Examples:   cynod contract usage cynod.log cynod.log.1.gz
+                journalctl -u cynod -o cat | cynod contract usage -
+    Exit codes: 0 told, 1 a file cannot be read, 2 wrong usage
+    """
+    told = _read_usage(logs)
+    if as_json:
+        print_json(usage_values(told))
+        return
+    print_rows(COLUMNS, usage_rows(told), numbers=("calls", "refused"))
+    click.echo(logs_line(told))
+
+
+@contract.command(cls=ManyLogs)
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option(
@@ -428,20 +484,34 @@ def _text(report: Report) -> str:
     show_default=True,
     help="How to print the changes.",
 )
+@click.option(
+    "--usage",
+    "logs",
+    multiple=True,
+    metavar="LOGS...",
+    help="Say whom it touches, by these logs of the server (as `cynod contract usage` reads them).",
+)
 @surface_option
 @click.pass_context
 def diff(
-    ctx: click.Context, old: str | None, new: str | None, format_: str, surface: Surface
+    ctx: click.Context,
+    old: str | None,
+    new: str | None,
+    format_: str,
+    logs: tuple[str, ...],
+    surface: Surface,
 ) -> None:
     """Say what changed between two versions of the contract, and whom it breaks.
 
     OLD and NEW are published versions such as 1.1.0, or files. Without NEW, openapi.yaml; without
     OLD, the last published version. What is `breaking`, `additive` or `text` is said for what clients
-    send and for what they receive.
+    send and for what they receive. With --usage, which partners used what breaks or is deprecated, how
+    often and when last.
 
     \b
     Examples:   cynod contract diff
                 cynod contract diff 1.0.0 1.1.0 --format markdown
+                cynod contract diff --usage cynod.log cynod.log.1.gz
     Exit codes: 0 nothing breaks, 1 something breaks or cannot be compared, 2 wrong usage
     """
     try:
@@ -454,11 +524,18 @@ def diff(
                 check_openapi(document, path.name)
             versions = [str(document["info"]["version"]) for document in documents]
             changes = accept(compare(older, newer), read_accepted(history), *versions)
+            told = _tell_usage(older, newer, changes, logs) if logs else None
     except (ContractError, HistoryError, RedoclyMissing, RedoclyFailed) as error:
         raise Refused(str(error)) from None
     tell = {"text": as_text, "markdown": as_markdown, "json": as_json}[format_]
-    click.echo(tell(_name(before), _name(after), changes))
+    click.echo(tell(_name(before), _name(after), changes, told))
     ctx.exit(1 if worst(changes) == BREAKING else 0)
+
+
+def _tell_usage(older: Path, newer: Path, changes: list[Changed], logs: tuple[str, ...]) -> Told:
+    usage = _read_usage(logs)
+    versions = Versions(read(older), read(newer), usage)
+    return Told(usage, versions.breaking(changes), versions.deprecated())
 
 
 def _version(text: str, history: Path) -> Path:

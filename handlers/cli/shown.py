@@ -58,7 +58,7 @@ def print_rows(
 def show_progress(title: str, *, bar_wanted: bool = True) -> Iterator[Progression]:
     """Show a bar on stderr when it is a terminal, else a line now and then, for a log.
 
-    What it gives is told what is done, and of how much.
+    What it gives is told what is done, and of how much, 0 where nobody knows.
     """
     if not sys.stderr.isatty():
         yield _tell_in_lines(title)
@@ -92,6 +92,7 @@ def _tell_in_lines(title: str) -> Progression:
         nonlocal told
         if time.monotonic() - told >= INTERVALLE_S:
             told = time.monotonic()
-            click.echo(f"cynod: {title}: {100 * done // total} %", err=True)
+            far = f"{100 * done // total} %" if total else f"{done}"
+            click.echo(f"cynod: {title}: {far}", err=True)
 
     return tell

@@ -38,6 +38,8 @@ class Call:
     path_parameters: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     arguments: dict[str, Any] | None = None
+    facultatifs: list[str] | None = None
+    """What it sent without having to: names of parameters and fields, once its input was checked."""
     partenaire: str | None = None
     remembered: Partenaire | None = None
     """Who sent the same token a moment ago: nobody is served for it."""

@@ -137,6 +137,8 @@ class FrontMiddleware:
             partenaire=partenaire,
             statut=reply.status,
             code=reply.code,
+            media=None if call.facultatifs is None else call.media_type,
+            facultatifs=call.facultatifs,
             **told,
             duree_ms=round((time.perf_counter() - started) * 1000, 2),
         )

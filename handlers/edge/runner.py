@@ -24,6 +24,7 @@ from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.limits import RateLimits
+from handlers.edge.optional import OptionalParameters, optional_fields
 from handlers.edge.paging import CURSOR, NEXT_CURSOR, next_page
 from handlers.edge.refusals import EdgeRefusal, OperationDesactivee, TropDeRequetes
 from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
@@ -87,6 +88,9 @@ class OperationRunner:
         self._refusals = refusals
         self._check_parameters = ParameterCheck(contract, operation)
         self._check_body = BodyCheck(contract, operation.body) if operation.body else None
+        self._optional_fields = optional_fields(contract, operation)
+        optional = [one for one in operation.parameters if not one.get("required")]
+        self._find_optional = OptionalParameters(optional) if optional else None
         self._check_answer = AnswerCheck(contract, operation)
         self._check_line = self._check_answer.line
         self._wanted = {
@@ -231,9 +235,13 @@ class OperationRunner:
 
     def _check(self, call: Call) -> None:
         arguments = self._check_parameters(call.query, call.path_parameters)
+        facultatifs = []
         if self._check_body is not None:
-            arguments["corps"] = self._check_body(call.body)
-        call.arguments = arguments
+            arguments["corps"] = corps = self._check_body(call.body)
+            facultatifs = sorted(self._optional_fields & corps.keys())
+        if self._find_optional is not None and call.query:
+            facultatifs += self._find_optional(call.query)
+        call.arguments, call.facultatifs = arguments, facultatifs
 
     def _execute(
         self, call: Call, connection: Connection | None, partenaire: Partenaire | None

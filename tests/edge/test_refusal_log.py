@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
-import threading
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
-from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -22,62 +20,25 @@ from models.database.engine import Database
 from models.partenaire import partenaires
 from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for, with_limits
+from tests.support.log import Log, logged
 from tests.support.raw import exchange
 from tests.support.scene import Scene
 
-WAIT_S = 5.0
 FORM = {"grant_type": "client_credentials"}
 
 
-class Log(io.StringIO):
-    """The process's stderr, which can be waited for: a line is written after its answer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grown = threading.Condition()
-
-    def write(self, text: str) -> int:
-        """Take in, and wake who waits."""
-        with self._grown:
-            self._grown.notify_all()
-            return super().write(text)
-
-    def line_of(self, request_id: str) -> dict[str, Any]:
-        """The line of a call, without what differs from run to run."""
-        with self._grown:
-            assert self._grown.wait_for(lambda: self._find(request_id) is not None, WAIT_S)
-        line = self._find(request_id)
-        assert line is not None
-        assert line.pop("request_id") == request_id
-        assert isinstance(line.pop("duree_ms", 0.0), float)
-        del line["timestamp"], line["event"], line["level"]
-        return line
-
-    def _find(self, request_id: str) -> dict[str, Any] | None:
-        lines = [json.loads(text) for text in self.getvalue().splitlines() if text[:1] == "{"]
-        told = [
-            line
-            for line in lines
-            if line["event"] == "requete" and line["request_id"] == request_id
-        ]
-        assert len(told) < 2
-        return told[0] if told else None
-
-
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+def log() -> Iterator[Log]:
     """What the server writes from now on."""
-    made = Log()
-    # pytest sets the process's stderr again between a fixture and its test.
-    monkeypatch.setattr("handlers.edge.logs.sys", SimpleNamespace(stderr=made))
-    return made
+    with logged() as made:
+        yield made
 
 
 def told(log: Log, answer: httpx.Response) -> dict[str, Any]:
     """What the log tells of the call, but for what every line tells."""
     line = log.line_of(answer.headers["X-Request-Id"])
     assert (line.pop("statut"), line.pop("code")) == (answer.status_code, answer.json()["code"])
-    for name in ("methode", "chemin", "operation"):
+    for name in ("methode", "chemin", "operation", "media", "facultatifs"):
         del line[name]
     return line
 
@@ -233,7 +194,7 @@ def test_parameter_that_was_wrong_is_named_and_its_value_is_not(scene: Scene, lo
         assert value not in log.getvalue()
 
 
-def test_success_tells_no_more_than_before(scene: Scene, log: Log) -> None:
+def test_success_tells_what_was_used_and_no_more(scene: Scene, log: Log) -> None:
     answer = scene.call("getSoldeCarte").send(scene.api)
     assert log.line_of(answer.headers["X-Request-Id"]) == {
         "methode": "GET",
@@ -242,6 +203,8 @@ def test_success_tells_no_more_than_before(scene: Scene, log: Log) -> None:
         "partenaire": scene.pair.consumer_key,
         "statut": 200,
         "code": "200",
+        "media": "application/json",
+        "facultatifs": [],
     }
 
 
@@ -287,3 +250,45 @@ def test_card_number_in_a_name_is_in_no_text(scene: Scene, log: Log) -> None:
         for text in (answer.text, str(told(log, answer)["parametre"])):
             assert "9569" not in text
             assert "7019" not in text
+
+
+# ── with what ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_optional_inputs_and_media_type_are_named_and_their_values_are_not(
+    scene: Scene, log: Log
+) -> None:
+    history, debit = scene.call("getHistoriqueCarte"), scene.call("debitCarte")
+    token = scene.call("accessToken")
+    csv = {"Accept": "text/csv"}
+    named = {"terminal": "valeur-lue", "motif": "autre-valeur"}
+    for answer, media, facultatifs in (
+        (history.send(scene.api), "application/json", []),
+        (history.with_values(limite=7).send(scene.api), "application/json", ["limite"]),
+        (history.with_values(limite=7).send(scene.api, headers=csv), "text/csv", ["limite"]),
+        (debit.with_values(**named).send(scene.api), "application/json", ["motif", "terminal"]),
+        # The name of the other field of the pair looks like that of a secret, which it is.
+        (token.send(scene.nobody), "application/json", ["client_id"]),
+        (
+            history.with_values(numeroCarte="7019800199999999", limite=7).send(scene.api),
+            "application/json",
+            ["limite"],
+        ),
+        (history.with_values(limite="x").send(scene.api), None, None),
+        (history.send(scene.nobody), None, None),
+        (history.send(scene.api, headers={"Accept": "image/png"}), None, None),
+    ):
+        line = log.line_of(answer.headers["X-Request-Id"])
+        assert (line["media"], line["facultatifs"]) == (media, facultatifs), line
+    assert "valeur" not in log.getvalue()
+
+
+def test_optional_parameter_is_recognised_however_its_name_is_written(
+    scene: Scene, log: Log
+) -> None:
+    query = urlencode(scene.call("getHistoriqueCarte").values)
+    for more in ("limite=7", "%6Cimit%65=7", "&limite=7&"):
+        answer = scene.api.get(f"/get-historique-carte?{query}&{more}")
+        assert answer.status_code == 200
+        line = log.line_of(answer.headers["X-Request-Id"])
+        assert line["facultatifs"] == ["limite"]

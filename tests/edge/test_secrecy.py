@@ -54,7 +54,7 @@ def test_logs_of_a_served_day_hold_no_secret(tmp_path: Path) -> None:
     balance = next(line for line in requests if line["operation"] == "getSoldeCarte")
     assert set(balance) == {
         "request_id", "methode", "chemin", "operation", "partenaire", "statut", "code", "duree_ms",
-        "event", "level", "timestamp",
+        "media", "facultatifs", "event", "level", "timestamp",
     }  # fmt: skip
     assert (balance["partenaire"], balance["statut"], balance["code"]) == (DEMO[0], 200, "200")
     served = [line for line in requests if not str(line["operation"]).startswith("health")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from handlers.workbench.diff.change import (
     BREAKING,
@@ -12,6 +13,15 @@ from handlers.workbench.diff.change import (
     Change,
     worst,
 )
+from handlers.workbench.diff.touched import Deprecated
+from handlers.workbench.diff.usage_report import (
+    Told,
+    logs_line,
+    logs_values,
+    told_lines,
+    told_rows,
+    told_values,
+)
 
 _HEADINGS = {"breaking": "Breaking", "additive": "Additive", "text": "Text"}
 _SIDES = {"sent": "what clients send", "received": "what clients receive", "both": "both sides"}
@@ -19,19 +29,26 @@ _SIDES = {"sent": "what clients send", "received": "what clients receive", "both
 FORMATS = ("text", "markdown", "json")
 
 
-def as_text(old: str, new: str, changes: Sequence[Change]) -> str:
+def as_text(old: str, new: str, changes: Sequence[Change], told: Told | None = None) -> str:
     """For a terminal."""
     lines = []
     for impact in IMPACTS:
         for change in (one for one in changes if one.impact == impact):
             lines.append(f"{impact:<8}  {change.where}")
             lines.append(f"          {_SIDES[change.direction]}: {change.reason}")
+            if told is not None and change in told.breaking:
+                lines += [f"          {line}" for line in told_lines(told.breaking[change])]
+    if told is not None:
+        for one, touched in told.deprecated.items():
+            lines.append(f"deprecated  {_marked(one)}")
+            lines += [f"          {line}" for line in told_lines(touched)]
+        lines.append(logs_line(told.usage))
     lines.append(f"{old} -> {new}: {_count(changes)}.")
     return "\n".join(lines)
 
 
-def as_markdown(old: str, new: str, changes: Sequence[Change]) -> str:
-    """For a page or a review: one table an impact."""
+def as_markdown(old: str, new: str, changes: Sequence[Change], told: Told | None = None) -> str:
+    """For a page or a review: one table an impact, and one of whom they touch."""
     lines = [f"# {old} → {new}", "", f"{_count(changes)}.".capitalize()]
     for impact in IMPACTS:
         found = [one for one in changes if one.impact == impact]
@@ -41,29 +58,54 @@ def as_markdown(old: str, new: str, changes: Sequence[Change]) -> str:
                 f"| `{_cell(one.where)}` | {_SIDES[one.direction]} | {_cell(one.reason)} |"
                 for one in found
             ]
+    if told is not None:
+        lines += ["", "## Whom it touches", "", *_touched_table(told), "", logs_line(told.usage)]
     return "\n".join(lines)
 
 
-def as_json(old: str, new: str, changes: Sequence[Change]) -> str:
+def _touched_table(told: Told) -> Iterator[str]:
+    yield "| where | partner | calls | last | of |"
+    yield "|---|---|---|---|---|"
+    named = [(f"`{one.where}`", touched) for one, touched in told.breaking.items()]
+    named += [
+        (f"`{_marked(one)}`, deprecated", touched) for one, touched in told.deprecated.items()
+    ]
+    for where, touched in named:
+        for row in told_rows(where, touched):
+            yield f"| {' | '.join(map(_cell, row))} |"
+
+
+def as_json(old: str, new: str, changes: Sequence[Change], told: Told | None = None) -> str:
     """For a program."""
-    return json.dumps(
-        {
-            "old": old,
-            "new": new,
-            "impact": worst(list(changes)),
-            "changes": [
-                {
-                    "impact": one.impact,
-                    "direction": one.direction,
-                    "where": one.where,
-                    "reason": one.reason,
-                }
-                for one in changes
-            ],
-        },
-        ensure_ascii=False,
-        indent=2,
-    )
+    values: dict[str, Any] = {
+        "old": old,
+        "new": new,
+        "impact": worst(list(changes)),
+        "changes": [_change_values(one, told) for one in changes],
+    }
+    if told is not None:
+        values["deprecated"] = [
+            {"where": one.where, "withdrawn": one.retrait, "usage": told_values(touched)}
+            for one, touched in told.deprecated.items()
+        ]
+        values["logs"] = logs_values(told.usage)
+    return json.dumps(values, ensure_ascii=False, indent=2)
+
+
+def _change_values(change: Change, told: Told | None) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "impact": change.impact,
+        "direction": change.direction,
+        "where": change.where,
+        "reason": change.reason,
+    }
+    if told is not None and change in told.breaking:
+        values["usage"] = told_values(told.breaking[change])
+    return values
+
+
+def _marked(one: Deprecated) -> str:
+    return f"{one.where}, withdrawn {one.retrait}" if one.retrait else one.where
 
 
 def as_changelog(version: str, changes: Sequence[Change]) -> str:
