@@ -438,9 +438,12 @@ class ManyLogs(click.Command):
         for argument in args:
             if argument.startswith("-") and argument != "-":
                 taking = argument == "--usage"
-            elif taking and spread[-1] != "--usage":
-                spread.append("--usage")
-            spread.append(argument)
+                if not taking:
+                    spread.append(argument)
+            else:
+                spread += ["--usage", argument] if taking else [argument]
+        if "--usage" in args and "--usage" not in spread:
+            raise click.UsageError("--usage needs a file, or - for standard input.", ctx)
         return super().parse_args(ctx, spread)
 
 

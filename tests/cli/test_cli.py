@@ -592,6 +592,7 @@ def test_a_contract_without_scopes_is_one_sentence(
         "contract show",
         "contract outline",
         "contract edition",
+        "contract usage",
     ],
 )
 def test_every_command_has_a_help(command: str) -> None:

@@ -71,6 +71,7 @@ class Deprecated:
     retrait: str | None
 
 
+Keys = tuple[str, ...]
 Found = tuple[Part, str | None]
 """A part that is concerned, and why there may be fewer users of the change than of it."""
 
@@ -97,7 +98,7 @@ class Versions:
             if isinstance(node, dict) and node.get("deprecated") is True and not is_data(place):
                 where = dotted([str(key) for key in place])
                 retrait = node.get("x-obsolescence", {}).get("retrait")
-                touched = self._touched(dict(self._concerned(where, BOTH)))
+                touched = self._touched(dict(self._concerned(f"{where}.deprecated", BOTH)))
                 found[Deprecated(where, retrait)] = touched
         return found
 
@@ -115,21 +116,21 @@ class Versions:
         newer = found or self._after.at(*self._after.follow(where), direction)
         return [(Part(part.operation), NOT_YET) for part, _ in newer]
 
-    def _same_parameter(
-        self, keys: tuple[str, ...], left: tuple[str, ...]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """A parameter has a number, which is the older version's for one that is gone."""
+    def _same_parameter(self, keys: Keys, left: Keys) -> tuple[Keys, Keys]:
+        """A parameter has a number, which is the older version's for one that is gone, else the newer's."""
         if keys[:1] != ("paths",) or keys[3:4] != ("parameters",) or not (keys[4:] or left):
             return keys, left
-        number, *tail = (*keys[4:], *left)
+        text, *tail = (*keys[4:], *left)
+        if not text.isdigit():
+            return keys, left
+        number = int(text)
         old = self._before.parameters(keys[1], keys[2])
         new = self._after.parameters(keys[1], keys[2])
-        if not number.isdigit() or (int(number) < len(old) and old[int(number)] not in new):
+        if not tail and number < len(old) and old[number] not in new:
             return keys, left
-        name = new[int(number)] if int(number) < len(new) else None
-        if name not in old:
-            return keys[:4], (number,)
-        return (*keys[:4], str(old.index(name))), tuple(tail)
+        if number < len(new) and new[number] in old:
+            return (*keys[:4], str(old.index(new[number]))), tuple(tail)
+        return keys[:4], ("new",)
 
     def _touched(self, concerned: dict[Part, str | None]) -> Touched:
         by_partner: dict[str | None, dict[Part, Tally]] = {}
@@ -167,7 +168,7 @@ class _Parts:
             if method in item
         }
 
-    def follow(self, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def follow(self, where: str) -> tuple[Keys, Keys]:
         """The keys that lead to a place, as far as it is there, and what is left of it."""
         node: Any = self.document
         keys: list[str] = []
@@ -190,10 +191,10 @@ class _Parts:
         operation = self._operations.get((path, method), {})
         return [self._resolved(node).get("name", "") for node in operation.get("parameters", [])]
 
-    def at(self, keys: tuple[str, ...], left: tuple[str, ...], direction: str) -> Iterator[Found]:
+    def at(self, keys: Keys, left: Keys, direction: str) -> Iterator[Found]:
         """What is concerned by a change at a place."""
         rest = (*keys, *left)
-        match keys:
+        match rest:
             case ("paths", path, method, *_) if (path, method) in self._operations:
                 yield self._in_operation(self._operations[path, method], rest[3:], direction)
             case ("paths", path, *_):
@@ -209,7 +210,7 @@ class _Parts:
             case _:
                 yield from self._otherwise(rest)
 
-    def _in_operation(self, operation: Json, rest: tuple[str, ...], direction: str) -> Found:
+    def _in_operation(self, operation: Json, rest: Keys, direction: str) -> Found:
         match rest:
             case ("parameters", number, *tail) if number.isdigit():
                 parameter = self._resolved(operation["parameters"][int(number)])
@@ -219,7 +220,7 @@ class _Parts:
                 return part, NO_FIELDS if tail or part.media_type is None else None
         return _whole(operation, rest, NO_FIELDS if direction == RECEIVED else NO_MORE)
 
-    def _otherwise(self, rest: tuple[str, ...]) -> Iterator[Found]:
+    def _otherwise(self, rest: Keys) -> Iterator[Found]:
         """The catalogue and the rate classes reach those that name them; all else reaches all."""
         for operation in self._operations.values():
             match rest:
@@ -234,9 +235,7 @@ class _Parts:
 
     # ── components ────────────────────────────────────────────────────────────────────────────────
 
-    def _using(
-        self, kind: str, name: str, rest: tuple[str, ...], direction: str
-    ) -> Iterator[Found]:
+    def _using(self, kind: str, name: str, rest: Keys, direction: str) -> Iterator[Found]:
         """What refers to a component, itself or through others."""
         key = f"#/components/{kind}/{name}"
         for side, part, references, body in self._pieces:

@@ -89,7 +89,7 @@ def logs_line(usage: Usage) -> str:
         "of more partners and operations than can be told apart": usage.dropped,
     }
     lines = [f"{read}: {count(usage.calls, 'call')}{period}."]
-    lines += [f"{count(number, 'line')} {what}." for what, number in counted.items() if number]
+    lines += [f"Lines {what}: {number}." for what, number in counted.items() if number]
     lines += [
         f"{log} is damaged or ends too early: what is before is counted." for log in usage.cut
     ]
@@ -148,7 +148,11 @@ def _in_order(usage: Usage) -> Iterator[tuple[str, str | None, Use]]:
 
 
 def _most_first(touched: Touched) -> list[tuple[str | None, dict[Part, Tally]]]:
-    return sorted(touched.by_partner.items(), key=lambda one: (-_sum(one[1]).calls, one[0] or ""))
+    def rank(one: tuple[str | None, dict[Part, Tally]]) -> tuple[int, bool, str]:
+        partenaire, by_part = one
+        return -_sum(by_part).calls, partenaire is None, partenaire or ""
+
+    return sorted(touched.by_partner.items(), key=rank)
 
 
 def _sum(by_part: Mapping[Part, Tally]) -> Tally:
