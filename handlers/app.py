@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from connexion.spec import OpenAPISpecification
 
@@ -20,6 +21,7 @@ from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Patient, Rooms, Turns
 from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
+from handlers.edge.usage import Usage
 from handlers.edge.voices import Voice, Voices
 from handlers.edge.workers import Workers
 from handlers.settings import Settings, SettingsError
@@ -109,7 +111,8 @@ def create_app(
     contracts = contracts or load_contracts(settings)
     own_database = database is None
     database = database or open_database(settings)
-    security = Security(settings)
+    usage = Usage(database)
+    security = Security(settings, usage)
     resolvers = [HandlerResolver(contract) for contract in contracts]
     limits = RateLimits(contracts, settings)
     check_contracts(contracts, settings)
@@ -137,8 +140,14 @@ def create_app(
         settings,
         claims=Claims(security),
         rooms=_rooms(database, settings),
-        on_close=database.close if own_database else None,
+        on_close=partial(_close, usage, database if own_database else None),
     )
+
+
+def _close(usage: Usage, database: Database | None) -> None:
+    usage.close()
+    if database is not None:
+        database.close()
 
 
 def assemble(

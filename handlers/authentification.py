@@ -6,12 +6,30 @@ from sqlalchemy import Connection
 
 from handlers.answer import Answer
 from handlers.settings import Settings
-from handlers.views.authentification import render_droits, render_jeton
-from handlers.wire import DemandeJeton, Droits, JetonBeside
+from handlers.views.authentification import (
+    read_renouvellement,
+    read_revocation_secret,
+    render_droits,
+    render_jeton,
+    render_secret_renouvele,
+    render_secret_revoque,
+    render_secrets,
+)
+from handlers.wire import (
+    DemandeJeton,
+    DemandeRenouvellement,
+    DemandeRevocationSecret,
+    Droits,
+    JetonBeside,
+    SecretDuPartenaire,
+    SecretRenouvele,
+    SecretRevoque,
+)
 from models.authentification import issue_token
 from models.partenaire import Partenaire, list_clients
 from models.plafond import remaining
-from models.secret import find_secret_expiry
+from models.rotation import renouveler, revoquer
+from models.secret import find_secret_expiry, list_secrets
 
 
 def access_token(
@@ -34,3 +52,27 @@ def mes_droits(*, connection: Connection, partenaire: Partenaire) -> Answer[Droi
         find_secret_expiry(connection, partenaire),
         remaining(connection, partenaire),
     )
+
+
+def get_mes_secrets(
+    *, connection: Connection, partenaire: Partenaire
+) -> Answer[SecretDuPartenaire]:
+    return render_secrets(list_secrets(connection, partenaire))
+
+
+def renouveler_secret(
+    corps: DemandeRenouvellement,
+    *,
+    connection: Connection,
+    partenaire: Partenaire,
+    settings: Settings,
+) -> Answer[SecretRenouvele]:
+    demande = read_renouvellement(corps)
+    made = renouveler(connection, partenaire, demande, pepper=settings.pepper)
+    return render_secret_renouvele(made)
+
+
+def revoquer_secret(
+    corps: DemandeRevocationSecret, *, connection: Connection, partenaire: Partenaire
+) -> Answer[SecretRevoque]:
+    return render_secret_revoque(revoquer(connection, partenaire, read_revocation_secret(corps)))

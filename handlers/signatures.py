@@ -20,6 +20,8 @@ from handlers.wire import (
     DemandeJeton,
     DemandeMouvement,
     DemandeRapprochement,
+    DemandeRenouvellement,
+    DemandeRevocationSecret,
     DemandeTransfert,
     Droits,
     JetonBeside,
@@ -36,6 +38,9 @@ from handlers.wire import (
     ReponseListeCartesBeside,
     ReponseRapprochementBeside,
     Sante,
+    SecretDuPartenaire,
+    SecretRenouvele,
+    SecretRevoque,
     SoldeCarte,
     TypeOperation,
     ValiditeCarte,
@@ -246,6 +251,41 @@ class MesDroitsHandler(Protocol):
 
 
 _mes_droits: MesDroitsHandler = authentification.mes_droits
+
+
+class GetMesSecretsHandler(Protocol):
+    def __call__(
+        self,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[SecretDuPartenaire]: ...
+
+
+_get_mes_secrets: GetMesSecretsHandler = authentification.get_mes_secrets
+
+
+class RenouvelerSecretHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeRenouvellement,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[SecretRenouvele]: ...
+
+
+_renouveler_secret: RenouvelerSecretHandler = authentification.renouveler_secret
+
+
+class RevoquerSecretHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeRevocationSecret,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[SecretRevoque]: ...
+
+
+_revoquer_secret: RevoquerSecretHandler = authentification.revoquer_secret
 
 
 class GetCodesErreurHandler(Protocol):

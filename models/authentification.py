@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -38,7 +40,7 @@ from models.partenaire import (
     partenaires,
     read_partenaire,
 )
-from models.secret import hash_secret
+from models.secret import hash_secret, secrets
 
 jetons = Table(
     "jetons",
@@ -48,6 +50,9 @@ jetons = Table(
     Column("scopes", String(500), nullable=False),
     Column("emis_le", Instant, nullable=False),
     Column("expire_le", Instant, nullable=False),
+    Column(
+        "secret_id", BigInteger, doc="id of the secret it was issued for; null for an older one"
+    ),
     Index(None, "partenaire_id", "expire_le"),
 )
 
@@ -108,7 +113,11 @@ _FORGET = Prepared(
 )
 
 
-_ISSUED = ("empreinte", "scopes", "emis_le", "expire_le")
+_ISSUED = ("empreinte", "scopes", "emis_le", "expire_le", "secret_id")
+
+
+# The secret may be revoked after it opened the call: whoever does that holds the partner alone, too.
+_REVOKED = exists().where(secrets.c.id == bindparam("secret_id"), secrets.c.revoque_le.is_not(None))
 
 
 _ISSUE = Prepared(
@@ -117,7 +126,7 @@ _ISSUE = Prepared(
         ["partenaire_id", *_ISSUED],
         select(
             partenaires.c.id, *(bindparam(name, type_=jetons.c[name].type) for name in _ISSUED)
-        ).where(*_STILL),
+        ).where(*_STILL, ~_REVOKED),
     )
     .returning(jetons.c.partenaire_id)
 )
@@ -134,8 +143,8 @@ def issue_token(
     """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
 
     Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
-    is not the partner's, or `scope` names none; ClientInvalide when the partner was revoked, or its
-    tokens were ended, since it was authenticated.
+    is not the partner's, or `scope` names none; ClientInvalide when the partner was revoked, its tokens
+    were ended, or its secret was revoked, since it was authenticated.
     """
     scopes = partenaire.scopes
     if scope is not None:
@@ -153,6 +162,7 @@ def issue_token(
         "scopes": " ".join(sorted(scopes)),
         "emis_le": emis_le,
         "expire_le": emis_le + timedelta(seconds=duree_s),
+        "secret_id": partenaire.secret,
     }
     # It goes with the statement before, and still looks at the partner after that one's wait.
     _ISSUE.ahead(connection, values)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -72,6 +74,16 @@ def canonical_json(value: object) -> str:
 def write_instant(instant: datetime) -> str:
     """An instant to the microsecond, in UTC, as exports and hashes say it."""
     return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SHIFTS = range(125, -1, -5)
+
+
+def new_ulid() -> str:
+    """A sortable unique name: 48 bits of milliseconds, 80 random bits, in 26 letters (ULID)."""
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join([_CROCKFORD[(value >> shift) & 31] for shift in _SHIFTS])
 
 
 def now() -> datetime:

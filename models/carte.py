@@ -58,6 +58,12 @@ cartes = Table(
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("date_solde", Instant, nullable=False),
     Column("plafonnee", BigId, nullable=False, server_default="0", doc="1: the card has limits"),
+    Column("motif_statut", String(32), doc="why it is blocked; null where nobody wrote it down"),
+    Column("statut_avant_opposition", String(16), doc="what it is again when the block is lifted"),
+    Column(
+        "etat_version", BigId, nullable=False, server_default="0", doc="changes of its state so far"
+    ),
+    Column("oppose_par", BigInteger, doc="id of the partner who blocked it"),
     ForeignKeyConstraint(["client_id", "membre_id"], ["membres.client_id", "membres.membre_id"]),
     ForeignKeyConstraint(["compte_id", "unite"], ["comptes.id", "comptes.unite"]),
     CheckConstraint("solde >= 0", name="solde_positif"),

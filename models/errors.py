@@ -67,6 +67,24 @@ class PorteeInvalide(Refusal):
     code = "2103"
 
 
+class SecretInconnu(Refusal):
+    """The partner has no secret of this name."""
+
+    code = "2104"
+
+
+class RotationEnCours(Refusal):
+    """Two secrets of the partner are good already."""
+
+    code = "2105"
+
+
+class DernierSecret(Refusal):
+    """It is the one secret of the partner that is good."""
+
+    code = "2106"
+
+
 class CarteExpiree(Refusal):
     """The card's last day of validity is past."""
 

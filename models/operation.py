@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from models.base import BigId, Instant, metadata
+from models.base import BigId, Instant, metadata, new_ulid
 
 CREDIT, DEBIT, TRANSFERT, ANNULATION, OUVERTURE = (
     "CREDIT",
@@ -114,11 +112,5 @@ class Operation(NamedTuple):
     replayed: bool = False
 
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SHIFTS = range(125, -1, -5)
-
-
-def new_numero_operation() -> str:
-    """A sortable unique number: 48 bits of milliseconds, 80 random bits, in 26 letters (ULID)."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    return "".join([_CROCKFORD[(value >> shift) & 31] for shift in _SHIFTS])
+new_numero_operation = new_ulid
+"""Gives the number of a new operation."""

@@ -49,6 +49,14 @@ partenaires = Table(
     ),
     Column("cree_le", Instant, nullable=False),
     Column("revoque_le", Instant),
+    Column(
+        "basic_autorise",
+        BigId,
+        nullable=False,
+        server_default="0",
+        doc="1: its pair opens operations by Basic, not only what gives and ends tokens",
+    ),
+    CheckConstraint("basic_autorise IN (0, 1)", name="basic_autorise_booleen"),
     CheckConstraint("plafonne IN (0, 1)", name="plafonne_booleen"),
     CheckConstraint("demo IN (0, 1)", name="demo_booleen"),
 )
@@ -66,7 +74,8 @@ acces = Table(
 class Partenaire(NamedTuple):
     """The caller of an operation: who, with which scopes, from which addresses.
 
-    `generation` says how often all of its tokens had been ended when the call was authenticated.
+    `generation` says how often all of its tokens had been ended when the call was authenticated,
+    `secret` is the row of the secret that it was authenticated with, None for a token.
     """
 
     id: int
@@ -76,6 +85,8 @@ class Partenaire(NamedTuple):
     scopes: frozenset[str]
     adresses: tuple[str, ...]
     generation: int
+    basic_autorise: bool = False
+    secret: int | None = None
 
 
 class PartenaireRow(NamedTuple):
@@ -89,6 +100,7 @@ class PartenaireRow(NamedTuple):
     adresses: str
     demo: int
     generation: int
+    basic_autorise: int
 
 
 PARTENAIRE_COLUMNS = [partenaires.c[name] for name in PartenaireRow._fields]
@@ -129,6 +141,16 @@ def hold(connection: Connection, consumer_key: str) -> int | None:
     )
 
 
+def hold_row(connection: Connection, partenaire_id: int) -> None:
+    """Wait for whoever changes what the partner authenticates with, and let nobody until the end of the
+    transaction. Its operations go on."""
+    connection.execute(
+        select(partenaires.c.id)
+        .where(partenaires.c.id == partenaire_id)
+        .with_for_update(key_share=True)
+    )
+
+
 _STILL = (
     partenaires.c.id == bindparam("le_partenaire"),
     partenaires.c.revoque_le.is_(None),
@@ -152,7 +174,9 @@ def check_entitled(connection: Connection, partenaire_id: int, generation: int) 
         raise DroitsRetires
 
 
-def read_partenaire(row: PartenaireRow, among: frozenset[str] | None = None) -> Partenaire:
+def read_partenaire(
+    row: PartenaireRow, among: frozenset[str] | None = None, secret: int | None = None
+) -> Partenaire:
     """The partner of a row, with those of its scopes that are `among` these."""
     scopes = frozenset(row.scopes.split())
     return Partenaire(
@@ -163,6 +187,8 @@ def read_partenaire(row: PartenaireRow, among: frozenset[str] | None = None) -> 
         scopes if among is None else scopes & among,
         tuple(row.adresses.split()),
         row.generation,
+        row.basic_autorise == 1,
+        secret,
     )
 
 

@@ -6,17 +6,22 @@ import hashlib
 import hmac
 import secrets as random_secrets
 import string
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
+    Date,
     ForeignKey,
     LargeBinary,
+    Select,
+    String,
     Table,
     and_,
     bindparam,
+    case,
     insert,
     or_,
     select,
@@ -24,7 +29,7 @@ from sqlalchemy import (
 )
 
 from models.audit import Acteur, record
-from models.base import UNITE, BigId, Instant, metadata, now
+from models.base import UNITE, BigId, Instant, metadata, new_ulid, now
 from models.compte import COMPTE_REGLEMENT, comptes
 from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
@@ -34,6 +39,7 @@ from models.partenaire import (
     Partenaire,
     PartenaireRow,
     acces,
+    hold_row,
     objet,
     partenaires,
     read_partenaire,
@@ -47,7 +53,14 @@ secrets = Table(
     Column("empreinte", LargeBinary(32), nullable=False),
     Column("cree_le", Instant, nullable=False),
     Column("expire_le", Instant),
+    Column("secret_id", String(26), nullable=False, unique=True, doc="its name for the partner"),
+    Column("fin4", String(4), doc="its last signs; null for one given before they were kept"),
+    Column("revoque_le", Instant),
+    Column("dernier_usage", Date, doc="written seldom, and never on the way of a request"),
 )
+
+FIN = 4
+"""Signs of a secret that may be shown again, so that its partner tells one from another."""
 
 
 class NouveauPartenaire(NamedTuple):
@@ -55,6 +68,30 @@ class NouveauPartenaire(NamedTuple):
 
     consumer_key: str
     consumer_secret: str
+
+
+ACTIF, EN_FIN, EXPIRE, REVOQUE = "ACTIF", "EN_FIN", "EXPIRE", "REVOQUE"
+"""Statuts of a secret: the first two open what their partner may do."""
+
+
+class SecretDuPartenaire(NamedTuple):
+    """A secret as its partner sees it: all but the secret."""
+
+    secret_id: str
+    fin4: str | None
+    cree_le: datetime
+    expire_le: datetime | None
+    revoque_le: datetime | None
+    dernier_usage: date | None
+    id: int = 0
+
+    def statut(self, moment: datetime) -> str:
+        """Which of the four it is at that moment."""
+        if self.revoque_le is not None:
+            return REVOQUE
+        if self.expire_le is None:
+            return ACTIF
+        return EN_FIN if self.expire_le > moment else EXPIRE
 
 
 def hash_secret(secret: str, pepper: bytes) -> bytes:
@@ -66,17 +103,24 @@ class _Secret(NamedTuple):
     """A partner and one of its secrets, None when it has none that is still good."""
 
     partenaire: PartenaireRow
+    secret: int | None
     empreinte: bytes | None
     revoque_le: datetime | None
 
 
 _BY_KEY = Prepared(
-    select(*PARTENAIRE_COLUMNS, secrets.c.empreinte, partenaires.c.revoque_le)
+    select(
+        *PARTENAIRE_COLUMNS,
+        secrets.c.id.label("secret"),
+        secrets.c.empreinte,
+        partenaires.c.revoque_le,
+    )
     .join_from(
         partenaires,
         secrets,
         and_(
             secrets.c.partenaire_id == partenaires.c.id,
+            secrets.c.revoque_le.is_(None),
             or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > bindparam("maintenant")),
         ),
         isouter=True,
@@ -94,7 +138,7 @@ _BY_KEY = Prepared(
 _NO_SECRET = bytes(32)
 
 
-_STRANGER = _Secret(PartenaireRow(0, "", "", 0, "", "", 0, 0), None, now())
+_STRANGER = _Secret(PartenaireRow(0, "", "", 0, "", "", 0, 0, 0), None, None, now())
 """What an unknown key is compared with, so that it takes the time of a known one."""
 
 
@@ -119,7 +163,12 @@ def find_by_secret(
     opened = [row for row in rows or [_STRANGER] if _opens(row, given, demo_allowed=demo_allowed)]
     if not rows:
         return Credentials(None, False, None)
-    return Credentials(read_partenaire((opened or rows)[0].partenaire), bool(opened), None)
+    found = (opened or rows)[0]
+    return Credentials(
+        read_partenaire(found.partenaire, secret=found.secret if opened else None),
+        bool(opened),
+        None,
+    )
 
 
 def _opens(row: _Secret, given: list[tuple[str, bytes]], *, demo_allowed: bool) -> bool:
@@ -150,11 +199,13 @@ def create(
     consumer_key: str | None = None,
     consumer_secret: str | None = None,
     demo: bool = False,
+    basic_autorise: bool = False,
+    secret_id: str | None = None,
 ) -> NouveauPartenaire:
     """Create a partner with its settlement account, one secret, and access to existing clients."""
     pair = NouveauPartenaire(
         consumer_key or _random_text(24),
-        consumer_secret or _random_text(43),
+        consumer_secret or new_secret(),
     )
     accorde = {"scopes": sorted(set(scopes)), "clients": sorted(set(client_ids))}
     compte_id = connection.execute(
@@ -169,24 +220,46 @@ def create(
             scopes=" ".join(accorde["scopes"]),
             adresses=" ".join(adresses),
             demo=int(demo),
+            basic_autorise=int(basic_autorise),
             cree_le=now(),
         )
         .returning(partenaires.c.id)
     ).scalar_one()
     for client_id in accorde["clients"]:
         connection.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
-    _add_secret(connection, partenaire_id, pair.consumer_secret, pepper)
+    add_secret(connection, partenaire_id, pair.consumer_secret, pepper, secret_id=secret_id)
     apres = {"nom": nom, **accorde, "adresses": adresses, "demo": demo}
     record(connection, acteur, "saisirPartenaire", objet(pair.consumer_key), None, apres)
     return pair
 
 
-def _add_secret(connection: Connection, partenaire_id: int, secret: str, pepper: bytes) -> None:
-    connection.execute(
-        insert(secrets).values(
-            partenaire_id=partenaire_id, empreinte=hash_secret(secret, pepper), cree_le=now()
+def new_secret() -> str:
+    """A secret that nobody can guess."""
+    return _random_text(43)
+
+
+def add_secret(
+    connection: Connection,
+    partenaire_id: int,
+    secret: str,
+    pepper: bytes,
+    *,
+    secret_id: str | None = None,
+) -> SecretDuPartenaire:
+    """Give the partner one more secret, without an end, of a new name unless told."""
+    made = SecretDuPartenaire(secret_id or new_ulid(), secret[-FIN:], now(), None, None, None)
+    id_ = connection.execute(
+        insert(secrets)
+        .values(
+            partenaire_id=partenaire_id,
+            empreinte=hash_secret(secret, pepper),
+            cree_le=made.cree_le,
+            secret_id=made.secret_id,
+            fin4=made.fin4,
         )
-    )
+        .returning(secrets.c.id)
+    ).scalar_one()
+    return made._replace(id=id_)
 
 
 def rotate(
@@ -208,36 +281,81 @@ def rotate(
     )
     if partenaire_id is None:
         raise AuthentificationInvalide
-    newest = connection.execute(
-        select(secrets.c.id, secrets.c.expire_le)
-        .where(secrets.c.partenaire_id == partenaire_id)
-        .order_by(secrets.c.id.desc())
-        .limit(1)
-    ).one()
+    hold_row(connection, partenaire_id)
     ends = now()
-    alive = and_(
-        secrets.c.partenaire_id == partenaire_id,
-        or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > ends),
-    )
-    connection.execute(
-        update(secrets).where(alive, secrets.c.id != newest.id).values(expire_le=ends)
-    )
-    connection.execute(
-        update(secrets).where(alive, secrets.c.id == newest.id).values(expire_le=ends + delai)
-    )
-    secret = _random_text(43)
-    _add_secret(connection, partenaire_id, secret, pepper)
-    before = newest.expire_le
-    after = before if before is not None and before <= ends else ends + delai
+    alive = list_alive(connection, partenaire_id)
+    for number, one in enumerate(alive):
+        fin = ends if number else ends + delai
+        connection.execute(update(secrets).where(secrets.c.id == one.id).values(expire_le=fin))
+    secret = new_secret()
+    add_secret(connection, partenaire_id, secret, pepper)
     record(
         connection,
         acteur,
         "renouvelerSecretPartenaire",
         objet(consumer_key),
-        {"secretPrecedentExpireLe": before},
-        {"secretPrecedentExpireLe": after},
+        {"secretPrecedentExpireLe": alive[0].expire_le if alive else None},
+        {"secretPrecedentExpireLe": ends + delai if alive else None},
     )
     return NouveauPartenaire(consumer_key, secret)
+
+
+def _alive_at(moment: datetime) -> ColumnElement[bool]:
+    """Of the secrets that open something at that moment."""
+    return and_(
+        secrets.c.revoque_le.is_(None),
+        or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > moment),
+    )
+
+
+_SHOWN = select(*(secrets.c[name] for name in SecretDuPartenaire._fields))
+
+MAX_SHOWN = 100
+"""Secrets that a partner is shown: those that open something, then the newest of the others."""
+
+
+def list_alive(connection: Connection, partenaire_id: int) -> list[SecretDuPartenaire]:
+    """The partner's secrets that open something, newest first."""
+    return _read(
+        connection,
+        _SHOWN.where(secrets.c.partenaire_id == partenaire_id, _alive_at(now())).order_by(
+            secrets.c.id.desc()
+        ),
+    )
+
+
+def list_secrets(connection: Connection, partenaire: Partenaire) -> list[SecretDuPartenaire]:
+    """The partner's secrets: those that open something, then the others, newest first."""
+    return _read(
+        connection,
+        _SHOWN.where(secrets.c.partenaire_id == partenaire.id)
+        .order_by(case((_alive_at(now()), 0), else_=1), secrets.c.id.desc())
+        .limit(MAX_SHOWN),
+    )
+
+
+def read_secret(
+    connection: Connection, partenaire_id: int, secret_id: str
+) -> SecretDuPartenaire | None:
+    """The partner's secret of this name, whether it opens something or not."""
+    of_name = secrets.c.partenaire_id == partenaire_id, secrets.c.secret_id == secret_id
+    return next(iter(_read(connection, _SHOWN.where(*of_name))), None)
+
+
+def _read(connection: Connection, statement: Select[Any]) -> list[SecretDuPartenaire]:
+    return [SecretDuPartenaire(*row) for row in connection.execute(statement)]
+
+
+def note_usage(connection: Connection, secret: int, jour: date) -> None:
+    """Write down the day on which a secret was used, unless a later one is."""
+    connection.execute(
+        update(secrets)
+        .where(
+            secrets.c.id == secret,
+            or_(secrets.c.dernier_usage.is_(None), secrets.c.dernier_usage < jour),
+        )
+        .values(dernier_usage=jour)
+    )
 
 
 class PartenaireListe(NamedTuple):
@@ -251,6 +369,7 @@ class PartenaireListe(NamedTuple):
     secrets_actifs: int
     cree_le: datetime
     revoque_le: datetime | None
+    basic_autorise: bool
 
 
 def list_all(connection: Connection) -> list[PartenaireListe]:
@@ -262,7 +381,7 @@ def list_all(connection: Connection) -> list[PartenaireListe]:
     active: dict[int, int] = {}
     moment = now()
     for partenaire_id, expire_le in connection.execute(
-        select(secrets.c.partenaire_id, secrets.c.expire_le)
+        select(secrets.c.partenaire_id, secrets.c.expire_le).where(secrets.c.revoque_le.is_(None))
     ):
         if expire_le is None or expire_le > moment:
             active[partenaire_id] = active.get(partenaire_id, 0) + 1
@@ -276,6 +395,7 @@ def list_all(connection: Connection) -> list[PartenaireListe]:
             secrets_actifs=active.get(row.id, 0),
             cree_le=row.cree_le,
             revoque_le=row.revoque_le,
+            basic_autorise=row.basic_autorise == 1,
         )
         for row in rows
     ]
@@ -285,8 +405,7 @@ def find_secret_expiry(connection: Connection, partenaire: Partenaire) -> dateti
     """When the partner's last good secret ends, None when one has no end."""
     ends = connection.scalars(
         select(secrets.c.expire_le).where(
-            secrets.c.partenaire_id == partenaire.id,
-            or_(secrets.c.expire_le.is_(None), secrets.c.expire_le > now()),
+            secrets.c.partenaire_id == partenaire.id, _alive_at(now())
         )
     ).all()
     return None if None in ends or not ends else max(end for end in ends if end is not None)

@@ -69,7 +69,7 @@ UNCOUNTED = frozenset(
 
 LOWER_CAMEL = re.compile(r"[a-z][a-z0-9]*([A-Z][a-z0-9]*)*")
 UPPER_CAMEL = re.compile(r"[A-Z][A-Za-z0-9]*")
-FIELD = re.compile(r"[a-z]+([A-Z][a-z0-9]*)*")
+FIELD = re.compile(r"[a-z]+[0-9]*([A-Z][a-z0-9]*)*")
 
 
 def by_length(code: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ import binascii
 import hmac
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -80,7 +80,8 @@ def challenge(code: str, scopes: frozenset[str], authorization: bytes | None) ->
 class Security:
     """Authenticates calls and checks what they may do, as the contract declares it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, note_usage: Callable[[int], None]) -> None:
+        self._note_usage = note_usage
         self._pepper = settings.pepper
         self._demo_allowed = not settings.is_production
         self._remembered: dict[bytes, tuple[Credentials, float]] = {}
@@ -170,13 +171,16 @@ class Security:
     def _find_pair(self, connection: Connection, pairs: tuple[Pair, ...]) -> Credentials:
         if not pairs:
             return _NOTHING
-        return find_by_secret(
+        found = find_by_secret(
             connection,
             *pairs[0],
             decoded=pairs[1] if len(pairs) > 1 else None,
             pepper=self._pepper,
             demo_allowed=self._demo_allowed,
         )
+        if found.partenaire is not None and found.partenaire.secret is not None:
+            self._note_usage(found.partenaire.secret)
+        return found
 
 
 _NOTHING = Credentials(None, False, None)

@@ -7,10 +7,19 @@ from typing import Never
 
 from handlers import wire
 from handlers.answer import Answer
-from handlers.views.formats import format_instant
+from handlers.views.formats import format_instant, format_jour
 from models.authentification import Jeton
+from models.base import now
 from models.partenaire import Partenaire
 from models.plafond import Reste
+from models.rotation import (
+    DELAI_HEURES,
+    DemandeRenouvellement,
+    DemandeRevocation,
+    SecretRenouvele,
+    SecretRevoque,
+)
+from models.secret import SecretDuPartenaire
 
 
 def render_droits(
@@ -49,3 +58,57 @@ def render_jeton(jeton: Jeton) -> Answer[Never, wire.JetonBeside]:
             "scope": " ".join(sorted(jeton.scopes)),
         },
     )
+
+
+def render_secrets(secrets: list[SecretDuPartenaire]) -> Answer[wire.SecretDuPartenaire]:
+    """ReponseMesSecrets."""
+    moment = now()
+    return Answer([_render_secret(secret, moment) for secret in secrets])
+
+
+def _render_secret(secret: SecretDuPartenaire, moment: datetime) -> wire.SecretDuPartenaire:
+    return {
+        "secretId": secret.secret_id,
+        "fin4": secret.fin4,
+        "creeLe": format_instant(secret.cree_le),
+        "expireLe": format_instant(secret.expire_le) if secret.expire_le else None,
+        "dernierUsage": format_jour(secret.dernier_usage) or None,
+        "statut": secret.statut(moment),
+    }
+
+
+def read_renouvellement(corps: wire.DemandeRenouvellement) -> DemandeRenouvellement:
+    """The core's request from DemandeRenouvellement."""
+    return DemandeRenouvellement(corps.get("delaiHeures", DELAI_HEURES), corps["reference"])
+
+
+def render_secret_renouvele(made: SecretRenouvele) -> Answer[wire.SecretRenouvele]:
+    """ReponseRenouvellement."""
+    item: wire.SecretRenouvele = {
+        "reference": made.reference,
+        "secretId": made.secret_id,
+        "consumerKey": made.consumer_key,
+        "consumerSecret": made.consumer_secret,
+        "fin4": made.fin4,
+        "creeLe": format_instant(made.cree_le),
+        "secretRemplace": made.remplace,
+        "finSecretRemplace": format_instant(made.fin_remplace) if made.fin_remplace else None,
+    }
+    return Answer([item], replayed=made.replayed)
+
+
+def read_revocation_secret(corps: wire.DemandeRevocationSecret) -> DemandeRevocation:
+    """The core's request from DemandeRevocationSecret."""
+    return DemandeRevocation(corps["secretId"], corps.get("avecJetons", False), corps["reference"])
+
+
+def render_secret_revoque(ended: SecretRevoque) -> Answer[wire.SecretRevoque]:
+    """ReponseRevocationSecret."""
+    item: wire.SecretRevoque = {
+        "reference": ended.reference,
+        "secretId": ended.secret_id,
+        "statut": ended.statut,
+        "revoqueLe": format_instant(ended.revoque_le),
+        "jetonsRevoques": ended.jetons_revoques,
+    }
+    return Answer([item], replayed=ended.replayed)

@@ -18,6 +18,9 @@ from models.partenaire import database_holds_anything
 CONSUMER_KEY, CONSUMER_SECRET = "demo-partenaire", "demo-secret"
 """The pair of the demo partner, which opens nothing in production."""
 
+SECRET_ID = "01KB2M9F4D5E6F7G8H9J0K1M2N"  # noqa: S105 - its name
+"""The name of its secret: that of the contract's examples, which can be sent as they stand."""
+
 DATE_SOLDE = datetime(2021, 8, 23, 10, 11, 42, tzinfo=UTC)
 
 
@@ -78,4 +81,5 @@ def seed_demo(
         consumer_key=CONSUMER_KEY,
         consumer_secret=CONSUMER_SECRET,
         demo=True,
+        secret_id=SECRET_ID,
     )

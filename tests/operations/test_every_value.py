@@ -184,7 +184,7 @@ def test_request_with_every_field_is_accepted(own_scene: Scene, operation: str) 
     body = {**call.values, **_own(BY_NAME[operation], call)}
     if "reference" in body:
         body["reference"] = new_reference()
-    answer = own_scene.api.post(call.path, json=body)
+    answer = own_scene.caller(operation).post(call.path, json=body)
     assert answer.status_code == 200, answer.text
 
 

@@ -18,7 +18,7 @@ SCOPED = [(name, needed) for name in ALL if (needed := NEEDED[name])]
 
 def ask(scene: Scene, operation: str, scopes: list[str]) -> httpx.Response:
     """Call the operation with a token of these scopes."""
-    token = scene.world.token(scene.pair, scope=" ".join(scopes))
+    token = scene.world.token(scene.pair_of(operation), scope=" ".join(scopes))
     scene.nobody.headers["Authorization"] = f"Bearer {token}"
     return scene.call(operation).send(scene.nobody)
 

@@ -6,8 +6,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import httpx
+from sqlalchemy import select, update
 
-from models.secret import NouveauPartenaire
+from models.base import now
+from models.partenaire import partenaires
+from models.secret import NouveauPartenaire, add_secret, new_secret, secrets
 from tests.support.contract_client import (
     CATALOGUE,
     OPERATIONS,
@@ -17,7 +20,7 @@ from tests.support.contract_client import (
     resolve,
 )
 from tests.support.registry import entry_of, missing
-from tests.support.world import Carte, World, new_number
+from tests.support.world import PEPPER, Carte, World, new_number
 
 CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
@@ -109,6 +112,38 @@ CHANGING_A_CARD = [
     and not {"x-idempotence", "x-lecture-seule"} & CONTRACT[name].keys()
 ]
 """What does something to a card without a reference: done again on the same card, it is another matter."""
+
+
+ROTATION = ("renouvelerSecret", "revoquerSecret")
+"""What changes the secrets of whoever calls it."""
+
+
+class Rotation:
+    """A partner whose secrets may be turned over as often as there are calls."""
+
+    def __init__(self, world: World, pair: NouveauPartenaire) -> None:
+        """Give the partner its client."""
+        self.world, self.pair = world, pair
+        self.api = world.api_of(pair)
+
+    def prepare(self, operation_id: str) -> dict[str, str]:
+        """Bring its secrets into the state in which the operation succeeds; what it must name."""
+        with self.world.writing() as connection:
+            own = connection.execute(
+                select(secrets.c.id, secrets.c.partenaire_id)
+                .join(partenaires, partenaires.c.id == secrets.c.partenaire_id)
+                .where(partenaires.c.consumer_key == self.pair.consumer_key)
+                .order_by(secrets.c.id)
+            ).all()
+            first, partenaire_id = own[0]
+            mine = secrets.c.partenaire_id == partenaire_id
+            connection.execute(update(secrets).where(mine).values(revoque_le=now()))
+            good = {"revoque_le": None, "expire_le": None}
+            connection.execute(update(secrets).where(secrets.c.id == first).values(**good))
+            if operation_id != "revoquerSecret":
+                return {}
+            second = add_secret(connection, partenaire_id, new_secret(), PEPPER)
+            return {"secretId": second.secret_id}
 
 
 class Call(NamedTuple):
@@ -214,6 +249,7 @@ class Scene:
         self.autre: Carte
         self.pair: NouveauPartenaire
         self._stock: dict[int, list[Carte]] = {}
+        self.root: Scene = on.root if on else self
         if on:
             self.carte = on.new_carte(solde)
             self.autre, self.pair = on.autre, on.pair
@@ -247,8 +283,22 @@ class Scene:
         carte = self.carte
         if operation_id in CHANGING_A_CARD:
             carte = self.world.carte(membre=carte.membre)
-        return call_of(operation_id, carte, self.pair, self.autre)
+        call = call_of(operation_id, carte, self.pair_of(operation_id), self.autre)
+        if operation_id in ROTATION:
+            return call.with_values(**self.root.rotation.prepare(operation_id))
+        return call
+
+    @cached_property
+    def rotation(self) -> Rotation:
+        """The partner whose secrets are turned over, so that the scene's own pair stays good."""
+        return Rotation(self.world, self.world.partenaire([self.carte.membre.client_id]))
+
+    def pair_of(self, operation_id: str) -> NouveauPartenaire:
+        """The partner who calls the operation."""
+        return self.root.rotation.pair if operation_id in ROTATION else self.pair
 
     def caller(self, operation_id: str) -> ContractClient:
         """Who calls the operation as the contract says: nobody yet when a token is asked for."""
+        if operation_id in ROTATION:
+            return self.root.rotation.api
         return self.nobody if operation_id == "accessToken" else self.api

@@ -31,7 +31,13 @@ from models.secret import NouveauPartenaire, create
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient
 
-ALL_SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
+ALL_SCOPES = (
+    "soldes:lire",
+    "cartes:lire",
+    "cartes:crediter",
+    "cartes:debiter",
+    "secrets:gerer",
+)
 PEPPER = b"pepper of the tests"
 FAR = date(2099, 12, 31)
 OPENED = datetime(2026, 1, 1, tzinfo=UTC)

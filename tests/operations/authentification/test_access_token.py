@@ -20,11 +20,11 @@ from models.partenaire import partenaires
 from tests.support.contract_client import without_id
 from tests.support.live import serving, settings_for
 from tests.support.scene import Scene, assert_refused
-from tests.support.world import World, new_number
+from tests.support.world import ALL_SCOPES, World, new_number
 
 GRANT = {"grant_type": "client_credentials"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-EVERYTHING = "cartes:crediter cartes:debiter cartes:lire soldes:lire"
+EVERYTHING = " ".join(sorted(ALL_SCOPES))
 
 
 def assert_not_kept(answer: httpx.Response) -> None:
