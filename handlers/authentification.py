@@ -10,22 +10,28 @@ from handlers.views.authentification import (
     read_renouvellement,
     read_revocation_secret,
     render_droits,
+    render_etat_jeton,
     render_jeton,
+    render_revocation_jeton,
     render_secret_renouvele,
     render_secret_revoque,
     render_secrets,
 )
 from handlers.wire import (
+    DemandeIntrospection,
     DemandeJeton,
     DemandeRenouvellement,
+    DemandeRevocationJeton,
     DemandeRevocationSecret,
     Droits,
+    EtatJeton,
     JetonBeside,
+    RevocationJeton,
     SecretDuPartenaire,
     SecretRenouvele,
     SecretRevoque,
 )
-from models.authentification import issue_token
+from models.authentification import find_jeton, issue_token, revoke_jeton
 from models.partenaire import Partenaire, list_clients
 from models.plafond import remaining
 from models.rotation import renouveler, revoquer
@@ -76,3 +82,25 @@ def revoquer_secret(
     corps: DemandeRevocationSecret, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[SecretRevoque]:
     return render_secret_revoque(revoquer(connection, partenaire, read_revocation_secret(corps)))
+
+
+def revoquer_jeton(
+    corps: DemandeRevocationJeton,
+    *,
+    connection: Connection,
+    partenaire: Partenaire,
+    settings: Settings,
+) -> Answer[Never, RevocationJeton]:
+    revoke_jeton(connection, partenaire, corps["token"], pepper=settings.pepper)
+    return render_revocation_jeton()
+
+
+def introspecter_jeton(
+    corps: DemandeIntrospection,
+    *,
+    connection: Connection,
+    partenaire: Partenaire,
+    settings: Settings,
+) -> Answer[Never, EtatJeton]:
+    found = find_jeton(connection, partenaire, corps["token"], pepper=settings.pepper)
+    return render_etat_jeton(found)

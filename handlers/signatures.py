@@ -17,13 +17,16 @@ from handlers.wire import (
     Curseur,
     DemandeAnnulation,
     DemandeCloture,
+    DemandeIntrospection,
     DemandeJeton,
     DemandeMouvement,
     DemandeRapprochement,
     DemandeRenouvellement,
+    DemandeRevocationJeton,
     DemandeRevocationSecret,
     DemandeTransfert,
     Droits,
+    EtatJeton,
     JetonBeside,
     JourDemande,
     LigneHistorique,
@@ -37,6 +40,7 @@ from handlers.wire import (
     ReponseHistoriqueBeside,
     ReponseListeCartesBeside,
     ReponseRapprochementBeside,
+    RevocationJeton,
     Sante,
     SecretDuPartenaire,
     SecretRenouvele,
@@ -286,6 +290,30 @@ class RevoquerSecretHandler(Protocol):
 
 
 _revoquer_secret: RevoquerSecretHandler = authentification.revoquer_secret
+
+
+class RevoquerJetonHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeRevocationJeton,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[Never, RevocationJeton]: ...
+
+
+_revoquer_jeton: RevoquerJetonHandler = authentification.revoquer_jeton
+
+
+class IntrospecterJetonHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeIntrospection,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[Never, EtatJeton]: ...
+
+
+_introspecter_jeton: IntrospecterJetonHandler = authentification.introspecter_jeton
 
 
 class GetCodesErreurHandler(Protocol):

@@ -226,6 +226,47 @@ def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> 
     return number
 
 
+def revoke_jeton(
+    connection: Connection, partenaire: Partenaire, token: str, *, pepper: bytes
+) -> None:
+    """End one token of the partner. One that it has not, or that is another's, stays what it is."""
+    connection.execute(
+        delete(jetons).where(
+            jetons.c.empreinte == hash_secret(token, pepper),
+            jetons.c.partenaire_id == partenaire.id,
+        )
+    )
+
+
+class EtatJeton(NamedTuple):
+    """A living token: of whom, for what, from when and until when."""
+
+    consumer_key: str
+    scopes: frozenset[str]
+    emis_le: datetime
+    expire_le: datetime
+
+
+def find_jeton(
+    connection: Connection, partenaire: Partenaire, token: str, *, pepper: bytes
+) -> EtatJeton | None:
+    """The partner's living token, None for one that ended, that is another's, or that nobody issued."""
+    row = connection.execute(
+        select(jetons.c.scopes, jetons.c.emis_le, jetons.c.expire_le, partenaires.c.scopes)
+        .join_from(jetons, partenaires, partenaires.c.id == jetons.c.partenaire_id)
+        .where(
+            jetons.c.empreinte == hash_secret(token, pepper),
+            jetons.c.partenaire_id == partenaire.id,
+            jetons.c.expire_le > now(),
+        )
+    ).first()
+    if row is None:
+        return None
+    scopes, emis_le, expire_le, of_partenaire = row
+    still = frozenset(scopes.split()) & frozenset(of_partenaire.split())
+    return EtatJeton(partenaire.consumer_key, still, emis_le, expire_le)
+
+
 class JetonListe(NamedTuple):
     """A living token as the operator sees it: nothing of the token itself."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from handlers.contract.deprecation import Header, deprecation_headers
 from handlers.contract.model import (
     DEFAULT_MAX_BODY,
+    FORM_TYPE,
     LANGUAGES,
     Body,
     CatalogueEntry,
@@ -42,6 +43,7 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
             *raw.get("parameters", []),
         ]
     )
+    body = _body(contract, raw)
     return OperationContract(
         file=contract.surface.file,
         operation_id=operation_id,
@@ -51,7 +53,7 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
         path=path,
         summary=raw["summary"],
         parameters=parameters,
-        body=_body(contract, raw),
+        body=body,
         responses={
             int(status): contract.resolve(node) for status, node in raw["responses"].items()
         },
@@ -61,6 +63,8 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
         scopes=frozenset(scope for need in raw["security"] for scope in need.get("oauth2", [])),
         secured=bool(raw["security"]) and {} not in raw["security"],
         by_token=any("oauth2" in need for need in raw["security"]),
+        by_pair={} in raw["security"] and {"basic": []} in raw["security"],
+        of_oauth=body is not None and body.media_type == FORM_TYPE,
         issues_tokens=path == contract.token_path,
         idempotent_on=raw.get("x-idempotence"),
         max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),

@@ -19,6 +19,7 @@ LANGUAGES = ("fr", "en")
 
 
 JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 DEFAULT_MAX_BODY = 65_536
@@ -77,6 +78,10 @@ class OperationContract:
     scopes: frozenset[str]
     secured: bool
     by_token: bool
+    by_pair: bool
+    """Whether its caller is a client of OAuth, who sends the pair: by Basic, or in the form."""
+    of_oauth: bool
+    """Whether OAuth's own clients call it, with a form: its refusals tell them the `error` that they know."""
     issues_tokens: bool
     idempotent_on: str | None
     max_body: int

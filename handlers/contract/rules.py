@@ -298,7 +298,7 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
         codes |= {"2001", "2002", "2004", "5001"}
     if operation.scopes:
         codes.add("2003")
-    if operation.issues_tokens:
+    if operation.by_pair:
         codes |= {"2004", "2101", "5001"}
     # Failed authentications are counted whatever the class.
     if operation.rate_class != "libre" or operation.secured:
@@ -353,9 +353,9 @@ def _body_problems(contract: Contract, operation: OperationContract) -> Iterator
     if schema.get("type") != "object":
         yield "its request body must be an object.", "requestBody"
     closed = schema.get("additionalProperties") is False
-    if not closed and not operation.issues_tokens:
+    if not closed and not operation.of_oauth:
         yield "its request body must be an object with additionalProperties: false.", "requestBody"
-    if closed and operation.issues_tokens:
+    if closed and operation.of_oauth:
         yield (
             (
                 "its request body must not say additionalProperties: false; who issues tokens ignores the "

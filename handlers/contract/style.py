@@ -37,8 +37,9 @@ OPERATION_KEYS = (
 
 RFC_6749_NAMES = frozenset(
     {"grant_type", "client_id", "client_secret", "access_token", "token_type", "expires_in"}
+    | {"token_type_hint"}
 )
-"""Names that RFC 6749 gives, so that any OAuth 2 client can ask for a token."""
+"""Names that RFC 6749 gives, and RFC 7009, so that any OAuth 2 client can ask for a token, and end it."""
 
 UNUSED_ON_PURPOSE = {
     "responses/RessourceInconnue": "answers a path that no operation has",

@@ -10,8 +10,9 @@ from handlers.contract.model import Json
 from handlers.contract.style import FIELD, RFC_6749_NAMES
 from handlers.contract.view import View, holder_of, is_data, is_named_schema, walk
 
-OPEN_BY_RFC_6749 = "DemandeJeton"
-"""The one request that ignores what it does not know, as section 3.2 of the RFC wants."""
+OPEN_BY_RFC_6749 = ("DemandeJeton", "DemandeRevocationJeton", "DemandeIntrospection")
+"""The requests that ignore what they do not know, as section 3.2 of the RFC wants."""
+
 
 OPTIONAL = "x-facultatifs"
 """The fields that an answer may lack, each with the reason: what was published without them, above all."""
@@ -50,9 +51,9 @@ def _direction_problems(view: View, place: Place, schema: Json) -> Iterator[Prob
     asked, answered = name in view.asked, name in view.answered
     if asked and answered:
         yield Problem(place, "this schema is asked and answered; write one of each.")
-    if asked and name != OPEN_BY_RFC_6749 and schema.get("additionalProperties") is not False:
+    if asked and name not in OPEN_BY_RFC_6749 and schema.get("additionalProperties") is not False:
         yield Problem(place, "this schema is asked: say additionalProperties: false.")
-    if name == OPEN_BY_RFC_6749 and "additionalProperties" in schema:
+    if name in OPEN_BY_RFC_6749 and "additionalProperties" in schema:
         yield Problem(place, "this schema takes more fields: leave additionalProperties out.")
     if answered and schema.get("additionalProperties") is not True:
         yield Problem(place, "this schema is answered: say additionalProperties: true.")

@@ -29,7 +29,7 @@ class Claims:
         """The consumer-key of Basic, of a token that was looked up, or of the token's form, as the log may
         tell it. Asks no database."""
         key = self._of_header(call.headers.get(b"authorization", b""))
-        if key is None and call.operation is not None and call.operation.issues_tokens:
+        if key is None and call.operation is not None and call.operation.by_pair:
             key = dict(parse_qsl(call.body[:MAX_FORM].decode("latin-1"))).get("client_id")
         if not key:
             return None

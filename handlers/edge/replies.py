@@ -54,7 +54,7 @@ class Refusals:
                 request_id=call.request_id,
             )
             refusal = ErreurSysteme()
-        issues_tokens = operation is not None and operation.issues_tokens
+        of_oauth = operation is not None and operation.of_oauth
         named = refusal.fields.get("parametre")
         faults: Sequence[Fault] = getattr(refusal, "faults", ()) or self._places.faults(
             refusal.code, named, call
@@ -66,17 +66,17 @@ class Refusals:
             call.language,
             request_id=call.request_id,
             faults=faults,
-            oauth=issues_tokens,
+            oauth=of_oauth,
         )
         headers = list(getattr(refusal, "headers", {}).items())
         if operation is not None and status in (401, 403):
             asked = challenge(refusal.code, operation.scopes, authorization_of(call))
             if asked is not None:
                 headers.append(("WWW-Authenticate", asked))
-        # Only a token's operation declares it, and this is the way of every refusal.
+        # Only OAuth's operations declare it, and this is the way of every refusal.
         if (
             operation is not None
-            and issues_tokens
+            and of_oauth
             and NOT_KEPT[0] in declared_headers(operation, status)
         ):
             headers.append(NOT_KEPT)

@@ -105,19 +105,19 @@ class OperationRunner:
         self._foresee = AHEAD.get(operation.operation_id) if database.has_places else None
         self.needs_database = (
             operation.secured
-            or operation.issues_tokens
+            or operation.by_pair
             or any("connection" in names for names in self._wanted.values())
         )
         self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
         self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
         self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
         self._way = self._choose_way()
-        self._commits = operation.issues_tokens or (operation.secured and operation.writes)
+        self._commits = operation.by_pair or (operation.secured and operation.writes)
         # Where counting asks another machine, nothing is counted on the event loop.
         self._admits_early = operation.secured and not limits.waits
 
     def _choose_way(self) -> Way:
-        if self.operation.issues_tokens:
+        if self.operation.by_pair:
             return Way((self._count, self._check), self._identify_client, ())
         if self.operation.secured:
             return Way((), self._identify, (self._count, self._check))
@@ -165,7 +165,7 @@ class OperationRunner:
         """
         if not isinstance(error, AuthentificationInvalide | ClientInvalide):
             return error
-        form = call.arguments["corps"] if call.arguments and self.operation.issues_tokens else {}
+        form = call.arguments["corps"] if call.arguments and self.operation.by_pair else {}
         name = presented(authorization_of(call), form)
         if name is None:
             return error

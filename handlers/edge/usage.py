@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import date
 
 import structlog
@@ -10,6 +11,8 @@ import structlog
 from models.base import today
 from models.database.engine import Database
 from models.secret import note_usage
+
+DAY_S = 86_400
 
 ENDING_S = 5.0
 """How long the end of the application waits for what is being written."""
@@ -25,7 +28,7 @@ class Usage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[int, date] = {}
+        self._known: dict[int, int] = {}
         self._pending: dict[int, date] = {}
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
@@ -33,11 +36,12 @@ class Usage:
 
     def __call__(self, secret: int) -> None:
         """The secret of this row has opened something today."""
-        jour = today()
-        if self._known.get(secret) == jour:
+        day = int(time.time()) // DAY_S
+        if self._known.get(secret) == day:
             return
         with self._lock:
-            self._known[secret] = self._pending[secret] = jour
+            self._known[secret] = day
+            self._pending[secret] = today()
             if self._writer is None:
                 # Made by the first use: what is built before a fork starts no thread.
                 self._writer = threading.Thread(target=self._write, name="usage", daemon=True)

@@ -34,7 +34,7 @@ from handlers.edge.faults import ENTETE, Fault
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import teach_protocol
 from handlers.edge.refusals import EdgeRefusal, EntreesInvalides
-from handlers.edge.replies import NOT_KEPT, Refusals
+from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Rooms, Turns
 from handlers.server import Server, StartupError, address_of, listen, server_config
@@ -196,7 +196,8 @@ class MockRunner:
                 **value,
                 "message": template[call.language].format_map(data[0] if data else value),
             }
-        headers = [NOT_KEPT] if self.operation.issues_tokens else []
+        declared = NOT_KEPT[0] in declared_headers(self.operation, 200)
+        headers = [NOT_KEPT] if declared else []
         return Reply(200, "200", orjson.dumps(value), headers)
 
 

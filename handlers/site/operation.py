@@ -133,7 +133,9 @@ def view(contract: Contract, writer: Writer, operation: OperationContract) -> Op
         body_type=body.media_type if body else "",
         requests=writer.examples(body.content, body.media_type) if body else [],
         snippets=[
-            Code(one.name, one.title, colour(codes[one.name], one.lexer)) for one in SNIPPETS
+            Code(one.name, one.title, colour(codes[one.name], one.lexer))
+            for one in SNIPPETS
+            if one.name in codes
         ],
         success=_answer(contract, writer, operation, 200),
         result=list(schemas.fields(success["content"][JSON_TYPE]["schema"])),
@@ -159,7 +161,7 @@ def spoken_rate(rate: str, what: str = "appels") -> str:
 
 def spoken_limit(contract: Contract, operation: OperationContract) -> str:
     """How often an operation may be called, and by whom."""
-    by = "par adresse" if operation.issues_tokens else "par partenaire"
+    by = "par adresse" if operation.by_pair else "par partenaire"
     return f"{spoken_rate(contract.rate_classes[operation.rate_class])} et {by}"
 
 
@@ -199,7 +201,7 @@ def _nexts(contract: Contract, writer: Writer, success: Json) -> list[Next]:
 
 
 def _access(operation: OperationContract, raw: Json) -> str:
-    if operation.issues_tokens:
+    if operation.by_pair:
         return "Consumer-key et consumer-secret"
     if not operation.secured:
         return "Publique, sans authentification"

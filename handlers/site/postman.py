@@ -219,7 +219,7 @@ class _Collection:
         assert operation.body is not None
         if operation.body.media_type != "application/json":
             pair = {"client_id": "{{consumerKey}}", "client_secret": "{{consumerSecret}}"}
-            fields = {**values, **pair} if operation.issues_tokens else values
+            fields = {**values, **pair} if operation.by_pair else values
             # All that the partner holds: the rights of the example need not be his.
             fields.pop("scope", None)
             return {
@@ -257,8 +257,11 @@ class _Collection:
                 "    pm.expect(corps.code).to.equal(200);",
                 "});",
             ]
-        fields = json.dumps(schema.get("required", []))
-        lines.append(f'pm.test("champs requis", () => pm.expect(corps).to.include.keys({fields}));')
+        if schema.get("required"):
+            fields = json.dumps(schema["required"])
+            lines.append(
+                f'pm.test("champs requis", () => pm.expect(corps).to.include.keys({fields}));'
+            )
         feeds = dict(self._feeds.get(operation.operation_id, []))
         lines += [
             f'if (corps.success) pm.collectionVariables.set("{variable}", corps{path});'

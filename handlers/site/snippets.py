@@ -74,9 +74,11 @@ def example_body(contract: Contract, operation: OperationContract) -> Json | Non
 
 
 def snippets(contract: Contract, operation: OperationContract) -> dict[str, str]:
-    """The operation's snippet in each language, by the language's name."""
-    if operation.issues_tokens or (operation.body and operation.body.media_type != JSON_TYPE):
+    """The operation's snippet in each language, by the language's name; none for another form of OAuth."""
+    if operation.issues_tokens:
         return {language.name: language.prepare(operation.path) for language in SNIPPETS}
+    if operation.body is not None and operation.body.media_type != JSON_TYPE:
+        return {}  # a library of OAuth sends these forms
     request = example_request(contract, operation)
     return {language.name: language.call(request) for language in SNIPPETS}
 

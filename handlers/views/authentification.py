@@ -8,7 +8,7 @@ from typing import Never
 from handlers import wire
 from handlers.answer import Answer
 from handlers.views.formats import format_instant, format_jour
-from models.authentification import Jeton
+from models.authentification import EtatJeton, Jeton
 from models.base import now
 from models.partenaire import Partenaire
 from models.plafond import Reste
@@ -112,3 +112,25 @@ def render_secret_revoque(ended: SecretRevoque) -> Answer[wire.SecretRevoque]:
         "jetonsRevoques": ended.jetons_revoques,
     }
     return Answer([item], replayed=ended.replayed)
+
+
+def render_revocation_jeton() -> Answer[Never, wire.RevocationJeton]:
+    """RevocationJeton."""
+    return Answer(None, {})
+
+
+def render_etat_jeton(etat: EtatJeton | None) -> Answer[Never, wire.EtatJeton]:
+    """EtatJeton: of a token that opens nothing for the partner, nothing else."""
+    if etat is None:
+        return Answer(None, {"active": False})
+    return Answer(
+        None,
+        {
+            "active": True,
+            "scope": " ".join(sorted(etat.scopes)),
+            "client_id": etat.consumer_key,
+            "exp": int(etat.expire_le.timestamp()),
+            "iat": int(etat.emis_le.timestamp()),
+            "token_type": "Bearer",
+        },
+    )

@@ -189,7 +189,7 @@ def _questions(
     else:
         for name, node in operation.body.content["examples"].items():
             value = contract.resolve(node)["value"]
-            if operation.issues_tokens and credentials is not None:
+            if operation.by_pair and credentials is not None:
                 value = {
                     **value,
                     "client_id": credentials.consumer_key,

@@ -481,6 +481,8 @@ def replace_operation(model: OperationContract, made: _Description) -> Operation
         body=body if made.has_body else None,
         secured=True,
         scopes=frozenset({made.scope}),
+        by_pair=False,
+        of_oauth=False,
         issues_tokens=False,
         rate_class="ecriture" if made.has_body else "lecture",
         optional=False,

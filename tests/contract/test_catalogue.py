@@ -212,6 +212,7 @@ OF_ITS_WORK = {
     # which scope is needed.
     "annulerOperation": _ONCE | {"2003", "4001", "4003", "4006", "4008", "4009", "4010"},
     "accessToken": {"2101", "2102", "2103"},
+    "revoquerJeton": {"2101"},
     "renouvelerSecret": {"2105", "4002"},
     "revoquerSecret": {"2104", "2106", "4002"},
 }
@@ -225,7 +226,7 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
     if operation["x-classe-debit"] != "libre" or operation.get("security"):
         codes |= {"1008"}
     # The pair of a token's request is its own matter, and has its own code.
-    secured = operation.get("security") and operation["operationId"] != "accessToken"
+    secured = operation.get("security") and {} not in operation["security"]
     if secured:
         codes |= {"2001", "2002"}
     if operation.get("security"):

@@ -27,6 +27,7 @@ from tests.support.live import settings_for
 from tests.support.patience import CALL_S
 from tests.support.scene import (
     ALL,
+    BY_PAIR,
     CONTRACT,
     Scene,
     body_schema,
@@ -36,7 +37,7 @@ from tests.support.world import TLS
 
 pytestmark = pytest.mark.only_on("sqlite")  # what is compared is in front of the database
 
-OPERATIONS = [name for name in ALL if name != "accessToken"]
+OPERATIONS = [name for name in ALL if name not in BY_PAIR]
 """Those that Connexion can serve: it has no words for a pair in a form."""
 
 JSON = "application/json"

@@ -30,6 +30,7 @@ from tests.support.scene import (
     CONTRACT,
     MONEY,
     WITH_BODY,
+    WITH_FORM,
     WITH_JSON,
     WITHOUT_BODY,
     Call,
@@ -210,7 +211,7 @@ def test_repeated_field_of_the_form_is_refused(scene: Scene) -> None:
 # ── 1xxx: HTTP ───────────────────────────────────────────────────────────────────────────────────
 def media_type(operation: str) -> dict[str, str]:
     """The Content-Type of the operation."""
-    return FORM if operation == "accessToken" else JSON
+    return FORM if operation in WITH_FORM else JSON
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def media_type(operation: str) -> dict[str, str]:
             b'{"motif":' * 5_000,
         )
     ]
-    + [("accessToken", b"grant%ff=1"), ("accessToken", b"\xff=1")],
+    + [(operation, body) for operation in WITH_FORM for body in (b"grant%ff=1", b"\xff=1")],
 )
 def test_unreadable_body_is_refused(scene: Scene, operation: str, body: bytes) -> None:
     answer = scene.caller(operation).post(
@@ -313,7 +314,7 @@ def test_body_of_the_maximum_is_served(scene: Scene, operation: str) -> None:
 def test_other_content_type_is_refused(scene: Scene, operation: str) -> None:
     call, client = scene.call(operation), scene.caller(operation)
     expected = media_type(operation)["Content-Type"]
-    other = (JSON if operation == "accessToken" else FORM)["Content-Type"]
+    other = (JSON if operation in WITH_FORM else FORM)["Content-Type"]
     for content_type in (other, "text/plain", f"{expected}; charset=iso-8859-1", "", "*/*"):
         answer = client.post(call.path, content=b"{}", headers={"Content-Type": content_type})
         assert_refused(answer, "1007")

@@ -82,7 +82,7 @@ def _send(api: ContractClient, operation_id: str, name: str, **changes: Any) -> 
     how, value = _example(operation_id, name)
     kept = {key: item for key, item in {**value, **changes}.items() if item is not None}
     options: dict[str, Any] = {how: kept}
-    if operation_id == "accessToken":
+    if how == "data" and "client_id" in value:
         # The pair is in the form, and never in two places.
         del api.headers["Authorization"]
     answer = api.request(method, path, **options)

@@ -32,9 +32,11 @@ from tests.support.contract_client import CATALOGUE
 from tests.support.live import serving, settings_for
 from tests.support.patience import CALL_S
 from tests.support.scene import (
+    BY_PAIR,
     CONTRACT,
     PLACES,
     WITH_BODY,
+    WITH_FORM,
     WITH_JSON,
     Scene,
 )
@@ -105,7 +107,7 @@ def padded(scene: Scene, operation_id: str, length: int) -> tuple[bytes, dict[st
     call = scene.call(operation_id)
     request = httpx.Request("POST", "http://x", **call.options)
     body, headers = request.read(), {"Content-Type": request.headers["Content-Type"]}
-    if operation_id == "accessToken":
+    if operation_id in WITH_FORM:
         return body + b"&x=".ljust(length - len(body), b"a"), headers
     return body.ljust(length), headers
 
@@ -117,7 +119,7 @@ def test_largest_body_of_an_operation_reaches_the_server_and_one_byte_more_is_re
 ) -> None:
     largest = CONTRACT[operation_id].get("x-corps-maximal", DEFAULT_MAX_BODY)
     path = PLACES[operation_id][1]
-    form = operation_id == "accessToken"
+    form = operation_id in BY_PAIR
     with proxy.client() if form else of_partner(proxy, scene) as client:
         for length in (largest, largest + 1):
             body, headers = padded(scene, operation_id, length)

@@ -26,6 +26,7 @@ from tests.support.scene import (
     ALL,
     NEEDED,
     PLACES,
+    WITH_FORM,
     Call,
     refusal,
 )
@@ -112,7 +113,7 @@ def test_refusal_is_chosen_by_its_code(api: httpx.Client, operation: str, code: 
     name = told["message"].removeprefix("Paramètre ").removesuffix(" manquant ou invalide")
     fields = {"parametre": name} if code == "405" else PLACEHOLDERS.get(code, {})
     more = {"moreInfo": LIMIT["moreInfo"]} if code == "4011" else {}
-    assert told == {**refusal(code, oauth=operation == "accessToken", **fields), **more}
+    assert told == {**refusal(code, oauth=operation in WITH_FORM, **fields), **more}
     assert answer.status_code == CATALOGUE[code]["statut"]
     assert answer.headers["preference-applied"] == f"code={code}"
 

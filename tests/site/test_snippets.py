@@ -22,6 +22,7 @@ from tests.support.contract_client import OPERATIONS, ROOT
 from tests.support.needs import lack, need
 from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.process import serve
+from tests.support.scene import WITH_FORM
 
 pytestmark = pytest.mark.xdist_group("docs-snippets")
 
@@ -34,7 +35,7 @@ ORDER = [
     *FIRST,
     *(raw["operationId"] for raw in OPERATIONS.values() if raw["operationId"] not in FIRST),
 ]
-CALLED = [name for name in ORDER if name != "accessToken"]
+CALLED = [name for name in ORDER if name not in WITH_FORM]
 MESSAGES = {
     "debitCarte": "Votre carte a été débitée de 5000 FCFA, votre nouveau solde est de 137000 FCFA",
     "annulerOperation": "Opération annulée, votre nouveau solde est de 142000 FCFA",

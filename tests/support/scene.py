@@ -39,7 +39,14 @@ ALL = list(CONTRACT)
 SECURED = [name for name in ALL if SCOPES[name] is not None]
 AUTHENTICATED = [name for name in ALL if NEEDED[name] is not None]
 WITH_BODY = [name for name in ALL if "requestBody" in CONTRACT[name]]
-WITH_JSON = [name for name in WITH_BODY if name != "accessToken"]
+WITH_JSON = [
+    name
+    for name in WITH_BODY
+    if "application/json" in resolve(CONTRACT[name]["requestBody"])["content"]
+]
+WITH_FORM = [name for name in WITH_BODY if name not in WITH_JSON]
+BY_PAIR = [name for name in WITH_FORM if {} in CONTRACT[name]["security"]]
+"""What is called with the pair itself, in its form."""
 WITHOUT_BODY = [name for name in ALL if "requestBody" not in CONTRACT[name]]
 MONEY = ["creditCarte", "debitCarte"]
 ON_A_CARD = ["getSoldeCarte", "checkCardValidity", "checkCardValidityByMember", *MONEY]
@@ -55,6 +62,10 @@ def body_schema(operation_id: str) -> Json:
     (content,) = resolve(CONTRACT[operation_id]["requestBody"])["content"].values()
     schema: Json = resolve(content["schema"])
     return schema
+
+
+_OF_OAUTH = frozenset(PLACES[name][1] for name in WITH_FORM)
+"""The paths whose refusals have the `error` of RFC 6749."""
 
 
 def entry_in_catalogue(code: str) -> Json:
@@ -97,7 +108,7 @@ def assert_refused(
     answer: httpx.Response, code: str, *, language: str = "fr", **fields: str
 ) -> None:
     """Assert status, headers and envelope of a refusal."""
-    oauth = answer.request.url.path == "/access-token"
+    oauth = answer.request.url.path in _OF_OAUTH
     expected = refusal(code, language=language, oauth=oauth, **fields)
     assert envelope_of(answer) == expected, answer.text
     assert answer.status_code == entry_in_catalogue(code)["statut"]
@@ -207,6 +218,17 @@ def call_of(
                 "client_secret": pair.consumer_secret,
             }
         },
+        # Of a token that nobody has: those of the scene stay good.
+        "revoquerJeton": {
+            "data": {
+                "token": "nobodys-token",
+                "client_id": pair.consumer_key,
+                "client_secret": pair.consumer_secret,
+            }
+        },
+        "introspecterJeton": {
+            "data": {"token": "nobodys-token", "token_type_hint": "access_token"}
+        },
     }
     options = calls.get(operation_id) or _as_the_contract_says(operation_id, carte, autre or carte)
     return Call(method, path, options)
@@ -298,7 +320,7 @@ class Scene:
         return self.root.rotation.pair if operation_id in ROTATION else self.pair
 
     def caller(self, operation_id: str) -> ContractClient:
-        """Who calls the operation as the contract says: nobody yet when a token is asked for."""
+        """Who calls the operation as the contract says: nobody yet where its form has the pair."""
         if operation_id in ROTATION:
             return self.root.rotation.api
-        return self.nobody if operation_id == "accessToken" else self.api
+        return self.nobody if operation_id in BY_PAIR else self.api

@@ -37,6 +37,7 @@ ALL_SCOPES = (
     "cartes:crediter",
     "cartes:debiter",
     "secrets:gerer",
+    "jetons:verifier",
 )
 PEPPER = b"pepper of the tests"
 FAR = date(2099, 12, 31)

@@ -28,9 +28,7 @@ ROUTE_CODES = {405: {"1004"}, 404: {"1003"}}
 WRITES = frozenset(
     operation["operationId"]
     for (method, _), operation in OPERATIONS.items()
-    if method == "POST"
-    and not operation.get("x-lecture-seule")
-    and operation["operationId"] != "accessToken"
+    if method == "POST" and not operation.get("x-lecture-seule") and {} not in operation["security"]
 )
 """The operations that may move money or take a reference."""
 

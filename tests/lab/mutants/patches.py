@@ -277,7 +277,7 @@ def requests() -> Iterator[Mutant]:
             yield make("repeated parameter accepted", name, "query", patch=patch)
             patch = _on_call(name, _without_line_end)
             yield make("line end accepted", name, "query", patch=patch)
-        if "requestBody" in operation and name != "accessToken":
+        if "application/json" in resolve(operation.get("requestBody", {})).get("content", {}):
             (media_type,) = resolve(operation["requestBody"])["content"].values()
             fields = set(resolve(media_type["schema"])["properties"])
             patch = _on_call(name, partial(_fields_only, names=fields))
