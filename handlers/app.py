@@ -119,7 +119,7 @@ def create_app(
     mounted = []
     for contract, resolver in zip(contracts, resolvers, strict=True):
         refusals = Refusals(contract)
-        conformite = check_oneself(contract, settings.desactivees)
+        conformite = check_oneself(contract, settings.switched_off)
         runners = {
             operation_id: OperationRunner(
                 operation,

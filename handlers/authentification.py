@@ -5,6 +5,7 @@ from typing import Never
 from sqlalchemy import Connection
 
 from handlers.answer import Answer
+from handlers.contract.model import Contract
 from handlers.settings import Settings
 from handlers.views.authentification import (
     read_renouvellement,
@@ -12,6 +13,8 @@ from handlers.views.authentification import (
     render_droits,
     render_etat_jeton,
     render_jeton,
+    render_metadonnees_oauth,
+    render_metadonnees_ressource,
     render_revocation_jeton,
     render_secret_renouvele,
     render_secret_revoque,
@@ -26,6 +29,8 @@ from handlers.wire import (
     Droits,
     EtatJeton,
     JetonBeside,
+    MetadonneesOauth,
+    MetadonneesRessource,
     RevocationJeton,
     SecretDuPartenaire,
     SecretRenouvele,
@@ -104,3 +109,13 @@ def introspecter_jeton(
 ) -> Answer[Never, EtatJeton]:
     found = find_jeton(connection, partenaire, corps["token"], pepper=settings.pepper)
     return render_etat_jeton(found)
+
+
+def metadonnees_oauth(*, contract: Contract, settings: Settings) -> Answer[Never, MetadonneesOauth]:
+    return render_metadonnees_oauth(contract, settings.url_publique)
+
+
+def metadonnees_ressource(
+    *, contract: Contract, settings: Settings
+) -> Answer[Never, MetadonneesRessource]:
+    return render_metadonnees_ressource(contract, settings.url_publique)

@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 PRODUCTION = "production"
 ROOT = Path(__file__).resolve().parents[1]
 _CONTRACT, _CLIENTS = ROOT / "openapi.yaml", ROOT / "build" / "clients"
+
+OF_THE_URL = frozenset({"metadonneesOauth", "metadonneesRessource"})
+"""What tells the server's own address, and can be told only where it is set."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -76,6 +80,25 @@ def _integer(low: int, high: int) -> Check:
 
 def _read_networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())
+
+
+def _read_url(text: str) -> str:
+    url = urlsplit(text)
+    local = url.hostname == "localhost" or _is_loopback(url.hostname or "")
+    if url.scheme != "https" and not (url.scheme == "http" and local):
+        raise ValueError(text)
+    if not url.hostname or url.username is not None or url.query or url.fragment:
+        raise ValueError(text)
+    if not (text.isascii() and text.isprintable()) or " " in text or url.port == 0:
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _read_pairs(text: str) -> dict[str, str]:
@@ -173,6 +196,13 @@ class Settings:
         Check(lambda text: frozenset(text.replace(",", " ").split())),
         "optional operations of the contract that this server does not offer, for example `transfererSolde`",
     )
+    url_publique: str = _setting(
+        "CYNOD_URL_PUBLIQUE",
+        "",
+        Check(_read_url, "an https URL without query, or an http one of this machine"),
+        "address under which partners reach the API, for example `https://api.cynod.example`; with it, OAuth "
+        "clients discover the server (`metadonneesOauth`, `metadonneesRessource`)",
+    )
     redis_url: str = _setting(
         "CYNOD_REDIS_URL",
         "",
@@ -211,6 +241,11 @@ class Settings:
         "folder of what `make clients` wrote; the partner's page offers the files made from this very "
         "contract",
     )
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """The optional operations that this server does not offer: those named, and those that it cannot."""
+        return self.desactivees if self.url_publique else self.desactivees | OF_THE_URL
 
     @property
     def is_production(self) -> bool:

@@ -32,6 +32,8 @@ from handlers.wire import (
     LigneHistorique,
     LigneRapprochee,
     MembreId,
+    MetadonneesOauth,
+    MetadonneesRessource,
     Mouvement,
     NumeroCarte,
     NumeroOperation,
@@ -314,6 +316,28 @@ class IntrospecterJetonHandler(Protocol):
 
 
 _introspecter_jeton: IntrospecterJetonHandler = authentification.introspecter_jeton
+
+
+class MetadonneesOauthHandler(Protocol):
+    def __call__(
+        self,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[Never, MetadonneesOauth]: ...
+
+
+_metadonnees_oauth: MetadonneesOauthHandler = authentification.metadonnees_oauth
+
+
+class MetadonneesRessourceHandler(Protocol):
+    def __call__(
+        self,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[Never, MetadonneesRessource]: ...
+
+
+_metadonnees_ressource: MetadonneesRessourceHandler = authentification.metadonnees_ressource
 
 
 class GetCodesErreurHandler(Protocol):

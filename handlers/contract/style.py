@@ -37,9 +37,15 @@ OPERATION_KEYS = (
 
 RFC_6749_NAMES = frozenset(
     {"grant_type", "client_id", "client_secret", "access_token", "token_type", "expires_in"}
-    | {"token_type_hint"}
+    | {"token_type_hint", "token_endpoint", "token_endpoint_auth_methods_supported"}
+    | {"revocation_endpoint", "revocation_endpoint_auth_methods_supported"}
+    | {"introspection_endpoint", "introspection_endpoint_auth_methods_supported"}
+    | {"grant_types_supported", "response_types_supported", "scopes_supported"}
+    | {"service_documentation", "authorization_servers", "bearer_methods_supported"}
+    | {"resource_name", "resource_documentation"}
 )
-"""Names that RFC 6749 gives, and RFC 7009, so that any OAuth 2 client can ask for a token, and end it."""
+"""Names that RFC 6749 gives, and those beside it (7009, 7662, 8414, 9728), so that any OAuth 2 client finds
+where to ask for a token, and ends it."""
 
 UNUSED_ON_PURPOSE = {
     "responses/RessourceInconnue": "answers a path that no operation has",

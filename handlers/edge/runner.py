@@ -80,7 +80,7 @@ class OperationRunner:
         conformite: SelfCheck,
     ) -> None:
         self.operation = operation
-        self._offered = operation.operation_id not in settings.desactivees
+        self._offered = operation.operation_id not in settings.switched_off
         self._handlers = handlers
         self._database = database
         self._security = security

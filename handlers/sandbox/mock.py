@@ -73,7 +73,7 @@ def create_mock(settings: Settings, contracts: Sequence[Contract]) -> CynodApp:
     check_contracts(contracts, settings)
     mounted = []
     for contract in contracts:
-        check_oneself(contract, settings.desactivees)
+        check_oneself(contract, settings.switched_off)
         refusals = Refusals(contract)
         runners = {
             name: MockRunner(contract, operation, refusals)

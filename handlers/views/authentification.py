@@ -7,6 +7,8 @@ from typing import Never
 
 from handlers import wire
 from handlers.answer import Answer
+from handlers.contract.model import Contract
+from handlers.contract.scopes import declared_scopes
 from handlers.views.formats import format_instant, format_jour
 from models.authentification import EtatJeton, Jeton
 from models.base import now
@@ -132,5 +134,46 @@ def render_etat_jeton(etat: EtatJeton | None) -> Answer[Never, wire.EtatJeton]:
             "exp": int(etat.expire_le.timestamp()),
             "iat": int(etat.emis_le.timestamp()),
             "token_type": "Bearer",
+        },
+    )
+
+
+_BY_BASIC, _IN_FORM = "client_secret_basic", "client_secret_post"
+
+
+def render_metadonnees_oauth(contract: Contract, base: str) -> Answer[Never, wire.MetadonneesOauth]:
+    """MetadonneesOauth: what the contract says, at the address under which partners reach the server."""
+    return Answer(
+        None,
+        {
+            "issuer": base,
+            "token_endpoint": f"{base}{contract.operations['accessToken'].path}",
+            "token_endpoint_auth_methods_supported": [_BY_BASIC, _IN_FORM],
+            "revocation_endpoint": f"{base}{contract.operations['revoquerJeton'].path}",
+            "revocation_endpoint_auth_methods_supported": [_BY_BASIC, _IN_FORM],
+            "introspection_endpoint": f"{base}{contract.operations['introspecterJeton'].path}",
+            "introspection_endpoint_auth_methods_supported": [_BY_BASIC],
+            "grant_types_supported": ["client_credentials"],
+            # RFC 8414 wants one, and no page of ours gives a token; clients refuse an empty list.
+            "response_types_supported": ["none"],
+            "scopes_supported": list(declared_scopes(contract.document)),
+            "service_documentation": f"{base}/",
+        },
+    )
+
+
+def render_metadonnees_ressource(
+    contract: Contract, base: str
+) -> Answer[Never, wire.MetadonneesRessource]:
+    """MetadonneesRessource: the API is the resource, and issues its own tokens."""
+    return Answer(
+        None,
+        {
+            "resource": base,
+            "authorization_servers": [base],
+            "scopes_supported": list(declared_scopes(contract.document)),
+            "bearer_methods_supported": ["header"],
+            "resource_name": contract.document["info"]["title"],
+            "resource_documentation": f"{base}/",
         },
     )

@@ -219,6 +219,13 @@ OF_ITS_WORK = {
 """The codes of what an operation does; the others follow from what it takes."""
 
 
+WITHOUT_A_DATABASE = (
+    *("getCodesErreur", "getConformite", "healthLive"),
+    *("metadonneesOauth", "metadonneesRessource"),
+)
+"""What is answered from the contract and the settings alone."""
+
+
 def _codes_of_what_it_takes(operation: Json) -> set[str]:
     codes = {"405", "1002", "1005", "9999"}
     if "requestBody" in operation:
@@ -235,7 +242,7 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
         codes |= {"2003"}
     if operation.get("x-optionnelle"):
         codes |= {"1009"}
-    if operation["operationId"] not in ("getCodesErreur", "getConformite", "healthLive"):
+    if operation["operationId"] not in WITHOUT_A_DATABASE:
         codes |= {"5001"}
     return codes
 

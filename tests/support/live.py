@@ -25,6 +25,10 @@ from tests.support.world import PEPPER
 PATIENT = {"echec": "off", "echec-adresse": "off"}
 
 
+URL_PUBLIQUE = "https://api.cynod.example"
+"""Where the test servers say that they are."""
+
+
 @cache
 def _load(
     path: Path, surfaces: tuple[str, ...], _sources: tuple[bytes, ...]
@@ -36,7 +40,13 @@ def settings_for(url: str) -> Settings:
     """The settings of a test server: as shipped, with the tests' pepper, and patient with failures,
     since all tests call from one address."""
     return with_limits(
-        Settings(environment="test", database_url=url, pepper=PEPPER, log_format="json")
+        Settings(
+            environment="test",
+            database_url=url,
+            pepper=PEPPER,
+            log_format="json",
+            url_publique=URL_PUBLIQUE,
+        )
     )
 
 

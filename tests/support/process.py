@@ -173,7 +173,7 @@ def serve(
             streams=(subprocess.DEVNULL, subprocess.PIPE, log.fileno()),
             command=command,
             spoil=spoil,
-            **{**variables, "PORT": str(port)},
+            **{"CYNOD_URL_PUBLIQUE": f"http://127.0.0.1:{port}", **variables, "PORT": str(port)},
         ) as process,
     ):
         try:

@@ -41,7 +41,7 @@ class _Views(Resolver):
         self._database = database
         self._envelopes = Envelopes(contract)
         self._handlers = HandlerResolver(contract).handlers
-        self._conformite = check_oneself(contract, settings.desactivees)
+        self._conformite = check_oneself(contract, settings.switched_off)
 
     def resolve(self, operation: Any) -> Resolution:
         """Called by Connexion for each operation."""

@@ -25,6 +25,7 @@ from tests.lab.clients.generators import (
 )
 from tests.support.live import serving, settings_for
 from tests.support.needs import need
+from tests.support.process import serve
 from tests.support.world import World, new_number
 
 pytestmark = pytest.mark.only_on("sqlite")
@@ -70,7 +71,7 @@ def command_of(script: Path) -> list[str]:
         folder = NODE / "oauth"
         folder.mkdir(exist_ok=True)
         return ["node", str(shutil.copy(str(script), folder))]
-    return [sys.executable if script.stem == "authlib_client" else str(PYTHON), str(script)]
+    return [sys.executable if script.stem.startswith("authlib") else str(PYTHON), str(script)]
 
 
 @pytest.mark.parametrize("drawn", [True, False], ids=["drawn", "old"])
@@ -97,3 +98,25 @@ def test_client_gets_a_token_renews_it_and_reads_a_refusal(
     seen = json.loads(said.strip().splitlines()[-1])
     kind = "bearer" if name == "openid-client" else "Bearer"
     assert seen == {"jeton": kind, "solde": 10_000, "renouvele": True, "refus": refusal}
+
+
+@pytest.mark.parametrize("script", ["authlib_hands.py", "openid_hands.mjs"])
+def test_client_discovers_the_server_and_ends_and_inspects_its_token(
+    script: str, tmp_path: Path
+) -> None:
+    with serve("--demo", folder=tmp_path) as server:
+        variables = {
+            "URL": server.url,
+            "KEY": "demo-partenaire",
+            "SECRET": "demo-secret",
+            "NO_PROXY": "127.0.0.1",
+            "AUTHLIB_INSECURE_TRANSPORT": "1",
+        }
+        said = run(command_of(SCRIPTS / script), cwd=tmp_path, **variables)
+    assert json.loads(said.strip().splitlines()[-1]) == {
+        "emetteur": True,
+        "droits": 200,
+        "avant": [True, "demo-partenaire", "Bearer"],
+        "revocation": 200,
+        "apres": {"active": False},
+    }
