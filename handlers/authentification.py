@@ -8,13 +8,17 @@ from handlers.answer import Answer
 from handlers.contract.model import Contract
 from handlers.settings import Settings
 from handlers.views.authentification import (
+    read_levee,
+    read_opposition,
     read_renouvellement,
     read_revocation_secret,
     render_droits,
     render_etat_jeton,
     render_jeton,
+    render_levee,
     render_metadonnees_oauth,
     render_metadonnees_ressource,
+    render_opposition,
     render_revocation_jeton,
     render_secret_renouvele,
     render_secret_revoque,
@@ -23,20 +27,25 @@ from handlers.views.authentification import (
 from handlers.wire import (
     DemandeIntrospection,
     DemandeJeton,
+    DemandeLevee,
+    DemandeOpposition,
     DemandeRenouvellement,
     DemandeRevocationJeton,
     DemandeRevocationSecret,
     Droits,
     EtatJeton,
     JetonBeside,
+    Levee,
     MetadonneesOauth,
     MetadonneesRessource,
+    Opposition,
     RevocationJeton,
     SecretDuPartenaire,
     SecretRenouvele,
     SecretRevoque,
 )
 from models.authentification import find_jeton, issue_token, revoke_jeton
+from models.opposition import lever, opposer
 from models.partenaire import Partenaire, list_clients
 from models.plafond import remaining
 from models.rotation import renouveler, revoquer
@@ -119,3 +128,15 @@ def metadonnees_ressource(
     *, contract: Contract, settings: Settings
 ) -> Answer[Never, MetadonneesRessource]:
     return render_metadonnees_ressource(contract, settings.url_publique)
+
+
+def opposer_ma_carte(
+    corps: DemandeOpposition, *, connection: Connection, partenaire: Partenaire
+) -> Answer[Opposition]:
+    return render_opposition(opposer(connection, partenaire, read_opposition(corps)))
+
+
+def lever_mon_opposition(
+    corps: DemandeLevee, *, connection: Connection, partenaire: Partenaire
+) -> Answer[Levee]:
+    return render_levee(lever(connection, partenaire, read_levee(corps)))

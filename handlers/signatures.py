@@ -19,7 +19,9 @@ from handlers.wire import (
     DemandeCloture,
     DemandeIntrospection,
     DemandeJeton,
+    DemandeLevee,
     DemandeMouvement,
+    DemandeOpposition,
     DemandeRapprochement,
     DemandeRenouvellement,
     DemandeRevocationJeton,
@@ -29,6 +31,7 @@ from handlers.wire import (
     EtatJeton,
     JetonBeside,
     JourDemande,
+    Levee,
     LigneHistorique,
     LigneRapprochee,
     MembreId,
@@ -38,6 +41,7 @@ from handlers.wire import (
     NumeroCarte,
     NumeroOperation,
     Operation,
+    Opposition,
     Reference,
     ReponseHistoriqueBeside,
     ReponseListeCartesBeside,
@@ -338,6 +342,30 @@ class MetadonneesRessourceHandler(Protocol):
 
 
 _metadonnees_ressource: MetadonneesRessourceHandler = authentification.metadonnees_ressource
+
+
+class OpposerMaCarteHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeOpposition,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[Opposition]: ...
+
+
+_opposer_ma_carte: OpposerMaCarteHandler = authentification.opposer_ma_carte
+
+
+class LeverMonOppositionHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeLevee,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[Levee]: ...
+
+
+_lever_mon_opposition: LeverMonOppositionHandler = authentification.lever_mon_opposition
 
 
 class GetCodesErreurHandler(Protocol):

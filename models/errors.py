@@ -103,6 +103,22 @@ class CarteAnnulee(Refusal):
     code = "3003"
 
 
+class TransitionInterdite(Refusal):
+    """The card cannot pass from its state to that one, as `more_info` tells."""
+
+    code = "3006"
+
+    def __init__(self, more_info: str) -> None:
+        super().__init__()
+        self.more_info = more_info
+
+
+class OppositionDefinitive(Refusal):
+    """The card is not blocked, or not for a time, or not by this partner."""
+
+    code = "3007"
+
+
 class SoldeInsuffisant(Refusal):
     """The debit is larger than the solde."""
 

@@ -106,6 +106,7 @@ def create(
                 cartes:debiter   debit a card
                 secrets:gerer    see, renew and revoke its own secrets
                 jetons:verifier  ask what one of its tokens opens
+                cartes:opposer   block a card
     Example:    cynod partenaire create --nom "Banque X" --client CLI-0001 CLI-0002
                     --scope soldes:lire cartes:lire --adresse 192.0.2.0/24
     Variables:  CYNOD_DATABASE_URL, CYNOD_PEPPER, CYNOD_CONTRACT

@@ -11,6 +11,9 @@ from handlers.contract.model import JSON_TYPE, LANGUAGES, Contract, Json
 from handlers.contract.schema import compile_schema
 from handlers.contract.view import Declared, View
 
+TRANSITION = "3006"
+"""The code whose `moreInfo` names two states of a card."""
+
 
 def value_problems(contract: Contract, view: View) -> Iterator[Problem]:
     """The examples of schemas, of their properties, of parameters and of headers."""
@@ -54,14 +57,15 @@ def _envelope_fault(entry: Json, value: Json, schema: str) -> str:
     pattern = re.escape(text).replace(r"\{parametre\}", r"\w+").replace(r"\{reste\}", "[0-9]+ FCFA")
     if not re.fullmatch(pattern, str(value.get("message"))):
         return f"its message must be {text!r}, filled in."
+    tells_programs = "{reste}" in text or entry["code"] == TRANSITION
     expected = {
         **({"error": entry.get("oauth")} if schema.endswith("Jeton") else {}),
         "success": False,
         "code": entry["code"],
         "message": value["message"],
         "debugMessage": None if "debugMessage" in entry else value["message"],
-        # What is left of a limit is told to programs too.
-        "moreInfo": value.get("moreInfo") if "{reste}" in text else None,
+        # What is left of a limit is told to programs too, and which change of state is impossible.
+        "moreInfo": value.get("moreInfo") if tells_programs else None,
     }
     wrong = [key for key in expected if key not in value or value[key] != expected[key]]
     wrong += sorted(value.keys() - expected.keys() - _LOCATING)

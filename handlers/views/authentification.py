@@ -12,6 +12,8 @@ from handlers.contract.scopes import declared_scopes
 from handlers.views.formats import format_instant, format_jour
 from models.authentification import EtatJeton, Jeton
 from models.base import now
+from models.mouvement import CarteDesignee
+from models.opposition import DemandeLevee, DemandeOpposition, EtatCarte
 from models.partenaire import Partenaire
 from models.plafond import Reste
 from models.rotation import (
@@ -177,3 +179,38 @@ def render_metadonnees_ressource(
             "resource_documentation": f"{base}/",
         },
     )
+
+
+def read_opposition(corps: wire.DemandeOpposition) -> DemandeOpposition:
+    """The core's request from DemandeOpposition."""
+    carte = CarteDesignee(corps["numeroCarte"], corps["walletId"], corps["clientId"])
+    return DemandeOpposition(carte, corps["motifOpposition"], corps["reference"])
+
+
+def read_levee(corps: wire.DemandeLevee) -> DemandeLevee:
+    """The core's request from DemandeLevee."""
+    carte = CarteDesignee(corps["numeroCarte"], corps["walletId"], corps["clientId"])
+    return DemandeLevee(carte, corps["reference"])
+
+
+def render_opposition(etat: EtatCarte) -> Answer[wire.Opposition]:
+    """ReponseOpposition."""
+    item: wire.Opposition = {
+        "reference": etat.reference,
+        "numeroCarte": etat.numero_carte,
+        "statut": etat.statut,
+        "motifOpposition": etat.motif,
+        "dateOpposition": format_instant(etat.depuis),
+    }
+    return Answer([item], replayed=etat.replayed)
+
+
+def render_levee(etat: EtatCarte) -> Answer[wire.Levee]:
+    """ReponseLevee."""
+    item: wire.Levee = {
+        "reference": etat.reference,
+        "numeroCarte": etat.numero_carte,
+        "statut": etat.statut,
+        "dateLevee": format_instant(etat.depuis),
+    }
+    return Answer([item], replayed=etat.replayed)

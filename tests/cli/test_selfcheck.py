@@ -92,6 +92,8 @@ def test_nothing_is_written_unless_asked(tmp_path: Path) -> None:
         "transfererSolde",
         "cloturerReference",
         "annulerOperation",
+        "opposerMaCarte",
+        "leverMonOpposition",
         "renouvelerSecret",
         "revoquerSecret",
     }

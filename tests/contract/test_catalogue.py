@@ -212,6 +212,8 @@ OF_ITS_WORK = {
     # which scope is needed.
     "annulerOperation": _ONCE | {"2003", "4001", "4003", "4006", "4008", "4009", "4010"},
     "accessToken": {"2101", "2102", "2103"},
+    "opposerMaCarte": {"412", "3003", "3006", "4002"},
+    "leverMonOpposition": {"412", "3007", "4002"},
     "revoquerJeton": {"2101"},
     "renouvelerSecret": {"2105", "4002"},
     "revoquerSecret": {"2104", "2106", "4002"},

@@ -39,6 +39,7 @@ BEFORE = {
     "annulerOperation": "debitCarte",
     "getOperation": "debitCarte",
     "revoquerSecret": "renouvelerSecret",
+    "leverMonOpposition": "opposerMaCarte",
 }
 """What must have been sent for an example to have an object: its own example."""
 

@@ -100,6 +100,9 @@ def test_example_is_chosen_by_its_name(api: httpx.Client, operation: str, name: 
 
 
 LIMIT = DOCUMENT["components"]["examples"]["PlafondDepasse"]["value"]
+MORE_INFO = {"4011": LIMIT["moreInfo"], "3006": "de=OPPOSITION;vers=OPPOSITION"}
+"""What the examples tell programs."""
+
 PLACEHOLDERS = {"4011": {"reste": "3000 FCFA"}}
 """What an example of the contract has where a text has placeholders."""
 
@@ -112,7 +115,7 @@ def test_refusal_is_chosen_by_its_code(api: httpx.Client, operation: str, code: 
     told = envelope_of(answer)
     name = told["message"].removeprefix("Paramètre ").removesuffix(" manquant ou invalide")
     fields = {"parametre": name} if code == "405" else PLACEHOLDERS.get(code, {})
-    more = {"moreInfo": LIMIT["moreInfo"]} if code == "4011" else {}
+    more = {"moreInfo": MORE_INFO[code]} if code in MORE_INFO else {}
     assert told == {**refusal(code, oauth=operation in WITH_FORM, **fields), **more}
     assert answer.status_code == CATALOGUE[code]["statut"]
     assert answer.headers["preference-applied"] == f"code={code}"

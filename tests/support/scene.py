@@ -125,6 +125,9 @@ CHANGING_A_CARD = [
 """What does something to a card without a reference: done again on the same card, it is another matter."""
 
 
+OPPOSITION = ("opposerMaCarte", "leverMonOpposition")
+"""What blocks a card, and what needs one that its partner has blocked."""
+
 ROTATION = ("renouvelerSecret", "revoquerSecret")
 """What changes the secrets of whoever calls it."""
 
@@ -303,8 +306,11 @@ class Scene:
     def call(self, operation_id: str) -> Call:
         """A valid call of the operation on the scene's card, or on a new one that it may change."""
         carte = self.carte
-        if operation_id in CHANGING_A_CARD:
+        if operation_id in (*CHANGING_A_CARD, *OPPOSITION):
             carte = self.world.carte(membre=carte.membre)
+        if operation_id == "leverMonOpposition":
+            blocked = call_of("opposerMaCarte", carte, self.pair).send(self.api)
+            assert blocked.status_code == 200, blocked.text
         call = call_of(operation_id, carte, self.pair_of(operation_id), self.autre)
         if operation_id in ROTATION:
             return call.with_values(**self.root.rotation.prepare(operation_id))

@@ -38,6 +38,7 @@ ALL_SCOPES = (
     "cartes:debiter",
     "secrets:gerer",
     "jetons:verifier",
+    "cartes:opposer",
 )
 PEPPER = b"pepper of the tests"
 FAR = date(2099, 12, 31)

@@ -1,0 +1,143 @@
+"""An opposition that a partner places on a card, and lifts when it was a block for a time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes, find_carte
+from models.errors import CarteAnnulee, OppositionDefinitive, TransitionInterdite
+from models.geste import Geste, begin, finish
+from models.journal.empreinte import Contenu
+from models.mouvement import CarteDesignee
+from models.partenaire import Partenaire
+
+BLOCAGE_TEMPORAIRE = "BLOCAGE_TEMPORAIRE"
+"""The motif of an opposition that its partner may lift."""
+
+
+class DemandeOpposition(NamedTuple):
+    """What opposerMaCarte asks."""
+
+    carte: CarteDesignee
+    motif: str
+    reference: str
+
+
+class DemandeLevee(NamedTuple):
+    """What leverMonOpposition asks."""
+
+    carte: CarteDesignee
+    reference: str
+
+
+class EtatCarte(NamedTuple):
+    """The state in which a change has left a card, and since when; `motif` is empty unless it is blocked."""
+
+    reference: str
+    numero_carte: str
+    statut: str
+    motif: str
+    depuis: datetime
+    replayed: bool = False
+
+
+def opposer(
+    connection: Connection, partenaire: Partenaire, demande: DemandeOpposition
+) -> EtatCarte:
+    """Block a card: from the next debit on, it is refused. Its solde stays as it is.
+
+    Raises UtilisateurInconnu, CarteAnnulee, TransitionInterdite, ReferenceDejaUtilisee, DroitsRetires.
+    """
+    contenu = Contenu({1: ("opposerMaCarte", *demande.carte, demande.motif)})
+    geste = begin(
+        connection,
+        partenaire,
+        type_="opposerMaCarte",
+        reference=demande.reference,
+        contenu=contenu,
+    )
+    if geste.resultat is not None:
+        return _told(geste, demande.reference, replayed=True)
+    carte = find_carte(connection, partenaire, **demande.carte._asdict())
+    blocked = connection.execute(
+        update(cartes)
+        .where(cartes.c.id == carte.id, cartes.c.statut == ACTIVE)
+        .values(
+            statut=OPPOSITION,
+            motif_statut=demande.motif,
+            statut_avant_opposition=cartes.c.statut,
+            oppose_par=partenaire.id,
+            etat_version=cartes.c.etat_version + 1,
+        )
+    )
+    if not blocked.rowcount:
+        _refuse(connection, carte.id)
+    etat = {
+        "numeroCarte": carte.numero_carte,
+        "statut": OPPOSITION,
+        "motif": demande.motif,
+    }
+    return _done(connection, geste, demande.reference, etat)
+
+
+def _refuse(connection: Connection, carte_id: int) -> None:
+    """The guarded update changed nothing: read again why, since a concurrent call may have blocked it."""
+    statut = connection.scalar(select(cartes.c.statut).where(cartes.c.id == carte_id))
+    if statut == ANNULEE:
+        raise CarteAnnulee
+    raise TransitionInterdite(f"de={statut};vers={OPPOSITION}")
+
+
+def lever(connection: Connection, partenaire: Partenaire, demande: DemandeLevee) -> EtatCarte:
+    """Lift a block for a time that this partner placed: the card is what it was before.
+
+    Raises UtilisateurInconnu, OppositionDefinitive, ReferenceDejaUtilisee, DroitsRetires.
+    """
+    contenu = Contenu({1: ("leverMonOpposition", *demande.carte)})
+    geste = begin(
+        connection,
+        partenaire,
+        type_="leverMonOpposition",
+        reference=demande.reference,
+        contenu=contenu,
+    )
+    if geste.resultat is not None:
+        return _told(geste, demande.reference, replayed=True)
+    carte = find_carte(connection, partenaire, **demande.carte._asdict())
+    lifted = connection.execute(
+        update(cartes)
+        .where(
+            cartes.c.id == carte.id,
+            cartes.c.statut == OPPOSITION,
+            cartes.c.motif_statut == BLOCAGE_TEMPORAIRE,
+            cartes.c.oppose_par == partenaire.id,
+        )
+        .values(
+            statut=cartes.c.statut_avant_opposition,
+            motif_statut=None,
+            statut_avant_opposition=None,
+            oppose_par=None,
+            etat_version=cartes.c.etat_version + 1,
+        )
+        .returning(cartes.c.statut)
+    ).first()
+    if lifted is None:
+        raise OppositionDefinitive
+    etat = {"numeroCarte": carte.numero_carte, "statut": lifted.statut, "motif": ""}
+    return _done(connection, geste, demande.reference, etat)
+
+
+def _done(connection: Connection, geste: Geste, reference: str, etat: dict[str, str]) -> EtatCarte:
+    finish(connection, geste, etat)
+    return _told(geste._replace(resultat=etat), reference, replayed=False)
+
+
+def _told(geste: Geste, reference: str, *, replayed: bool) -> EtatCarte:
+    assert geste.resultat is not None
+    etat = geste.resultat
+    return EtatCarte(
+        reference, etat["numeroCarte"], etat["statut"], etat["motif"], geste.date, replayed
+    )
