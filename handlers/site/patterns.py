@@ -10,6 +10,7 @@ import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 DATES = {
     "99/99/9999": "jj/MM/aaaa",
@@ -171,7 +172,18 @@ def _sequence(parts: tuple[_Part, ...]) -> str:
         return DATES[shape]
     if shape and set(shape) == {"9"}:
         return _counted(len(shape), len(shape), _DIGITS)
-    return _two(parts) or ", ".join(map(_part, parts))
+    return _two(parts) or ", ".join(_each(parts))
+
+
+def _each(parts: tuple[_Part, ...]) -> Iterator[str]:
+    """Part by part; literals that follow each other are one."""
+    for is_literal, group in groupby(
+        parts, lambda one: bool(one.literal) and one.most == 1 == one.least
+    ):
+        if is_literal:
+            yield f"« {''.join(str(one.literal) for one in group)} »"
+        else:
+            yield from map(_part, group)
 
 
 def _optional(parts: tuple[_Part, ...]) -> str | None:
@@ -224,11 +236,9 @@ def _part(part: _Part) -> str:
         said = " ou ".join(map(_sequence, part.alternatives))
         return said if (part.least, part.most) == (1, 1) else _refuse()
     if part.negated:
-        if not part.characters >= _CONTROLS or (part.least, part.most) != (0, None):
-            return _refuse()
-        return "sans caractère de contrôle"
-    if part.literal and (part.least, part.most) == (1, 1):
-        return f"« {part.literal} »"
+        if part.characters >= _CONTROLS and (part.least, part.most) == (0, None):
+            return "sans caractère de contrôle"
+        return f"{_count(part.least, part.most)} caractères sauf {_listed(part.characters)}"
     return _counted(part.least, part.most, part.characters)
 
 
@@ -236,16 +246,17 @@ def _refuse() -> str:
     raise _UnreadError
 
 
-def _counted(least: int, most: int | None, characters: frozenset[str]) -> str:
+def _count(least: int, most: int | None) -> str:
     if most is None:
         few = ("zéro, un ou plusieurs", "un ou plusieurs")
-        count = few[least] if least < len(few) else f"au moins {least}"
-    elif least == most:
-        count = str(least)
-    else:
-        count = f"{least} à {most}" if least else f"au plus {most}"
-    many = most is None or most > 1
-    return f"{count} {_kind(characters, many=many)}"
+        return few[least] if least < len(few) else f"au moins {least}"
+    if least == most:
+        return str(least)
+    return f"{least} à {most}" if least else f"au plus {most}"
+
+
+def _counted(least: int, most: int | None, characters: frozenset[str]) -> str:
+    return f"{_count(least, most)} {_kind(characters, many=most is None or most > 1)}"
 
 
 def _kind(characters: frozenset[str], *, many: bool) -> str:

@@ -520,6 +520,7 @@ PATTERNS: dict[str, str | None] = {
     "^([0-3][0-9]/[01][0-9]/[0-9]{4})?$": "jj/MM/aaaa, ou chaîne vide",
     "^[0-9]+[.][0-9]+$": "un ou plusieurs chiffres, « . », un ou plusieurs chiffres",
     "^Bearer$": "toujours « Bearer »",
+    '^<[^<>]{1,9}>; rel="next"$': '« < », 1 à 9 caractères sauf « < », « > », « >; rel="next" »',
     "^[a-c]{2,}$": "au moins 2 caractères (a, b, c)",
     # What it means is not what it looks like, or is of a form that is not read: it is shown as it stands.
     "^a|b$": None,
@@ -528,7 +529,6 @@ PATTERNS: dict[str, str | None] = {
     "^(ab){2}$": None,
     "[0-9]": None,
     r"^\w+$": None,
-    "^[^a]{3}$": None,
     "^.$": None,
 }
 
