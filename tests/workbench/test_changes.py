@@ -649,6 +649,12 @@ CASES: dict[str, Case] = {
         "components.securitySchemes.oauth2.flows.clientCredentials.tokenUrl",
     ),
     "server elsewhere": Case(put("servers.0.url", "/v2"), B_BOTH, B_BOTH, "servers.0.url"),
+    "server that is named": Case(
+        put("servers.0.url", "https://api.example"), A_BOTH, B_BOTH, "servers.0.url"
+    ),
+    "server that is named below a path": Case(
+        put("servers.0.url", "https://api.example/v2"), B_BOTH, B_BOTH, "servers.0.url"
+    ),
     "rate of a class": Case(
         put("x-classes-debit.lecture", "1/hour"), B_SENT, A_SENT, "x-classes-debit.lecture"
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from handlers.contract.model import METHODS, Json
 from handlers.contract.scopes import declared_scopes
@@ -322,13 +323,24 @@ def _servers(before: Json, after: Json) -> Iterator[Change]:
     )
     places = {at: url for url, (at, _) in new.items() if url not in old}
     for url, (at, server) in old.items():
-        if url not in new:
+        named = [other for other in places.values() if _names(other, url)]
+        if url not in new and named:
+            told = f"{url} was whoever publishes the contract, which has an address now"
+            yield Change(ADDITIVE, BOTH, f"servers.{at}.url", told)
+        elif url not in new:
             told = f"{url} became {places.pop(at)}" if at in places else f"the server {url} is gone"
             yield Change(BREAKING, BOTH, f"servers.{at}.url", told)
         elif server != new[url][1]:
             yield Change(TEXT, BOTH, f"servers.{new[url][0]}", "another text")
     for at, url in places.items():
         yield Change(ADDITIVE, BOTH, f"servers.{at}.url", f"another server, {url}")
+
+
+def _names(url: str, before: str) -> bool:
+    """Whether an address has the very paths that a relative one had, on a server that it names."""
+    known, told = urlsplit(before), urlsplit(url)
+    relative = not known.scheme and not known.netloc
+    return relative and bool(told.netloc) and told.path.rstrip("/") == known.path.rstrip("/")
 
 
 def _tags(before: Json, after: Json) -> Iterator[Change]:
