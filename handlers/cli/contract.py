@@ -107,8 +107,8 @@ def build(*, check: bool, fix: bool) -> None:
 
     All that is wrong is told at once: file, line, place, and what to write. With --fix, openapi.yaml
     is edited first, line by line: codes that the server can always answer, shared responses of the
-    statuses of codes, the headers of a deprecated operation, the order of keys and codes. Each edit is
-    told.
+    statuses of codes, the headers of a deprecated operation, the order of keys and codes, the version and
+    the messages that examples show. Each edit is told.
 
     \b
     Example:    cynod contract build --fix

@@ -101,9 +101,13 @@ def _check_operations(contract: Contract, view: View, lines: Lines, findings: _F
     for one in view.operations:
         readable = findings.add(one.place, raw_problems(contract.document, one.place, one.raw))
         shaped = readable and findings.add(one.place, shape_problems(contract, one.place, one.raw))
-        for rule in (*style.OF_OPERATIONS, *style_catalogue.OF_OPERATIONS):
+        rules = (
+            *style.OF_OPERATIONS,
+            *style_catalogue.OF_OPERATIONS,
+            *style_examples.OF_OPERATIONS,
+        )
+        for rule in rules:
             findings.add(one.place, rule(view, one))
-        findings.add(one.place, style_examples.message_example_problems(view, one))
         operation = _derive(contract, one, findings) if shaped else None
         if operation is not None:
             linked.append(_linked(operation))
@@ -146,7 +150,12 @@ def _linked(operation: OperationContract) -> Linked:
 
 
 def _check_style(contract: Contract, view: View, findings: _Findings) -> None:
-    for rule in (*style.WHOLE, *style_schemas.WHOLE, *style_catalogue.WHOLE):
+    for rule in (
+        *style.WHOLE,
+        *style_schemas.WHOLE,
+        *style_catalogue.WHOLE,
+        *style_examples.WHOLE,
+    ):
         findings.add((), rule(view))
     parts: list[tuple[OfPart, Place, Json]] = []
     for place, _, node in view.named("parameters"):
@@ -159,4 +168,3 @@ def _check_style(contract: Contract, view: View, findings: _Findings) -> None:
     for about, place, node in parts:
         findings.add(place, about(view, place, node))
     findings.add((), style_examples.value_problems(contract, view))
-    findings.add((), style_examples.catalogue_example_problems(view))

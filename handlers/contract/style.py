@@ -9,6 +9,7 @@ import re
 import string
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 from handlers.contract.lines import Place, Problem
 from handlers.contract.model import JSON_TYPE, Json
@@ -196,6 +197,24 @@ def described_problems(view: View) -> Iterator[Problem]:
         for place, _, node in view.named(kind):
             if "$ref" not in node and not node.get("description"):
                 yield Problem(place, "give it a description.")
+
+
+def server_problems(view: View) -> Iterator[Problem]:
+    """Every server is named by an address, below which the paths are as they are written."""
+    for number, server in enumerate(view.document.get("servers", [])):
+        place: Place = ("servers", number)
+        address = urlsplit(server["url"])
+        if address.scheme not in ("http", "https") or not address.netloc:
+            yield Problem(
+                (*place, "url"),
+                f"write a whole address: clients make {server['url']!r} one of their own host.",
+            )
+        elif address.path or address.query:
+            yield Problem(
+                (*place, "url"), "leave its path out: the server would serve everything below it."
+            )
+        if not server.get("description"):
+            yield Problem(place, "describe the server: what it is for.")
 
 
 # ── operations ────────────────────────────────────────────────────────────────────────────────────
@@ -402,6 +421,7 @@ WHOLE: tuple[Callable[[View], Iterator[Problem]], ...] = (
     tag_problems,
     scope_problems,
     described_problems,
+    server_problems,
 )
 OF_OPERATIONS: tuple[Callable[[View, Declared], Iterator[Problem]], ...] = (
     naming_problems,

@@ -203,6 +203,21 @@ def size_problems(view: View) -> Iterator[Problem]:
                 yield Problem(place, f"say the limit{of}, {shown} bytes.")
 
 
+_SPANS = {"second": "seconde", "minute": "minute", "hour": "heure", "day": "jour"}
+
+
+def rate_problems(view: View) -> Iterator[Problem]:
+    """The description of the API tells the limit of every rate class in words."""
+    described = view.document.get("info", {}).get("description", "")
+    for name, rate in view.document.get("x-classes-debit", {}).items():
+        count, _, span = str(rate).partition("/")
+        if not count.isdecimal() or span not in _SPANS:
+            continue  # the server's start tells what is no rate
+        words = f"`{name}` : {int(count):,} par {_SPANS[span]}".replace(",", " ")
+        if words not in described:
+            yield Problem(("info", "description"), f"say the limit of the class {name}: {words!r}.")
+
+
 # ── the original document ─────────────────────────────────────────────────────────────────────────
 
 
@@ -252,6 +267,7 @@ WHOLE: tuple[Callable[[View], Iterator[Problem]], ...] = (
     code_problems,
     oauth_problems,
     size_problems,
+    rate_problems,
     envelope_problems,
 )
 OF_OPERATIONS = (original_problems,)

@@ -1,4 +1,4 @@
-"""The house's style of examples: each fits its schema, and says what the server would."""
+"""The house's style of examples: they fit their schemas, say what the server would, and tell one story."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from handlers.contract.lines import Place, Problem
 from handlers.contract.model import JSON_TYPE, LANGUAGES, Contract, Json
 from handlers.contract.schema import compile_schema
-from handlers.contract.view import Declared, View
+from handlers.contract.style import LOWER_CAMEL
+from handlers.contract.view import Declared, View, walk
+
+STORY = "x-parcours"
+TELLS_ITS_VERSION = "getConformite"
+"""The operation whose answer has the version of the contract. Another contract may take its parts."""
+
+_VERSION = re.compile(r"([0-9]+[.][0-9]+[.][0-9]+)([+][0-9a-f]{12})?")
 
 TRANSITION = "3006"
 """The code whose `moreInfo` names two states of a card."""
@@ -147,3 +154,146 @@ def catalogue_example_problems(view: View) -> Iterator[Problem]:
                 f"must be what x-catalogue-erreurs says of code {item.get('code')}.",
                 " ",
             )
+
+
+def version_problems(view: View) -> Iterator[Problem]:
+    """Where an example shows the version of the contract, it is this one."""
+    for place, _, wanted in other_versions(view):
+        yield Problem(place, f"write {wanted!r}: it is info.version.")
+
+
+def other_versions(view: View) -> Iterator[tuple[Place, str, str]]:
+    """The examples of another version: the place, what is there, and what should be."""
+    if TELLS_ITS_VERSION not in view.by_id:
+        return
+    version = view.document["info"]["version"]
+    for place, node in walk(view.document):
+        if isinstance(node, str) and {"example", "value"} & set(place):
+            found = _VERSION.fullmatch(node)
+            if found and found[1] != version:
+                yield place, node, version + (found[2] or "")
+
+
+def other_messages(view: View, one: Declared) -> Iterator[tuple[Place, str, str]]:
+    """The examples of a success that have another message: the place, what is there, and what should be."""
+    template = one.raw.get("x-message-succes")
+    content = one.raw["responses"]["200"]["content"][JSON_TYPE]
+    for name, node in content["examples"].items() if template else ():
+        value = view.resolve(node)["value"]
+        wanted = _filled(template[LANGUAGES[0]], value)
+        if value["message"] != wanted:
+            inside = ("responses", "200", "content", JSON_TYPE, "examples", name, "value")
+            yield (*one.place, *inside, "message"), value["message"], wanted
+
+
+# ── names, and the answer beside each request ─────────────────────────────────────────────────────
+
+
+def name_problems(view: View) -> Iterator[Problem]:
+    """Examples bear names that tools can make a function of."""
+    for place, node in walk(view.document):
+        if place[-2:-1] != ("content",) or "examples" in place or not isinstance(node, dict):
+            continue
+        for name in node.get("examples", {}):
+            if not LOWER_CAMEL.fullmatch(str(name)):
+                yield Problem(
+                    (*place, "examples", name),
+                    f"name the example in lowerCamelCase without accents, not {name!r}.",
+                )
+
+
+def code_example_problems(view: View) -> Iterator[Problem]:
+    """Every code is shown by an example, in an answer that carries it."""
+    carried: dict[str, str] = {}
+    shown = set()
+    for _, name, node in view.named("responses"):
+        for code in node.get("x-codes-erreur", []):
+            carried.setdefault(code, name)
+        for example in node.get("content", {}).get(JSON_TYPE, {}).get("examples", {}).values():
+            shown.add(view.resolve(example)["value"].get("code"))
+    for number, code in enumerate(view.catalogue):
+        if code not in shown and code in carried:
+            yield Problem(
+                ("x-catalogue-erreurs", number),
+                f"code {code} has no example: write one into components.examples, and refer to it "
+                f"from components.responses.{carried[code]}, which carries it.",
+            )
+
+
+def pair_problems(view: View, one: Declared) -> Iterator[Problem]:
+    """The answer to an example of a request has the same name."""
+    answers = _answer_examples(view, one)
+    for media_type, name in _request_examples(view, one):
+        if name not in answers:
+            yield Problem(
+                one.place,
+                f"the example {name!r} of its request body has no answer: name the example of its "
+                f"answer {name!r} too.",
+                inside=("requestBody", "content", media_type, "examples", name),
+            )
+
+
+def _request_examples(view: View, one: Declared) -> Iterator[tuple[str, str]]:
+    body = view.resolve(one.raw.get("requestBody", {}))
+    for media_type, media in body.get("content", {}).items():
+        for name in media.get("examples", {}):
+            yield media_type, name
+
+
+def _answer_examples(view: View, one: Declared) -> dict[str, str]:
+    """The names of the examples of its answers, and the status of each."""
+    return {
+        name: status
+        for status, node in one.raw["responses"].items()
+        for media in view.resolve(node)["content"].values()
+        for name in media.get("examples", {})
+    }
+
+
+# ── the story ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def story_problems(view: View) -> Iterator[Problem]:
+    """The story of the examples names what there is, and tells every request and every operation."""
+    told: dict[str, set[str]] = {}
+    for number, step in enumerate(view.document.get(STORY, [])):
+        operation, name = step.get("operation"), step.get("exemple")
+        told.setdefault(str(operation), set()).add(str(name))
+        one = view.by_id.get(str(operation))
+        if one is None:
+            yield Problem((STORY, number), f"there is no operation {operation}.")
+        elif name not in _answer_examples(view, one):
+            yield Problem((STORY, number), f"no answer of {operation} has an example {name!r}.")
+        elif "requestBody" in one.raw and name not in [n for _, n in _request_examples(view, one)]:
+            yield Problem((STORY, number), f"no request of {operation} has an example {name!r}.")
+    for one in view.operations if STORY in view.document else ():
+        yield from _untold(view, one, told.get(one.name, set()))
+
+
+def _untold(view: View, one: Declared, told: set[str]) -> Iterator[Problem]:
+    """The requests of an operation, and the first of each media type of its success, that are in no step."""
+    content = view.resolve(one.raw["responses"]["200"])["content"]
+    firsts = {next(iter(media["examples"])): media_type for media_type, media in content.items()}
+    wanted = {
+        name: ("responses", "200", "content", media_type) for name, media_type in firsts.items()
+    }
+    for media_type, name in _request_examples(view, one):
+        wanted[name] = ("requestBody", "content", media_type)
+    for name, inside in wanted.items():
+        if name not in told:
+            yield Problem(
+                one.place,
+                f"the example {name!r} is in no step of {STORY}: write `- {{operation: {one.name}, "
+                f"exemple: {name}}}` there, where its answer is true.",
+                inside=(*inside, "examples", name),
+            )
+
+
+WHOLE = (
+    catalogue_example_problems,
+    version_problems,
+    name_problems,
+    code_example_problems,
+    story_problems,
+)
+OF_OPERATIONS = (message_example_problems, pair_problems)

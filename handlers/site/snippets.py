@@ -21,7 +21,7 @@ from handlers.contract.model import (
 )
 
 EXAMPLE_ADDRESS = "https://api.cynod.example"
-"""Stands for the server's own, which a contract with a relative `servers` does not name."""
+"""The contract's production. The page of a server shows its own in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from handlers.contract.model import (
 )
 from handlers.contract.rules import inevitable_codes
 from handlers.contract.style import HEADERS_OF_COUNTED
+from handlers.contract.style_examples import STORY
 
 UNWRITTEN = {"fr": "À ÉCRIRE", "en": "TO WRITE"}
 """What stands for a text that nobody wrote yet."""
@@ -95,6 +96,7 @@ class _Description:
         self.scope = wanted.scope or self._usual_scope()
         self.entries = self._entries()
         self.codes = self._codes()
+        self.example = _lowered(wanted.name)
 
     # ── what is asked for ────────────────────────────────────────────────────────────────────────
     def _check(self) -> None:
@@ -229,6 +231,10 @@ class _Description:
         yield self._after(("components", "schemas"), answer), "\n" + "\n".join(schemas)
         first = _name(next(iter(success["examples"].values())))
         yield self._after(("components", "examples"), first), self._examples()
+        if STORY in self.contract.document:
+            last = self._node((STORY,)).value[-1]
+            step = f"  - {{operation: {self.wanted.operation_id}, exemple: {self.example}}}"
+            yield self._end(last.start_mark.line), step
         if self._response(400) is None:
             refused = _name(raw["responses"]["400"])
             yield self._after(("components", "responses"), refused), self._refused()
@@ -302,7 +308,6 @@ class _Description:
                 f'        - $ref: "#/components/parameters/{self._parameter(name)}"'
                 for name, _ in self.takes
             ]
-        example = f"{wanted.name[:1].lower()}{wanted.name[1:]}"
         lines += [
             "      responses:",
             '        "200":',
@@ -312,7 +317,7 @@ class _Description:
             "            application/json:",
             f'              schema: {{$ref: "#/components/schemas/Reponse{wanted.name}"}}',
             "              examples:",
-            f'                {example}: {{$ref: "#/components/examples/{wanted.name}"}}',
+            f'                {self.example}: {{$ref: "#/components/examples/{wanted.name}"}}',
         ]
         for status in sorted(self._statuses()):
             name = self._response(status) or f"{wanted.name}Refuse"
@@ -362,7 +367,7 @@ class _Description:
             "          application/json:",
             f'            schema: {{$ref: "#/components/schemas/Demande{name}"}}',
             "            examples:",
-            f'              demande: {{$ref: "#/components/examples/Demande{name}"}}',
+            f'              {self.example}: {{$ref: "#/components/examples/Demande{name}"}}',
         ]
 
     def _schema(
@@ -433,7 +438,22 @@ class _Description:
         ]
         for number, (field, schema) in enumerate(self.gives):
             lines.append(f"      {'-' if number == 0 else ' '} {field}: {self._example(schema)}")
+        for refused in self.entries.values():
+            text = f'"{UNWRITTEN["fr"]} {refused}"'
+            lines += [
+                f"{refused}:",
+                f"  summary: {text}",
+                "  value:",
+                "    success: false",
+                f'    code: "{self._code_of(refused)}"',
+                f"    message: {text}",
+                f"    debugMessage: {text}",
+                "    moreInfo: null",
+            ]
         return textwrap.indent("\n".join(lines), "    ")
+
+    def _code_of(self, name: str) -> str:
+        return next(code for code, known in self.entries.items() if known == name)
 
     def _example(self, schema: str) -> str:
         return json.dumps(self.components["schemas"][schema]["example"], ensure_ascii=False)
@@ -453,6 +473,10 @@ class _Description:
                     '      schema: {$ref: "#/components/schemas/Refus"}',
                     "      examples:",
                     f'        refus: {{$ref: "#/components/examples/{examples[code]}"}}',
+                    *(
+                        f'        {_lowered(name)}: {{$ref: "#/components/examples/{name}"}}'
+                        for name in self.entries.values()
+                    ),
                     f"  x-codes-erreur: [{_quoted(codes)}]",
                 ]
             ),
@@ -496,6 +520,11 @@ def _order(code: str) -> tuple[int, str]:
 def _name(node: Json) -> str:
     """The name of what a `$ref` designates, empty for what is written in place."""
     return str(node.get("$ref", "")).rpartition("/")[2]
+
+
+def _lowered(name: str) -> str:
+    """A noun as the name of an example: `Blocage`, `blocage`."""
+    return f"{name[:1].lower()}{name[1:]}"
 
 
 def _indent(line: str) -> int:

@@ -1,8 +1,8 @@
 """What the machine knows of a contract, written into its YAML: `cynod contract build --fix`.
 
 Codes that the server can always answer, the shared responses of their statuses, the headers of an
-operation that ends, the order of keys and codes. Lines are edited where they stand: comments are kept,
-nothing else moves, and a second run finds nothing to do.
+operation that ends, the order of keys and codes, the version and the messages that examples show. Lines
+are edited where they stand: comments are kept, nothing else moves, and a second run finds nothing to do.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from handlers.contract.lines import Lines, Place, dotted, read_yaml
 from handlers.contract.model import Contract, Json
 from handlers.contract.rules import DEPRECATION_HEADERS, inevitable_codes
 from handlers.contract.style import OPERATION_KEYS, by_length
+from handlers.contract.style_examples import other_messages, other_versions
 from handlers.contract.view import Declared, View
 from handlers.workbench.outline import end_line
 
@@ -83,6 +84,9 @@ def _next_edit(text: str) -> Edit | None:
         with contextlib.suppress(LookupError, TypeError, AttributeError, ValueError):
             for edit in source.code_edits((*place, "x-codes-erreur"), node, set()):
                 return edit
+    with contextlib.suppress(LookupError, TypeError, AttributeError, ValueError):
+        for edit in source.example_edits():
+            return edit
     return None
 
 
@@ -120,6 +124,17 @@ class _Source:
         said = f"{', '.join(absent)} added." if absent else "sorted, each code once."
         head = self.text[first - 1].partition("x-codes-erreur")[0]
         yield Edit(first, last + 1, _code_lines(head, wanted), place, said)
+
+    def example_edits(self) -> Iterator[Edit]:
+        """Versions and messages in examples, which stand elsewhere too."""
+        stale = list(other_versions(self.view))
+        for one in self.view.operations if not stale else ():
+            stale += other_messages(self.view, one)
+        for place, old, new in stale:
+            number = self.lines.line_of(place)
+            line = self.text[number - 1]
+            if line.count(old) == 1:
+                yield Edit(number, number + 1, [line.replace(old, new)], place, f"{new!r} written.")
 
     def _response_edits(self, one: Declared) -> Iterator[Edit]:
         by_status: dict[str, set[str]] = {}

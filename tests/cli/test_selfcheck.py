@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ import yaml
 from handlers.contract.reading import load
 from handlers.workbench.conformance import replay
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
-from tests.support.contract_client import CONTRACT, Json
+from tests.support.contract_client import CONTRACT, Json, at_version
 from tests.support.patience import PROGRAM_S
 from tests.support.process import (
     ServerProcess,
@@ -200,8 +199,7 @@ WRONG: dict[str, tuple[Callable[[Json], None], tuple[str, str], str]] = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_server_that_answers_otherwise_is_found_out(wrong: str, tmp_path: Path) -> None:
     edit, place, reason = WRONG[wrong]
-    document: Any = yaml.safe_load(CONTRACT.read_bytes())
-    document["info"]["version"] = "1.99.0"
+    document = at_version(yaml.safe_load(CONTRACT.read_bytes()), "1.99.0")
     edit(document)
     path = tmp_path / "other.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")

@@ -525,6 +525,7 @@ def _leave_the_prefix(document: Json) -> None:
 
 def _other_rate(document: Json) -> None:
     document["x-classes-debit"]["ecriture"] = "1/second"
+    document["info"]["description"] += "\n`ecriture` : 1 par seconde"
 
 
 CLASHES: list[tuple[Callable[[Json], None], str]] = [

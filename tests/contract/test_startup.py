@@ -403,8 +403,8 @@ WRONG_EXAMPLES: dict[str, tuple[Edit, str]] = {
         "get-solde-carte.get: the example of parameter numeroCarte does not fit its schema.",
     ),
     "of a body": (
-        _wrong_example("components.examples", "DemandeMouvement", montant=0),
-        "credit-carte.post: the example 'complet' of its request body does not fit the schema.",
+        _wrong_example("components.examples", "DemandeCredit", montant=0),
+        "credit-carte.post: the example 'credit' of its request body does not fit the schema.",
     ),
     "of a success": (
         _wrong_example("components.examples", "SoldeCarte", surplus=1),
@@ -412,7 +412,7 @@ WRONG_EXAMPLES: dict[str, tuple[Edit, str]] = {
     ),
     "of a refusal": (
         _wrong_example("components.examples", "JetonExpire", code=2002),
-        "get-solde-carte.get: the example 'jeton expire' of response 401 does not fit its schema.",
+        "get-solde-carte.get: the example 'jetonExpire' of response 401 does not fit its schema.",
     ),
 }
 

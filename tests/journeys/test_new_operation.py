@@ -213,6 +213,9 @@ WORDS = (
     ('summary: "À ÉCRIRE"', "summary: Carte en opposition"),
     ('message: "À ÉCRIRE"', 'message: "La carte 7019800100009569 est en opposition"'),
     ('"À ÉCRIRE CarteDejaEnOpposition"', '"Carte déjà en opposition"'),
+    ('"À ÉCRIRE CarteDejaEnOpposition"', '"Carte déjà en opposition"'),
+    ('"À ÉCRIRE CarteDejaEnOpposition"', '"Carte déjà en opposition"'),
+    ('"À ÉCRIRE CarteDejaEnOpposition"', '"Carte déjà en opposition"'),
     ('"TO WRITE CarteDejaEnOpposition"', '"Card already blocked"'),
     ('fr: "À ÉCRIRE."', 'fr: "Rien à faire."'),
     ('en: "TO WRITE."', 'en: "Nothing to do."'),
@@ -264,7 +267,7 @@ EVERY = (
     "tests/models/test_migrations.py",
 )
 """The tests that look at every operation, at the contract, and at the tables."""
-WITH_IT = "(bloquer and not walletId and not clientId) or difference or last_check"
+WITH_IT = "(bloquer and not walletId and not clientId) or sent_in_order or difference or last_check"
 """Those of them that the operation brings; one of its three fields stands for all."""
 
 
@@ -319,7 +322,7 @@ def test_operation_that_changes_a_card_goes_from_nothing_to_served(copy: Copy) -
         ({'"3901", "5001"': '"3901", "3902", "5001"'}, build),
         (
             {
-                '              demande: {$ref: "#/components/examples/DemandeBlocage"}\n': (
+                '              blocage: {$ref: "#/components/examples/DemandeBlocage"}\n': (
                     "              {}\n"
                 )
             },
@@ -350,6 +353,8 @@ def test_operation_that_changes_a_card_goes_from_nothing_to_served(copy: Copy) -
     text = (copy.folder / "openapi.yaml").read_text(encoding="utf-8")
     own = text.partition('version: "')[2].partition('"')[0]
     copy.edit("openapi.yaml", (f'version: "{own}"', 'version: "9.0.0"'))
+    (fixed,) = copy.turns(({}, ("contract", "build", "--fix")))
+    assert "'Ce serveur suit la version 9.0.0 du contrat' written." in fixed
 
     # 4. The code, whole but the rule.
     table, kind, dry = copy.turns(

@@ -1,8 +1,11 @@
-"""The contract's examples, sent as they stand to a server with the demo data: each is understood."""
+"""The contract's examples, sent as they stand to a server with the demo data, tell what happens there."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -23,31 +26,34 @@ from tests.support.live import serving, settings_for
 from tests.support.scenes import NewUrl
 from tests.support.world import ALL_SCOPES, PEPPER, World
 
+BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
-BODIES = [
-    (operation["operationId"], name)
-    for operation in OPERATIONS.values()
-    if "requestBody" in operation
-    for name in next(iter(resolve(operation["requestBody"])["content"].values()))["examples"]
-]
+STORY: list[Json] = DOCUMENT["x-parcours"]
+
+BY_FORM = ("access_token", "empreinte")
+"""Fields of the examples that differ on each server. So do instants, and the numbers of operations, of which
+the same one must stand wherever an example has the same one."""
+
+EXTRACTS = ("getCodesErreur",)
+"""Operations whose example shows some of the answer's `data`."""
+
+SCHEMAS: Json = DOCUMENT["components"]["schemas"]
+INSTANT = re.compile(SCHEMAS["Instant"]["pattern"].strip("^$"))
+NUMERO = re.compile(SCHEMAS["NumeroOperation"]["pattern"].strip("^$"))
+
 QUERIES = [
-    (operation["operationId"], parameter["name"])
-    for operation in OPERATIONS.values()
+    (name, parameter["name"])
+    for name, operation in BY_ID.items()
     for parameter in map(resolve, operation.get("parameters", []))
 ]
-BEFORE = {
-    "annulerOperation": "debitCarte",
-    "getOperation": "debitCarte",
-    "revoquerSecret": "renouvelerSecret",
-    "leverMonOpposition": "opposerMaCarte",
-}
-"""What must have been sent for an example to have an object: its own example."""
+BEFORE = {"getOperation": ("debitCarte", "debit")}
+"""The step of the story that gives an operation's examples their object."""
 
 
-@pytest.fixture(scope="module")
-def demo(new_database_url: NewUrl) -> Iterator[World]:
-    """A server with the demo data, for the examples alone."""
-    database = Database(new_database_url())
+@contextmanager
+def fresh_demo(url: str) -> Iterator[World]:
+    """A server with the demo data, which nobody has used."""
+    database = Database(url)
     with database.transaction() as connection:
         seed_demo(connection, TESTEUR, scopes=list(ALL_SCOPES), pepper=PEPPER)
     with serving(settings_for(database.url.render_as_string(hide_password=False))) as base:
@@ -55,6 +61,92 @@ def demo(new_database_url: NewUrl) -> Iterator[World]:
         yield world
         world.close()
     database.close()
+
+
+# ── the story ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def answer_example(operation_id: str, name: str) -> tuple[str, str, Any]:
+    """Status, media type and value of the answer's example of that name."""
+    for status, node in BY_ID[operation_id]["responses"].items():
+        for media_type, media in resolve(node)["content"].items():
+            if name in media["examples"]:
+                return status, media_type, resolve(media["examples"][name])["value"]
+    raise AssertionError(f"openapi.yaml, {operation_id}: no answer has an example {name}.")
+
+
+def request_example(operation_id: str, name: str) -> Json:
+    """What is sent, as x-parcours says it."""
+    operation = BY_ID[operation_id]
+    if "requestBody" in operation:
+        ((media_type, media),) = resolve(operation["requestBody"])["content"].items()
+        how = "json" if media_type == "application/json" else "data"
+        return {how: resolve(media["examples"][name])["value"]}
+    parameters = list(map(resolve, operation.get("parameters", [])))
+    sent = [one for one in parameters if one["required"]]
+    sent = sent or [one for one in parameters if "example" in one]
+    return {"params": {one["name"]: one["example"] for one in sent}}
+
+
+class Reader:
+    """Reads bodies of which the same story is the same text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, str] = {}
+
+    def text(self, body: Any) -> str:
+        """The body, in which what differs on each server has the name of its kind."""
+        if isinstance(body, dict):
+            body = {key: f"<{key}>" if key in BY_FORM else value for key, value in body.items()}
+            if isinstance(body.get("data"), list):
+                body["data"] = [self._item(item) for item in body["data"]]
+        told = (
+            body
+            if isinstance(body, str)
+            else json.dumps(body, sort_keys=True, indent=1, ensure_ascii=False)
+        )
+        told = NUMERO.sub(self._number, told)
+        return INSTANT.sub("<instant>", told)
+
+    @staticmethod
+    def _item(item: Json) -> Json:
+        return {key: f"<{key}>" if key in BY_FORM else value for key, value in item.items()}
+
+    def _number(self, found: re.Match[str]) -> str:
+        return self._numbers.setdefault(found[0], f"<operation {len(self._numbers) + 1}>")
+
+
+def test_examples_sent_in_order_to_a_new_demo_get_the_answers_beside_them(
+    new_database_url: NewUrl,
+) -> None:
+    told, heard = Reader(), Reader()
+    with fresh_demo(new_database_url()) as demo, demo.anonymous() as api:
+        for step in STORY:
+            operation_id, name = step["operation"], step["exemple"]
+            method, path = PLACES[operation_id]
+            status, media_type, expected = answer_example(operation_id, name)
+            answer = api.request(
+                method, path, headers={"Accept": media_type}, **request_example(operation_id, name)
+            )
+            where = f"openapi.yaml, {operation_id}, example {name}"
+            assert str(answer.status_code) == status, f"{where}: {answer.text}"
+            body = answer.json() if media_type == "application/json" else answer.text
+            if operation_id == "accessToken":
+                api.headers["Authorization"] = f"Bearer {body['access_token']}"
+            if operation_id in EXTRACTS:
+                kept = [item for item in body["data"] if item in expected["data"]]
+                body = {**body, "data": kept}
+            assert heard.text(body) == told.text(expected), where
+
+
+# ── parameters ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def demo(new_database_url: NewUrl) -> Iterator[World]:
+    """A server with the demo data, for the examples of parameters alone."""
+    with fresh_demo(new_database_url()) as made:
+        yield made
 
 
 @pytest.fixture
@@ -71,47 +163,16 @@ def api(demo: World) -> Iterator[ContractClient]:
             connection.execute(update(cartes).where(cartes.c.id == carte_id).values(statut=statut))
 
 
-def _example(operation_id: str, name: str) -> tuple[str, Json]:
-    body = resolve(OPERATIONS[PLACES[operation_id]]["requestBody"])
-    ((media_type, content),) = body["content"].items()
-    value: Json = resolve(content["examples"][name])["value"]
-    return ("json" if media_type == "application/json" else "data"), value
-
-
-def _send(api: ContractClient, operation_id: str, name: str, **changes: Any) -> Json:
-    method, path = PLACES[operation_id]
-    how, value = _example(operation_id, name)
-    kept = {key: item for key, item in {**value, **changes}.items() if item is not None}
-    options: dict[str, Any] = {how: kept}
-    if how == "data" and "client_id" in value:
-        # The pair is in the form, and never in two places.
-        del api.headers["Authorization"]
-    answer = api.request(method, path, **options)
-    assert answer.status_code == 200, f"openapi.yaml, example {name}: {answer.text}"
-    body: Json = answer.json()
-    return body
-
-
-def _prepare(api: ContractClient, operation_id: str) -> Json:
-    """What must be there; the fields of the example whose values nobody chooses."""
-    if operation_id in BEFORE:
-        before = _send(api, BEFORE[operation_id], dict(BODIES)[BEFORE[operation_id]])
-        if operation_id == "revoquerSecret":
-            return {"secretId": before["data"][0]["secretRemplace"]}
-    return {}
-
-
-@pytest.mark.parametrize(("operation", "name"), BODIES)
-def test_body_example_succeeds_on_the_demo(api: ContractClient, operation: str, name: str) -> None:
-    _send(api, operation, name, **_prepare(api, operation))
-
-
 @pytest.mark.parametrize(("operation", "name"), QUERIES)
 def test_parameter_example_is_understood_on_the_demo(
     api: ContractClient, operation: str, name: str
 ) -> None:
-    _prepare(api, operation)
-    parameters = {p["name"]: p for p in map(resolve, OPERATIONS[PLACES[operation]]["parameters"])}
+    if operation in BEFORE:
+        before, example = BEFORE[operation]
+        method, path = PLACES[before]
+        made = api.request(method, path, **request_example(before, example))
+        assert made.status_code == 200, made.text
+    parameters = {p["name"]: p for p in map(resolve, BY_ID[operation]["parameters"])}
     query = {
         called: node.get("example", resolve(node["schema"]).get("example"))
         for called, node in parameters.items()
@@ -123,14 +184,3 @@ def test_parameter_example_is_understood_on_the_demo(
         assert answer.json()["code"] == "4006"
     else:
         assert answer.status_code == 200, f"openapi.yaml, example of {name}: {answer.text}"
-
-
-def test_example_of_an_operation_has_the_form_of_one(api: ContractClient) -> None:
-    _send(api, "debitCarte", dict(BODIES)["debitCarte"], terminal=None)
-    answer = api.get("/get-operation", params={"reference": "PAY-2026-000001"}).json()
-    example = DOCUMENT["components"]["examples"]["Operation"]["value"]
-    changing = ("numeroOperation", "dateOperation", "soldeOnline")
-    for item in (answer["data"][0], expected := dict(example["data"][0])):
-        for field in changing:
-            item[field] = ""
-    assert answer == {**example, "data": [expected]}

@@ -16,6 +16,7 @@ from tests.support.contract_client import (
     CONTRACT,
     DOCUMENT,
     Json,
+    at_version,
     check_exchange,
     envelope_of,
     resolve,
@@ -177,8 +178,7 @@ def test_nothing_is_stored(server: ServerProcess, api: httpx.Client) -> None:
 
 def test_mock_serves_another_contract(tmp_path: Path) -> None:
     """What a partner will meet tomorrow: a field more, and a code more."""
-    document = yaml.safe_load(CONTRACT.read_bytes())
-    document["info"]["version"] = "9.9.9"
+    document = at_version(yaml.safe_load(CONTRACT.read_bytes()), "9.9.9")
     schema = document["components"]["schemas"]["CarteListe"]
     field = {"type": "integer", "format": "int64", "description": "Plafond.", "example": 1}
     schema["properties"]["plafond"] = field

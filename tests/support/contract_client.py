@@ -47,6 +47,13 @@ EDITIONS = ("/openapi.yaml", "/openapi.json", "/openapi-3.1.json")
 PAGES = ("/", "/index.html", "/ui", *EDITIONS, "/collection.postman.json")
 
 
+def at_version(document: Json, version: str) -> Json:
+    """The contract under another version, which its examples show too."""
+    own = re.escape(document["info"]["version"])
+    renamed: Json = json.loads(re.sub(rf"\b{own}\b", version, json.dumps(document)))
+    return renamed
+
+
 def resolve(node: Any) -> Any:
     """The node, or what its `$ref` designates."""
     while isinstance(node, dict) and "$ref" in node:

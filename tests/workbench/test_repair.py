@@ -14,6 +14,10 @@ from handlers.contract.check import find_problems
 from handlers.contract.lines import read_yaml, tell
 from handlers.workbench.repair import repair
 from tests.contract.test_mistakes import TEXT, planted
+from tests.support.contract_client import DOCUMENT
+
+VERSION = DOCUMENT["info"]["version"]
+CONFORME = "paths./conformite.get.responses.200.content.application/json.examples.conforme.value"
 
 READY = '["405", "1002", "1005", "5001", "9999"]\n      x-classe'
 ERRORS = (
@@ -57,6 +61,10 @@ REPAIRED: dict[str, tuple[tuple[str, str], list[str]]] = {
         (ERRORS, "".join(reversed(ERRORS.splitlines(keepends=True)))),
         ["paths./credit-carte.post.responses: the responses are sorted by status."],
     ),
+    "another message of a success": (
+        ('message: "Ce serveur suit la version', 'message: "Ce serveur sert la version'),
+        [f"{CONFORME}.message: 'Ce serveur suit la version {VERSION} du contrat' written."],
+    ),
     "codes of a shared response in disorder": (
         ('["405", "1001", "1002", "2102", "2103"]', '["2103", "405", "1001", "1002", "2102"]'),
         ["components.responses.JetonRefuse.x-codes-erreur: sorted, each code once."],
@@ -76,6 +84,13 @@ def test_what_the_machine_knows_is_written_back(wrong: str) -> None:
     assert broken != TEXT
     fixed, told = repair(broken)
     assert (fixed, said(told)) == (TEXT, edits)
+
+
+def test_another_version_is_written_wherever_examples_show_it() -> None:
+    """And a contract of one version says no other."""
+    fixed, told = repair(planted((f'  version: "{VERSION}"', '  version: "9.0.0"')))
+    assert fixed == TEXT.replace(VERSION, "9.0.0")
+    assert len(told) == 4
 
 
 def test_a_contract_that_is_right_is_left_as_it_is() -> None:

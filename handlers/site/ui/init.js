@@ -45,7 +45,7 @@ function ourDefaults() {
 const { contrat, prefixe, essai } = document.getElementById("console").dataset;
 
 // Where the contract lies: behind a proxy that serves the API below a prefix, everything is below it. The
-// contract does not know it, and its addresses of this server begin with a slash. What its own paths begin
+// contract does not know it, and its address of tokens begins with a slash. What its own paths begin
 // with is no part of it.
 const place = new URL(".", new URL(contrat, location)).pathname.replace(/\/$/, "");
 const prefix = prefixe && place.endsWith(prefixe) ? place.slice(0, -prefixe.length) : place;
@@ -54,8 +54,11 @@ function below(address) {
   return /^\/(?!\/)/.test(address) ? (prefix + address).replace(/(.)\/$/, "$1") : address;
 }
 
-function underPrefix(contract) {
-  const servers = (contract.servers ?? []).map((server) => ({ ...server, url: below(server.url) }));
+// The console calls the server that publishes it: its policy lets it call no other, and who tries a payment
+// here must not send it to production. A static copy calls nobody, and shows the servers of the contract.
+function ofThisServer(contract) {
+  const own = [{ url: prefix || "/", description: "Le serveur qui publie cette page." }];
+  const servers = essai === "oui" ? own : contract.servers;
   const securitySchemes = structuredClone(contract.components?.securitySchemes ?? {});
   for (const scheme of Object.values(securitySchemes)) {
     for (const flow of Object.values(scheme.flows ?? {})) {
@@ -72,7 +75,7 @@ function whereverItIsServed() {
         wrapActions: {
           updateJsonSpec: (update) => (contract) => {
             readTags(contract);
-            return update(prefix ? underPrefix(contract) : contract);
+            return update(ofThisServer(contract));
           },
         },
       },

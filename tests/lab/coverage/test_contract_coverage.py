@@ -331,12 +331,12 @@ def test_a_value_is_observed_only_when_the_answer_is_about_it(folder: Path) -> N
 
 
 def test_an_example_is_observed_when_it_was_sent_as_it_stands(folder: Path) -> None:
-    example = DOCUMENT["components"]["examples"]["DemandeMouvement"]["value"]
+    example = DOCUMENT["components"]["examples"]["DemandeDebit"]["value"]
     for body in ({**example, "montant": 1}, example):
         _record("/debit-carte", json.dumps(body).encode(), {"code": 200}, status=200)
         exchanges.close_all()
         seen = Observation(CONTRACT).add_all(read_exchanges(folder)).seen
-        cell = Cell(EXAMPLE, "debitCarte", BODY, "complet")
+        cell = Cell(EXAMPLE, "debitCarte", BODY, "debit")
         assert (cell in seen) is (body == example)
 
 
