@@ -75,6 +75,17 @@ UNCOUNTED = frozenset(
 )
 """Codes of calls that are refused before they are counted, or whose sender is not let in."""
 
+ONE_WORD = {
+    re.compile(r"\bportées?\b", re.I): "droit",
+    re.compile(r"\bscopes?\b", re.I): "droit, or `scope` where OAuth 2 names it",
+    re.compile(r"\b(titulaire|détenteur|bénéficiaire)s?\b", re.I): "porteur",
+    re.compile(r"\bclients? (OAuth|HTTP|API)\b", re.I): "logiciel",
+    re.compile(r"\blimites? de débit\b", re.I): "limite d'appels",
+}
+"""Words that French texts do not use, since the thing has another one: the glossary of info.description."""
+
+TEXTS = ("description", "summary", "fr")
+
 LOWER_CAMEL = re.compile(r"[a-z][a-z0-9]*([A-Z][a-z0-9]*)*")
 UPPER_CAMEL = re.compile(r"[A-Z][A-Za-z0-9]*")
 FIELD = re.compile(r"[a-z]+[0-9]*([A-Z][a-z0-9]*)*")
@@ -197,6 +208,18 @@ def described_problems(view: View) -> Iterator[Problem]:
         for place, _, node in view.named(kind):
             if "$ref" not in node and not node.get("description"):
                 yield Problem(place, "give it a description.")
+
+
+def word_problems(view: View) -> Iterator[Problem]:
+    """A thing has one word in all texts. What stands between backticks is a name, and no word."""
+    for place, node in walk(view.document):
+        if not isinstance(node, str) or place[-1] not in TEXTS:
+            continue
+        text = re.sub(r"`[^`]*`", "", node)
+        for pattern, word in ONE_WORD.items():
+            found = pattern.search(text)
+            if found:
+                yield Problem(place, f"write {word}, not {found[0]!r}: one word for one thing.")
 
 
 def server_problems(view: View) -> Iterator[Problem]:
@@ -422,6 +445,7 @@ WHOLE: tuple[Callable[[View], Iterator[Problem]], ...] = (
     scope_problems,
     described_problems,
     server_problems,
+    word_problems,
 )
 OF_OPERATIONS: tuple[Callable[[View, Declared], Iterator[Problem]], ...] = (
     naming_problems,

@@ -177,8 +177,10 @@ def other_versions(view: View) -> Iterator[tuple[Place, str, str]]:
 def other_messages(view: View, one: Declared) -> Iterator[tuple[Place, str, str]]:
     """The examples of a success that have another message: the place, what is there, and what should be."""
     template = one.raw.get("x-message-succes")
+    if template is None:
+        return
     content = one.raw["responses"]["200"]["content"][JSON_TYPE]
-    for name, node in content["examples"].items() if template else ():
+    for name, node in content["examples"].items():
         value = view.resolve(node)["value"]
         wanted = _filled(template[LANGUAGES[0]], value)
         if value["message"] != wanted:
@@ -274,7 +276,7 @@ def _untold(view: View, one: Declared, told: set[str]) -> Iterator[Problem]:
     """The requests of an operation, and the first of each media type of its success, that are in no step."""
     content = view.resolve(one.raw["responses"]["200"])["content"]
     firsts = {next(iter(media["examples"])): media_type for media_type, media in content.items()}
-    wanted = {
+    wanted: dict[str, Place] = {
         name: ("responses", "200", "content", media_type) for name, media_type in firsts.items()
     }
     for media_type, name in _request_examples(view, one):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from handlers.contract.reading import load
 from handlers.contract.schema import compile_schema
 from handlers.contract.style import UNUSED_ON_PURPOSE
+from handlers.settings import Settings
+from models.base import SOLDE_MAXIMAL
 from tests.support.contract_client import CONTRACT, DOCUMENT
 
 TEXT = CONTRACT.read_text(encoding="utf-8")
@@ -43,6 +45,18 @@ def test_success_of_an_answer_is_a_plain_boolean_with_one_value() -> None:
         assert schema.keys() == {"type", "description", "x-valeur", "example"}, name
         fits = compile_schema(load(CONTRACT), schema)
         assert (fits(succeeds), fits(not succeeds)) == (True, False), name
+
+
+def test_words_say_what_the_server_does() -> None:
+    """What a deployment chooses is said as it is unless chosen."""
+    settings, paths = Settings(), DOCUMENT["paths"]
+    hours = f"{settings.annulation_fenetre_s // 3600} heures"
+    assert hours in paths["/annuler-operation"]["post"]["description"]
+    assert (
+        f"{SOLDE_MAXIMAL:,} FCFA".replace(",", " ") in paths["/credit-carte"]["post"]["description"]
+    )
+    assert DOCUMENT["components"]["schemas"]["SoldeOnline"]["maximum"] == SOLDE_MAXIMAL
+    assert f"ont chacun {settings.deadline_s} secondes" in DOCUMENT["info"]["description"]
 
 
 def test_the_changelog_has_the_version_of_the_contract() -> None:

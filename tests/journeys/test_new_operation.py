@@ -390,17 +390,19 @@ from models/errors.py.
     )
     copy.edit("tests/operations/cartes/test_bloquer_carte.py", *CALLS)
     copy.edit("handlers/cartes.py", ("def bloquer_carte(", f"{SUPERFLUOUS}def bloquer_carte("))
+    blocked = '            statut: "OPPOSITION"\n            bloqueeLe:'
     said = copy.cynod("serve", "--port", "0")
     assert "handlers/cartes.py: autre serves no operation of openapi.yaml; remove it" in said, said
     copy.edit("handlers/cartes.py", (SUPERFLUOUS, ""))
-    copy.edit("openapi.yaml", ('            statut: "OPPOSITION"\n', '            statut: ""\n'))
+    copy.edit("openapi.yaml", (blocked, blocked.replace("OPPOSITION", "")))
     said = copy.cynod("serve", "--port", "0")
     assert "the example 'blocage' of response 200 does not fit its schema." in said, said
-    copy.edit("openapi.yaml", ('            statut: ""\n', '            statut: "OPPOSITION"\n'))
+    copy.edit("openapi.yaml", (blocked.replace("OPPOSITION", ""), blocked))
     right(copy)
 
     # 6. What was forgotten says where it goes.
     forgotten(copy)
+    copy.edit("openapi.yaml", ("openapi: ", "# A comment.\nopenapi: "))
     stale, made, checked = copy.turns(
         ({}, ("contract", "check")), ({}, build), ({}, ("contract", "check"))
     )
@@ -508,7 +510,7 @@ def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_writte
         "openapi.yaml",
         ("membreId, porteur, statut", "membreId, titulaire, statut"),
         ("        porteur: {type: string", "        titulaire: {type: string"),
-        ('            porteur: "xxx xxx"', '            titulaire: "xxx xxx"'),
+        *[('            porteur: "xxx xxx"', '            titulaire: "xxx xxx"')] * 5,
     )
     said = copy.cynod("contract", "build")
     assert "handlers/wire.py, " in said, said

@@ -130,7 +130,7 @@ def test_examples_sent_in_order_to_a_new_demo_get_the_answers_beside_them(
             )
             where = f"openapi.yaml, {operation_id}, example {name}"
             assert str(answer.status_code) == status, f"{where}: {answer.text}"
-            body = answer.json() if media_type == "application/json" else answer.text
+            body: Any = answer.json() if media_type == "application/json" else answer.text
             if operation_id == "accessToken":
                 api.headers["Authorization"] = f"Bearer {body['access_token']}"
             if operation_id in EXTRACTS:

@@ -183,7 +183,8 @@ def test_mock_serves_another_contract(tmp_path: Path) -> None:
     field = {"type": "integer", "format": "int64", "description": "Plafond.", "example": 1}
     schema["properties"]["plafond"] = field
     schema["required"].append("plafond")
-    document["components"]["examples"]["ListeCartes"]["value"]["data"][0]["plafond"] = 5
+    for card in document["components"]["examples"]["ListeCartes"]["value"]["data"]:
+        card["plafond"] = 5
     path = tmp_path / "openapi.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")
     with (

@@ -123,7 +123,8 @@ def _plain(text: str) -> str:
 
 def _words(markdown: str) -> str:
     """A text of the contract as a reader sees it: without the marks of CommonMark."""
-    return _plain(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"[`*]", "", markdown))).strip()
+    without_links = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown)
+    return _plain(re.sub(r"^- |[`*]", "", without_links, flags=re.M)).strip()
 
 
 @pytest.fixture(scope="module")
@@ -478,7 +479,7 @@ def test_schema_that_holds_itself_and_a_path_parameter_are_shown() -> None:
     made = Written(derive(document, b""))["doc/getSoldeCarte.html"]
     text = Reader(made).articles["getSoldeCarte"]
     assert "data[].suivante.suivante.suivante.soldeOnline" in text
-    assert "numeroCarte requis texte, dans le chemin Numéro de la carte du client." in text
+    assert "numeroCarte requis texte, dans le chemin Numéro de la carte." in text
     assert '"$API/cartes/7019800100009569/solde" -G' in text
     assert "10 per 2 minutes et par partenaire (classe lecture)" in text
 
