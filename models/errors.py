@@ -55,6 +55,12 @@ class AdresseRefusee(Refusal):
     code = "2004"
 
 
+class BasicInterdit(Refusal):
+    """The partner's pair opens no operation by Basic: it asks for a token with it."""
+
+    code = "2010"
+
+
 class ClientInvalide(Refusal):
     """The pair given for a token opens nothing."""
 

@@ -25,9 +25,10 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    update,
 )
 
-from models.audit import Objet
+from models.audit import Acteur, Objet, record
 from models.base import BigId, Instant, metadata
 from models.client import clients
 from models.database.prepared import Prepared
@@ -231,6 +232,21 @@ def list_clients(connection: Connection, partenaire: Partenaire) -> list[str]:
             .order_by(acces.c.client_id)
         )
     )
+
+
+def allow_basic(
+    connection: Connection, acteur: Acteur, consumer_key: str, *, allowed: bool
+) -> None:
+    """Whether the partner's pair opens operations by Basic, from its next call on."""
+    wanted = partenaires.c.consumer_key == consumer_key
+    was = connection.scalar(select(partenaires.c.basic_autorise).where(wanted).with_for_update())
+    if was in (None, int(allowed)):
+        return
+    connection.execute(update(partenaires).where(wanted).values(basic_autorise=int(allowed)))
+    record(
+        connection, acteur, "modifierPartenaire", objet(consumer_key),
+        {"basicAutorise": bool(was)}, {"basicAutorise": allowed},
+    )  # fmt: skip
 
 
 class Credentials(NamedTuple):

@@ -85,6 +85,11 @@ def group() -> None:
     multiple=True,
     help="Address or network that it calls from: one or several, or repeated. Any, if not given.",
 )
+@click.option(
+    "--basic",
+    is_flag=True,
+    help="Let its pair open operations by HTTP Basic too, not by tokens alone. Not advised.",
+)
 @json_option
 def create(
     nom: str,
@@ -92,6 +97,7 @@ def create(
     scopes: tuple[str, ...],
     adresses: tuple[str, ...],
     *,
+    basic: bool,
     as_json: bool,
 ) -> None:
     """Create a partner and print its consumer-key and consumer-secret, once.
@@ -128,11 +134,13 @@ def create(
             scopes=list(scopes),
             adresses=networks,
             pepper=settings.pepper,
+            basic_autorise=basic,
         )
     _warn_of_pepper(settings)
     if as_json:
         rights = {"clients": sorted(set(client_ids)), "scopes": sorted(set(scopes))}
-        print_json({**_describe_pair(pair), "nom": nom, **rights, "adresses": networks})
+        described = {"nom": nom, **rights, "adresses": networks, "basicAutorise": basic}
+        print_json(_describe_pair(pair) | described)
     else:
         _print_pair(pair)
 
@@ -190,6 +198,30 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
         print_json(revoked and _describe_partenaire(revoked))
     else:
         click.echo(f"{consumer_key} is revoked.")
+
+
+@group.command()
+@click.argument("consumer_key", metavar="KEY")
+@click.option("--autoriser/--interdire", "allowed", required=True, help="Allow it, or refuse it.")
+@json_option
+def basic(consumer_key: str, *, allowed: bool, as_json: bool) -> None:
+    """Let the pair of the partner of this consumer-key open operations by HTTP Basic, or refuse it.
+
+    Tokens are asked for, ended and inspected by Basic all the same. What is refused is told code 2010.
+
+    \b
+    Example:    cynod partenaire basic 3fQx7ZkT0yBn5LwAcE2uRs9d --interdire
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 set, 1 no such active partner, 2 wrong usage
+    """
+    with open_database() as database:
+        _find_active(database, consumer_key)
+        with database.transaction() as connection:
+            partenaire.allow_basic(connection, read_operateur(), consumer_key, allowed=allowed)
+    if as_json:
+        print_json({"consumerKey": consumer_key, "basicAutorise": allowed})
+    else:
+        click.echo(f"{consumer_key} {'may' if allowed else 'may not'} use Basic for operations.")
 
 
 @group.command()
@@ -399,6 +431,7 @@ def _describe_partenaire(one: secret.PartenaireListe) -> dict[str, Any]:
         "scopes": one.scopes,
         "adresses": one.adresses,
         "secretsActifs": one.secrets_actifs,
+        "basicAutorise": one.basic_autorise,
         "creeLe": show_instant(one.cree_le),
         "revoqueLe": None if one.revoque_le is None else show_instant(one.revoque_le),
     }
@@ -413,9 +446,10 @@ def _print_table(found: list[secret.PartenaireListe]) -> None:
             " ".join(one.scopes),
             " ".join(one.adresses) or "toutes",
             str(one.secrets_actifs),
+            "oui" if one.basic_autorise else "non",
             "actif" if one.revoque_le is None else f"révoqué {show_instant(one.revoque_le)}",
         )
         for one in found
     ]
-    columns = ("consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "statut")
+    columns = ("consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "basic", "statut")
     print_rows(columns, rows)

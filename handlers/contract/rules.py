@@ -296,6 +296,8 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
         codes |= {"1001", "1006", "1007"}
     if operation.secured:
         codes |= {"2001", "2002", "2004", "5001"}
+        # A client of OAuth authenticates by Basic where OAuth's own operations are.
+        codes |= set() if operation.of_oauth else {"2010"}
     if operation.scopes:
         codes.add("2003")
     if operation.by_pair:

@@ -204,7 +204,12 @@ class OperationRunner:
                 return self._execute(call, connection, partenaire)
 
     def _identify(self, call: Call, connection: Connection) -> Partenaire:
-        partenaire = self._security.authenticate(connection, authorization_of(call), call.address)
+        partenaire = self._security.authenticate(
+            connection,
+            authorization_of(call),
+            call.address,
+            of_oauth=self.operation.of_oauth,
+        )
         call.partenaire = partenaire.consumer_key
         if not self.operation.scopes <= partenaire.scopes:
             # He is known: it is one of his calls.

@@ -24,6 +24,7 @@ from models.base import now
 from models.errors import (
     AdresseRefusee,
     AuthentificationInvalide,
+    BasicInterdit,
     ClientInvalide,
     JetonExpire,
     ParametreInvalide,
@@ -65,6 +66,8 @@ def challenge(code: str, scopes: frozenset[str], authorization: bytes | None) ->
     """
     if code == "2101":
         return _BASIC
+    if code == "2010":
+        return _BEARER
     if code == "2003":
         return f'{_BEARER}, error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
     if code not in ("2001", "2002"):
@@ -112,11 +115,14 @@ class Security:
         connection: Connection,
         authorization: bytes | None,
         address: str,
+        *,
+        of_oauth: bool = False,
     ) -> Partenaire:
         """The caller, who may call; whether he has the scopes of the operation is not asked here.
 
-        Raises AuthentificationInvalide, JetonExpire, AdresseRefusee. The address is checked
-        after the secret: from elsewhere, a wrong secret of a known key is told what that
+        `of_oauth` says that it is OAuth's own operation, where Basic is every client's way. Raises
+        AuthentificationInvalide, JetonExpire, AdresseRefusee, BasicInterdit. The address is checked after
+        the secret: from elsewhere, a wrong secret of a known key is told what that
         of an unknown key is told.
         """
         scheme, value = split_authorization(authorization)
@@ -126,6 +132,7 @@ class Security:
             self._remember(empreinte, found)
         elif scheme == b"basic":
             found = self._find_pair(connection, read_basic(value))
+            return _entitled(found, address, by_basic=not of_oauth)
         else:
             raise AuthentificationInvalide
         return _entitled(found, address)
@@ -187,10 +194,13 @@ _NOTHING = Credentials(None, False, None)
 _NOBODY = (_NOTHING, 0.0)
 
 
-def _entitled(found: Credentials, address: str) -> Partenaire:
+def _entitled(found: Credentials, address: str, *, by_basic: bool = False) -> Partenaire:
     if found.expire_le is not None and found.expire_le <= now():
         raise JetonExpire
-    return _check(found, address, AuthentificationInvalide)
+    partenaire = _check(found, address, AuthentificationInvalide)
+    if by_basic and not partenaire.basic_autorise:
+        raise BasicInterdit
+    return partenaire
 
 
 def _check(found: Credentials, address: str, refusal: type[Refusal]) -> Partenaire:

@@ -81,5 +81,6 @@ def seed_demo(
         consumer_key=CONSUMER_KEY,
         consumer_secret=CONSUMER_SECRET,
         demo=True,
+        basic_autorise=True,
         secret_id=SECRET_ID,
     )

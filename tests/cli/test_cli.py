@@ -354,6 +354,7 @@ def test_create_takes_several_values_after_one_option_or_repeated(
         "clients": ["CLI-0001", "CLI-0002"],
         "scopes": ["cartes:lire", "soldes:lire"],
         "adresses": ["192.0.2.0/24", "::1/128"],
+        "basicAutorise": False,
     }
     assert _valid(database, key, secret)
     (listed,) = json.loads(with_clients("partenaire", "list", "--json").stdout)
@@ -364,6 +365,22 @@ def test_create_takes_several_values_after_one_option_or_repeated(
         "creeLe": listed["creeLe"],
         "revoqueLe": None,
     }
+
+
+def test_basic_is_given_at_creation_and_taken_and_given_again(with_clients: Cynod) -> None:
+    arguments = ("--client", "CLI-0001", "--scope", "soldes:lire", "--basic")
+    key = _create(with_clients, *arguments)["consumerKey"]
+
+    def listed() -> bool:
+        (one,) = json.loads(with_clients("partenaire", "list", "--json").stdout)
+        return bool(one["basicAutorise"])
+
+    assert listed()
+    told = with_clients("partenaire", "basic", key, "--interdire").stdout
+    assert (told, listed()) == (f"{key} may not use Basic for operations.\n", False)
+    told = with_clients("partenaire", "basic", key, "--autoriser", "--json").stdout
+    assert json.loads(told) == {"consumerKey": key, "basicAutorise": True}
+    assert listed()
 
 
 def test_create_shows_the_secret_once_and_stores_a_hash(
@@ -378,8 +395,8 @@ def test_create_shows_the_secret_once_and_stores_a_hash(
     assert _valid(database, key, secret)
     table = with_clients("partenaire", "list").stdout
     assert [line.split() for line in table.splitlines()] == [
-        ["consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "statut"],
-        [key, "Banque", "CLI-0001", "soldes:lire", "toutes", "1", "actif"],
+        ["consumer-key", "nom", "clients", "scopes", "adresses", "secrets", "basic", "statut"],
+        [key, "Banque", "CLI-0001", "soldes:lire", "toutes", "1", "non", "actif"],
     ]
     with database.reading() as connection:
         assert secret.encode() not in connection.scalars(select(secrets.c.empreinte)).one()

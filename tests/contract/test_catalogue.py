@@ -238,6 +238,10 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
     secured = operation.get("security") and {} not in operation["security"]
     if secured:
         codes |= {"2001", "2002"}
+        # OAuth's own operations take Basic of everybody.
+        form = "application/x-www-form-urlencoded"
+        if form not in resolve(operation.get("requestBody", {})).get("content", {}):
+            codes |= {"2010"}
     if operation.get("security"):
         codes |= {"2004"}
     if any(scopes for way in operation.get("security", []) for scopes in way.values()):

@@ -22,7 +22,6 @@ from tests.support.contract_client import DOCUMENT, OPERATIONS, ROOT, Json, reso
 from tests.support.needs import lack, need
 from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.process import serve
-from tests.support.scene import WITH_FORM
 
 pytestmark = pytest.mark.xdist_group("docs-snippets")
 

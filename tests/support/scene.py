@@ -309,12 +309,25 @@ class Scene:
         if operation_id in (*CHANGING_A_CARD, *OPPOSITION):
             carte = self.world.carte(membre=carte.membre)
         if operation_id == "leverMonOpposition":
-            blocked = call_of("opposerMaCarte", carte, self.pair).send(self.api)
-            assert blocked.status_code == 200, blocked.text
+            self._block(carte)
         call = call_of(operation_id, carte, self.pair_of(operation_id), self.autre)
         if operation_id in ROTATION:
             return call.with_values(**self.root.rotation.prepare(operation_id))
         return call
+
+    def _block(self, carte: Carte) -> None:
+        """Block a card as the scene's partner would, whatever it may do now."""
+        with self.world.database.reading() as connection:
+            partenaire_id = connection.scalar(
+                select(partenaires.c.id).where(partenaires.c.consumer_key == self.pair.consumer_key)
+            )
+        self.world.change_carte(
+            carte,
+            statut="OPPOSITION",
+            motif_statut="BLOCAGE_TEMPORAIRE",
+            statut_avant_opposition="ACTIVE",
+            oppose_par=partenaire_id,
+        )
 
     @cached_property
     def rotation(self) -> Rotation:

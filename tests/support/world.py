@@ -221,8 +221,10 @@ class World:
         adresses: Iterable[str] = (),
         demo: bool = False,
         pair: tuple[str, str] | None = None,
+        basic: bool = True,
     ) -> NouveauPartenaire:
-        """A new partner of these clients, of a pair that is drawn unless told."""
+        """A new partner of these clients, of a pair that is drawn unless told. It may use Basic, as those may
+        that were there before it could be refused."""
         with self.writing() as connection:
             return create(
                 connection,
@@ -233,6 +235,7 @@ class World:
                 adresses=list(adresses),
                 pepper=PEPPER,
                 demo=demo,
+                basic_autorise=basic,
                 consumer_key=pair[0] if pair else None,
                 consumer_secret=pair[1] if pair else None,
             )
