@@ -26,10 +26,11 @@ from models.operation import operations
 from models.partenaire import partenaires
 from models.secret import find_by_secret, secrets
 from tests.support.process import run_afresh
+from tests.support.world import ALL_SCOPES
 
 PEPPER = "pepper of the tests"
 HEADER = ",".join(COLUMNS)
-SCOPES = "soldes:lire, cartes:lire, cartes:crediter, cartes:debiter"
+SCOPES = ", ".join(ALL_SCOPES)
 
 Cynod = Callable[..., Result]
 

@@ -93,6 +93,34 @@ def test_database_files_hold_no_secret(tmp_path: Path) -> None:
         assert secret.encode() not in data
 
 
+def test_rotation_and_tokens_leave_no_secret_in_log_database_or_repeat(tmp_path: Path) -> None:
+    with (
+        serve("--demo", folder=tmp_path) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as api,
+    ):
+        form = {"grant_type": "client_credentials"}
+        token = api.post("/access-token", auth=DEMO, data=form).json()["access_token"]
+        api.headers["Authorization"] = f"Bearer {token}"
+        renewal = {"reference": "S1"}
+        made = api.post("/renouveler-secret", json=renewal)
+        secret = made.json()["data"][0]["consumerSecret"]
+        assert made.headers["Cache-Control"] == "no-store"
+        told = [api.post("/renouveler-secret", json=renewal), api.get("/get-mes-secrets")]
+        told.append(api.post("/introspecter-jeton", data={"token": token}))
+        told.append(api.post("/introspecter-jeton", data={"token": secret}))
+        pair = {"client_id": DEMO[0], "client_secret": secret}
+        told.append(api.post("/revoquer-jeton", data={"token": token, **pair}))
+        assert [one.status_code for one in told] == [200] * 5
+        told.append(api.post("/renouveler-secret", json={secret: 1}))
+        told.append(api.post("/revoquer-jeton", data={"token": token, "client_id": secret}))
+        server.stop()
+        said = server.log + "".join(one.text + repr(one.headers) for one in told)
+    files = b"".join(file.read_bytes() for file in tmp_path.glob("cynod.db*"))
+    for hidden in (secret, token, DEMO[1]):
+        assert hidden not in said
+        assert hidden.encode() not in files
+
+
 def test_tables_hold_no_secret(world: World, shared_database: Database) -> None:
     pair = world.partenaire([world.client()])
     token = world.token(pair)

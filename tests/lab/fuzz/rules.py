@@ -28,7 +28,9 @@ ROUTE_CODES = {405: {"1004"}, 404: {"1003"}}
 WRITES = frozenset(
     operation["operationId"]
     for (method, _), operation in OPERATIONS.items()
-    if method == "POST" and not operation.get("x-lecture-seule") and {} not in operation["security"]
+    if method == "POST"
+    and not operation.get("x-lecture-seule")
+    and operation["tags"][0] in ("mouvements", "operations")
 )
 """The operations that may move money or take a reference."""
 
