@@ -224,6 +224,130 @@ class DemandeJeton(TypedDict):
     scope: NotRequired[str]
 
 
+SecretId: TypeAlias = str
+
+
+class SecretDuPartenaire(TypedDict):
+    secretId: SecretId
+    fin4: str | None
+    creeLe: Instant
+    expireLe: str | None
+    dernierUsage: str | None
+    statut: str
+
+
+class DemandeRenouvellement(TypedDict):
+    delaiHeures: NotRequired[int]
+    reference: Reference
+
+
+class SecretRenouvele(TypedDict):
+    reference: Reference
+    secretId: SecretId
+    consumerKey: str
+    consumerSecret: str | None
+    fin4: str
+    creeLe: Instant
+    secretRemplace: str | None
+    finSecretRemplace: str | None
+
+
+class DemandeRevocationSecret(TypedDict):
+    secretId: SecretId
+    avecJetons: NotRequired[bool]
+    reference: Reference
+
+
+class SecretRevoque(TypedDict):
+    reference: Reference
+    secretId: SecretId
+    statut: str
+    revoqueLe: Instant
+    jetonsRevoques: int
+
+
+JetonPresente: TypeAlias = str
+
+
+IndiceJeton: TypeAlias = str
+
+
+class DemandeRevocationJeton(TypedDict):
+    token: JetonPresente
+    token_type_hint: NotRequired[IndiceJeton]
+    client_id: NotRequired[str]
+    client_secret: NotRequired[str]
+
+
+class RevocationJeton(TypedDict):
+    pass
+
+
+class DemandeIntrospection(TypedDict):
+    token: JetonPresente
+    token_type_hint: NotRequired[IndiceJeton]
+
+
+class EtatJeton(TypedDict):
+    active: bool
+    scope: NotRequired[str]
+    client_id: NotRequired[str]
+    exp: NotRequired[int]
+    iat: NotRequired[int]
+    token_type: NotRequired[str]
+
+
+AdressePublique: TypeAlias = str
+
+
+ModesDeClient: TypeAlias = list[str]
+
+
+DroitsConnus: TypeAlias = list[str]
+
+
+class MetadonneesRessource(TypedDict):
+    resource: AdressePublique
+    authorization_servers: list[AdressePublique]
+    scopes_supported: DroitsConnus
+    bearer_methods_supported: list[str]
+    resource_name: str
+    resource_documentation: AdressePublique
+
+
+MotifOpposition: TypeAlias = Literal['BLOCAGE_TEMPORAIRE', 'PERDUE', 'VOLEE']
+
+
+class DemandeOpposition(TypedDict):
+    numeroCarte: NumeroCarte
+    walletId: WalletId
+    clientId: ClientId
+    motifOpposition: MotifOpposition
+    reference: Reference
+
+
+class DemandeLevee(TypedDict):
+    numeroCarte: NumeroCarte
+    walletId: WalletId
+    clientId: ClientId
+    reference: Reference
+
+
+class Opposition(TypedDict):
+    reference: Reference
+    numeroCarte: NumeroCarte
+    statut: str
+    motifOpposition: str
+    dateOpposition: Instant
+
+
+class Levee(TypedDict):
+    reference: Reference
+    numeroCarte: NumeroCarte
+    statut: str
+    dateLevee: Instant
+
+
 class TexteBilingue(TypedDict):
     fr: str
     en: str
@@ -393,6 +517,55 @@ class Jeton(TypedDict):
     success: bool
     code: CodeSucces
     message: Message
+
+
+class ReponseMesSecrets(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[SecretDuPartenaire]
+
+
+class ReponseRenouvellement(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[SecretRenouvele]
+
+
+class ReponseRevocationSecret(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[SecretRevoque]
+
+
+class MetadonneesOauth(TypedDict):
+    issuer: AdressePublique
+    token_endpoint: AdressePublique
+    token_endpoint_auth_methods_supported: ModesDeClient
+    revocation_endpoint: AdressePublique
+    revocation_endpoint_auth_methods_supported: ModesDeClient
+    introspection_endpoint: AdressePublique
+    introspection_endpoint_auth_methods_supported: ModesDeClient
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    scopes_supported: DroitsConnus
+    service_documentation: AdressePublique
+
+
+class ReponseOpposition(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[Opposition]
+
+
+class ReponseLevee(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[Levee]
 
 
 class CodeErreurCatalogue(TypedDict):
