@@ -137,9 +137,22 @@ def create(
             basic_autorise=basic,
         )
     _warn_of_pepper(settings)
+    _tell_created(pair, nom, client_ids, scopes, networks, basic=basic, as_json=as_json)
+
+
+def _tell_created(
+    pair: secret.NouveauPartenaire,
+    nom: str,
+    client_ids: Iterable[str],
+    scopes: Iterable[str],
+    adresses: list[str],
+    *,
+    basic: bool,
+    as_json: bool,
+) -> None:
     if as_json:
         rights = {"clients": sorted(set(client_ids)), "scopes": sorted(set(scopes))}
-        described = {"nom": nom, **rights, "adresses": networks, "basicAutorise": basic}
+        described = {"nom": nom, **rights, "adresses": adresses, "basicAutorise": basic}
         print_json(_describe_pair(pair) | described)
     else:
         _print_pair(pair)

@@ -405,3 +405,41 @@ def test_upgrade_counts_again_what_limits_have_counted(new_database: NewDatabase
         (2, first, 20, 1),
         (3, today, 0, 0),
     ]
+
+
+def test_partners_that_were_there_keep_basic_and_their_secrets_get_names(
+    new_database: NewDatabase,
+) -> None:
+    database = new_database()
+    migrate.upgrade(database, "0006")
+    with database.transaction() as connection:
+        for statement in (
+            "INSERT INTO comptes (id, type, unite) VALUES (70, 'REGLEMENT', 'FCFA')",
+            (
+                "INSERT INTO partenaires (id, nom, consumer_key, compte_id, scopes, cree_le)"
+                " VALUES (7, 'P', 'key', 70, 'soldes:lire', '2026-01-01 00:00:00')"
+            ),
+        ):
+            connection.execute(text(statement))
+        for number in (3, 12):
+            connection.execute(
+                text(
+                    "INSERT INTO secrets (id, partenaire_id, empreinte, cree_le)"
+                    " VALUES (:id, 7, :empreinte, '2026-01-01 00:00:00')"
+                ),
+                {"id": number, "empreinte": bytes(32)},
+            )
+    assert migrate.upgrade(database)
+    with database.reading() as connection:
+        basic = connection.scalar(text("SELECT basic_autorise FROM partenaires"))
+        named = connection.execute(text("SELECT secret_id, fin4 FROM secrets ORDER BY id")).all()
+    assert basic == 1
+    assert [tuple(row) for row in named] == [(f"{3:026d}", None), (f"{12:026d}", None)]
+    with database.transaction() as connection:
+        connection.execute(
+            text("UPDATE secrets SET revoque_le = '2026-01-02 00:00:00' WHERE id = 3")
+        )
+    with pytest.raises(ValueError, match="1 revoked secrets would open something again"):
+        migrate.downgrade(database, "0006")
+    with database.reading() as connection:
+        assert migrate.is_current(connection)

@@ -38,7 +38,7 @@ BY_FORM = (
 """Fields of the examples that differ on each server. So do instants, and the names that the server gives to
 operations and secrets, of which the same one must stand wherever an example has the same one."""
 
-GIVEN = ("access_token", "secretId", "secretRemplace")
+GIVEN = ("access_token", "consumerSecret", "secretId", "secretRemplace")
 """Fields whose values a later step sends back: that of this server in the place of the example's."""
 
 PUBLIC = "https://api.cynod.example"
