@@ -1,12 +1,13 @@
-"""`cynod journal`: verify and export."""
+"""`cynod journal`: verify, seal and export."""
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from sqlalchemy import Connection
@@ -16,11 +17,18 @@ from handlers.cli.common import (
     Refused,
     count,
     json_option,
+    undone_when_interrupted,
 )
 from handlers.cli.opening import open_database
 from handlers.cli.output import opened
-from handlers.cli.shown import print_json, show_beside, show_progress
-from models.books import verification
+from handlers.cli.shown import (
+    print_json,
+    show_beside,
+    show_instant,
+    show_progress,
+)
+from models.books import scellement, verification
+from models.books.controle import Controle, verify_seals
 from models.books.exportation import (
     Choix,
     Exportation,
@@ -29,40 +37,76 @@ from models.books.exportation import (
     find_names,
 )
 from models.books.redaction import REDACTIONS
-from models.books.verification import Report
+from models.books.scellement import Scellement
+from models.books.verification import Fault, Report
+from models.database.failures import OccupiedError
 
 
 @click.group()
 def journal() -> None:
-    """Prove the journal of operations, and export it."""
+    """Prove the journal of operations, seal it, and export it."""
+
+
+class _Tete(click.ParamType[bytes]):
+    """The head of a sceau."""
+
+    name = "head"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bytes:
+        """The bytes of 64 hexadecimal digits."""
+        if re.fullmatch("[0-9a-fA-F]{64}", value, re.ASCII):
+            return bytes.fromhex(value)
+        return self.fail(f"{value!r} is not a head, of 64 hexadecimal digits.", param, ctx)
 
 
 @journal.command()
+@click.option(
+    "--head",
+    "heads",
+    metavar="HASH",
+    type=_Tete(),
+    multiple=True,
+    help="A head that `cynod journal seal` printed and that was kept elsewhere. Repeatable.",
+)
+@click.option(
+    "--heads",
+    "log",
+    metavar="FILE",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="A file with lines that it printed, whatever else is in it; - is standard input.",
+)
 @json_option
-def verify(*, as_json: bool) -> None:
+def verify(*, heads: tuple[bytes, ...], log: IO[str] | None, as_json: bool) -> None:
     """Prove the journal: every operation balances, every solde is the sum of its ecritures.
 
-    Also that no reference was executed twice, and that each plafond has counted its operations.
+    Also that no reference was executed twice, that each plafond has counted its operations, and that
+    what `cynod journal seal` has sealed is as it was. Who may alter the tables could make all the
+    seals anew: that is found by a head that was kept elsewhere (--head, --heads).
+
     Reads everything, writes nothing; the API may run meanwhile. Prints one line when all is right,
     else what differs, at most 20 lines per rule, card numbers masked. Progress goes to stderr: a
     bar on a terminal, else a line every 30 seconds.
 
     \b
     Example:    cynod journal verify
+                cynod journal verify --heads /var/log/cynod-seals.log
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 all is right, 1 something differs or failed, 2 wrong usage
     """
+    kept = _read_heads(heads, log)
     begun = time.monotonic()
-    with (
-        open_database() as database,
-        show_progress("journal verify") as progress,
-        database.reading() as connection,
-    ):
-        report = verification.verify(connection, progress)
+    with open_database() as database:
+        with show_progress("journal verify") as progress, database.reading() as connection:
+            report = verification.verify(connection, progress)
+        with show_progress("journal verify: sceaux") as progress, database.snapshot() as connection:
+            control = verify_seals(connection, kept, progress)
+    faults = [*report.faults, *control.faults]
     if as_json:
-        print_json(_describe(report, time.monotonic() - begun))
-    elif report.faults:
-        _print_fautes(report)
+        print_json(_describe(report, control, time.monotonic() - begun))
+    elif faults:
+        _print_fautes(faults, [*report.rules_cut, *control.rules_cut])
     else:
         counted = ", ".join(
             count(number, noun)
@@ -72,17 +116,122 @@ def verify(*, as_json: bool) -> None:
                 (report.cartes, "carte"),
             )
         )
-        click.echo(f"Journal verified: {counted}; nothing differs.")
-    if report.faults:
+        click.echo(f"Journal verified: {counted}; nothing differs.{_tell_seals(control)}")
+    if faults:
         raise Refused("the journal does not hold; the list above says where.")
 
 
-def _describe(report: Report, seconds: float) -> dict[str, Any]:
+_KEPT = re.compile(r"\bsceau ([0-9]{1,18})\b.*\bhead ([0-9a-f]{64})\b", re.ASCII)
+
+
+def _read_heads(heads: tuple[bytes, ...], log: IO[str] | None) -> dict[bytes, int | None]:
+    """The heads that were kept, with the numbers of their seals where they were kept too."""
+    kept: dict[bytes, int | None] = dict.fromkeys(heads)
+    if log is not None:
+        found = [match for match in map(_KEPT.search, log) if match]
+        if not found:
+            raise click.UsageError(f"--heads: {log.name} has no line of `cynod journal seal`.")
+        kept.update((bytes.fromhex(match[2]), int(match[1])) for match in found)
+    return kept
+
+
+def _tell_seals(control: Controle) -> str:
+    """What is sealed, in a form that --heads reads too; nothing where nobody seals."""
+    if control.tete is None:
+        return ""
+    return (
+        f" Sealed: {count(control.operations, 'operation')}, {count(control.ecritures, 'ecriture')}"
+        f" up to sceau {control.dernier}, head {control.tete.hex()};"
+        f" {count(control.depuis, 'operation')} since."
+    )
+
+
+@journal.command()
+@json_option
+def seal(*, as_json: bool) -> None:
+    """Seal what was written of the journal since the last sceau: any change of it is found for ever.
+
+    A sceau covers operations, with their ecritures, that nothing under way can join any more: those
+    that are being executed are waited for, and none waits for this. It is chained to the one before.
+    Prints one line with its head, for a log: kept outside the database, the head proves all that was
+    sealed up to it, even against who may alter the tables (cynod journal verify --heads).
+
+    Two at once seal everything once. Run it every night; where nothing is new, no sceau is made, and
+    the line says the last one.
+
+    \b
+    Example:    cynod journal seal >> /var/log/cynod-seals.log
+    Variables:  CYNOD_DATABASE_URL, CYNOD_ATTENTE_S
+    Exit codes: 0 sealed or nothing new, 1 refused or failed, 2 wrong usage
+    """
+    with (
+        undone_when_interrupted("what was sealed stays so, run it again for the rest"),
+        open_database() as database,
+        show_progress("journal seal") as progress,
+    ):
+        try:
+            sealed = scellement.seal(
+                database,
+                waiting=lambda: click.echo(
+                    "cynod: operations are under way; waiting for them to end.", err=True
+                ),
+                progress=progress,
+            )
+        except OccupiedError:
+            raise Refused(
+                "operations under way did not end in time; nothing was sealed, run it again."
+            ) from None
+        except scellement.SealChanged as error:
+            raise Refused(
+                f"sceau {error} was changed since it was made, and nothing is chained to it;"
+                " `cynod journal verify` says more."
+            ) from None
+    if as_json:
+        print_json(_describe_seals(sealed))
+    else:
+        _print_seals(sealed)
+
+
+def _describe_seals(sealed: Scellement) -> dict[str, Any]:
+    last = sealed.dernier
     return {
-        "exact": not report.faults,
+        "sceau": None if last is None else last.numero,
+        "scelleLe": None if last is None else show_instant(last.instant),
+        "tete": None if last is None else last.empreinte.hex(),
+        "sceaux": sealed.sceaux,
+        "operations": sealed.operations,
+        "ecritures": sealed.ecritures,
+    }
+
+
+def _print_seals(sealed: Scellement) -> None:
+    last = sealed.dernier
+    if last is None:
+        click.echo("Nothing to seal.")
+        return
+    which = f"sceau {last.numero} of {show_instant(last.instant)}, head {last.empreinte.hex()}"
+    if not sealed.sceaux:
+        click.echo(f"Nothing new since {which}.")
+        return
+    counted = f"{count(sealed.operations, 'operation')}, {count(sealed.ecritures, 'ecriture')}"
+    click.echo(f"Sealed: {counted} up to {which}.")
+
+
+def _describe(report: Report, control: Controle, seconds: float) -> dict[str, Any]:
+    faults = [*report.faults, *control.faults]
+    return {
+        "exact": not faults,
         "operations": report.operations,
         "ecritures": report.ecritures,
         "cartes": report.cartes,
+        "sceaux": {
+            "nombre": control.sceaux,
+            "operations": control.operations,
+            "ecritures": control.ecritures,
+            "dernier": control.dernier,
+            "tete": None if control.tete is None else control.tete.hex(),
+            "operationsDepuis": control.depuis,
+        },
         "secondes": round(seconds, 3),
         "fautes": [
             {
@@ -92,19 +241,19 @@ def _describe(report: Report, seconds: float) -> dict[str, Any]:
                 "cle": fault.sujet.partition(" ")[2],
                 "detail": fault.detail,
             }
-            for fault in report.faults
+            for fault in faults
         ],
-        "reglesTronquees": report.rules_cut,
+        "reglesTronquees": [*report.rules_cut, *control.rules_cut],
     }
 
 
-def _print_fautes(report: Report) -> None:
+def _print_fautes(faults: list[Fault], rules_cut: list[str]) -> None:
     regle = ""
-    for fault in report.faults:
+    for fault in faults:
         if fault.regle != regle:
             regle = fault.regle
             more = ""
-            if regle in report.rules_cut:
+            if regle in rules_cut:
                 more = f" (the first {verification.MAX_FAULTS})"
             click.echo(f"Not so: {regle}{more}")
         click.echo(f"  {fault.sujet}: {fault.detail}")

@@ -105,7 +105,7 @@ COMMANDS: Mapping[str, Entry] = {
     "backup": Entry(_backup, "Copy a SQLite database to FILE, while servers write to it."),
     "contract": Entry(_contract, "Check openapi.yaml and write again what is generated from it."),
     "import": Entry(_import, "Import clients, membres and cards with their opening soldes."),
-    "journal": Entry(_journal, "Prove the journal of operations, and export it."),
+    "journal": Entry(_journal, "Prove the journal of operations, seal it, and export it."),
     "migrate": Entry(_migrate, "Bring the database to the schema that this version expects."),
     "mock": Entry(
         _mock, "Serve the examples of the contract, without a database and without credentials."

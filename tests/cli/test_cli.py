@@ -109,6 +109,7 @@ def test_migrate_leaves_a_database_of_a_newer_version_alone(
     "command",
     [
         ("journal", "verify"),
+        ("journal", "seal"),
         ("journal", "export"),
         ("audit", "head"),
         ("audit", "verify"),
@@ -596,6 +597,7 @@ def test_a_contract_without_scopes_is_one_sentence(
         "partenaire jetons",
         "journal",
         "journal verify",
+        "journal seal",
         "journal export",
         "audit",
         "audit head",

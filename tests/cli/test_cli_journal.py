@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from handlers.cli.root import cli
 from models.books.demo import seed_demo
 from models.carte import cartes
+from models.database.bulk import take_ids
 from models.database.engine import Database
+from models.operation import operations
 from tests.support.acteurs import TESTEUR
 from tests.support.patience import CALL_S
 from tests.support.process import finish, run_cynod, start_cynod
@@ -81,7 +86,9 @@ def test_verify_says_in_json_what_it_read_and_what_differs(demo: Database) -> No
     right = _invoke(demo, "verify", "--json")
     told = json.loads(right.stdout)
     assert (right.exit_code, right.stderr, told.pop("secondes") >= 0) == (0, "", True)
-    counts = {"operations": 6, "ecritures": 6, "cartes": 6}
+    counts: dict[str, Any] = {"operations": 6, "ecritures": 6, "cartes": 6}
+    unsealed = {"nombre": 0, "operations": 0, "ecritures": 0, "dernier": None, "tete": None}
+    counts["sceaux"] = {**unsealed, "operationsDepuis": 6}
     assert told == {"exact": True, **counts, "fautes": [], "reglesTronquees": []}
     _spoil(demo)
     wrong = _invoke(demo, "verify", "--json")
@@ -107,6 +114,159 @@ def test_verify_counts_one_of_a_thing_in_the_singular(database: Database) -> Non
     assert _invoke(database, "verify").stdout == (
         "Journal verified: 1 operation, 1 ecriture, 1 carte; nothing differs.\n"
     )
+
+
+# ── seal ─────────────────────────────────────────────────────────────────────────────────────────
+SEALED = re.compile(
+    r"Sealed: 6 operations, 6 ecritures up to (sceau 1 of \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ,"
+    r" head ([0-9a-f]{64}))\.\n"
+)
+
+
+def test_seal_prints_a_line_for_a_log_by_which_verify_then_judges(
+    cynod: Cynod, demo: Database, tmp_path: Path
+) -> None:
+    first = cynod("journal", "seal")
+    told = SEALED.fullmatch(first.stdout)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert told is not None
+    which, head = told.groups()
+    assert _answer(cynod("journal", "seal")) == (0, f"Nothing new since {which}.\n", "")
+    log = tmp_path / "seals.log"
+    log.write_text(f"Jan  1 02:00:00 host cron: {first.stdout}another line\n", encoding="utf-8")
+    right = (
+        "Journal verified: 6 operations, 6 ecritures, 6 cartes; nothing differs. Sealed:"
+        f" 6 operations, 6 ecritures up to sceau 1, head {head}; 0 operations since.\n"
+    )
+    assert _answer(cynod("journal", "verify", "--heads", str(log))) == (0, right, "")
+    assert _answer(cynod("journal", "verify", "--head", head.upper())) == (0, right, "")
+    log.write_text(right, encoding="utf-8")
+    assert _answer(cynod("journal", "verify", "--heads", str(log))) == (0, right, "")
+    _remove_the_seals(demo)
+    lost = f"head {head} was kept, and no sceau has it now"
+    rule = "Not so: the sceaux have the heads that were kept elsewhere\n"
+    sentence = "cynod: the journal does not hold; the list above says where.\n"
+    assert _answer(cynod("journal", "verify", "--heads", str(log))) == (
+        1,
+        f"{rule}  sceau 1: {lost}\n",
+        sentence,
+    )
+    assert _answer(cynod("journal", "verify", "--head", head)) == (
+        1,
+        f"{rule}  sceau of that head: {lost}\n",
+        sentence,
+    )
+
+
+@contextmanager
+def _as_owner(database: Database) -> Iterator[Connection]:
+    """A transaction that no trigger of the seals stands in the way of."""
+    with database.transaction() as connection:
+        if database.dialect == "postgresql":
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        else:
+            for table in ("sceaux", "operations"):
+                for verb in ("update", "delete"):
+                    connection.exec_driver_sql(f"DROP TRIGGER {table}_append_only_{verb}")
+        yield connection
+
+
+def _remove_the_seals(database: Database) -> None:
+    with _as_owner(database) as connection:
+        connection.exec_driver_sql("DELETE FROM sceaux")
+
+
+def test_verify_names_the_row_that_is_not_as_it_was_sealed(demo: Database) -> None:
+    assert _invoke(demo, "seal").exit_code == 0
+    with _as_owner(demo) as connection:
+        (id_,) = connection.exec_driver_sql("SELECT max(id) FROM operations").one()
+        connection.exec_driver_sql(f"UPDATE operations SET motif = 'x' WHERE id = {id_}")
+    rule = "what is sealed is as it was sealed, and nothing was added to it"
+    detail = "sealed by sceau 1, changed since"
+    wrong = _invoke(demo, "verify")
+    assert (wrong.exit_code, wrong.stdout) == (
+        1,
+        f"Not so: {rule}\n  operation id {id_}: {detail}\n",
+    )
+    told = json.loads(_invoke(demo, "verify", "--json").stdout)
+    assert told["exact"] is False
+    assert told["fautes"] == [
+        {"regle": rule, "objet": "operation", "cle": f"id {id_}", "detail": detail}
+    ]
+
+
+def test_seal_says_in_json_what_it_sealed(demo: Database) -> None:
+    first = json.loads(_invoke(demo, "seal", "--json").stdout)
+    again = json.loads(_invoke(demo, "seal", "--json").stdout)
+    made = {"sceaux": 1, "operations": 6, "ecritures": 6}
+    assert first == {"sceau": 1, "scelleLe": first["scelleLe"], "tete": first["tete"], **made}
+    assert again == {**first, "sceaux": 0, "operations": 0, "ecritures": 0}
+    verified = json.loads(_invoke(demo, "verify", "--json").stdout)
+    assert verified["sceaux"] == {
+        "nombre": 1,
+        "operations": 6,
+        "ecritures": 6,
+        "dernier": 1,
+        "tete": first["tete"],
+        "operationsDepuis": 0,
+    }
+
+
+def test_seal_of_an_empty_journal_says_so(database: Database) -> None:
+    done = _invoke(database, "seal")
+    assert (done.exit_code, done.output) == (0, "Nothing to seal.\n")
+    empty = {"sceau": None, "scelleLe": None, "tete": None}
+    made = {"sceaux": 0, "operations": 0, "ecritures": 0}
+    assert json.loads(_invoke(database, "seal", "--json").stdout) == {**empty, **made}
+
+
+def test_seal_chains_nothing_to_a_seal_that_was_changed(demo: Database) -> None:
+    assert _invoke(demo, "seal").exit_code == 0
+    with _as_owner(demo) as connection:
+        connection.exec_driver_sql("UPDATE sceaux SET operations = 5")
+    refused = _invoke(demo, "seal")
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (
+        1,
+        "",
+        (
+            "cynod: sceau 1 was changed since it was made, and nothing is chained to it;"
+            " `cynod journal verify` says more.\n"
+        ),
+    )
+
+
+@pytest.mark.only_on("postgresql")
+def test_seal_says_that_it_waits_and_gives_up_in_time(
+    demo: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYNOD_ATTENTE_S", "1")
+    with demo.transaction() as connection:
+        take_ids(connection, operations.c.id, 1)
+        refused = _invoke(demo, "seal")
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (
+        1,
+        "",
+        (
+            "cynod: operations are under way; waiting for them to end.\n"
+            "cynod: operations under way did not end in time; nothing was sealed, run it again.\n"
+        ),
+    )
+
+
+@pytest.mark.parametrize("head", ["", "0", "g" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n"])
+def test_what_is_no_head_is_wrong_usage(head: str) -> None:
+    refused = CliRunner().invoke(cli, ["journal", "verify", "--head", head])
+    assert refused.exit_code == 2
+    assert f"{head!r} is not a head, of 64 hexadecimal digits." in refused.stderr
+
+
+def test_a_file_without_a_head_is_wrong_usage(tmp_path: Path) -> None:
+    """A log that was emptied would prove nothing, and pass for a proof."""
+    log = tmp_path / "seals.log"
+    log.write_bytes(b"cynod: \xff no head here\n")
+    refused = CliRunner().invoke(cli, ["journal", "verify", "--heads", str(log)])
+    assert refused.exit_code == 2
+    assert f"--heads: {log} has no line of `cynod journal seal`." in refused.stderr
 
 
 # ── export ───────────────────────────────────────────────────────────────────────────────────────

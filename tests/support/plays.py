@@ -38,6 +38,7 @@ def play_commands(folder: Path) -> str:
         limit = (*subject, "--type", "DEBIT", "--periode", "MOIS")
         _run("plafond", "set", *limit, "--montant", "5000")
         _run("plafond", "remove", *limit)
+    _run("journal", "seal")
     _run("partenaire", "jetons", key, "--revoquer", "--yes")
     _run("partenaire", "revoke", key, "--yes")
     return shown
