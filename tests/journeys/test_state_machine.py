@@ -27,6 +27,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
+from models.books.controle import verify_seals
+from models.books.scellement import seal
 from models.books.verification import verify
 from models.database.engine import Database
 from models.plafond import remove_plafond, set_plafond
@@ -40,6 +42,9 @@ REPLAYED = "Idempotent-Replayed"
 
 PARTNERS, CARDS = ("both", "first"), ("A1", "A2", "B1")
 NEW = "a new reference"
+SEALED_EVERY = 6
+"""Steps between two seals of what was done."""
+
 partners = st.sampled_from([*PARTNERS, "both"])
 cards = st.sampled_from(CARDS)
 ways = st.sampled_from(
@@ -306,6 +311,7 @@ class Teller(RuleBasedStateMachine):
         """Open the cards, and remember where the books stand."""
         super().__init__()
         world = self.world
+        self.steps = 0
         self.model = Model()
         before = last_ids(world.database, "cartes")
         first, second = world.membre(), world.membre()
@@ -331,6 +337,8 @@ class Teller(RuleBasedStateMachine):
         """Prove the whole journal, and let the connections go."""
         with self.world.database.reading() as connection:
             assert verify(connection).faults == []
+        with self.world.database.snapshot() as connection:
+            assert verify_seals(connection).faults == []
         for client in self.world.opened:
             client.close()
         self.world.opened.clear()
@@ -602,6 +610,13 @@ class Teller(RuleBasedStateMachine):
         for name in CARDS:
             moved = sum(name in (posting.debit, posting.credit) for posting in model.postings)
             assert books.versions[name] == self.versions[name] + moved
+
+    @invariant()
+    def what_was_sealed_stays_as_it_was(self) -> None:
+        """Whatever is asked after a seal: it is judged once more at the end."""
+        self.steps += 1
+        if self.steps % SEALED_EVERY == 0:
+            seal(self.world.database)
 
     @invariant()
     def soldes_are_those_of_the_model(self) -> None:

@@ -1,0 +1,158 @@
+"""docs/roles.sql: a server lives its whole life as a role that can change nothing that is written."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from handlers.cli.root import cli
+from models import migrate
+from models.database.engine import Database
+from models.plafond import set_plafond
+from models.schema import metadata
+from tests.support.contract_client import ROOT
+from tests.support.postgresql import create_database
+from tests.support.process import serve
+from tests.support.scene import ALL, Scene
+from tests.support.world import PEPPER, World
+
+ROLES = (ROOT / "docs" / "roles.sql").read_text(encoding="utf-8")
+OWNER, SERVICE = "cynod_owner", "cynod_service"
+
+
+class Two(NamedTuple):
+    """A database as its owner opens it, and as the service does."""
+
+    owner: Database
+    service: Database
+
+
+@pytest.fixture(scope="module")
+def two(postgresql_url: str) -> Iterator[Two]:
+    """A migrated database of an owner, with the rights of docs/roles.sql."""
+    suffix = uuid.uuid4().hex[:12]
+    names = {OWNER: f"owner_{suffix}", SERVICE: f"service_{suffix}"}
+    administrator = Database(create_database(postgresql_url, f"roles_{suffix}"))
+    name = make_url(postgresql_url).set(database=f"roles_{suffix}")
+    with administrator.transaction() as connection:
+        for role in names.values():
+            connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{suffix}'")
+        connection.exec_driver_sql(f"ALTER DATABASE {name.database} OWNER TO {names[OWNER]}")
+    owner, service = (
+        Database(
+            name.set(username=role, password=suffix).render_as_string(hide_password=False), wait_s=2
+        )
+        for role in names.values()
+    )
+    migrate.upgrade(owner)
+    with owner.transaction() as connection:
+        connection.exec_driver_sql(
+            ROLES.replace(OWNER, names[OWNER]).replace(SERVICE, names[SERVICE])
+        )
+    yield Two(owner, service)
+    owner.close()
+    service.close()
+    with administrator.transaction() as connection:
+        connection.exec_driver_sql(f"REASSIGN OWNED BY {names[OWNER]} TO CURRENT_USER")
+        connection.exec_driver_sql(f"DROP OWNED BY {', '.join(names.values())}")
+        connection.exec_driver_sql(f"DROP ROLE {', '.join(names.values())}")
+    administrator.close()
+
+
+def _url(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("backend")
+def test_a_server_needs_no_more_than_the_service_role(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYNOD_DATABASE_URL", _url(two.service))
+    variables = {"CYNOD_DATABASE_URL": _url(two.service), "CYNOD_PEPPER": PEPPER.decode()}
+    with serve(folder=tmp_path, CYNOD_ENV="production", **variables) as server:
+        scene = Scene(World(two.owner, server.url))
+        with two.owner.transaction() as connection:
+            for type_ in ("CREDIT", "DEBIT"):
+                assert set_plafond(
+                    connection,
+                    consumer_key=scene.pair.consumer_key,
+                    type_=type_,
+                    periode="MOIS",
+                    montant_maximal=None,
+                    nombre_maximal=9,
+                )
+        for name in ALL:
+            answer = scene.call(name).send(scene.caller(name))
+            assert answer.status_code == 200, f"{name}: {answer.text}"
+        scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
+        undone = {"referenceOrigine": "D", "reference": "D2"}
+        assert scene.api.post("/annuler-operation", json=undone).status_code == 200
+        for command in ("seal", "verify", "export"):
+            done = CliRunner().invoke(cli, ["journal", command])
+            assert done.exit_code == 0, done.output
+        scene.world.close()
+        assert server.stop() == 0
+
+
+FORBIDDEN = (
+    *(
+        statement.format(table, column)
+        for table, column in (("operations", "id"), ("ecritures", "id"), ("sceaux", "numero"))
+        for statement in (
+            "UPDATE {} SET {} = 1",
+            "DELETE FROM {}",
+            "TRUNCATE {} CASCADE",
+            "ALTER TABLE {} DISABLE TRIGGER ALL",
+            "DROP TRIGGER {0}_append_only ON {0}",
+            "ALTER TABLE {} ADD COLUMN autre TEXT",
+            "DROP TABLE {} CASCADE",
+            "CREATE TRIGGER autre BEFORE INSERT ON {} EXECUTE FUNCTION cynod_append_only()",
+        )
+    ),
+    "SET session_replication_role = replica",
+    (
+        "CREATE OR REPLACE FUNCTION cynod_append_only() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NEW; END'"
+    ),
+    "CREATE TABLE autre (id INTEGER)",
+    "SELECT setval('operations_id_seq', 1)",
+    "UPDATE cartes SET statut = 'ACTIVE'",
+    "UPDATE partenaires SET revoque_le = NULL",
+    "UPDATE secrets SET expire_le = NULL",
+    "UPDATE plafonds SET montant_maximal = NULL",
+    "INSERT INTO comptes (type, unite) VALUES ('CARTE', 'FCFA')",
+    "DELETE FROM consommations",
+    "UPDATE alembic_version SET version_num = '0001'",
+)
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("backend")
+def test_the_service_role_can_change_nothing_that_is_written(two: Two) -> None:
+    allowed = []
+    for statement in FORBIDDEN:
+        try:
+            with two.service.transaction() as connection:
+                connection.execute(text(statement))
+            allowed.append(statement)
+        except DBAPIError as error:
+            said = str(error.orig)
+            if "permission denied" not in said and "must be owner" not in said:
+                allowed.append(f"{statement}: {said}")
+    assert allowed == []
+
+
+def test_every_table_is_thought_of() -> None:
+    """Who adds a table says here what the service may do with it."""
+    read = re.search(r"GRANT SELECT ON(.*?)TO", ROLES, re.DOTALL)
+    assert read is not None
+    assert set(re.findall(r"\w+", read[1])) == {*metadata.tables, "alembic_version"}
