@@ -135,8 +135,8 @@ def seal(
 
 
 def _count_left(database: Database, settled: int | None) -> int:
-    """How many operations there are to seal."""
-    with database.reading() as connection:
+    """How many operations there are to seal. It may take longer than a statement elsewhere."""
+    with database.snapshot() as connection:
         sealed = connection.scalar(select(func.max(sceaux.c.jusqu_a)))
         return connection.execute(
             select(func.count())

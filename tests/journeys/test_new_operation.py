@@ -20,6 +20,7 @@ import pytest
 
 from handlers.workbench.diff.redocly import PROGRAM
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
+from models.migrate import expected_revision
 from tests.support.contract_client import ROOT
 from tests.support.needs import REQUIRED, lack
 from tests.support.nursery import Child, Nursery
@@ -247,13 +248,11 @@ CALLS = (
 )
 """And over those of its tests."""
 
-MIGRATIONS = "models/migrations/versions"
-NEXT = len([*(ROOT / MIGRATIONS).glob("[0-9]*.py")]) + 1
 WRITTEN = (
     *("models/errors.py", "models/blocage.py", "handlers/views/cartes.py", "handlers/cartes.py"),
     *("pyproject.toml", "tests/operations/cartes/test_bloquer_carte.py"),
     *("tests/contract/test_catalogue.py", "models/carte.py"),
-    f"{MIGRATIONS}/{NEXT:04}_when_a_card_was_blocked.py",
+    f"models/migrations/versions/{int(expected_revision()) + 1:04}_when_a_card_was_blocked.py",
 )
 TYPED = (
     *("handlers/cartes.py", "handlers/views/cartes.py", "handlers/signatures.py"),

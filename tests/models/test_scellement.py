@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, LargeBinary, Table, make_url, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from models import migrate
 from models.annulation import annuler
@@ -838,13 +838,10 @@ def test_seals_are_never_changed_nor_removed(bench: Bench, statement: str) -> No
     if bench.database.dialect == "sqlite" and statement.startswith("TRUNCATE"):
         statement = "INSERT OR REPLACE INTO sceaux SELECT * FROM sceaux"
     seal(bench.database)
-    with pytest.raises(DBAPIError, match="sceaux is append-only"), _writing(bench) as connection:
+    writing = bench.database.transaction()
+    with pytest.raises(DBAPIError, match="sceaux is append-only"), writing as connection:
         connection.execute(text(statement))
     assert _control(bench.database)[:3] == (1, 2, 2)
-
-
-def _writing(bench: Bench) -> Any:
-    return bench.database.transaction()
 
 
 def test_a_migration_back_loses_no_seal(new_database: NewDatabase) -> None:
@@ -852,7 +849,7 @@ def test_a_migration_back_loses_no_seal(new_database: NewDatabase) -> None:
     migrate.upgrade(database)
     bench = Bench(database)
     seal(database)
-    with pytest.raises((DBAPIError, IntegrityError), match="sceaux is append-only"):
+    with pytest.raises(DBAPIError, match="sceaux is append-only"):
         migrate.downgrade(database, "0004")
     assert _control(bench.database)[:3] == (1, 2, 2)
 
