@@ -35,7 +35,7 @@ from models.partenaire import (
     Partenaire,
     PartenaireRow,
     hold_active,
-    objet,
+    objet_partenaire,
     partenaire_lock,
     partenaires,
     read_partenaire,
@@ -188,7 +188,7 @@ def revoke(connection: Connection, acteur: Acteur, consumer_key: str) -> bool:
         connection,
         acteur,
         "changerStatutPartenaire",
-        objet(consumer_key),
+        objet_partenaire(consumer_key),
         {"statut": "ACTIF"},
         {"statut": "REVOQUE"},
     )
@@ -219,7 +219,7 @@ def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> 
         connection,
         acteur,
         "revoquerJetonsPartenaire",
-        objet(consumer_key),
+        objet_partenaire(consumer_key),
         {"generation": generation - 1},
         {"generation": generation, "jetonsRevoques": number},
     )

@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
 )
 
+from models.audit import Objet
 from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
 from models.database.curseur import decode_curseur, encode_curseur
 from models.database.prepared import Prepared, Row
@@ -74,6 +75,11 @@ cartes = Table(
     Index(_BY_CLIENT, "client_id", "id"),
     Index(None, "client_id", "membre_id", "id"),
 )
+
+
+def objet_carte(compte_id: int) -> Objet:
+    """A card as the audit names it: by its compte, as the list of limits and the books do."""
+    return Objet("CARTE", f"{compte_id:06d}")
 
 
 def check_usable(statut: str, fin_validite: date) -> None:

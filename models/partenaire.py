@@ -193,7 +193,7 @@ def read_partenaire(
     )
 
 
-def objet(consumer_key: str) -> Objet:
+def objet_partenaire(consumer_key: str) -> Objet:
     """A partner as the audit names it."""
     return Objet("PARTENAIRE", consumer_key)
 
@@ -244,7 +244,7 @@ def allow_basic(
         return
     connection.execute(update(partenaires).where(wanted).values(basic_autorise=int(allowed)))
     record(
-        connection, acteur, "modifierPartenaire", objet(consumer_key),
+        connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
         {"basicAutorise": bool(was)}, {"basicAutorise": allowed},
     )  # fmt: skip
 

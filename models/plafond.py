@@ -41,11 +41,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from models.audit import Acteur, Objet, record
 from models.base import BigId, Instant, metadata, now
-from models.carte import cartes
+from models.carte import cartes, objet_carte
 from models.database.prepared import Prepared
 from models.errors import PlafondDepasse
 from models.operation import CREDIT, DEBIT, TRANSFERT, operations
-from models.partenaire import Partenaire, hold, partenaires
+from models.partenaire import Partenaire, hold, objet_partenaire, partenaires
 
 OPERATION, JOUR, MOIS = "OPERATION", "JOUR", "MOIS"
 """Periods of a limit."""
@@ -469,12 +469,13 @@ def _subject(
             .where(cartes.c.numero_carte == numero_carte)
             .with_for_update(key_share=True)
         ).first()
-        # Its compte names a card in the list of limits and in the books too.
-        return None if carte is None else _Sujet("carte_id", carte.id, f"{carte.compte_id:06d}")
-    if consumer_key is None:
+        if carte is None:
+            return None
+        return _Sujet("carte_id", carte.id, objet_carte(carte.compte_id).id)
+    found = None if consumer_key is None else hold(connection, consumer_key)
+    if found is None or consumer_key is None:
         return None
-    found = hold(connection, consumer_key)
-    return None if found is None else _Sujet("partenaire_id", found, consumer_key)
+    return _Sujet("partenaire_id", found, objet_partenaire(consumer_key).id)
 
 
 def _forget(

@@ -40,7 +40,7 @@ from models.partenaire import (
     PartenaireRow,
     acces,
     hold_row,
-    objet,
+    objet_partenaire,
     partenaires,
     read_partenaire,
 )
@@ -229,7 +229,7 @@ def create(
         connection.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
     add_secret(connection, partenaire_id, pair.consumer_secret, pepper, secret_id=secret_id)
     apres = {"nom": nom, **accorde, "adresses": adresses, "demo": demo}
-    record(connection, acteur, "saisirPartenaire", objet(pair.consumer_key), None, apres)
+    record(connection, acteur, "saisirPartenaire", objet_partenaire(pair.consumer_key), None, apres)
     return pair
 
 
@@ -293,7 +293,7 @@ def rotate(
         connection,
         acteur,
         "renouvelerSecretPartenaire",
-        objet(consumer_key),
+        objet_partenaire(consumer_key),
         {"secretPrecedentExpireLe": alive[0].expire_le if alive else None},
         {"secretPrecedentExpireLe": ends + delai if alive else None},
     )

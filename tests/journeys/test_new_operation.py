@@ -252,7 +252,7 @@ WRITTEN = (
     *("models/errors.py", "models/blocage.py", "handlers/views/cartes.py", "handlers/cartes.py"),
     *("pyproject.toml", "tests/operations/cartes/test_bloquer_carte.py"),
     *("tests/contract/test_catalogue.py", "models/carte.py"),
-    f"models/migrations/versions/{int(expected_revision()) + 1:04}_when_a_card_was_blocked.py",
+    f"models/migrations/versions/{int(expected_revision()) + 1:04d}_when_a_card_was_blocked.py",
 )
 TYPED = (
     *("handlers/cartes.py", "handlers/views/cartes.py", "handlers/signatures.py"),
