@@ -5,8 +5,8 @@ before COMMIT, so that a row may appear below others that have been there for a 
 `nextval`, which first takes a lock on the sequence, kept to the end of the transaction: it conflicts
 with no other of its kind, so it makes nobody wait, and pg_locks shows it. Whoever was given an id
 below one that is committed has it already, as long as sequences give ids one by one (CACHE 1, as they
-are made). CREATE INDEX CONCURRENTLY waits in the same way for who
-writes to a table; here no table is locked, so an import is seen too, which takes its ids first.
+are made). CREATE INDEX CONCURRENTLY waits in the same way for who writes to a table; here no table is
+locked, so an import is seen too, which takes its ids first.
 """
 
 from __future__ import annotations

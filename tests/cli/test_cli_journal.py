@@ -482,6 +482,13 @@ def test_progress_is_a_line_now_and_then_in_a_log(
     lines = verified.stderr.splitlines()
     assert (lines[0], lines[-1]) == ("cynod: journal verify: 0 %", "cynod: journal verify: 100 %")
     assert len(verified.stdout.splitlines()) == 1
+    sealed = CliRunner().invoke(cli, ["journal", "seal"])
+    assert sealed.stderr.splitlines() == [f"cynod: journal seal: {n} %" for n in (0, 100)]
+    assert CliRunner().invoke(cli, ["journal", "seal"]).stderr == ""
+    verified = CliRunner().invoke(cli, ["journal", "verify"])
+    assert verified.stderr.splitlines()[-2:] == [
+        f"cynod: journal verify: sceaux: {n} %" for n in (0, 100)
+    ]
     file = tmp_path / "journal.hledger"
     exported = CliRunner().invoke(cli, ["journal", "export", "--output", str(file)])
     assert exported.stderr.splitlines() == [
