@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from models.audit import PARTENAIRE, Acteur, Champs, Objet, record
 from models.base import BigId, Instant, metadata, now
 from models.database.prepared import Prepared
 from models.errors import ReferenceDejaUtilisee
@@ -54,6 +55,8 @@ class Geste(NamedTuple):
     """A reference taken, since `date`; of one that was taken before, `resultat` is the first answer."""
 
     id: int
+    type: str
+    partenaire: Partenaire
     date: datetime
     resultat: Resultat | None
 
@@ -124,16 +127,26 @@ def begin(
     claimed = _CLAIM.first(connection, values)
     check_entitled(connection, partenaire.id, partenaire.generation)
     if claimed is not None:
-        return Geste(claimed[0], moment, None)
+        return Geste(claimed[0], type_, partenaire, moment, None)
     found = _FIND.first(connection, values)
     assert found is not None, "a reference that could not be claimed has a row"
     if found.type != type_ or not contenu.is_of(bytes(found.empreinte), found.empreinte_version):
         raise ReferenceDejaUtilisee
-    return Geste(found.id, found.date_geste, json.loads(found.resultat))
+    return Geste(found.id, type_, partenaire, found.date_geste, json.loads(found.resultat))
 
 
-def finish(connection: Connection, geste: Geste, resultat: Resultat) -> None:
-    """Keep the answer for whoever repeats the reference."""
+def finish(
+    connection: Connection,
+    geste: Geste,
+    resultat: Resultat,
+    *,
+    objet: Objet,
+    avant: Champs | None,
+    apres: Champs | None,
+) -> None:
+    """Keep the answer for whoever repeats the reference, and tell the audit what was changed."""
     connection.execute(
         update(gestes).where(gestes.c.id == geste.id).values(resultat=json.dumps(resultat))
     )
+    acteur = Acteur(PARTENAIRE, geste.partenaire.consumer_key, geste.partenaire.nom)
+    record(connection, acteur, geste.type, objet, avant, apres)

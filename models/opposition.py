@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
-from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes, find_carte
+from models.audit import Champs, Objet
+from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes, find_carte, objet_carte
 from models.errors import CarteAnnulee, OppositionDefinitive, TransitionInterdite
 from models.geste import Geste, begin, finish
 from models.journal.empreinte import Contenu
@@ -80,7 +81,8 @@ def opposer(
         "statut": OPPOSITION,
         "motif": demande.motif,
     }
-    return _done(connection, geste, demande.reference, etat)
+    avant: Champs = {"statut": ACTIVE, "motif": None}
+    return _done(connection, geste, demande.reference, etat, objet_carte(carte.compte_id), avant)
 
 
 def _refuse(connection: Connection, carte_id: int) -> None:
@@ -127,11 +129,20 @@ def lever(connection: Connection, partenaire: Partenaire, demande: DemandeLevee)
     if lifted is None:
         raise OppositionDefinitive
     etat = {"numeroCarte": carte.numero_carte, "statut": lifted.statut, "motif": ""}
-    return _done(connection, geste, demande.reference, etat)
+    avant: Champs = {"statut": OPPOSITION, "motif": BLOCAGE_TEMPORAIRE}
+    return _done(connection, geste, demande.reference, etat, objet_carte(carte.compte_id), avant)
 
 
-def _done(connection: Connection, geste: Geste, reference: str, etat: dict[str, str]) -> EtatCarte:
-    finish(connection, geste, etat)
+def _done(
+    connection: Connection,
+    geste: Geste,
+    reference: str,
+    etat: dict[str, str],
+    objet: Objet,
+    avant: Champs,
+) -> EtatCarte:
+    apres: Champs = {"statut": etat["statut"], "motif": etat["motif"] or None}
+    finish(connection, geste, etat, objet=objet, avant=avant, apres=apres)
     return _told(geste._replace(resultat=etat), reference, replayed=False)
 
 

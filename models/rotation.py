@@ -11,7 +11,7 @@ from models.authentification import jetons
 from models.errors import DernierSecret, RotationEnCours, SecretInconnu
 from models.geste import Resultat, begin, finish
 from models.journal.empreinte import Contenu
-from models.partenaire import Partenaire, hold, hold_row
+from models.partenaire import Partenaire, hold, hold_row, objet_partenaire
 from models.secret import (
     REVOQUE,
     SecretDuPartenaire,
@@ -102,7 +102,14 @@ def renouveler(
         "remplace": replaced.secret_id if replaced else None,
         "finRemplace": replaced.expire_le.isoformat() if replaced else None,
     }
-    finish(connection, geste, resultat)
+    finish(
+        connection,
+        geste,
+        resultat,
+        objet=objet_partenaire(partenaire.consumer_key),
+        avant=None,
+        apres={key: resultat[key] for key in ("secretId", "remplace", "finRemplace")},
+    )
     return _told(partenaire, reference, resultat, secret=secret)
 
 
@@ -179,7 +186,16 @@ def revoquer(
             update(secrets).where(secrets.c.id == others[0].id).values(expire_le=None)
         )
     ended = _end_jetons(connection, partenaire, found) if demande.avec_jetons else 0
-    finish(connection, geste, {"revoqueLe": moment.isoformat(), "jetonsRevoques": ended})
+    resultat = {"revoqueLe": moment.isoformat(), "jetonsRevoques": ended}
+    told = {"secretId": secret_id, "statut": REVOQUE}
+    finish(
+        connection,
+        geste,
+        resultat,
+        objet=objet_partenaire(partenaire.consumer_key),
+        avant=None,
+        apres=told,
+    )
     return SecretRevoque(reference, secret_id, REVOQUE, moment, ended)
 
 

@@ -26,6 +26,7 @@ from handlers.workbench.usage import Usage
 from models.books.demo import CONSUMER_KEY, seed_demo
 from models.database.engine import Database
 from models.migrate import upgrade
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import DOCUMENT, Json
 from tests.support.live import serving, settings_for
 from tests.support.log import logged
@@ -57,7 +58,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     database = Database(f"sqlite:///{tmp_path_factory.mktemp('usage') / 'cynod.db'}")
     upgrade(database)
     with database.transaction() as connection:
-        seed_demo(connection, scopes=SCOPES, pepper=PEPPER)
+        seed_demo(connection, TESTEUR, scopes=SCOPES, pepper=PEPPER)
     url = database.url.render_as_string(hide_password=False)
     with logged() as log, serving(settings_for(url), database) as base_url:
         world = World(database, base_url)

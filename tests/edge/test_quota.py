@@ -16,6 +16,7 @@ from models.authentification import jetons
 from models.base import now
 from models.database.engine import Database
 from models.partenaire import partenaires
+from tests.support.contract_client import ContractClient
 from tests.support.live import serving, settings_for, with_limits
 from tests.support.scene import Scene, assert_refused
 from tests.support.world import World
@@ -39,7 +40,7 @@ def scene(own_scene: Scene, url: str) -> Scene:
     return own_scene
 
 
-def ask(scene: Scene, url: str) -> httpx.Client:
+def ask(scene: Scene, url: str) -> ContractClient:
     """The partner of a scene, at another server."""
     client = scene.world.anonymous(url)
     client.headers["Authorization"] = scene.api.headers["Authorization"]

@@ -18,6 +18,7 @@ from models import migrate
 from models.database.engine import Database
 from models.plafond import set_plafond
 from models.schema import metadata
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ROOT
 from tests.support.postgresql import create_database
 from tests.support.process import serve
@@ -77,13 +78,18 @@ def test_a_server_needs_no_more_than_the_service_role(
     two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CYNOD_DATABASE_URL", _url(two.service))
-    variables = {"CYNOD_DATABASE_URL": _url(two.service), "CYNOD_PEPPER": PEPPER.decode()}
-    with serve(folder=tmp_path, CYNOD_ENV="production", **variables) as server:
+    with serve(
+        folder=tmp_path,
+        CYNOD_ENV="production",
+        CYNOD_DATABASE_URL=_url(two.service),
+        CYNOD_PEPPER=PEPPER.decode(),
+    ) as server:
         scene = Scene(World(two.owner, server.url))
         with two.owner.transaction() as connection:
             for type_ in ("CREDIT", "DEBIT"):
                 assert set_plafond(
                     connection,
+                    TESTEUR,
                     consumer_key=scene.pair.consumer_key,
                     type_=type_,
                     periode="MOIS",

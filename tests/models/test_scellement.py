@@ -507,7 +507,7 @@ def test_a_sealed_journal_is_as_it_was_sealed(
     sealed: Sealed, request: pytest.FixtureRequest
 ) -> None:
     last = sealed.sceaux[-1]
-    whole = (3, 14, 12, 3, last.empreinte, 2, [], [])
+    whole: tuple[object, ...] = (3, 14, 12, 3, last.empreinte, 2, [], [])
     assert _control(sealed.database, sealed.kept) == whole
     owner: Connection = request.getfixturevalue("owner")  # who locks the tables
     assert _found(owner, kept=sealed.kept) == whole

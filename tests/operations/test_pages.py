@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.contract_client import resolve
 from tests.support.scene import CONTRACT, Scene
-from tests.support.steps import credit, new_reference, success
+from tests.support.steps import credit, new_reference
 
 LISTS = [
     (name, media_type)
@@ -30,7 +30,8 @@ def filled(standing: Scene) -> Scene:
     scene = Scene(standing.world)
     scene.world.cartes(COUNT, 0, scene.carte.membre)
     for _ in range(COUNT):
-        success(credit(scene.api, scene.carte, 1000, new_reference()))
+        credited = credit(scene.api, scene.carte, 1000, new_reference())
+        assert credited.status_code == 200, credited.text
     return scene
 
 

@@ -20,8 +20,11 @@ from models.secret import secrets
 AUDITED: tuple[Table, ...] = (clients, membres, partenaires, acces, secrets, plafonds, cartes)
 """What is changed by a person or a command, and never by money."""
 
-OF_MONEY = {"cartes": frozenset({"solde", "version", "date_solde"})}
-"""Columns of these that money moves."""
+OF_MONEY = {
+    "cartes": frozenset({"solde", "version", "date_solde"}),
+    "secrets": frozenset({"dernier_usage"}),
+}
+"""Columns of these that money moves, or the use of a secret: no change that somebody made."""
 
 
 def install(database: Database) -> None:
