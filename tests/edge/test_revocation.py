@@ -183,7 +183,7 @@ def test_token_that_is_asked_for_meanwhile_is_not_issued(
     database = scene.world.database
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            assert end(connection, scene.pair.consumer_key)
+            assert end(connection, TESTEUR, scene.pair.consumer_key)
             with noticing_waits(database) as wait:
                 running = pool.submit(scene.call("accessToken").send, scene.nobody)
                 wait(1)
