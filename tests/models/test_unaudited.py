@@ -266,5 +266,7 @@ NO_CHANGES = {
     "operations": "money",
     "ecritures": "money",
     "consommations": "what money has counted of a limit",
+    "sceaux": "what proves the books, chained by itself",
+    "gestes": "what a partner asked under a reference; what that changed has its row",
     "jetons": "issued to whoever has a secret; ended by a change of the partner",
 }
