@@ -236,6 +236,8 @@ def _fitting(schema: Json, *, drawn: bool = True) -> st.SearchStrategy[Any]:
     schema = resolve(schema)
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
+    if "x-valeur" in schema:
+        return st.just(schema["x-valeur"])
     made = _BY_TYPE[schema["type"]](schema, drawn)
     return st.none() | made if schema.get("nullable") else made
 

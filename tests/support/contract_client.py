@@ -65,7 +65,10 @@ def resolve(node: Any) -> Any:
 
 
 def expand(node: Any, *, closed: bool) -> Any:
-    """The schema with every `$ref` replaced, closed against undeclared fields when asked."""
+    """The schema with every `$ref` replaced, closed against undeclared fields when asked.
+
+    `x-valeur` is said in OpenAPI's words, so that other validators ask for that value too.
+    """
     node = resolve(node)
     if isinstance(node, list):
         return [expand(item, closed=closed) for item in node]
@@ -74,6 +77,8 @@ def expand(node: Any, *, closed: bool) -> Any:
     made = {key: expand(value, closed=closed) for key, value in node.items() if key != "example"}
     if closed and made.get("type") == "object" and "properties" in made:
         made["additionalProperties"] = False
+    if made.get("type") == "boolean" and "x-valeur" in made:
+        made["enum"] = [made["x-valeur"]]
     return made
 
 
