@@ -16,6 +16,7 @@ import models.annulation
 import models.authentification
 import models.mouvement
 import models.suivi
+from models.audit import Acteur
 from models.authentification import jetons, revoke, revoke_jetons
 from models.operation import operations
 from models.partenaire import partenaires
@@ -178,7 +179,7 @@ def test_partner_who_never_pauses_is_revoked_and_nothing_follows(
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("end", [revoke, revoke_jetons])
 def test_token_that_is_asked_for_meanwhile_is_not_issued(
-    scene: Scene, end: Callable[[Connection, str], object]
+    scene: Scene, end: Callable[[Connection, Acteur, str], object]
 ) -> None:
     database = scene.world.database
     with ThreadPoolExecutor(1) as pool:
