@@ -7,6 +7,7 @@ nothing more and would make every Basic call an easy denial of service.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -246,6 +247,22 @@ def allow_basic(
     record(
         connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
         {"basicAutorise": bool(was)}, {"basicAutorise": allowed},
+    )  # fmt: skip
+
+
+def change_scopes(
+    connection: Connection, acteur: Acteur, consumer_key: str, scopes: Collection[str]
+) -> None:
+    """Give the partner these scopes and no others, from its next call on; its tokens lose what it loses."""
+    wanted = partenaires.c.consumer_key == consumer_key
+    was = connection.scalar(select(partenaires.c.scopes).where(wanted).with_for_update())
+    told = sorted(set(scopes))
+    if was is None or was.split() == told:
+        return
+    connection.execute(update(partenaires).where(wanted).values(scopes=" ".join(told)))
+    record(
+        connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
+        {"scopes": was.split()}, {"scopes": told},
     )  # fmt: skip
 
 

@@ -213,6 +213,40 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
         click.echo(f"{consumer_key} is revoked.")
 
 
+@group.command("scopes", cls=_SeveralValues)
+@click.argument("consumer_key", metavar="KEY")
+@click.option(
+    "--scope",
+    "scopes",
+    metavar="SCOPE...",
+    multiple=True,
+    required=True,
+    help="All that it may do from now on, among the scopes of the contract.",
+)
+@json_option
+def change_scopes(consumer_key: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
+    """Give the partner of this consumer-key these scopes, and no others, from its next call on.
+
+    A token keeps those that it was issued with, as far as the partner has them still.
+
+    \b
+    Example:    cynod partenaire scopes 3fQx7ZkT0yBn5LwAcE2uRs9d --scope soldes:lire secrets:gerer
+    Variables:  CYNOD_DATABASE_URL, CYNOD_CONTRACT
+    Exit codes: 0 set, 1 no such active partner or scope, 2 wrong usage
+    """
+    settings = read_settings()
+    _check_known("scope", scopes, read_scopes(settings))
+    with open_database(settings) as database:
+        _find_active(database, consumer_key)
+        with database.transaction() as connection:
+            partenaire.change_scopes(connection, read_operateur(), consumer_key, scopes)
+    told = sorted(set(scopes))
+    if as_json:
+        print_json({"consumerKey": consumer_key, "scopes": told})
+    else:
+        click.echo(f"{consumer_key} has the scopes {' '.join(told)}.")
+
+
 @group.command()
 @click.argument("consumer_key", metavar="KEY")
 @click.option("--autoriser/--interdire", "allowed", required=True, help="Allow it, or refuse it.")

@@ -385,6 +385,19 @@ def test_basic_is_given_at_creation_and_taken_and_given_again(with_clients: Cyno
     assert listed()
 
 
+def test_scopes_are_those_that_are_given_last(with_clients: Cynod) -> None:
+    key = _create(with_clients, "--client", "CLI-0001", "--scope", "soldes:lire")["consumerKey"]
+    given = with_clients("partenaire", "scopes", key, "--scope", "secrets:gerer", "soldes:lire")
+    assert given.stdout == f"{key} has the scopes secrets:gerer soldes:lire.\n"
+    given = with_clients("partenaire", "scopes", key, "--scope", "cartes:opposer", "--json")
+    assert json.loads(given.stdout) == {"consumerKey": key, "scopes": ["cartes:opposer"]}
+    (listed,) = json.loads(with_clients("partenaire", "list", "--json").stdout)
+    assert listed["scopes"] == ["cartes:opposer"]
+    refused = with_clients("partenaire", "scopes", key, "--scope", "cartes:peindre")
+    told = f"cynod: unknown scope cartes:peindre; known: {SCOPES}.\n"
+    assert _answer(refused) == (1, "", told)
+
+
 def test_create_shows_the_secret_once_and_stores_a_hash(
     with_clients: Cynod, database: Database
 ) -> None:
