@@ -361,16 +361,15 @@ def test_seal_gives_up_in_time_and_seals_nothing(bench: Bench) -> None:
     assert _control(bench.database) == (0, 0, 0, None, None, 3, [], [])
 
 
-def test_no_operation_falls_between_two_seals_under_a_storm(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_operation_falls_between_two_seals_under_a_storm(bench: Bench) -> None:
     """Eight callers, transactions that stay open for a while or are undone, and seals all the time."""
-    monkeypatch.setattr(scellement, "TRANCHE", 7)
     chance, still = random.Random(20_261_128), threading.Event()
-    plans = [[(chance.random() < 0.2, chance.random() / 50) for _ in range(10)] for _ in range(8)]
+    # A card each: they overtake one another.
+    cartes = World(bench.database, "").cartes(8, 100, bench.first.membre)
+    plans = [[(chance.random() < 0.2, chance.random() / 12) for _ in range(10)] for _ in range(8)]
 
     def call(number: int) -> None:
-        carte = (bench.first, bench.second)[number % 2]
+        carte = cartes[number]
         for undone, seconds in plans[number]:
             with bench.database.engine.connect() as connection, connection.begin() as transaction:
                 bench.debit(connection, carte)
@@ -393,7 +392,7 @@ def test_no_operation_falls_between_two_seals_under_a_storm(
         sealing.result(60)
     seal(bench.database)
     control = _control(bench.database)
-    number = sum(not undone for plan in plans for undone, _ in plan) + 2
+    number = sum(not undone for plan in plans for undone, _ in plan) + 10
     assert (control.operations, control.depuis, control.faults) == (number, 0, [])
     assert _count(bench.database, "operations") == number
 
