@@ -17,13 +17,23 @@ GRANT USAGE ON SCHEMA public TO cynod_service;
 
 -- What a server reads: each table, so that a new one is thought of here.
 GRANT SELECT ON
-    acces, alembic_version, cartes, clients, comptes, consommations, ecritures, jetons, membres, operations,
-    partenaires, plafonds, sceaux, secrets
+    acces, alembic_version, audit, audit_tete, cartes, clients, comptes, consommations, ecritures, gestes, jetons,
+    membres, operations, partenaires, plafonds, sceaux, secrets
     TO cynod_service;
 
--- What it writes for good: operations with their ecritures, and seals of them.
-GRANT INSERT ON operations, ecritures, sceaux TO cynod_service;
+-- What it writes for good: operations with their ecritures, seals of them, and the audit, whose end moves on.
+GRANT INSERT ON operations, ecritures, sceaux, audit TO cynod_service;
 GRANT USAGE ON SEQUENCE operations_id_seq, ecritures_id_seq TO cynod_service;
+GRANT UPDATE (position, empreinte) ON audit_tete TO cynod_service;
+
+-- What partners change of their own: secrets, and cards that they block. It holds the row of a partner
+-- meanwhile (FOR UPDATE), which PostgreSQL takes for a change of it: that of the number that ends tokens.
+GRANT INSERT ON gestes, secrets TO cynod_service;
+GRANT USAGE ON SEQUENCE gestes_id_seq, secrets_id_seq TO cynod_service;
+GRANT UPDATE (resultat) ON gestes TO cynod_service;
+GRANT UPDATE (expire_le, revoque_le, dernier_usage) ON secrets TO cynod_service;
+GRANT UPDATE (statut, motif_statut, statut_avant_opposition, oppose_par, etat_version) ON cartes TO cynod_service;
+GRANT UPDATE (generation) ON partenaires TO cynod_service;
 
 -- What it keeps beside: the solde of a card, what limits have counted, tokens.
 GRANT UPDATE (solde, version, date_solde) ON cartes TO cynod_service;

@@ -238,7 +238,7 @@ class Settings:
         "CYNOD_CLIENTS",
         _CLIENTS,
         _PATH,
-        "folder of what `make clients` wrote; the partner's page offers the files made from this very "
+        "folder of what `make clients` wrote; the partner's pages offer the files made from this very "
         "contract",
     )
 

@@ -39,7 +39,8 @@ def serve(
                 CYNOD_JETON_DUREE_S, CYNOD_ANNULATION_FENETRE_S, CYNOD_POOL_SIZE,
                 CYNOD_DELAI_S, CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES,
                 CYNOD_OPERATIONS_DESACTIVEES, CYNOD_REDIS_URL, CYNOD_LOG_FORMAT,
-                CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS
+                CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS,
+                CYNOD_URL_PUBLIQUE
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     # Nearly all that is imported and built stays: to look for the rest takes a tenth of the start.

@@ -131,9 +131,21 @@ FORBIDDEN = (
     ),
     "CREATE TABLE autre (id INTEGER)",
     "SELECT setval('operations_id_seq', 1)",
-    "UPDATE cartes SET statut = 'ACTIVE'",
+    *(
+        statement.format(table)
+        for table in ("audit", "audit_tete")
+        for statement in (
+            "UPDATE {} SET position = 1, empreinte_precedente = ''",
+            "DELETE FROM {}",
+            "TRUNCATE {}",
+            "ALTER TABLE {} DISABLE TRIGGER ALL",
+            "DROP TABLE {} CASCADE",
+        )[table == "audit_tete" :]
+    ),
+    "UPDATE cartes SET numero_carte = '70'",
     "UPDATE partenaires SET revoque_le = NULL",
-    "UPDATE secrets SET expire_le = NULL",
+    "UPDATE secrets SET empreinte = ''",
+    "DELETE FROM gestes",
     "UPDATE plafonds SET montant_maximal = NULL",
     "INSERT INTO comptes (type, unite) VALUES ('CARTE', 'FCFA')",
     "DELETE FROM consommations",

@@ -849,7 +849,7 @@ def test_a_migration_back_loses_no_seal(new_database: NewDatabase) -> None:
     bench = Bench(database)
     seal(database)
     with pytest.raises(DBAPIError, match="sceaux is append-only"):
-        migrate.downgrade(database, "0004")
+        migrate.downgrade(database, "0005")
     assert _control(bench.database)[:3] == (1, 2, 2)
 
 
