@@ -228,7 +228,13 @@ def create(
     for client_id in accorde["clients"]:
         connection.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
     add_secret(connection, partenaire_id, pair.consumer_secret, pepper, secret_id=secret_id)
-    apres = {"nom": nom, **accorde, "adresses": adresses, "demo": demo}
+    apres = {
+        "nom": nom,
+        **accorde,
+        "adresses": adresses,
+        "demo": demo,
+        "basicAutorise": basic_autorise,
+    }
     record(connection, acteur, "saisirPartenaire", objet_partenaire(pair.consumer_key), None, apres)
     return pair
 

@@ -20,6 +20,7 @@ from models.audit import PREMIERE, Tete, audit, find_tete
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
 from models.books.rows import COLUMNS
 from models.database.engine import Database
+from tests.support.world import ALL_SCOPES
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 CARD = "7019800100009569"
@@ -106,7 +107,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
             "saisirPartenaire", "PARTENAIRE", CONSUMER_KEY, None,
             {
                 "nom": "Partenaire de démonstration", "clients": ["CLI-0001"], "adresses": [],
-                "scopes": ["cartes:crediter", "cartes:debiter", "cartes:lire", "soldes:lire"], "demo": True,
+                "scopes": sorted(ALL_SCOPES), "demo": True, "basicAutorise": True,
             },
         ),
         ("import", "FICHIER", sha256, None, {"clients": 1, "membres": 1, "cartes": 1, "lignesRejetees": 0}),
@@ -114,7 +115,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
             "saisirPartenaire", "PARTENAIRE", key, None,
             {
                 "nom": "Wari", "clients": ["CLI-9"], "adresses": ["192.0.2.0/24"],
-                "scopes": ["cartes:lire", "soldes:lire"], "demo": False,
+                "scopes": ["cartes:lire", "soldes:lire"], "demo": False, "basicAutorise": False,
             },
         ),
         (

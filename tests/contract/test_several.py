@@ -283,7 +283,7 @@ def test_pages_of_the_second_tell_of_it_alone(client: httpx.Client) -> None:
     assert (page.status_code, version_of(page)) == (200, "0.2.0")
     assert "getTicket" in page.text
     assert client.get("/essai/doc/getTicket.html").status_code == 200
-    assert client.get("/essai/doc/getSoldeCarte.html").json() == refusal("1003")
+    assert envelope_of(client.get("/essai/doc/getSoldeCarte.html")) == refusal("1003")
     assert "Ticket perdu" in client.get("/essai/doc/codes.html").text
     assert "getSoldeCarte" not in page.text
     assert "/access-token" in page.text, "its tokens are those of the partners' contract"

@@ -131,6 +131,10 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "version": 1,
             "date_solde": carte["date_solde"],
             "plafonnee": 0,
+            "motif_statut": None,
+            "statut_avant_opposition": None,
+            "oppose_par": None,
+            "etat_version": 0,
         }
         operation = connection.execute(select(operations)).mappings().one()
         assert operation == {
