@@ -90,7 +90,7 @@ def _tell_in_lines(title: str) -> Progression:
 
     def tell(done: int, total: int) -> None:
         nonlocal told
-        if total and time.monotonic() - told >= INTERVALLE_S:
+        if (done or total) and time.monotonic() - told >= INTERVALLE_S:
             told = time.monotonic()
             far = f"{100 * done // total} %" if total else f"{done}"
             click.echo(f"cynod: {title}: {far}", err=True)

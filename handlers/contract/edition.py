@@ -175,6 +175,7 @@ _SAID: dict[str, _Say] = {
     "nullable": lambda _key, _value, _node: {},
     "example": lambda _key, value, _node: {"examples": [value]},
     "format": lambda key, value, _node: _FORMATS.get(value, {key: value}),
+    "x-valeur": lambda _key, value, _node: {"const": value},
     **dict.fromkeys(_INCLUSIVE, _say_bound),
     **dict.fromkeys(_EXCLUSIVE, _say_exclusive),
     **dict.fromkeys(

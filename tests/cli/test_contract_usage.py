@@ -485,7 +485,7 @@ WHO, YET = "the logs tell who calls, not how", "the logs tell who calls, not who
             _nothing,
             "x-classes-debit.jeton",
             SENT,
-            [Part("accessToken")],
+            [Part("accessToken"), Part("revoquerJeton")],
             WHO,
         ),
         (_nothing, "x-catalogue-erreurs.4004.statut", RECEIVED, [Part("transfererSolde")], WHO),

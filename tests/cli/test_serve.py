@@ -237,7 +237,7 @@ def test_unknown_database_is_one_sentence(tmp_path: Path) -> None:
     [
         ("openapi: [", "YAML"),
         (
-            CONTRACT.read_text().replace("operationId: getSoldeCarte", "operationId: getSolde"),
+            CONTRACT.read_text().replace("getSoldeCarte", "getSolde"),
             "get_solde",
         ),
     ],

@@ -139,8 +139,10 @@ def test_error_examples_are_what_the_catalogue_says(name: str) -> None:
             "code": code,
             "message": value["message"],
             "debugMessage": None if "debugMessage" in entry else value["message"],
-            # What is left of a limit is told to programs too.
-            "moreInfo": value["moreInfo"] if "{reste}" in entry["message"]["fr"] else None,
+            # What is left of a limit is told to programs too, and which change of state is impossible.
+            "moreInfo": value["moreInfo"]
+            if "{reste}" in entry["message"]["fr"] or code == "3006"
+            else None,
         }
 
 

@@ -29,6 +29,7 @@ FIND = Prepared(select(clients.c.nom).where(clients.c.client_id == bindparam("le
 TABLES = [cartes, partenaires, jetons]
 
 ROWS_WITHOUT_A_NAME: dict[str, str] = {
+    "models.geste._CLAIM": "its first column, and on PostgreSQL the lock that it takes",
     "models.journal.reference._CLAIM": "its first column, and on PostgreSQL the locks that it takes",
 }
 """Statements of several columns whose rows are bare tuples, and why."""

@@ -147,7 +147,7 @@ def test_commit_that_fails_leaves_nothing_to_the_end_of_the_connection(
 def own_world(database: Database) -> Iterator[World]:
     """A world whose server has few connections, so that each is soon used again."""
     url = database.url.render_as_string(hide_password=False)
-    own = Database(url, pool_size=2, wait_s=2)
+    own = Database(url, pool_size=3, wait_s=2)
     with serving(settings_for(url), own) as base_url:
         made = World(database, base_url)
         yield made

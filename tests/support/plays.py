@@ -38,6 +38,8 @@ def play_commands(folder: Path) -> str:
         limit = (*subject, "--type", "DEBIT", "--periode", "MOIS")
         _run("plafond", "set", *limit, "--montant", "5000")
         _run("plafond", "remove", *limit)
+    _run("partenaire", "basic", key, "--autoriser")
+    _run("partenaire", "scopes", key, "--scope", "cartes:lire")
     _run("journal", "seal")
     _run("partenaire", "jetons", key, "--revoquer", "--yes")
     _run("partenaire", "revoke", key, "--yes")

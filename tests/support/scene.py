@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import httpx
 from sqlalchemy import select, update
 
+from models.audit import record
 from models.base import now
-from models.partenaire import partenaires
+from models.partenaire import objet_partenaire, partenaires
 from models.secret import NouveauPartenaire, add_secret, new_secret, secrets
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import (
     CATALOGUE,
     OPERATIONS,
@@ -154,10 +156,13 @@ class Rotation:
             connection.execute(update(secrets).where(mine).values(revoque_le=now()))
             good = {"revoque_le": None, "expire_le": None}
             connection.execute(update(secrets).where(secrets.c.id == first).values(**good))
-            if operation_id != "revoquerSecret":
-                return {}
-            second = add_secret(connection, partenaire_id, new_secret(), PEPPER)
-            return {"secretId": second.secret_id}
+            named = {}
+            if operation_id == "revoquerSecret":
+                second = add_secret(connection, partenaire_id, new_secret(), PEPPER)
+                named = {"secretId": second.secret_id}
+            objet = objet_partenaire(self.pair.consumer_key)
+            record(connection, TESTEUR, "preparer", objet, None, {})
+            return named
 
 
 class Call(NamedTuple):

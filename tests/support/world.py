@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
+from models.audit import Objet, record
 from models.carte import ACTIVE, cartes
 from models.client import clients
 from models.database.engine import Database
@@ -293,6 +294,7 @@ class World:
         """Change the card's row behind the API's back, as CYNOD's own screens would."""
         with self.database.transaction() as connection:
             connection.execute(update(cartes).where(cartes.c.id == carte.id).values(**columns))
+            record(connection, TESTEUR, "changer", Objet("CARTE", str(carte.id)), None, {})
 
     def check_books(self, *owned: Carte) -> None:
         """Assert that each card's solde and version are the fold of its ecritures, without a gap."""
