@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -106,7 +107,9 @@ def test_same_types_are_generated_from_both(name: str, tmp_path: Path) -> None:
     edition = tmp_path / "openapi-3.1.json"
     edition.write_bytes(edition_31_json(contract.document))
     types = place_of(WIRE, contract.surface)
-    assert generate(edition, contract)[types] == types.read_text(encoding="utf-8")
+    # What has one value is a constant of 3.1, and a boolean to readers of 3.0, which cannot say it.
+    made = re.sub(r"\bLiteral\[(True|False)\]", "bool", generate(edition, contract)[types])
+    assert made == types.read_text(encoding="utf-8")
 
 
 # ── the same judgement ───────────────────────────────────────────────────────────────────────────

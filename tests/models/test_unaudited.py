@@ -73,10 +73,14 @@ def test_no_command_and_no_operation_goes_around_the_audit(
         install(world.database)
         secrets = re.findall(r"\b[A-Za-z0-9]{43}\b", play_commands(tmp_path))
         dismiss(world.database)
-        scene = Scene(world)
-        install(world.database)
-        before = _count(world.database)
-        play_operations(scene)
+        scene, before = Scene(world), 0
+
+        def watch() -> None:
+            nonlocal before
+            install(world.database)
+            before = _count(world.database)
+
+        play_operations(scene, prepared=watch)
         # Of what the partner does, four operations change something that is no money.
         assert _actions(world.database, before) == [
             *("leverMonOpposition", "opposerMaCarte", "renouvelerSecret", "revoquerSecret"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from handlers.cli.root import cli
 from models.books.demo import CONSUMER_KEY
 from models.books.rows import COLUMNS
-from tests.support.scene import ALL, Scene
+from tests.support.scene import ALL, ROTATION, Scene
 
 CARD = "7019800100009569"
 
@@ -46,13 +47,20 @@ def play_commands(folder: Path) -> str:
     return shown
 
 
-def play_operations(scene: Scene) -> None:
-    """Each operation once as it succeeds, under a limit of the partner, and a movement reversed."""
+def play_operations(scene: Scene, *, prepared: Callable[[], object] = lambda: None) -> None:
+    """Each operation once as it succeeds, under a limit of the partner, and a movement reversed.
+
+    `prepared` is called once the cards and partners are there that the operations are about.
+    """
+    calls = {name: scene.call(name) for name in ALL if name not in ROTATION}
+    callers = {name: scene.caller(name) for name in ALL}
+    prepared()
     for type_ in ("CREDIT", "DEBIT"):
         whose = ("--partenaire", scene.pair.consumer_key)
         _run("plafond", "set", *whose, "--type", type_, "--periode", "MOIS", "--nombre", "9")
     for name in ALL:
-        answer = scene.call(name).send(scene.caller(name))
+        call = calls[name] if name in calls else scene.call(name)
+        answer = call.send(callers[name])
         assert answer.status_code == 200, answer.text
     scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
     undone = {"referenceOrigine": "D", "reference": "D2"}

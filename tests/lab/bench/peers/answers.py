@@ -183,6 +183,7 @@ def render_validite(row: Any) -> dict[str, Any]:
 
 def render_liste(rows: Sequence[Any], limite: int) -> dict[str, Any]:
     """ReponseListeCartes of the rows of a page, and one more if there is one."""
+    today = datetime.now(UTC).date()
     items = [
         {
             "numeroCarte": numero,
@@ -192,6 +193,8 @@ def render_liste(rows: Sequence[Any], limite: int) -> dict[str, Any]:
             "finValidite": _jour(fin),
             "soldeOnline": float(solde),
             "unite": unite,
+            "expiree": fin < today,
+            "utilisable": statut == USABLE and fin >= today,
         }
         for _, numero, membre, prenom, nom, statut, fin, solde, unite in rows[:limite]
     ]

@@ -93,6 +93,8 @@ class CarteListee(Item):
     fin_validite: Jour
     solde_online: Solde
     unite: str
+    expiree: bool
+    utilisable: bool
 
 
 class ReponseListe(Envelope):

@@ -74,6 +74,8 @@ class CarteListee(Model):
     finValidite: Jour  # noqa: N815
     soldeOnline: float = Field(ge=0)  # noqa: N815
     unite: str
+    expiree: bool
+    utilisable: bool
 
 
 class ReponseListe(Envelope):
