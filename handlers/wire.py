@@ -300,19 +300,10 @@ class EtatJeton(TypedDict):
 AdressePublique: TypeAlias = str
 
 
-ModesDeClient: TypeAlias = list[str]
+ModeDeClient: TypeAlias = str
 
 
-DroitsConnus: TypeAlias = list[str]
-
-
-class MetadonneesRessource(TypedDict):
-    resource: AdressePublique
-    authorization_servers: list[AdressePublique]
-    scopes_supported: DroitsConnus
-    bearer_methods_supported: list[str]
-    resource_name: str
-    resource_documentation: AdressePublique
+DroitConnu: TypeAlias = str
 
 
 MotifOpposition: TypeAlias = Literal['BLOCAGE_TEMPORAIRE', 'PERDUE', 'VOLEE']
@@ -540,18 +531,19 @@ class ReponseRevocationSecret(TypedDict):
     data: list[SecretRevoque]
 
 
-class MetadonneesOauth(TypedDict):
-    issuer: AdressePublique
-    token_endpoint: AdressePublique
-    token_endpoint_auth_methods_supported: ModesDeClient
-    revocation_endpoint: AdressePublique
-    revocation_endpoint_auth_methods_supported: ModesDeClient
-    introspection_endpoint: AdressePublique
-    introspection_endpoint_auth_methods_supported: ModesDeClient
-    grant_types_supported: list[str]
-    response_types_supported: list[str]
+ModesDeClient: TypeAlias = list[ModeDeClient]
+
+
+DroitsConnus: TypeAlias = list[DroitConnu]
+
+
+class MetadonneesRessource(TypedDict):
+    resource: AdressePublique
+    authorization_servers: list[AdressePublique]
     scopes_supported: DroitsConnus
-    service_documentation: AdressePublique
+    bearer_methods_supported: list[str]
+    resource_name: str
+    resource_documentation: AdressePublique
 
 
 class ReponseOpposition(TypedDict):
@@ -589,6 +581,20 @@ class ReponseConformite(TypedDict):
     code: CodeSucces
     message: Message
     data: list[Conformite]
+
+
+class MetadonneesOauth(TypedDict):
+    issuer: AdressePublique
+    token_endpoint: AdressePublique
+    token_endpoint_auth_methods_supported: ModesDeClient
+    revocation_endpoint: AdressePublique
+    revocation_endpoint_auth_methods_supported: ModesDeClient
+    introspection_endpoint: AdressePublique
+    introspection_endpoint_auth_methods_supported: ModesDeClient
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    scopes_supported: DroitsConnus
+    service_documentation: AdressePublique
 
 
 class JetonBeside(TypedDict):

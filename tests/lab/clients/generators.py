@@ -38,7 +38,6 @@ JAVA_IN_HASTE = ("-XX:TieredStopAtLevel=1", "-Xshare:auto")
 """Programs that end after seconds: to optimise them takes longer than it saves."""
 
 HARMLESS = {
-    "Failed to get the schema name: null": "openapi-generator says it of every contract",
     "Ignoring complex example on request body": "only the first example reaches Java's documentation",
     "(reserved word) cannot be used as": "Go keeps `type` for itself; the argument is `type_`",
 }
