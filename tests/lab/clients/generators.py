@@ -149,22 +149,39 @@ GENERATORS = {
 def make(name: str) -> Path:
     """The folder of a client, made when it is not there for this contract, and packed into a file beside
     it. Raises ClientError."""
-    generator = GENERATORS[name]
     folder = CLIENTS / name
-    stamp = folder / ".made"
-    with _alone(name):
-        if stamp.exists() and stamp.read_text() == _identity(generator):
-            return folder
+    with _made_anew(GENERATORS[name], folder, CONTRACT) as needed:
+        if needed:
+            if _template(name).exists():
+                add_own_files(_template(name), folder)
+            pack(folder)
+    return folder
+
+
+def make_of_published(name: str, version: str) -> Path:
+    """The folder of a client as a partner made it from a published contract: no package is offered of it.
+    Raises ClientError."""
+    folder = CLIENTS.with_name(f"clients-{version}") / name
+    published = CONTRACT.parent / "docs" / "contract" / f"{version}.yaml"
+    with _made_anew(GENERATORS[name], folder, published):
+        return folder
+
+
+@contextmanager
+def _made_anew(generator: Generator, folder: Path, contract: Path) -> Iterator[bool]:
+    """Whether a client had to be generated; it counts as made when the block has ended well."""
+    stamp, identity = folder / ".made", _identity(generator, contract)
+    with _alone("-".join(folder.parts[-2:])):
+        if stamp.exists() and stamp.read_text() == identity:
+            yield False
+            return
         install()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        said = _generate(generator, folder)
+        said = _generate(generator, folder, str(contract))
         (folder / "generation.log").write_text(said, encoding="utf-8")
-        if _template(name).exists():
-            add_own_files(_template(name), folder)
-        pack(folder)
-        stamp.write_text(_identity(generator))
-    return folder
+        yield True
+        stamp.write_text(identity)
 
 
 def warnings_of(log: str) -> list[str]:
@@ -203,8 +220,7 @@ def class_path() -> str:
     return os.pathsep.join(map(str, (generator_jar(), *JARS)))
 
 
-def _generate(generator: Generator, folder: Path) -> str:
-    contract = str(CONTRACT)
+def _generate(generator: Generator, folder: Path, contract: str) -> str:
     if generator.tool == "openapi-generator":
         command = [
             "java",
@@ -273,12 +289,12 @@ def _template(name: str) -> Path:
     return HERE / name.replace("-", "_") / "package"
 
 
-def _identity(generator: Generator) -> str:
+def _identity(generator: Generator, contract: Path) -> str:
     own = hashlib.sha256(repr(generator).encode())
     template = sorted(_template(generator.name).rglob("*"))
     for path in (Path(__file__), HERE / "packages.py", *template):
         own.update(path.read_bytes())
-    return f"{_pins()} {hashlib.sha256(CONTRACT.read_bytes()).hexdigest()} {own.hexdigest()}"
+    return f"{_pins()} {hashlib.sha256(contract.read_bytes()).hexdigest()} {own.hexdigest()}"
 
 
 @contextmanager
