@@ -40,6 +40,7 @@ JAVA_IN_HASTE = ("-XX:TieredStopAtLevel=1", "-Xshare:auto")
 HARMLESS = {
     "Ignoring complex example on request body": "only the first example reaches Java's documentation",
     "(reserved word) cannot be used as": "Go keeps `type` for itself; the argument is `type_`",
+    "AbstractRustCodegen": "Rust keeps `type` too, and writes media types as names of its own",
 }
 """Warnings that concern the generator, and why they do not concern the contract."""
 

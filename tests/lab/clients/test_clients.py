@@ -47,6 +47,9 @@ from tests.support.world import World, new_number
 
 pytestmark = pytest.mark.only_on("sqlite")
 
+Player = Callable[[Path, dict[str, str]], str]
+"""What plays the story with the client in a folder: what the story printed."""
+
 EXAMPLES = DOCUMENT["components"]["examples"]
 NEW_CODE = "4999"
 
@@ -307,7 +310,7 @@ for (const file of readdirSync(".", { recursive: true }).filter((one) => one.end
 """What is left of TypeScript without its types, none of which is checked: a fifth of tsc's time."""
 
 
-def typescript(story_of: str) -> Callable[[Path, dict[str, str]], str]:
+def typescript(story_of: str) -> Player:
     """tsc strict over client and story, then the story."""
 
     def play(folder: Path, environment: dict[str, str]) -> str:
@@ -359,7 +362,7 @@ def php(folder: Path, environment: dict[str, str]) -> str:
     return run(["php", "-d", "zend.assertions=1", script], cwd=folder, **where, **environment)
 
 
-PLAYERS: dict[str, Callable[[Path, dict[str, str]], str]] = {
+PLAYERS: dict[str, Player] = {
     "python-httpx": python_httpx,
     "python-pydantic": python_pydantic,
     "typescript-fetch": typescript("typescript_fetch"),
@@ -373,7 +376,7 @@ PLAYERS: dict[str, Callable[[Path, dict[str, str]], str]] = {
 def test_client_plays_the_whole_story(
     name: str, world: World, tomorrow: str, shared_database: Database
 ) -> None:
-    play_the_story(name, make(name), world, tomorrow, shared_database)
+    play_the_story(PLAYERS[name], make(name), world, tomorrow, shared_database)
 
 
 PLAYED_OF_BEFORE = ("python-httpx", "typescript-hey")
@@ -386,16 +389,16 @@ def test_client_that_was_generated_from_1_2_1_plays_its_story_against_this_serve
 ) -> None:
     """What a partner built then, and has not touched since."""
     folder = make_of_published(name, "1.2.1")
-    play_the_story(name, folder, world, tomorrow, shared_database)
+    play_the_story(PLAYERS[name], folder, world, tomorrow, shared_database)
 
 
 def play_the_story(
-    name: str, folder: Path, world: World, tomorrow: str, shared_database: Database
+    player: Player, folder: Path, world: World, tomorrow: str, shared_database: Database
 ) -> None:
     """Play the story of the client in this folder, and compare what it saw."""
     variables, expected = story(world, tomorrow, shared_database)
     with down(shared_database) as url:
-        said = PLAYERS[name](folder, {**variables, "DOWN": url, "NO_PROXY": "127.0.0.1"})
+        said = player(folder, {**variables, "DOWN": url, "NO_PROXY": "127.0.0.1"})
     seen = json.loads(said.strip().splitlines()[-1])
     numbers = [seen[one].pop("numero") for one in ("credit", "debit", "encore")]
     assert seen == expected
