@@ -100,8 +100,9 @@ mutants: $(DEV) ## change the contract, or MODULE=models/plafond.py, a thing at 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
 	@$(BIN)/python -m tests.lab.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-clients: $(DEV) ## make the clients of the contract in nine packages: build/clients
+clients: $(DEV) ## make the clients of the contract in nine packages: build/clients (ALL=1: seven more play the story)
 	@$(BIN)/python -m tests.lab.clients
+	@$(if $(ALL),$(BIN)/python -m pytest tests/lab/clients/more/playing.py)
 
 bench: $(DEV) ## measure beside Connexion as it comes, FastAPI, Flask and the limits (QUICK=1, ARGS=--help)
 	@$(BIN)/python -m tests.lab.bench $(if $(QUICK),--quick,--judge) $(ARGS)

@@ -29,6 +29,7 @@ LOCKS = (
 )
 NODE_LOCKS = (
     "tests/lab/clients/node/package-lock.json",
+    "tests/lab/clients/more/package-lock.json",
     "tests/contract/node/package-lock.json",
     "tests/site/node/package-lock.json",
 )

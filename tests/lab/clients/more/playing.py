@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from models.database.engine import Database
-from tests.lab.clients.generators import PYTHON, run, warnings_of
+from tests.lab.clients.generators import PYTHON, make_of_published, run, warnings_of
 from tests.lab.clients.more.generating import MORE, STORIES, TOOLS, make_more
 from tests.lab.clients.test_clients import (
     PLAYERS,
-    make_of_published,
     play_the_story,
     tomorrow,
 )
@@ -84,7 +83,7 @@ def typescript(folder: Path, environment: dict[str, str]) -> str:
 
 
 def ruby(folder: Path, environment: dict[str, str]) -> str:
-    """The story, every warning of Ruby's parser told."""
+    """The story, over the libraries of Debian."""
     if shutil.which("ruby") is None:
         pytest.skip("no ruby; on Debian and Ubuntu: apt-get install ruby ruby-typhoeus")
     return run(["ruby", "-Ilib", "story.rb"], cwd=folder, **environment)

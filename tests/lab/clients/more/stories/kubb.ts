@@ -1,5 +1,5 @@
 // The client of kubb, which reads every answer by its zod schema, with a function in place of its fetch: that one
-// sends forms as JSON, and reads a refusal as if it were a success.
+// sends forms as JSON, and reads a refusal by the schema of a success.
 import type { Client, RequestConfig, ResponseConfig } from "@kubb/plugin-client/clients/fetch";
 import { accessToken, creditCarte, debitCarte, getListeCartes, getSoldeCarte, type Refus } from "./index.ts";
 import { play, type Answer } from "./story";
