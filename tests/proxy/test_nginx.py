@@ -119,8 +119,9 @@ def test_largest_body_of_an_operation_reaches_the_server_and_one_byte_more_is_re
 ) -> None:
     largest = CONTRACT[operation_id].get("x-corps-maximal", DEFAULT_MAX_BODY)
     path = PLACES[operation_id][1]
-    form = operation_id in BY_PAIR
-    with proxy.client() if form else of_partner(proxy, scene) as client:
+    caller = scene.caller(operation_id)
+    named = {} if operation_id in BY_PAIR else {"Authorization": caller.headers["Authorization"]}
+    with proxy.client(**named) as client:
         for length in (largest, largest + 1):
             body, headers = padded(scene, operation_id, length)
             content: Any = iter([body[:999], body[999:]]) if chunked else body
