@@ -23,7 +23,7 @@ def main() -> int:
             sys.stderr.write(f"{name}: {error}\n")
             failed = True
             continue
-        warnings = warnings_of((folder / "generation.log").read_text(encoding="utf-8"))
+        warnings = warnings_of(name, (folder / "generation.log").read_text(encoding="utf-8"))
         failed = failed or bool(warnings)
         sys.stdout.write(
             f"{folder.relative_to(ROOT)}\n" + "".join(f"  {line}\n" for line in warnings)

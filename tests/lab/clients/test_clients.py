@@ -63,7 +63,7 @@ def _tools() -> None:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_client_is_generated_without_a_warning_of_the_contract(name: str) -> None:
     log = (make(name) / "generation.log").read_text(encoding="utf-8")
-    assert generators.warnings_of(log) == []
+    assert generators.warnings_of(name, log) == []
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -36,7 +36,7 @@ def _tools() -> None:
 @pytest.mark.parametrize("name", MORE)
 def test_client_is_made_without_a_warning_and_names_what_the_contract_names(name: str) -> None:
     folder = make_more(name)
-    assert warnings_of((folder / "generation.log").read_text(encoding="utf-8")) == []
+    assert warnings_of(name, (folder / "generation.log").read_text(encoding="utf-8")) == []
     files = [
         path for path in folder.glob(MORE[name].sources) if path.name not in STORIES.get(name, ())
     ]
