@@ -107,6 +107,9 @@ CHANGED_BY_SOMEBODY = frozenset(
 )
 """Tables of which a change that is not money is a row of the audit."""
 
+RECORDING = ("record", "finish")
+"""models.audit.record, and models.geste.finish, which calls it for what a partner did."""
+
 RECORDED_BY_ITS_CALLER: dict[str, str] = {
     "models/journal/ouverture.py": "cards come with an import or the demo, which record what they loaded",
 }
@@ -493,7 +496,7 @@ def _goes_around_the_audit(path: str, tree: ast.Module, names: Json | None = Non
         if one.table in CHANGED_BY_SOMEBODY and not (one.table == "cartes" and is_money):
             changed.append(f"{path}:{one.line} changes {one.table}")
     records = any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "record"
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RECORDING
         for node in ast.walk(tree)
     )
     if not records:
