@@ -224,7 +224,7 @@ class Stage:
         for number in range(2):
             made = json.loads(
                 run(
-                    *("partenaire", "create", "--json", "--nom", f"Partenaire {number}"),
+                    *("partenaire", "create", "--json", "--basic", "--nom", f"Partenaire {number}"),
                     *("--client", CLIENT, "--scope", *SCOPES),
                 )
             )
