@@ -165,6 +165,7 @@ class OperationRunner:
         """
         if not isinstance(error, AuthentificationInvalide | ClientInvalide):
             return error
+        call.quota = ()  # nobody was let in
         form = call.arguments["corps"] if call.arguments and self.operation.by_pair else {}
         name = presented(authorization_of(call), form)
         if name is None:

@@ -257,9 +257,10 @@ class Site:
         taken = {one.anchor for one in headings} | {one.title for one in headings}
         # What the contract's own text has a heading for, the page has a table for.
         own = [
-            Heading(f"{anchor}-tableau", f"{title} : le tableau")
-            if {anchor, title} & taken
-            else Heading(anchor, title)
+            Heading(
+                f"{anchor}-tableau" if anchor in taken else anchor,
+                f"{title} : le tableau" if title in taken else title,
+            )
             for anchor, title in _OWN_CONCEPTS
         ]
         return described, headings, own

@@ -25,7 +25,7 @@ def client(world: World, tmp_path: Path) -> Iterator[httpx.Client]:
     document = copy.deepcopy(DOCUMENT)
     paths = document["paths"]
     paths["/operations/{numeroOperation}"] = paths.pop("/get-operation")
-    parameter = document["components"]["parameters"]["NumeroOperation"]
+    parameter = document["components"]["parameters"]["ParamNumeroOperation"]
     parameter.update({"in": "path", "required": True, "description": "Numéro de l'opération."})
     file = tmp_path / "openapi.yaml"
     file.write_text(json.dumps(document), encoding="utf-8")

@@ -78,7 +78,7 @@ def test_refusal_of_a_token_is_told_by_whose_it_is(own_scene: Scene, log: Log) -
     )
     balance = own_scene.call("getSoldeCarte")
     answer = balance.send(own_scene.world.api_of(limited))
-    assert (answer.status_code, told(log, answer)) == (403, line(pretendu=limited.consumer_key))
+    assert (answer.status_code, told(log, answer)) == (403, line(partenaire=limited.consumer_key))
     assert balance.send(own_scene.api).status_code == 200
     with own_scene.world.database.transaction() as connection:
         owned = select(partenaires.c.id).where(partenaires.c.consumer_key == key)

@@ -315,7 +315,7 @@ def test_operation_that_changes_a_card_goes_from_nothing_to_served(copy: Copy) -
     is_refused(checked, f'openapi.yaml:{line}: write it: summary: "À ÉCRIRE : bloquerCarte"')
     copy.edit("openapi.yaml", *WORDS)
     body = "      requestBody:\n        description: La carte à mettre en opposition."
-    security = '      security:\n        - basic: []\n        - oauth2: ["cartes:debiter"]\n'
+    security = '      security:\n        - basic: []\n        - oauth2: ["cartes:opposer"]\n'
     build = ("contract", "build")
     tag, code, example, unsecured, right_now = copy.turns(
         ({"bloquerCarte\n      tags: [cartes]": "bloquerCarte\n      tags: [perdues]"}, build),

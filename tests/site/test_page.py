@@ -367,8 +367,10 @@ def _shown(value: Any) -> str:
     """An example's last text, as it stands in the page."""
     if isinstance(value, str):
         return _plain(value).strip()
-    message = value.get("message") or value["statut"]
-    return _plain(f'"{message}"')
+    last = value.get("message") or value.get("statut")
+    if last is None:  # an answer of OAuth's own, which has neither
+        return _plain(json.dumps(list(value)[-1])) if value else "{}"
+    return _plain(f'"{last}"')
 
 
 def test_refusal_leads_to_its_code(pages: dict[str, Reader]) -> None:

@@ -113,7 +113,7 @@ def test_signature_follows_the_parameter(
     required: bool, schema: dict[str, Any], argument: str
 ) -> None:
     document = copy.deepcopy(DOCUMENT)
-    parameter = document["components"]["parameters"]["WalletId"]
+    parameter = document["components"]["parameters"]["ParamWalletId"]
     parameter.update(required=required, schema=schema)
     parameter.pop("example")
     signatures = generate(CONTRACT, derive(document, b""))[SIGNATURES]

@@ -89,7 +89,9 @@ def test_what_the_machine_knows_is_written_back(wrong: str) -> None:
 def test_another_version_is_written_wherever_examples_show_it() -> None:
     """And a contract of one version says no other."""
     fixed, told = repair(planted((f'  version: "{VERSION}"', '  version: "9.0.0"')))
-    assert fixed == TEXT.replace(VERSION, "9.0.0")
+    # What says since when something is so keeps its version.
+    since = "d'avant la version "
+    assert fixed == TEXT.replace(VERSION, "9.0.0").replace(f"{since}9.0.0", f"{since}{VERSION}")
     assert len(told) == 4
 
 
