@@ -43,7 +43,13 @@ ORDER = [
 ]
 """The story of the examples, as far as each call succeeds: its snippet is the first example's."""
 
-CALLED = [name for name in ORDER if name != "accessToken"]
+CALLED = [
+    name
+    for name in ORDER
+    if "application/x-www-form-urlencoded"
+    not in BY_ID[name].get("requestBody", {}).get("content", {})
+]
+"""Those that the pages show in code: a library of OAuth sends its forms."""
 
 
 @pytest.fixture
@@ -175,9 +181,11 @@ def test_snippets_of_the_page_run_as_pasted(server: str, tmp_path: Path, languag
     for name, text in zip(CALLED, said, strict=True):
         plain = re.sub(r"\s+", " ", text)
         example = _first_success(name)[1]
-        told = example["message"] if "message" in example else example["statut"]
-        assert " ".join(told.split()) in plain, name
-        if not name.startswith("health"):
+        # What OAuth's own answers say depends on the address of the server.
+        texts = [example[key] for key in ("message", "statut") if key in example] or [*example]
+        for told in texts:
+            assert " ".join(told.split()) in plain, name
+        if "success" in example:
             assert re.search(r"success\W+(true|1)\b", plain, re.I), (name, plain)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 import models.mouvement
 from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
 from models.partenaire import partenaires
+from tests.support.contract_client import envelope_of
 from tests.support.scene import Scene, assert_refused, refusal
 from tests.support.steps import (
     all_at_once,
@@ -125,7 +126,7 @@ def test_card_that_cannot_be_blocked_says_from_which_state(scene: Scene) -> None
     item(block(scene.api, scene.carte))
     answer = block(scene.api, scene.carte, "VOLEE")
     more = {"moreInfo": "de=OPPOSITION;vers=OPPOSITION"}
-    assert (answer.status_code, answer.json()) == (400, {**refusal("3006"), **more})
+    assert (answer.status_code, envelope_of(answer)) == (400, {**refusal("3006"), **more})
     assert state(scene, scene.carte)[1] == TEMPORARY
     cancelled = scene.world.carte(membre=scene.carte.membre, statut=ANNULEE)
     assert_refused(block(scene.api, cancelled), "3003")

@@ -365,7 +365,8 @@ def test_token_that_is_being_issued_does_not_survive_its_secret(scene: Scene) ->
         held.wait()
         with noticing_waits(scene.world.database) as wait:
             ending = pool.submit(revoke, scene, made["secretRemplace"], by_new, avecJetons=True)
-            wait(1)
+            if scene.world.database.dialect == "postgresql":
+                wait(1)  # on SQLite it waits for its turn: there is one writer
         assert not ending.done()
         held.release()
         answer = running.result(20)
