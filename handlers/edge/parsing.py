@@ -22,9 +22,18 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
 _DIGITS = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){6,}")
 
 
+MAX_NAME = 40
+"""Characters of a name that are shown whole. Secrets and tokens of ours have 43, and somebody may have sent
+one in the place of a name."""
+
+START = 8
+"""Characters that are shown of a longer one."""
+
+
 def plain_name(name: str) -> str:
-    """A name sent by the caller, made fit to be shown in a text: short, ASCII, no card number."""
-    return _DIGITS.sub("…", _NOT_PLAIN.sub("?", name[:64])) or "?"
+    """A name sent by the caller, made fit to be shown in a text: short, ASCII, no card number, no secret."""
+    shown = name if len(name) <= MAX_NAME else f"{name[:START]}..."
+    return _DIGITS.sub("…", _NOT_PLAIN.sub("?", shown)) or "?"
 
 
 def converter(schema: Json) -> Callable[[str], Any]:

@@ -114,9 +114,9 @@ def test_spoilt_answer_does_not_leave(
         spoil(body, schema, path, value)
         return body
 
+    call, caller = scene.call(operation), scene.caller(operation)
     monkeypatch.setattr(OperationRunner, "_envelope", envelope)
-    answer = scene.call(operation).send(scene.caller(operation))
-    assert_refused(answer, "9999")
+    assert_refused(call.send(caller), "9999")
 
 
 # ── a field that answers may leave out, of which the contract has none today ──────────────────────
