@@ -40,7 +40,7 @@ WRITERS = 1
 """Threads that write to SQLite, which takes one writer at a time: two wait for each other's locks and for the
 interpreter, and answer a seventh fewer debits."""
 
-KEPT = 1
+KEPT = 2
 """Connections that serve reads alone, whatever writes wait for: one reads a card in half a millisecond. The
 more transactions commit at once, the more of them share a flush of the log."""
 

@@ -159,7 +159,7 @@ class Settings:
     )
     pool_size: int = _setting(
         "CYNOD_POOL_SIZE",
-        10,
+        11,
         _integer(1, 100),
         "operations that one process runs at once, and their connections to PostgreSQL",
     )

@@ -80,7 +80,13 @@ def test_undeclared_parameter_is_refused(scene: Scene, operation: str, query: st
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("", "?"), ("a b/é", "a?b??"), ("x7019800100009569", "x…"), ("x" * 65, "x" * 64)],
+    [
+        ("", "?"),
+        ("a b/é", "a?b??"),
+        ("x7019800100009569", "x…"),
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 8 + "..."),
+    ],
 )
 def test_undeclared_name_is_told_in_few_plain_characters(
     scene: Scene, name: str, told: str

@@ -65,7 +65,8 @@ def _try_an_operation(browser: Browser, console: str, width: int) -> None:
     status = browser.one(f"{live} tr.response .response-col_status")
     assert status.text.split()[0] == "200"
     body = browser.one(f"{live} tr.response .response-col_description pre").text
-    assert '"soldeOnline": 142000' in body
+    # The demo is shared: what its card holds now depends on who used it before.
+    assert re.search(r'"soldeOnline": [0-9]+', body)
     browser.photograph(f"console-{width}")
     assert browser.overflow() == 0
 

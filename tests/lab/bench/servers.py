@@ -33,10 +33,10 @@ ONLY_ON = {
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
-POOL = 11
-"""Connections of each process: ours has 10 for its operations and one for its probes."""
+POOL = 12
+"""Connections of each process: ours has 11 for its operations and one for its probes."""
 
-THREADS = 10
+THREADS = 11
 UNLIMITED = "lecture=100000000/second,ecriture=100000000/second,jeton=100000000/second"
 """Limits that count each call, and refuse none."""
 
