@@ -37,6 +37,11 @@ from tests.support.process import ServerProcess
 PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.items()}
 CONTRACT = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 FORM = "application/x-www-form-urlencoded"
+FORMS = tuple(
+    name for name, one in CONTRACT.items() if FORM in one.get("requestBody", {}).get("content", {})
+)
+"""Operations of OAuth, whose bodies are forms."""
+
 SICK = {"3001": lands.EXPIRED, "3002": lands.OPPOSITION, "3003": lands.ANNULEE}
 
 
@@ -98,7 +103,7 @@ class Scene:
 
     def authorization(self, call: Call) -> dict[str, str]:
         """The header of a good call."""
-        if call.operation == "accessToken":
+        if call.operation in ("accessToken", "revoquerJeton"):
             return {}
         if "main" not in self.bearers:
             self.bearers["main"] = self.token()
@@ -168,6 +173,17 @@ class Scene:
             "getOperation": lambda: Call(operation, {"params": {"reference": self.credited()}}),
             "cloturerReference": lambda: Call(operation, {"json": {"reference": self.reference()}}),
             "annulerOperation": lambda: self.reversal(self.credited()),
+            "revoquerJeton": lambda: Call(
+                operation,
+                {
+                    "data": {
+                        "token": "nobodys-token",
+                        "client_id": caller.key,
+                        "client_secret": caller.secret,
+                    }
+                },
+            ),
+            "introspecterJeton": lambda: Call(operation, {"data": {"token": "nobodys-token"}}),
             "verifierReferences": lambda: Call(operation, {"json": {"lignes": []}}),
             "accessToken": lambda: Call(
                 operation,
@@ -205,12 +221,12 @@ def _stranger(scene: Scene, operation: str) -> httpx.Response:
 
 def _body(content: bytes, content_type: str | None) -> Callable[[Scene, str], httpx.Response]:
     def send(scene: Scene, operation: str) -> httpx.Response:
-        own = FORM if operation == "accessToken" else "application/json"
+        own = FORM if operation in FORMS else "application/json"
         headers = {"Content-Type": content_type or own}
         maximum = CONTRACT[operation].get("x-corps-maximal", 65_536)
         sent = content * (maximum + 1) if content == b" " else content
-        if content == b"{" and operation == "accessToken":
-            sent = b"grant%ff=1"
+        if content == b"{" and operation in FORMS:
+            sent = b"token%ff=1"
         return scene.send(Call(operation, {"content": sent, "headers": headers}))
 
     return send
@@ -254,7 +270,7 @@ def _narrow(scene: Scene, operation: str) -> httpx.Response:
 def _from_elsewhere(scene: Scene, operation: str) -> httpx.Response:
     away = scene.stage.partenaires["C"]
     call = scene.valid(operation)
-    if operation == "accessToken":
+    if operation in ("accessToken", "revoquerJeton"):
         return scene.send(call.but(client_id=away.key, client_secret=away.secret))
     basic = httpx.BasicAuth(away.key, away.secret)
     request = next(basic.auth_flow(httpx.Request("GET", "http://host")))
