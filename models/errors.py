@@ -199,3 +199,99 @@ class ServiceIndisponible(Refusal):
     """The database cannot be used now; nothing is known to have changed."""
 
     code = "5001"
+
+
+class AgentInconnu(Refusal):
+    """The person is no agent, or is suspended."""
+
+    code = "2007"
+
+
+class AuthentificationInsuffisante(Refusal):
+    """The person authenticated too long ago, or too weakly, for what the rule calls `forte`."""
+
+    code = "2008"
+
+
+class ValidationReserveeAuxPersonnes(Refusal):
+    """A machine or the program itself never validates."""
+
+    code = "2009"
+
+
+class DemandeInconnue(Refusal):
+    """No demande has this id or reference, as far as the person sees."""
+
+    code = "6001"
+
+
+class DemandeDejaTraitee(Refusal):
+    """The demande has one of its final statuts already; `statut` names it."""
+
+    code = "6002"
+
+
+class AutoValidationInterdite(Refusal):
+    """Who entered a demande, or agreed to it, does not agree to it again."""
+
+    code = "6003"
+
+
+class DemandeExpiree(Refusal):
+    """The demande waited longer than it may."""
+
+    code = "6004"
+
+
+class ContenuNonConfirme(Refusal):
+    """The validator approves another content than the demande's."""
+
+    code = "6005"
+
+
+class VersionPerimee(Refusal):
+    """The object was changed since it was seen."""
+
+    code = "6006"
+
+
+class ObjetInconnu(Refusal):
+    """There is no such object, as far as the person sees; `objet` says of what kind."""
+
+    code = "6007"
+
+
+class ObjetExistant(Refusal):
+    """There is such an object already; `objet` says of what kind."""
+
+    code = "6008"
+
+
+class EtatInterdit(Refusal):
+    """The object's `statut` does not allow it."""
+
+    code = "6009"
+
+
+class ObjetUtilise(Refusal):
+    """The object is still used; `par` says by what."""
+
+    code = "6010"
+
+
+class RegleIntouchable(Refusal):
+    """The rule would ask less than it must."""
+
+    code = "6011"
+
+
+class DemandeConcurrente(Refusal):
+    """A demande of this type is pending for the object already."""
+
+    code = "6012"
+
+
+class DernierValideur(Refusal):
+    """Without this person nobody could validate a change of rights."""
+
+    code = "6013"

@@ -1,16 +1,19 @@
 """Every table, imported once, so that `metadata` is whole for migrations and checks."""
 
 from models import (
+    agent,
     audit,
     authentification,
     carte,
     client,
     compte,
+    demande,
     geste,
     membre,
     operation,
     partenaire,
     plafond,
+    regle_validation,
     sceau,
     secret,
 )
@@ -18,11 +21,13 @@ from models.base import metadata
 from models.journal import ecriture
 
 __all__ = [
+    "agent",
     "audit",
     "authentification",
     "carte",
     "client",
     "compte",
+    "demande",
     "ecriture",
     "geste",
     "membre",
@@ -30,6 +35,7 @@ __all__ = [
     "operation",
     "partenaire",
     "plafond",
+    "regle_validation",
     "sceau",
     "secret",
 ]

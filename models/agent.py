@@ -1,0 +1,170 @@
+"""An agent: a person of the company, known by the identity provider, whose rights live here.
+
+A right is `objet:verbe`; a role is a named set of rights, fixed, so that two deployments mean the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
+
+from models.base import BigId, Instant, metadata, now
+
+ACTIF, SUSPENDU = "ACTIF", "SUSPENDU"
+STATUTS = (ACTIF, SUSPENDU)
+
+_LECTEUR = frozenset({"clients:lire", "cartes:lire", "operations:lire", "demandes:lire"})
+_SUPPORT = _LECTEUR | {"cartes:opposer", "cartes:activer"}
+
+ROLES: dict[str, frozenset[str]] = {
+    "LECTEUR": _LECTEUR,
+    "SUPPORT": _SUPPORT,
+    "SAISIE": _SUPPORT | {"clients:saisir", "cartes:saisir", "fonds:saisir"},
+    "VALIDATION": _LECTEUR | {"clients:valider", "cartes:valider", "fonds:valider"},
+    "SECURITE_SAISIE": frozenset(
+        {
+            *("partenaires:lire", "partenaires:saisir", "partenaires:suspendre"),
+            *("agents:lire", "agents:saisir", "regles:saisir", "demandes:lire"),
+        }
+    ),
+    "SECURITE_VALIDATION": frozenset(
+        {
+            *("partenaires:lire", "partenaires:valider", "partenaires:suspendre"),
+            *("agents:lire", "agents:valider", "regles:valider", "demandes:lire"),
+        }
+    ),
+    "AUDITEUR": _LECTEUR | {"audit:lire", "partenaires:lire", "agents:lire"},
+}
+"""What each role may do. Who may validate never needs the right to enter, and the other way round."""
+
+DROITS = frozenset[str]().union(*ROLES.values())
+
+VALIDEURS_DE_SECURITE = "SECURITE_VALIDATION"
+"""The role without which nobody could validate a change of rights any more: its last active holder stays."""
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("agent_id", String(32), primary_key=True, doc="agentId of the contract"),
+    Column("nom", String(200), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("emetteur", String(255), nullable=False, doc="iss of the person's tokens"),
+    Column("sujet", String(255), nullable=False, doc="sub of the person's tokens"),
+    Column("roles", String(200), nullable=False, doc="separated by a space"),
+    Column("clients", Text, nullable=False, server_default="", doc="by a space; empty: all"),
+    Column("statut", String(8), nullable=False),
+    Column("version", BigId, nullable=False),
+    Column("cree_le", Instant, nullable=False),
+    UniqueConstraint("emetteur", "sujet"),
+    CheckConstraint("statut IN ('ACTIF', 'SUSPENDU')", name="statut_connu"),
+    CheckConstraint("version > 0", name="version_positive"),
+)
+
+
+class Agent(NamedTuple):
+    """A person. `clients` are those that he sees and changes, None for all of them."""
+
+    agent_id: str
+    nom: str
+    email: str
+    emetteur: str
+    sujet: str
+    roles: tuple[str, ...]
+    clients: frozenset[str] | None
+    statut: str
+    version: int
+
+    @property
+    def droits(self) -> frozenset[str]:
+        """What his roles let him do."""
+        return frozenset[str]().union(*(ROLES[role] for role in self.roles))
+
+    def sees(self, client_id: str | None) -> bool:
+        """Whether he may see an object of this client; None is of none, and everybody's."""
+        return client_id is None or self.clients is None or client_id in self.clients
+
+    def is_same_person(self, other: Agent) -> bool:
+        """Whether two agents are one person: one agentId, or one subject of one provider."""
+        return self.agent_id == other.agent_id or (self.emetteur, self.sujet) == (
+            other.emetteur,
+            other.sujet,
+        )
+
+
+_COLUMNS = [agents.c[name] for name in Agent._fields]
+
+
+def _read(connection: Connection, statement: Select[tuple[object, ...]]) -> Agent | None:
+    row = connection.execute(statement).first()
+    if row is None:
+        return None
+    told = row._asdict()
+    told["roles"] = tuple(told["roles"].split())
+    told["clients"] = frozenset(told["clients"].split()) or None
+    return Agent(**told)
+
+
+def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> Agent | None:
+    """The agent of this agentId, suspended or not; held until the transaction ends with `lock`."""
+    statement = select(*_COLUMNS).where(agents.c.agent_id == agent_id)
+    return _read(connection, statement.with_for_update() if lock else statement)
+
+
+def find_by_sujet(connection: Connection, emetteur: str, sujet: str) -> Agent | None:
+    """The agent whom a provider calls so, suspended or not."""
+    return _read(
+        connection,
+        select(*_COLUMNS).where(agents.c.emetteur == emetteur, agents.c.sujet == sujet),
+    )
+
+
+def create_agent(connection: Connection, agent: Agent) -> None:
+    """Write a new agent. Who he is must not be known yet, see `find_agent` and `find_by_sujet`."""
+    connection.execute(insert(agents).values(**_written(agent), cree_le=now()))
+
+
+def update_agent(connection: Connection, before: Agent, after: Agent) -> bool:
+    """Replace what was read by what shall be, one version later. False when it was changed meanwhile."""
+    changed = connection.execute(
+        update(agents)
+        .where(agents.c.agent_id == before.agent_id, agents.c.version == before.version)
+        .values(**_written(after._replace(version=before.version + 1)))
+    )
+    return changed.rowcount == 1
+
+
+def _written(agent: Agent) -> dict[str, object]:
+    return agent._asdict() | {
+        "roles": " ".join(agent.roles),
+        "clients": " ".join(sorted(agent.clients or ())),
+    }
+
+
+def is_last_valideur(connection: Connection, agent: Agent) -> bool:
+    """Whether without him nobody active could validate a change of rights.
+
+    The rows of the others are held until the transaction ends: two who are suspended at once would each find
+    the other.
+    """
+    if agent.statut != ACTIF or VALIDEURS_DE_SECURITE not in agent.roles:
+        return False
+    others = connection.execute(
+        select(agents.c.agent_id, agents.c.roles)
+        .where(agents.c.statut == ACTIF, agents.c.agent_id != agent.agent_id)
+        .order_by(agents.c.agent_id)
+        .with_for_update()
+    ).all()
+    return not any(VALIDEURS_DE_SECURITE in row.roles.split() for row in others)
