@@ -94,6 +94,12 @@ def _read_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _read_issuer(text: str) -> str:
+    # It is compared with what tokens say, so that a slash at its end is a part of it.
+    _read_url(text)
+    return text
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -233,6 +239,39 @@ class Settings:
         Check(lambda text: tuple(text.replace(",", " ").split())),
         "the contracts that the server serves, separated by commas; the paths of one that it does not serve "
         "are unknown to it (code 1003)",
+    )
+    oidc_emetteur: str = _setting(
+        "CYNOD_OIDC_EMETTEUR",
+        "",
+        Check(_read_issuer, "an https URL without query, or an http one of this machine"),
+        "issuer of the persons' access tokens, as it writes itself in `iss`: the company's OpenID provider; "
+        "`base-core` is not served in production without it",
+    )
+    oidc_audience: str = _setting(
+        "CYNOD_OIDC_AUDIENCE",
+        "cynod-base-core",
+        _TEXT,
+        "what the provider calls this API: a person's token must name it in `aud`",
+    )
+    oidc_acr: tuple[str, ...] = _setting(
+        "CYNOD_OIDC_ACR",
+        (),
+        Check(lambda text: tuple(text.replace(",", " ").split())),
+        "values of `acr`, separated by commas, one of which a token must have to validate what a rule marks "
+        "`forte`; any does when empty",
+    )
+    cle_locale: str = _setting(
+        "CYNOD_CLE_LOCALE",
+        "cynod-agents.pem",
+        _TEXT,
+        "file of the key that signs agents' tokens where there is no provider (`cynod agent jeton`); made "
+        "when it is needed, never in production",
+    )
+    demande_duree_h: int = _setting(
+        "CYNOD_DEMANDE_DUREE_H",
+        168,
+        _integer(1, 8_784),
+        "how long a demande waits for those who may validate it, in hours",
     )
     clients: Path = _setting(  # noqa: RUF009 - as above
         "CYNOD_CLIENTS",

@@ -40,7 +40,8 @@ def serve(
                 CYNOD_DELAI_S, CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES,
                 CYNOD_OPERATIONS_DESACTIVEES, CYNOD_REDIS_URL, CYNOD_LOG_FORMAT,
                 CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS,
-                CYNOD_URL_PUBLIQUE
+                CYNOD_URL_PUBLIQUE, CYNOD_OIDC_EMETTEUR, CYNOD_OIDC_AUDIENCE,
+                CYNOD_OIDC_ACR, CYNOD_CLE_LOCALE, CYNOD_DEMANDE_DUREE_H
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
     # Nearly all that is imported and built stays: to look for the rest takes a tenth of the start.
