@@ -70,6 +70,9 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
         max_body=raw.get("x-corps-maximal", DEFAULT_MAX_BODY),
         writes=method != "get" and not raw.get("x-lecture-seule", False),
         optional=raw.get("x-optionnelle", False),
+        by_person=any("agent" in need for need in raw["security"]),
+        droit=raw.get("x-droit"),
+        audited=raw.get("x-lecture-auditee", False),
         probe=raw.get("x-sonde", False),
         deprecation=_deprecation(operation_id, raw),
     )

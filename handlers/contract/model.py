@@ -87,6 +87,12 @@ class OperationContract:
     max_body: int
     writes: bool
     optional: bool
+    by_person: bool
+    """Whether a person calls it, with a token of the company's provider."""
+    droit: str | None
+    """The right that a person must have to call it."""
+    audited: bool
+    """Whether to read it is itself a row of the audit."""
     probe: bool
     """Whether supervision asks it: it must be answered while other operations hold every thread."""
     deprecation: tuple[Header, ...]
