@@ -5,6 +5,7 @@ A right is `objet:verbe`; a role is a named set of rights, fixed, so that two de
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -16,10 +17,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    insert,
+    or_,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from models.base import BigId, Instant, metadata, now
 
@@ -68,6 +70,7 @@ agents = Table(
     Column("statut", String(8), nullable=False),
     Column("version", BigId, nullable=False),
     Column("cree_le", Instant, nullable=False),
+    Column("derniere_activite", Instant, doc="to the minutes; written beside his calls"),
     UniqueConstraint("emetteur", "sujet"),
     CheckConstraint("statut IN ('ACTIF', 'SUSPENDU')", name="statut_connu"),
     CheckConstraint("version > 0", name="version_positive"),
@@ -120,7 +123,8 @@ def _read(connection: Connection, statement: Select[tuple[object, ...]]) -> Agen
 def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> Agent | None:
     """The agent of this agentId, suspended or not; held until the transaction ends with `lock`."""
     statement = select(*_COLUMNS).where(agents.c.agent_id == agent_id)
-    return _read(connection, statement.with_for_update() if lock else statement)
+    # Others may refer to him meanwhile: who he is does not change.
+    return _read(connection, statement.with_for_update(key_share=True) if lock else statement)
 
 
 def find_by_sujet(connection: Connection, emetteur: str, sujet: str) -> Agent | None:
@@ -131,9 +135,16 @@ def find_by_sujet(connection: Connection, emetteur: str, sujet: str) -> Agent | 
     )
 
 
-def create_agent(connection: Connection, agent: Agent) -> None:
-    """Write a new agent. Who he is must not be known yet, see `find_agent` and `find_by_sujet`."""
-    connection.execute(insert(agents).values(**_written(agent), cree_le=now()))
+def create_agent(connection: Connection, agent: Agent) -> bool:
+    """Write a new agent. False when there is one of this agentId or this subject, also of a moment ago."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    written = connection.execute(
+        dialect.insert(agents)
+        .values(**_written(agent), cree_le=now())
+        .on_conflict_do_nothing()
+        .returning(agents.c.agent_id)
+    )
+    return written.first() is not None
 
 
 def update_agent(connection: Connection, before: Agent, after: Agent) -> bool:
@@ -153,18 +164,19 @@ def _written(agent: Agent) -> dict[str, object]:
     }
 
 
-def is_last_valideur(connection: Connection, agent: Agent) -> bool:
-    """Whether without him nobody active could validate a change of rights.
+def has_valideur(connection: Connection, *, but: str = "") -> bool:
+    """Whether anybody active, `but` for this agentId, can validate a change of rights."""
+    statement = select(agents.c.roles).where(agents.c.statut == ACTIF, agents.c.agent_id != but)
+    return any(VALIDEURS_DE_SECURITE in roles.split() for roles in connection.scalars(statement))
 
-    The rows of the others are held until the transaction ends: two who are suspended at once would each find
-    the other.
-    """
-    if agent.statut != ACTIF or VALIDEURS_DE_SECURITE not in agent.roles:
-        return False
-    others = connection.execute(
-        select(agents.c.agent_id, agents.c.roles)
-        .where(agents.c.statut == ACTIF, agents.c.agent_id != agent.agent_id)
-        .order_by(agents.c.agent_id)
-        .with_for_update()
-    ).all()
-    return not any(VALIDEURS_DE_SECURITE in row.roles.split() for row in others)
+
+def note_activite(connection: Connection, agent_id: str, moment: datetime) -> None:
+    """Write down when an agent did something, unless something later is. It is no change of him."""
+    connection.execute(
+        update(agents)
+        .where(
+            agents.c.agent_id == agent_id,
+            or_(agents.c.derniere_activite.is_(None), agents.c.derniere_activite < moment),
+        )
+        .values(derniere_activite=moment)
+    )

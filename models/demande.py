@@ -99,9 +99,9 @@ demandes = Table(
     # One pending demande for an object and type. A creation has no object yet: NULL differs from NULL.
     Index(
         "uq_demandes_pendante",
-        "type",
         "objet_type",
         "objet_id",
+        "type",
         unique=True,
         postgresql_where=text("statut = 'SAISIE'"),
         sqlite_where=text("statut = 'SAISIE'"),
@@ -140,7 +140,6 @@ class Demande(NamedTuple):
 
     demande_id: str
     type: str
-    statut: str
     reference: str
     objet_type: str
     objet_id: str | None
@@ -158,11 +157,12 @@ class Demande(NamedTuple):
     saisie_par_nom: str
     saisie_le: datetime
     expire_le: datetime
-    traitee_par: str | None
-    traitee_le: datetime | None
     motif: str | None
-    motif_rejet: str | None
-    resultat: Mapping[str, Any] | None
+    statut: str = SAISIE
+    traitee_par: str | None = None
+    traitee_le: datetime | None = None
+    motif_rejet: str | None = None
+    resultat: Mapping[str, Any] | None = None
     validations: tuple[Validation, ...] = ()
     replayed: bool = False
 

@@ -5,11 +5,19 @@ A class knows its code and nothing else: status and texts are in the contract.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
 
 class Refusal(Exception):
-    """A declared refusal. `code` is the catalogue's; `fields` fill the text's placeholders."""
+    """A declared refusal. `code` is the catalogue's; `fields` fill the text's placeholders.
+
+    It undoes its transaction. What is to be known of it all the same, `trace` writes into one that follows.
+    """
 
     code: str
+    trace: Callable[[Connection], object] | None = None
 
     def __init__(self, **fields: str) -> None:
         super().__init__(self.code, fields)

@@ -102,6 +102,25 @@ def find_regle(connection: Connection, type_: str, montant: int | None = None) -
     raise LookupError(f"no rule of validation for {type_}")
 
 
+def read_regle(
+    connection: Connection, type_: str, montant_minimal: int, *, lock: bool = False
+) -> Regle | None:
+    """The rule of this very type and bracket; held until the transaction ends with `lock`."""
+    statement = select(*_COLUMNS).where(
+        regles_validation.c.type == type_, regles_validation.c.montant_minimal == montant_minimal
+    )
+    row = connection.execute(statement.with_for_update() if lock else statement).first()
+    return None if row is None else _read(tuple(row))
+
+
+_FORTES = frozenset(one.type for one in REGLES if one.forte)
+
+
+def is_forte(regle: Regle) -> bool:
+    """Whether its validations can never be given without having authenticated a moment ago."""
+    return regle.type in _FORTES
+
+
 def list_regles(connection: Connection, type_: str | None = None) -> list[Regle]:
     """The rules, of one type and its variants or of all, by type and amount."""
     statement = select(*_COLUMNS).order_by(

@@ -2,7 +2,12 @@
 
 Each function makes one passage of `models.demande.VIE`, in the transaction that it is given, with the row of
 the audit that belongs to it. A refusal undoes all of that transaction: an execution that fails leaves the
-demande as it was, and the validation uncounted.
+demande as it was, and the validation uncounted. An attempt to agree to what is one's own is a fact all the
+same: its row of the audit is written afterwards, by a transaction of its own (`Refusal.trace`).
+
+Locks are taken in one order, so that two acts wait for each other and never in a ring: the demande, its
+object, the end of the audit. Behind that end every other change is over: there the person is looked up once
+more, and what must hold over several objects is asked.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from models.demande import (
     validations,
 )
 from models.errors import (
+    AgentInconnu,
     AuthentificationInsuffisante,
     AutoValidationInterdite,
     ContenuNonConfirme,
@@ -59,6 +65,9 @@ FORTE_S = 900
 """How long ago the person may have authenticated who validates what a rule marks `forte`."""
 
 SYSTEME_ACTEUR = Acteur(SYSTEME, "SYSTEME", "Système")
+
+OBJET = "DEMANDE"
+"""What the audit calls a demande."""
 
 _ACTIONS = {(one.de, one.vers): one.action for one in VIE}
 
@@ -97,24 +106,25 @@ def saisir(
     replay = _find_replay(connection, personne, saisie)
     if replay is not None:
         return replay
-    objet_id = _objet_id(type_, saisie.contenu)
+    objet_id = type_.objet_id(saisie.contenu)
     if _is_about_himself(type_, objet_id, personne.agent):
-        raise AutoValidationInterdite
+        objet = Objet(type_.objet_type, objet_id or "")
+        raise _traced(AutoValidationInterdite(), personne, type_.nom, objet)
     etat = _read_objet(connection, type_, objet_id, personne, saisie.contenu)
-    if saisie.version is not None and etat is not None and saisie.version != etat.version:
-        raise VersionPerimee
-    type_.verifier(connection, saisie.contenu, etat)
     demande = _new(connection, personne, type_, saisie, objet_id, etat, duree)
+    # The reference is claimed before anything is judged: a twin has changed what would be judged.
     if not _insert(connection, demande):
-        # A twin ended meanwhile, or another demande about the object is pending.
         replay = _find_replay(connection, personne, saisie)
         if replay is None:
             raise DemandeConcurrente
         return replay
-    if demande.validations_requises:
-        _audit(connection, personne.acteur, demande, (None, SAISIE), None, _told(demande))
-        return demande
-    return _execute(connection, personne, demande, etat)
+    if saisie.version is not None and etat is not None and saisie.version != etat.version:
+        raise VersionPerimee
+    type_.verifier(connection, saisie.contenu, etat)
+    if not demande.validations_requises:
+        return _execute(connection, personne, demande, etat)
+    _audit(connection, personne, demande, (None, SAISIE), None, _told(demande))
+    return demande
 
 
 def valider(
@@ -128,7 +138,7 @@ def valider(
     demande = _hold(connection, personne, demande_id)
     refus = refus_de_valider(connection, personne, demande)
     if refus is not None:
-        raise refus
+        raise _traced_attempt(refus, personne, demande)
     if empreinte != demande.empreinte:
         raise ContenuNonConfirme
     assert personne.agent is not None, "who is no person was refused"
@@ -142,7 +152,7 @@ def valider(
     if len(demande.validations) < demande.validations_requises:
         given = {"validations": [one.agent_id for one in demande.validations]}
         before = {"validations": given["validations"][:-1]}
-        _audit(connection, personne.acteur, demande, (SAISIE, SAISIE), before, given)
+        _audit(connection, personne, demande, (SAISIE, SAISIE), before, given)
         return demande
     type_ = TYPES[demande.type]
     etat = _read_objet(connection, type_, demande.objet_id, personne, demande.contenu)
@@ -161,7 +171,7 @@ def rejeter(connection: Connection, personne: Personne, demande_id: str, *, moti
     demande = _hold(connection, personne, demande_id)
     refus = _refus_de_juger(connection, personne, demande, meme_personne=False)
     if refus is not None:
-        raise refus
+        raise _traced_attempt(refus, personne, demande)
     return _end(connection, personne, demande, REJETEE, motif_rejet=motif)
 
 
@@ -261,10 +271,6 @@ def _find_replay(connection: Connection, personne: Personne, saisie: Saisie) -> 
     return found._replace(replayed=True)
 
 
-def _objet_id(type_: TypeDemande, contenu: Contenu) -> str | None:
-    return None if type_.objet_id is None else str(contenu[type_.objet_id])
-
-
 def _read_objet(
     connection: Connection,
     type_: TypeDemande,
@@ -273,7 +279,7 @@ def _read_objet(
     contenu: Contenu,
 ) -> Etat | None:
     """The object, held. One of a client whom the person does not see is as if there were none."""
-    etat = None if objet_id is None else type_.lire(connection, objet_id)
+    etat = None if objet_id is None else type_.lire(connection, objet_id, lock=True)
     client_id = type_.client(contenu) if etat is None else etat.client_id
     hidden = personne.agent is not None and not personne.agent.sees(client_id)
     if hidden or (etat is None and objet_id is not None):
@@ -296,10 +302,12 @@ def _new(
     requises = 0 if personne.acteur.type == CLI else regle.validations
     version = None if etat is None else etat.version
     moment = now()
+    # What nobody else is asked for is never pending: it need not wait for the end of what is.
+    executed = {"statut": EXECUTEE, "traitee_par": personne.acteur.nom, "traitee_le": moment}
+    processed: dict[str, Any] = {} if requises else executed | {"resultat": {}}
     return Demande(
         demande_id=new_ulid(),
         type=type_.nom,
-        statut=SAISIE,
         reference=saisie.reference,
         objet_type=type_.objet_type,
         objet_id=objet_id,
@@ -317,11 +325,8 @@ def _new(
         saisie_par_nom=personne.acteur.nom,
         saisie_le=moment,
         expire_le=moment + duree,
-        traitee_par=None,
-        traitee_le=None,
         motif=saisie.motif,
-        motif_rejet=None,
-        resultat=None,
+        **processed,
     )
 
 
@@ -335,6 +340,7 @@ def _insert(connection: Connection, demande: Demande) -> bool:
     del values["validations"], values["replayed"]
     values |= {
         "contenu": canonical_json(demande.contenu),
+        "resultat": None if demande.resultat is None else canonical_json(demande.resultat),
         "forte": int(demande.forte),
         "meme_personne": int(demande.meme_personne),
     }
@@ -355,15 +361,17 @@ def _hold(connection: Connection, personne: Personne, demande_id: str) -> Demand
 def _execute(
     connection: Connection, personne: Personne, demande: Demande, etat: Etat | None
 ) -> Demande:
-    effet = TYPES[demande.type].executer(connection, demande.contenu, etat)
+    type_ = TYPES[demande.type]
+    effet = type_.executer(connection, demande.contenu, etat)
     executed = demande._replace(
         statut=EXECUTEE,
         traitee_par=personne.acteur.nom,
         traitee_le=now(),
         resultat=effet.resultat,
     )
-    _update(connection, executed)
+    _update(connection, demande, executed)
     _audit_effet(connection, personne, executed, effet)
+    type_.constater(connection, effet)
     return executed
 
 
@@ -373,9 +381,9 @@ def _end(
     ended = demande._replace(
         statut=statut, traitee_par=personne.acteur.nom, traitee_le=now(), **columns
     )
-    _update(connection, ended)
+    _update(connection, demande, ended)
     _audit(
-        connection, personne.acteur, ended, (SAISIE, statut),
+        connection, personne, ended, (SAISIE, statut),
         {"statut": SAISIE}, {"statut": statut}, motif=ended.motif_rejet,
     )  # fmt: skip
     return ended
@@ -384,16 +392,16 @@ def _end(
 _CHANGED = ("statut", "traitee_par", "traitee_le", "motif_rejet")
 
 
-def _update(connection: Connection, demande: Demande) -> None:
-    resultat = None if demande.resultat is None else canonical_json(demande.resultat)
+def _update(connection: Connection, before: Demande, after: Demande) -> None:
+    resultat = None if after.resultat is None else canonical_json(after.resultat)
     changed = connection.execute(
         update(demandes)
-        .where(demandes.c.demande_id == demande.demande_id, demandes.c.statut == SAISIE)
-        .values({name: getattr(demande, name) for name in _CHANGED} | {"resultat": resultat})
+        .where(demandes.c.demande_id == before.demande_id, demandes.c.statut == before.statut)
+        .values({name: getattr(after, name) for name in _CHANGED} | {"resultat": resultat})
     )
     if changed.rowcount != 1:
         # It was held, so this is a fault of ours: nothing of the transaction may stay.
-        raise AssertionError(f"demande {demande.demande_id} was not {SAISIE} any more")
+        raise AssertionError(f"demande {before.demande_id} was not {before.statut} any more")
 
 
 # ── the audit ────────────────────────────────────────────────────────────────────────────────────
@@ -410,7 +418,7 @@ def _told(demande: Demande) -> Mapping[str, object]:
 
 def _audit(
     connection: Connection,
-    acteur: Acteur,
+    personne: Personne,
     demande: Demande,
     passage: tuple[str | None, str],
     avant: Champs | None,
@@ -421,20 +429,57 @@ def _audit(
     action = _ACTIONS[passage]
     assert action is not None, "this passage has a row of its own"
     record(
-        connection, acteur, action, Objet("DEMANDE", demande.demande_id), avant, apres,
+        connection, personne.acteur, action, Objet(OBJET, demande.demande_id), avant, apres,
         motif=motif or demande.motif, demande_id=demande.demande_id,
     )  # fmt: skip
+    _check_still(connection, personne, demande)
 
 
 def _audit_effet(
     connection: Connection, personne: Personne, demande: Demande, effet: Effet
 ) -> None:
     """One row for the change itself: it names its demande, which tells who entered it and who agreed."""
-    agent = personne.agent
-    same = demande.validations_requises > 0 and (
-        agent is not None and agent.agent_id == demande.saisie_par_id
-    )
+    same = any(one.agent_id == demande.saisie_par_id for one in demande.validations)
     record(
         connection, personne.acteur, demande.type, effet.objet, effet.avant, effet.apres,
-        motif=demande.motif, demande_id=demande.demande_id, meme_personne=same,
+        motif=demande.motif, demande_id=demande.demande_id,
+        meme_personne=same and demande.saisie_par_type == AGENT,
     )  # fmt: skip
+    _check_still(connection, personne, demande)
+
+
+def _check_still(connection: Connection, personne: Personne, demande: Demande) -> None:
+    """Look the person up again behind the end of the audit, where whoever suspended him is seen or waits.
+
+    Raises AgentInconnu, DroitInsuffisant.
+    """
+    if personne.agent is None:
+        return
+    agent = find_agent(connection, personne.agent.agent_id)
+    if agent is None or agent.statut != ACTIF:
+        raise AgentInconnu
+    agreed = any(one.agent_id == agent.agent_id for one in demande.validations)
+    if agreed and TYPES[demande.type].valider not in agent.droits:
+        raise DroitInsuffisant
+
+
+_ATTEMPTS = (AutoValidationInterdite, ValidationReserveeAuxPersonnes)
+"""Refusals of what is against four eyes: that it was tried is written down."""
+
+
+def _traced_attempt(refus: Refusal, personne: Personne, demande: Demande) -> Refusal:
+    if not isinstance(refus, _ATTEMPTS):
+        return refus
+    objet = Objet(OBJET, demande.demande_id)
+    return _traced(refus, personne, "demande.refusee", objet, demande_id=demande.demande_id)
+
+
+def _traced(
+    refus: Refusal, personne: Personne, action: str, objet: Objet, demande_id: str | None = None
+) -> Refusal:
+    """The refusal, with the row of the audit that is written once its transaction is undone."""
+    refus.trace = lambda connection: record(
+        connection, personne.acteur, action, objet, None, {"refus": refus.code},
+        demande_id=demande_id,
+    )  # fmt: skip
+    return refus

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from models.audit import Objet
 from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
 from models.errors import RegleIntouchable, VersionPerimee
-from models.regle_validation import Regle, find_regle, list_regles, update_regle
+from models.regle_validation import Regle, is_forte, read_regle, update_regle
 
 
 def told(regle: Regle) -> dict[str, Any]:
@@ -24,35 +24,30 @@ def told(regle: Regle) -> dict[str, Any]:
     }
 
 
-def _of(connection: Connection, type_: str, montant: int | None) -> Regle | None:
-    found = list_regles(connection, type_.partition(":")[0])
-    wanted = (type_, montant or 0)
-    return next((one for one in found if (one.type, one.montant_minimal) == wanted), None)
+def _find(connection: Connection, contenu: Contenu) -> Regle | None:
+    return read_regle(connection, contenu["type"], contenu.get("montantMinimal") or 0)
 
 
-def _read(connection: Connection, objet_id: str) -> Etat | None:
-    # Its id is its type: of the brackets of an amount, the content names one.
-    try:
-        regle = find_regle(connection, objet_id)
-    except LookupError:
-        return None
-    return Etat(regle.version, told(regle))
+def _read(connection: Connection, objet_id: str, *, lock: bool) -> Etat | None:
+    # Its id is its type and its amount; the type of a variant has a colon of its own.
+    type_, colon, montant = objet_id.rpartition(":")
+    named = (type_, int(montant)) if colon and montant.isdecimal() else (objet_id, 0)
+    regle = read_regle(connection, *named, lock=lock)
+    return None if regle is None else Etat(regle.version, told(regle))
 
 
 def _check(connection: Connection, contenu: Contenu, _etat: Etat | None) -> None:
-    regle = _of(connection, contenu["type"], contenu.get("montantMinimal"))
-    if regle is None:
-        raise RegleIntouchable
+    regle = _find(connection, contenu)
+    assert regle is not None, "the engine refuses what is not there"
     lowered = contenu["validations"] < regle.minimum
     alone = contenu["memePersonne"] and regle.minimum > 0
-    weaker = regle.forte and not contenu["forte"]
-    if lowered or alone or weaker:
+    if lowered or alone or (is_forte(regle) and not contenu["forte"]):
         raise RegleIntouchable
 
 
 def _change(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = _of(connection, contenu["type"], contenu.get("montantMinimal"))
-    assert before is not None, "it was checked before"
+    before = _find(connection, contenu)
+    assert before is not None, "the engine refuses what is not there"
     after = before._replace(
         validations=contenu["validations"],
         forte=contenu["forte"],
@@ -60,9 +55,14 @@ def _change(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Eff
     )
     if not update_regle(connection, before, after):
         raise VersionPerimee
-    return Effet(Objet("REGLE", before.type), told(before), told(after), {})
+    return Effet(Objet("REGLE", _objet_id(before)), told(before), told(after), {})
+
+
+def _objet_id(regle: Regle) -> str:
+    return ":".join([regle.type, *([str(regle.montant_minimal)] if regle.montant_minimal else [])])
 
 
 SAISIR = TypeDemande(
-    "saisirRegleValidation", "REGLE", "regles:valider", _read, _check, _change, objet_id="type"
-)
+    "saisirRegleValidation", "REGLE", "regles:valider", _read, _check, _change,
+    cle=("type", "montantMinimal"),
+)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -31,14 +31,23 @@ class Effet(NamedTuple):
     resultat: Contenu
 
 
-Lire = Callable[[Connection, str], Etat | None]
-"""The object of this id, held until the transaction ends; None when there is none."""
+class Lire(Protocol):
+    """Reads the object of an id, held until the transaction ends with `lock`; None when there is none."""
+
+    def __call__(self, connection: Connection, objet_id: str, *, lock: bool) -> Etat | None:
+        """The object as it is now."""
+
 
 Verifier = Callable[[Connection, Contenu, Etat | None], None]
 """Raises the Refusal for which the demande cannot be executed now, whatever its version."""
 
 Executer = Callable[[Connection, Contenu, Etat | None], Effet]
 """Does it. Called after `verifier`, in the same transaction, with the object held. Raises Refusal."""
+
+Constater = Callable[[Connection, Effet], None]
+"""Raises the Refusal for which what was done may not stay. Called last, when every other change has either
+been committed, and is seen, or waits for this one: what must hold over several objects is asked here, and
+needs no lock of theirs."""
 
 
 def _one_variant(_contenu: Contenu, _etat: Etat | None) -> str:
@@ -53,12 +62,16 @@ def _no_montant(_contenu: Contenu) -> int | None:
     return None
 
 
+def _all_well(_connection: Connection, _effet: Effet) -> None:
+    """Nothing has to hold over several objects."""
+
+
 @dataclass(frozen=True, slots=True)
 class TypeDemande:
     """A type of demande, called as the operation that asks it.
 
-    `objet_id` names the field of its content that names its object; None for what makes one. `variante` gives
-    the end of the rule's name: `SUSPENDU` of `changerStatutAgent:SUSPENDU`.
+    `cle` names the fields of its content that name its object; none for what makes one. `variante` gives the
+    end of the rule's name: `SUSPENDU` of `changerStatutAgent:SUSPENDU`.
     """
 
     nom: str
@@ -68,10 +81,17 @@ class TypeDemande:
     lire: Lire
     verifier: Verifier
     executer: Executer
-    objet_id: str | None = None
+    cle: tuple[str, ...] = ()
     variante: Callable[[Contenu, Etat | None], str] = _one_variant
     client: Callable[[Contenu], str | None] = _no_client
     """The client that the content names, for what makes an object; of others, `Etat` has it."""
     montant: Callable[[Contenu], int | None] = _no_montant
+    constater: Constater = _all_well
     of_others: bool = False
     """Whether its object is a person who neither enters it nor agrees to it."""
+
+    def objet_id(self, contenu: Contenu) -> str | None:
+        """The id of the object that the content names, as the audit has it: what is of another begins with
+        the other's id and a colon. None for what makes one."""
+        named = [str(contenu[field]) for field in self.cle if contenu.get(field)]
+        return ":".join(named) or None

@@ -30,6 +30,7 @@ from models.database.failures import (
 from models.database.prepared import LINE, Kind, Line, SqliteLine, run_command
 from models.database.running import forget_running
 from models.database.waiting import InterruptedWork, lent, seconds_left, wanted
+from models.errors import Refusal
 
 if TYPE_CHECKING:
     from models.database.place import Place
@@ -174,6 +175,8 @@ class Database:
         takes its transaction for ended and sends none, and on SQLite the next user of the
         connection would then commit the dead work.
 
+        A Refusal that leaves a trace has it written by a transaction of its own, once its own is undone.
+
         `waiting` is told once when another process writes to a SQLite database. Raises
         OccupiedError then, when that lasts.
         """
@@ -206,6 +209,12 @@ class Database:
                 caller.check()
                 caller.is_committing = True
             _commit(commit)
+        except Refusal as refus:
+            _roll_back_driver(connection)
+            if refus.trace is not None:
+                with self._committed(connection, waiting, commit):
+                    refus.trace(connection)
+            raise
         except BaseException:
             _roll_back_driver(connection)
             raise

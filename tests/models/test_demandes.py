@@ -314,7 +314,6 @@ RULE = {"montantMinimal": None, "forte": True, "memePersonne": False}
         {"type": "saisirAgent", "validations": 0},
         {"type": "saisirAgent", "validations": 1, "memePersonne": True},
         {"type": "saisirAgent", "validations": 1, "forte": False},
-        {"type": "saisirAgent", "validations": 2, "montantMinimal": 7},
     ],
     ids=str,
 )
