@@ -17,8 +17,8 @@ GRANT USAGE ON SCHEMA public TO cynod_service;
 
 -- What a server reads: each table, so that a new one is thought of here.
 GRANT SELECT ON
-    acces, alembic_version, audit, audit_tete, cartes, clients, comptes, consommations, ecritures, gestes, jetons,
-    membres, operations, partenaires, plafonds, sceaux, secrets
+    acces, agents, alembic_version, audit, audit_tete, cartes, clients, comptes, consommations, demandes, ecritures,
+    gestes, jetons, membres, operations, partenaires, plafonds, regles_validation, sceaux, secrets, validations
     TO cynod_service;
 
 -- What it writes for good: operations with their ecritures, seals of them, and the audit, whose end moves on.
@@ -34,6 +34,13 @@ GRANT UPDATE (resultat) ON gestes TO cynod_service;
 GRANT UPDATE (expire_le, revoque_le, dernier_usage) ON secrets TO cynod_service;
 GRANT UPDATE (statut, motif_statut, statut_avant_opposition, oppose_par, etat_version) ON cartes TO cynod_service;
 GRANT UPDATE (generation) ON partenaires TO cynod_service;
+
+-- What persons change through the back office: demandes and who agreed, which stay, agents and rules.
+GRANT INSERT ON agents, demandes, validations TO cynod_service;
+GRANT USAGE ON SEQUENCE demandes_id_seq TO cynod_service;
+GRANT UPDATE (statut, traitee_par, traitee_le, motif_rejet, resultat) ON demandes TO cynod_service;
+GRANT UPDATE (nom, email, roles, clients, statut, version, derniere_activite) ON agents TO cynod_service;
+GRANT UPDATE (validations, forte, meme_personne, version) ON regles_validation TO cynod_service;
 
 -- What it keeps beside: the solde of a card, what limits have counted, tokens.
 GRANT UPDATE (solde, version, date_solde) ON cartes TO cynod_service;

@@ -152,9 +152,17 @@ def update_agent(connection: Connection, before: Agent, after: Agent) -> bool:
     changed = connection.execute(
         update(agents)
         .where(agents.c.agent_id == before.agent_id, agents.c.version == before.version)
-        .values(**_written(after._replace(version=before.version + 1)))
+        .values(_changed(after, before.version + 1))
     )
     return changed.rowcount == 1
+
+
+def _changed(after: Agent, version: int) -> dict[str, object]:
+    """Who he is, to us and to his provider, is never changed."""
+    written = _written(after._replace(version=version))
+    return {
+        name: written[name] for name in ("nom", "email", "roles", "clients", "statut", "version")
+    }
 
 
 def _written(agent: Agent) -> dict[str, object]:
