@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from connexion.spec import OpenAPISpecification
 
@@ -16,6 +17,7 @@ from handlers.contract.together import check_together
 from handlers.edge.bridge import PROBES, CynodApp, Runners
 from handlers.edge.claims import Claims
 from handlers.edge.limits import RateLimits
+from handlers.edge.persons import PersonRunner, open_persons
 from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Patient, Rooms, Turns
@@ -27,7 +29,10 @@ from handlers.edge.workers import Workers
 from handlers.settings import Settings, SettingsError
 from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
+from models.agent import note_activite
+from models.base import now, today
 from models.database.engine import Database
+from models.secret import note_usage
 
 # A contract is checked when it is read, against OpenAPI's own schema too, with its defaults, and each fault
 # is told with its place. Connexion's check of the same takes longer than all the rest of an application.
@@ -39,6 +44,12 @@ READERS = 2
 WRITERS = 1
 """Threads that write to SQLite, which takes one writer at a time: two wait for each other's locks and for the
 interpreter, and answer a seventh fewer debits."""
+
+DAY_S = 86_400
+"""A secret is noted as used once in so many seconds."""
+
+ACTIVITE_S = 300
+"""An agent is noted as active once in so many seconds."""
 
 KEPT = 2
 """Connections that serve reads alone, whatever writes wait for: one reads a card in half a millisecond. The
@@ -88,6 +99,20 @@ def check_contracts(contracts: Sequence[Contract], settings: Settings) -> None:
         )
 
 
+def check_provider(contracts: Sequence[Contract], settings: Settings) -> None:
+    """Raises SettingsError for persons in production whom no provider would identify."""
+    of_persons = [
+        one.surface.name
+        for one in contracts
+        if any(operation.by_person for operation in one.operations.values())
+    ]
+    if of_persons and settings.is_production and not settings.oidc_emetteur:
+        raise SettingsError(
+            f"CYNOD_SURFACES names {of_persons[0]}, whose callers are persons: set CYNOD_OIDC_EMETTEUR to the"
+            " issuer of their tokens."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Mounted:
     """A contract with what answers its operations."""
@@ -111,26 +136,33 @@ def create_app(
     contracts = contracts or load_contracts(settings)
     own_database = database is None
     database = database or open_database(settings)
-    usage = Usage(database)
+    usage = Usage(database, note_usage, today, every_s=DAY_S, what="d'un secret")
+    activite = Usage(database, note_activite, now, every_s=ACTIVITE_S, what="d'un agent")
     security = Security(settings, usage)
     resolvers = [HandlerResolver(contract) for contract in contracts]
     limits = RateLimits(contracts, settings)
     check_contracts(contracts, settings)
+    check_provider(contracts, settings)
+    persons = open_persons(settings)
     mounted = []
     for contract, resolver in zip(contracts, resolvers, strict=True):
         refusals = Refusals(contract)
         conformite = check_oneself(contract, settings.switched_off)
+        common: dict[str, Any] = {
+            "contract": contract,
+            "settings": settings,
+            "database": database,
+            "security": security,
+            "limits": limits,
+            "refusals": refusals,
+            "conformite": conformite,
+        }
+        of_persons = {**common, "persons": persons, "note_activite": activite}
         runners = {
-            operation_id: OperationRunner(
-                operation,
-                resolver.handlers[operation_id],
-                contract=contract,
-                settings=settings,
-                database=database,
-                security=security,
-                limits=limits,
-                refusals=refusals,
-                conformite=conformite,
+            operation_id: (
+                PersonRunner(operation, resolver.handlers[operation_id], **of_persons)
+                if operation.by_person
+                else OperationRunner(operation, resolver.handlers[operation_id], **common)
             )
             for operation_id, operation in contract.operations.items()
         }
@@ -140,12 +172,13 @@ def create_app(
         settings,
         claims=Claims(security),
         rooms=_rooms(database, settings),
-        on_close=partial(_close, usage, database if own_database else None),
+        on_close=partial(_close, (usage, activite), database if own_database else None),
     )
 
 
-def _close(usage: Usage, database: Database | None) -> None:
-    usage.close()
+def _close(usages: Iterable[Usage[Any, Any]], database: Database | None) -> None:
+    for usage in usages:
+        usage.close()
     if database is not None:
         database.close()
 

@@ -174,7 +174,7 @@ class FlaskBridge(SpecMiddleware):
             return None
         if operation.probe:
             return self._rooms.probes
-        commits = operation.writes or operation.issues_tokens
+        commits = operation.writes or operation.issues_tokens or operation.audited
         return self._rooms.writes if commits else self._rooms.reads
 
     def add_api(

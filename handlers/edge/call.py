@@ -9,6 +9,7 @@ from typing import Any
 from handlers.contract.model import JSON_TYPE, OperationContract
 from handlers.edge.rooms import Room
 from models.database.waiting import Wanted
+from models.identite import Identite
 from models.partenaire import Partenaire
 
 
@@ -41,6 +42,10 @@ class Call:
     facultatifs: list[str] | None = None
     """What it sent without having to: names of parameters and fields, once its input was checked."""
     partenaire: str | None = None
+    agent: str | None = None
+    """The agentId of the person who calls, once it is known."""
+    identite: Identite | None = None
+    """What a person's token has proved."""
     remembered: Partenaire | None = None
     """Who sent the same token a moment ago: nobody is served for it."""
     parametre: str | None = None

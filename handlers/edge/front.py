@@ -126,8 +126,10 @@ class FrontMiddleware:
             if reply.status == 401:
                 partenaire = None  # remembered from before, and not confirmed
             told["adresse"] = plain_text(call.address, 64)
-            told["pretendu"] = None if partenaire else self._claims(call)
+            told["pretendu"] = None if partenaire or call.agent else self._claims(call)
             told["parametre"] = call.parametre
+        if call.agent is not None:
+            told["agent"] = call.agent
         self._log.info(
             "requete",
             request_id=call.request_id,

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, Protocol, TypeGuard
 from urllib.parse import urlsplit
 
 from joserfc import jws, jwt
@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet
 
 from models.database.waiting import aside, pause
 from models.errors import AuthentificationInvalide, JetonExpire, ServiceIndisponible
+from models.identite import Identite
 
 # RFC 9864 renamed this one; providers use the old name still, and only once would be told of it.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
@@ -54,17 +55,6 @@ class ProviderAway(Exception):
     """The provider did not answer, or not with what it must."""
 
 
-class Identite(NamedTuple):
-    """Whom a token names, how he authenticated and when, through which application, and its end."""
-
-    emetteur: str
-    sujet: str
-    application: str | None
-    authentifie_le: datetime | None
-    acr: str | None
-    expire_le: datetime
-
-
 def ask(url: str) -> Mapping[str, Any]:
     """Ask over HTTP, follow no redirection. It blocks; raises ProviderAway."""
     import httpx  # noqa: PLC0415 - a server of partners alone never needs it
@@ -92,6 +82,17 @@ def ask(url: str) -> Mapping[str, Any]:
 def _plain(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}{parts.path}"
+
+
+class Issuer(Protocol):
+    """Whose tokens are taken, and the keys that they are judged by."""
+
+    @property
+    def emetteur(self) -> str:
+        """The `iss` of his tokens."""
+
+    def keys(self, kid: str | None) -> KeySet:
+        """The keys to judge a token by. Raises Refusal when there are none that are good."""
 
 
 class Provider:
@@ -175,7 +176,7 @@ class Persons:
     """Judges tokens of one provider, meant for this API."""
 
     def __init__(
-        self, provider: Provider, audience: str, *, clock: Callable[[], float] = time.time
+        self, provider: Issuer, audience: str, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._provider = provider
         self._audience = audience

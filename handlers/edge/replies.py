@@ -70,7 +70,7 @@ class Refusals:
         )
         headers = list(getattr(refusal, "headers", {}).items())
         if operation is not None and status in (401, 403):
-            asked = challenge(refusal.code, operation.scopes, authorization_of(call))
+            asked = challenge(refusal.code, operation, authorization_of(call))
             if asked is not None:
                 headers.append(("WWW-Authenticate", asked))
         # Only OAuth's operations declare it, and this is the way of every refusal.

@@ -17,7 +17,10 @@ from handlers.contract.model import (
     snake_case,
 )
 
-INJECTED = ("connection", "partenaire", "settings", "contract", "conformite")
+INJECTED = (
+    *("connection", "partenaire", "settings", "contract", "conformite"),
+    *("personne", "identite"),
+)
 """Keyword-only arguments that a handler may ask of the wrapper."""
 
 Handler = Callable[..., Any]

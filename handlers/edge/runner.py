@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from handlers.ahead import AHEAD
 from handlers.answer import Answer, TableAnswer
-from handlers.contract.model import Contract, OperationContract, SelfCheck
+from handlers.contract.model import JSON_TYPE, Contract, OperationContract, SelfCheck
 from handlers.contract.schema import AnswerCheck
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
@@ -32,6 +32,7 @@ from handlers.edge.resolver import Handler
 from handlers.edge.security import Security, authorization_of, presented
 from handlers.edge.streaming import OffContract, csv_lines
 from handlers.settings import Settings
+from models.back_office.moteur import Personne
 from models.database.engine import Database
 from models.database.failures import is_retriable
 from models.database.waiting import DeadlinePassed, aside, pause
@@ -49,7 +50,8 @@ MAX_EARLY_BODY = 65_536
 
 T = TypeVar("T")
 Stage = Callable[[Call], None]
-Identify = Callable[[Call, Connection], Partenaire]
+Caller = Partenaire | Personne
+Identify = Callable[[Call, Connection], Caller]
 
 
 class Way(NamedTuple):
@@ -65,6 +67,9 @@ class Way(NamedTuple):
 
 class OperationRunner:
     """Runs one operation of the contract; everything it needs is built at start."""
+
+    caller = "partenaire"
+    """What handlers call whoever calls."""
 
     def __init__(
         self,
@@ -112,9 +117,9 @@ class OperationRunner:
         self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
         self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
         self._way = self._choose_way()
-        self._commits = operation.by_pair or (operation.secured and operation.writes)
+        self._commits = self._choose_commits()
         # Where counting asks another machine, nothing is counted on the event loop.
-        self._admits_early = operation.secured and not limits.waits
+        self._admits_early = operation.secured and not operation.by_person and not limits.waits
 
     def _choose_way(self) -> Way:
         if self.operation.by_pair:
@@ -122,6 +127,14 @@ class OperationRunner:
         if self.operation.secured:
             return Way((), self._identify, (self._count, self._check))
         return Way((self._check,), None, ())
+
+    def _choose_commits(self) -> frozenset[str]:
+        """The media types whose answers are committed: of a reading that is audited, its row of the audit."""
+        operation = self.operation
+        if operation.by_pair or operation.audited or (operation.secured and operation.writes):
+            return frozenset(operation.media_types)
+        # What a person takes away as a file is audited.
+        return frozenset(operation.media_types if operation.by_person else ()) - {JSON_TYPE}
 
     def check_early(self, call: Call) -> None:
         """Refuse at once what needs no room to be refused, and keep what was found.
@@ -190,21 +203,21 @@ class OperationRunner:
                 and call.arguments is not None
             ):
                 self._foresee(connection, call.remembered, **call.arguments)
-            partenaire = None
+            caller = None
             if way.identify is not None:
                 # What is left of a limit is nothing for who is not, or no more, let in.
                 quota, call.quota = call.quota, ()
-                partenaire = way.identify(call, connection)
+                caller = way.identify(call, connection)
                 call.quota = quota
             if call.arguments is None:
                 for stage in way.after:
                     stage(call)
-            if not self._commits:
-                return self._execute(call, connection, partenaire)
+            if call.media_type not in self._commits:
+                return self._execute(call, connection, caller)
             with self._database.transaction(on=connection):
-                return self._execute(call, connection, partenaire)
+                return self._execute(call, connection, caller)
 
-    def _identify(self, call: Call, connection: Connection) -> Partenaire:
+    def _identify(self, call: Call, connection: Connection) -> Caller:
         partenaire = self._security.authenticate(
             connection,
             authorization_of(call),
@@ -227,7 +240,7 @@ class OperationRunner:
         return partenaire
 
     def _count(self, call: Call) -> None:
-        caller = call.partenaire or rate_key(call.address)
+        caller = call.agent or call.partenaire or rate_key(call.address)
         tally = self._counted(partial(self._limits.count, self.operation.rate_class, caller))
         if tally is None:
             return
@@ -249,12 +262,15 @@ class OperationRunner:
             facultatifs += self._find_optional(call.query)
         call.arguments, call.facultatifs = arguments, facultatifs
 
-    def _execute(
-        self, call: Call, connection: Connection | None, partenaire: Partenaire | None
-    ) -> Reply:
+    def _execute(self, call: Call, connection: Connection | None, caller: Caller | None) -> Reply:
         assert call.arguments is not None, "each way checks what came"
         arguments = dict(call.arguments)
-        offered = {"connection": connection, "partenaire": partenaire, **self._constants}
+        offered = {
+            "connection": connection,
+            self.caller: caller,
+            "identite": call.identite,
+            **self._constants,
+        }
         for name in self._wanted[call.media_type]:
             arguments[name] = offered[name]
         answer = self._handlers[call.media_type](**arguments)

@@ -58,26 +58,26 @@ class Pair(NamedTuple):
     secret: str
 
 
-def challenge(code: str, scopes: frozenset[str], authorization: bytes | None) -> str | None:
+def challenge(code: str, operation: OperationContract, authorization: bytes | None) -> str | None:
     """The WWW-Authenticate of a refusal, None for one that has none.
 
     RFC 6750, 3: a token that was sent is told what is wrong with it, and who sent none is told no
-    error. RFC 6749, 5.2: the token's operation asks for the scheme that it takes.
+    error. A right of a person is none of his token, so that no scope would help him. RFC 6749, 5.2:
+    the token's operation asks for the scheme that it takes.
     """
     if code == "2101":
         return _BASIC
     if code == "2010":
         return _BEARER
     if code == "2003":
-        return f'{_BEARER}, error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
+        scopes = "" if operation.by_person else " ".join(sorted(operation.scopes))
+        return f'{_BEARER}, error="insufficient_scope"' + (scopes and f', scope="{scopes}"')
     if code not in ("2001", "2002"):
         return None
     scheme, value = split_authorization(authorization)
-    return (
-        f'{_BEARER}, error="invalid_token"'
-        if scheme == b"bearer" and value
-        else f"{_BEARER}, {_BASIC}"
-    )
+    if scheme == b"bearer" and value:
+        return f'{_BEARER}, error="invalid_token"'
+    return _BEARER if operation.by_person else f"{_BEARER}, {_BASIC}"
 
 
 class Security:

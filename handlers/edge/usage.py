@@ -1,47 +1,61 @@
-"""When a secret was last used, by day: noted in memory, written down beside the requests."""
+"""When something was last used: a secret, by day; an agent's rights, by minutes. Noted in memory, written
+down beside the requests."""
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import date
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
-from models.base import today
 from models.database.engine import Database
-from models.secret import note_usage
-
-DAY_S = 86_400
 
 ENDING_S = 5.0
 """How long the end of the application waits for what is being written."""
 
+Key = TypeVar("Key", int, str)
+When = TypeVar("When")
 
-class Usage:
-    """Notes that a secret has opened something.
 
-    A request looks into a dictionary, and no more: the first use of a secret in a day is written by a
-    thread, in a transaction of its own, that touches the row of the secret alone. So each process writes
-    once a day for each secret. What cannot be written is noted again by the next use.
+class Usage(Generic[Key, When]):
+    """Notes that something has opened something.
+
+    A request looks into a dictionary, and no more: the first use in each `every_s` is written by a thread, by
+    `note`, in a transaction of its own, that touches the row of what was used alone. So each process writes
+    that seldom for each. What cannot be written is noted again by the next use.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        note: Callable[[Connection, Key, When], None],
+        clock: Callable[[], When],
+        *,
+        every_s: int,
+        what: str,
+    ) -> None:
         self._database = database
-        self._known: dict[int, int] = {}
-        self._pending: dict[int, date] = {}
+        self._note = note
+        self._clock = clock
+        self._every_s = every_s
+        self._what = what
+        self._known: dict[Key, int] = {}
+        self._pending: dict[Key, When] = {}
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
         self._log = structlog.get_logger("cynod")
 
-    def __call__(self, secret: int) -> None:
-        """The secret of this row has opened something today."""
-        day = int(time.time()) // DAY_S
-        if self._known.get(secret) == day:
+    def __call__(self, used: Key) -> None:
+        """What has this key has opened something now."""
+        period = int(time.time()) // self._every_s
+        if self._known.get(used) == period:
             return
         with self._lock:
-            self._known[secret] = day
-            self._pending[secret] = today()
+            self._known[used] = period
+            self._pending[used] = self._clock()
             if self._writer is None:
                 # Made by the first use: what is built before a fork starts no thread.
                 self._writer = threading.Thread(target=self._write, name="usage", daemon=True)
@@ -53,13 +67,13 @@ class Usage:
                 if not self._pending:
                     self._writer = None
                     return
-                secret, jour = self._pending.popitem()
+                used, moment = self._pending.popitem()
             try:
                 with self._database.transaction() as connection:
-                    note_usage(connection, secret, jour)
-            except Exception as error:  # noqa: BLE001 - a day that is not written down refuses nobody
-                self._known.pop(secret, None)
-                self._log.warning("usage d'un secret non noté", cause=type(error).__name__)
+                    self._note(connection, used, moment)
+            except Exception as error:  # noqa: BLE001 - what is not written down refuses nobody
+                self._known.pop(used, None)
+                self._log.warning(f"usage {self._what} non noté", cause=type(error).__name__)
 
     def close(self) -> None:
         """Wait a moment for what is being written."""
