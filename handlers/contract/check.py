@@ -22,7 +22,7 @@ from handlers.contract.rules import (
     shape_problems,
 )
 from handlers.contract.selfcheck import example_faults
-from handlers.contract.surface import PARTENAIRE
+from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.contract.view import Declared, View
 
 OfPart = Callable[[View, Place, Json], Iterator[Problem]]
@@ -58,15 +58,21 @@ class _Findings:
         return self.found or self._crashes
 
 
-def find_problems(document: Json, lines: Lines, found: Iterable[Problem] = ()) -> list[Problem]:
-    """All that is wrong with a document."""
+def find_problems(
+    document: Json,
+    lines: Lines,
+    found: Iterable[Problem] = (),
+    *,
+    surface: Surface = PARTENAIRE,
+) -> list[Problem]:
+    """All that is wrong with the document of a surface."""
     findings = _Findings(found)
     broken = list(reference_problems(document))
     findings.add((), broken)
     document = severed(document, broken) if broken else document
     findings.add((), openapi_problems(document, whole=not broken))
     findings.add((), style_catalogue.entry_problems(document))
-    view = View(document)
+    view = View(document, surface)
     contract = partial_contract(view)
     _check_operations(contract, view, lines, findings)
     _check_style(contract, view, findings)
@@ -83,7 +89,7 @@ def partial_contract(view: View) -> Contract:
         with contextlib.suppress(*_CRASHES):
             catalogue.update(catalogue_of({"x-catalogue-erreurs": [whole]}))
     return Contract(
-        surface=PARTENAIRE,
+        surface=view.surface,
         source=b"",
         json=b"",
         document=view.document,
@@ -99,7 +105,7 @@ def _check_operations(contract: Contract, view: View, lines: Lines, findings: _F
     linked = []
     told: set[tuple[int, str]] = set()
     for one in view.operations:
-        readable = findings.add(one.place, raw_problems(contract.document, one.place, one.raw))
+        readable = findings.add(one.place, raw_problems(contract, one.place, one.raw))
         shaped = readable and findings.add(one.place, shape_problems(contract, one.place, one.raw))
         rules = (
             *style.OF_OPERATIONS,

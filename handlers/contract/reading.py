@@ -141,7 +141,7 @@ def build(
         from handlers.contract.check import find_problems  # noqa: PLC0415 - for who edits the contract
 
         lines = lines or Lines(None)
-        problems = find_problems(document, lines, found)
+        problems = find_problems(document, lines, found, surface=surface)
         if problems:
             raise ContractError(tell(problems, name or surface.file, lines))
     return derive(document, source, surface=surface)

@@ -107,8 +107,9 @@ _NEEDED = {
 }
 
 
-def raw_problems(document: Json, place: Place, raw: Json) -> Iterator[Problem]:
+def raw_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:
     """What an operation lacks to be read at all."""
+    document = contract.document
     for key, kind in _NEEDED.items():
         if key not in raw:
             yield Problem(place, f"lacks `{key}`; every operation declares it.", " ")
@@ -137,6 +138,37 @@ def raw_problems(document: Json, place: Place, raw: Json) -> Iterator[Problem]:
     for code in raw.get("x-codes-erreur", []):
         if not isinstance(code, str):
             yield Problem((*place, "x-codes-erreur"), f"quote the code {code!r}.")
+    yield from _right_problems(contract, place, raw)
+
+
+ANY_RIGHT = ("*:valider", "*:saisir", "aucun")
+"""What may stand in place of a right: any right of a kind, where the demande decides which, or none at all."""
+
+
+def _right_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:
+    """An operation of persons says which right it needs, and no other operation does."""
+    right = raw.get("x-droit")
+    if not contract.surface.persons:
+        if right is not None:
+            yield Problem(
+                place, "has x-droit, but its callers are no persons.", " ", inside=("x-droit",)
+            )
+        return
+    known = sorted(
+        {one for rights in contract.document.get("x-roles", {}).values() for one in rights}
+    )
+    if right not in {*known, *ANY_RIGHT}:
+        yield Problem(
+            place,
+            f"has x-droit {right!r}; write a right of x-roles, or one of {', '.join(ANY_RIGHT)}: whoever "
+            "calls it is let in by that alone.",
+            " ",
+            inside=("x-droit",),
+        )
+    if not any("agent" in need for need in raw.get("security", [])):
+        yield Problem(
+            place, "security lacks `agent`: its callers are persons.", inside=("security",)
+        )
 
 
 def shape_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:
@@ -223,7 +255,7 @@ def _operation_texts(contract: Contract, operation: OperationContract) -> Iterat
             )
         if schema.get("type") not in ("string", "integer", "boolean"):
             yield f"parameter {name} must be a string, an integer or a boolean.", "parameters"
-    if operation.secured and not operation.by_token:
+    if operation.secured and not (operation.by_token or operation.by_person):
         yield (
             "security lacks `oauth2`, with the scopes that the operation needs ([] for none).",
             "security",
@@ -296,8 +328,12 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
         codes |= {"1001", "1006", "1007"}
     if operation.secured:
         codes |= {"2001", "2002", "2004", "5001"}
+    if operation.by_person:
+        # A machine may come where it has no right to be, and a person who is no agent any more.
+        codes |= {"2003", "2007"}
+    elif operation.secured and not operation.of_oauth:
         # A client of OAuth authenticates by Basic where OAuth's own operations are.
-        codes |= set() if operation.of_oauth else {"2010"}
+        codes.add("2010")
     if operation.scopes:
         codes.add("2003")
     if operation.by_pair:

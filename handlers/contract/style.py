@@ -22,6 +22,7 @@ OPERATION_KEYS = (
     "description",
     "deprecated",
     "x-obsolescence",
+    "x-droit",
     "x-codes-erreur",
     "x-message-succes",
     "x-optionnelle",
@@ -29,6 +30,7 @@ OPERATION_KEYS = (
     "x-idempotence",
     "x-corps-maximal",
     "x-lecture-seule",
+    "x-lecture-auditee",
     "security",
     "parameters",
     "requestBody",
@@ -252,11 +254,13 @@ def naming_problems(view: View, one: Declared) -> Iterator[Problem]:
         yield Problem(place, f"{one.name} is used twice; name each operation once.")
 
 
-def text_problems(_view: View, one: Declared) -> Iterator[Problem]:
+def text_problems(view: View, one: Declared) -> Iterator[Problem]:
     """A summary that fits a menu, a description that says preconditions and, but for a probe, effect."""
     if not 0 < len(one.raw["summary"]) < 60:
         yield Problem((*one.place, "summary"), "write a summary of less than 60 characters.")
-    wanted = ("**Préconditions**", *(() if one.raw.get("x-sonde") else ("**Effet sur le solde**",)))
+    # In the back office it is not a balance that changes.
+    effect = "**Effet**" if view.surface.persons else "**Effet sur le solde**"
+    wanted = ("**Préconditions**", *(() if one.raw.get("x-sonde") else (effect,)))
     for words in wanted:
         if words not in one.raw["description"]:
             yield Problem((*one.place, "description"), f"the description must say {words!r}.")
@@ -283,14 +287,21 @@ def security_problems(_view: View, one: Declared) -> Iterator[Problem]:
     """A secured operation is reached by Basic, or by a token with its scope: in this order.
 
     Where a client was given no pair, generated Ruby writes an empty Basic all the same, and of several
-    ways that write one header the last is kept: that must be the token.
+    ways that write one header the last is kept: that must be the token. A person comes with a token of
+    his own, and a machine of the company, where it may, with its own.
     """
     needs = one.raw["security"]
     place = (*one.place, "security")
     if any(len(need) > 1 for need in needs):
         yield Problem(place, "name one scheme per entry of security.")
     public = not needs or {} in needs
-    if not public and [scheme for need in needs for scheme in need] != ["basic", "oauth2"]:
+    schemes = [scheme for need in needs for scheme in need]
+    if one.by_person:
+        if schemes not in (["agent"], ["agent", "oauth2"]):
+            yield Problem(
+                place, "security of a person must be agent, then oauth2 where a machine may."
+            )
+    elif not public and schemes != ["basic", "oauth2"]:
         yield Problem(
             place,
             "security must be basic, then oauth2 with its scope: clients that try both keep the last.",

@@ -108,10 +108,10 @@ def code_problems(view: View) -> Iterator[Problem]:
     for number, entry in enumerate(view.document.get("x-catalogue-erreurs", [])):
         place: Place = ("x-catalogue-erreurs", number)
         code = entry["code"]
-        if code not in ATTESTED_CODES and not re.fullmatch(r"[1-5][0-9]{3}", code):
+        if code not in ATTESTED_CODES and not re.fullmatch(r"[1-6][0-9]{3}", code):
             yield Problem(
                 place,
-                f"code {code}: a new code has four digits, 1xxx to 5xxx, and is no HTTP status.",
+                f"code {code}: a new code has four digits, 1xxx to 6xxx, and is no HTTP status.",
             )
         if names[entry.get("nom")] > 1:
             yield Problem((*place, "nom"), f"code {code}: nom {entry.get('nom')} is used twice.")

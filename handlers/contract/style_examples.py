@@ -18,6 +18,9 @@ TELLS_ITS_VERSION = "getConformite"
 
 _VERSION = re.compile(r"([0-9]+[.][0-9]+[.][0-9]+)([+][0-9a-f]{12})?")
 
+_FILLED = {"parametre": r"\w+", "reste": "[0-9]+ FCFA"}
+"""What a field of a message is filled in with, where it is not just any text."""
+
 TRANSITION = "3006"
 """The code whose `moreInfo` names two states of a card."""
 
@@ -61,7 +64,9 @@ def refusal_problems(view: View, place: Place, response: Json) -> Iterator[Probl
 def _envelope_fault(entry: Json, value: Json, schema: str) -> str:
     """How the example of a refusal departs from what the catalogue makes of its code."""
     text = entry["message"]["fr"]
-    pattern = re.escape(text).replace(r"\{parametre\}", r"\w+").replace(r"\{reste\}", "[0-9]+ FCFA")
+    pattern = re.sub(
+        r"\\{(\w+)\\}", lambda field: _FILLED.get(field[1], "[^{}]+"), re.escape(text)
+    )
     if not re.fullmatch(pattern, str(value.get("message"))):
         return f"its message must be {text!r}, filled in."
     tells_programs = "{reste}" in text or entry["code"] == TRANSITION

@@ -9,6 +9,7 @@ from typing import Any
 
 from handlers.contract.lines import Place
 from handlers.contract.model import METHODS, Json
+from handlers.contract.surface import PARTENAIRE, Surface
 
 _SUBSCHEMA_KEYS = (
     "properties",
@@ -65,12 +66,18 @@ class Declared:
         """Its operationId."""
         return str(self.raw.get("operationId"))
 
+    @property
+    def by_person(self) -> bool:
+        """Whether a person calls it."""
+        return any("agent" in need for need in self.raw.get("security", []))
+
 
 class View:
     """A document, with what its rules ask of it worked out once."""
 
-    def __init__(self, document: Json) -> None:
+    def __init__(self, document: Json, surface: Surface = PARTENAIRE) -> None:
         self.document = document
+        self.surface = surface
         self.components: Json = {
             kind: named
             for kind, named in _mapping(document.get("components")).items()
