@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Never, Protocol
 
-from handlers.base_core import agents, audit, clients, demandes, membres, reseaux
 from handlers.answer import Answer, TableAnswer
+from handlers.base_core import agents, audit, clients, demandes, membres, reseaux
 from handlers.base_core.wire import (
     ActeurId,
     Action,

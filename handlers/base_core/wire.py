@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 DemandeId: TypeAlias = str
 
@@ -88,16 +89,13 @@ Emetteur: TypeAlias = str
 Sujet: TypeAlias = str
 
 
-class Contenu(TypedDict):
-    pass
+Contenu: TypeAlias = Mapping[str, Any]
 
 
-class EtatActuel(TypedDict):
-    pass
+EtatActuel: TypeAlias = Mapping[str, Any]
 
 
-class Champs(TypedDict):
-    pass
+Champs: TypeAlias = Mapping[str, Any]
 
 
 class ActeurDemande(TypedDict):

@@ -122,10 +122,28 @@ def _generate_types(path: Path, contract: Contract, header: str) -> str:
         raise ContractError(
             f"{contract.surface.file} gives more than one module of types; it must give one."
         )
-    lines = [text.rstrip()]
+    lines = [_open_free_objects(contract, text).rstrip()]
     for name, schema in sorted(_successes(contract).items()):
         lines += _beside(name, schema)
     return "\n".join(lines) + "\n"
+
+
+def _open_free_objects(contract: Contract, text: str) -> str:
+    """Types of objects that may have any field: a TypedDict takes none that it does not name."""
+    free = [
+        name
+        for name, schema in contract.document["components"]["schemas"].items()
+        if schema.get("type") == "object" and "properties" not in schema
+    ]
+    for name in free:
+        text = text.replace(
+            f"class {name}(TypedDict):\n    pass\n", f"{name}: TypeAlias = Mapping[str, Any]\n"
+        )
+    if free:
+        text = text.replace(
+            "from typing import ", "from collections.abc import Mapping\nfrom typing import Any, ", 1
+        )
+    return text
 
 
 def _generate_signatures(contract: Contract) -> str:
@@ -142,8 +160,12 @@ def _generate_signatures(contract: Contract) -> str:
     used = sorted(offered & set(re.findall(r"\w+", "\n".join(lines))))
     head = [
         "",
-        f"from {contract.surface.package} import {modules}",
-        "from handlers.answer import Answer, TableAnswer",
+        *sorted(
+            (
+                f"from {contract.surface.package} import {modules}",
+                "from handlers.answer import Answer, TableAnswer",
+            )
+        ),
         f"from {contract.surface.package}.wire import (",
         *[f"    {name}," for name in used],
         ")",
