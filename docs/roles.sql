@@ -37,7 +37,7 @@ GRANT UPDATE (generation) ON partenaires TO cynod_service;
 
 -- What persons change through the back office: demandes and who agreed, which stay, agents and rules.
 GRANT INSERT ON agents, demandes, validations TO cynod_service;
-GRANT USAGE ON SEQUENCE demandes_id_seq TO cynod_service;
+GRANT USAGE ON SEQUENCE agents_id_seq, demandes_id_seq TO cynod_service;
 GRANT UPDATE (statut, traitee_par, traitee_le, motif_rejet, resultat) ON demandes TO cynod_service;
 GRANT UPDATE (nom, email, roles, clients, statut, version, derniere_activite) ON agents TO cynod_service;
 GRANT UPDATE (validations, forte, meme_personne, version) ON regles_validation TO cynod_service;

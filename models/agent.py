@@ -6,7 +6,7 @@ A right is `objet:verbe`; a role is a named set of rights, fixed, so that two de
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CheckConstraint,
@@ -60,7 +60,8 @@ VALIDEURS_DE_SECURITE = "SECURITE_VALIDATION"
 agents = Table(
     "agents",
     metadata,
-    Column("agent_id", String(32), primary_key=True, doc="agentId of the contract"),
+    Column("id", BigId, primary_key=True),
+    Column("agent_id", String(32), nullable=False, unique=True, doc="agentId of the contract"),
     Column("nom", String(200), nullable=False),
     Column("email", String(254), nullable=False),
     Column("emetteur", String(255), nullable=False, doc="iss of the person's tokens"),
@@ -112,8 +113,10 @@ _COLUMNS = [agents.c[name] for name in Agent._fields]
 
 def _read(connection: Connection, statement: Select[tuple[object, ...]]) -> Agent | None:
     row = connection.execute(statement).first()
-    if row is None:
-        return None
+    return None if row is None else _agent(row)
+
+
+def _agent(row: Any) -> Agent:
     told = row._asdict()
     told["roles"] = tuple(told["roles"].split())
     told["clients"] = frozenset(told["clients"].split()) or None
@@ -133,6 +136,12 @@ def find_by_sujet(connection: Connection, emetteur: str, sujet: str) -> Agent | 
         connection,
         select(*_COLUMNS).where(agents.c.emetteur == emetteur, agents.c.sujet == sujet),
     )
+
+
+def list_all(connection: Connection) -> list[Agent]:
+    """Every agent, suspended ones too, by agentId."""
+    statement = select(*_COLUMNS).order_by(agents.c.agent_id)
+    return [_agent(row) for row in connection.execute(statement)]
 
 
 def create_agent(connection: Connection, agent: Agent) -> bool:

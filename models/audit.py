@@ -75,6 +75,10 @@ audit = Table(
     CheckConstraint("meme_personne IN (0, 1)", name="meme_personne_booleen"),
     Index(None, "objet_id", "position"),
     Index(None, "acteur_id", "position"),
+    Index(None, "objet_type", "position"),
+    Index(None, "action", "position"),
+    Index(None, "demande_id", "position"),
+    Index(None, "request_id", "position"),
     Index(None, "date"),
 )
 

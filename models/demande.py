@@ -112,12 +112,6 @@ demandes = Table(
         postgresql_where=text("statut = 'SAISIE'"),
         sqlite_where=text("statut = 'SAISIE'"),
     ),
-    Index(
-        "ix_demandes_pendantes",
-        "id",
-        postgresql_where=text("statut = 'SAISIE'"),
-        sqlite_where=text("statut = 'SAISIE'"),
-    ),
     Index(None, "objet_type", "objet_id", "id"),
     Index(None, "type", "id"),
     Index(None, "statut", "id"),

@@ -282,8 +282,11 @@ def _read_objet(
     etat = None if objet_id is None else type_.lire(connection, objet_id, lock=True)
     client_id = type_.client(contenu) if etat is None else etat.client_id
     hidden = personne.agent is not None and not personne.agent.sees(client_id)
+    if hidden and objet_id is None:
+        # What would be of a client that he does not see.
+        raise ObjetInconnu(objet="Client")
     if hidden or (etat is None and objet_id is not None):
-        raise ObjetInconnu(objet=type_.objet_type.capitalize())
+        raise ObjetInconnu(objet=type_.nom_objet or type_.objet_type.capitalize())
     return etat
 
 

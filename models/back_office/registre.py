@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from models.back_office import agents, regles
+from models.back_office import agents, clients, membres, regles, reseaux
 from models.back_office.type_demande import TypeDemande
 
 TYPES: dict[str, TypeDemande] = {
-    one.nom: one for one in (agents.SAISIR, agents.MODIFIER, agents.CHANGER_STATUT, regles.SAISIR)
+    one.nom: one
+    for one in (
+        *(agents.SAISIR, agents.MODIFIER, agents.CHANGER_STATUT),
+        regles.SAISIR,
+        *(clients.SAISIR, clients.MODIFIER, clients.CHANGER_STATUT, clients.AFFECTER_RESEAU),
+        reseaux.SAISIR,
+        *(membres.SAISIR, membres.MODIFIER, membres.CHANGER_STATUT),
+    )
 }

@@ -64,5 +64,5 @@ def _objet_id(regle: Regle) -> str:
 
 SAISIR = TypeDemande(
     "saisirRegleValidation", "REGLE", "regles:valider", _read, _check, _change,
-    cle=("type", "montantMinimal"),
+    nom_objet="Règle", cle=("type", "montantMinimal"),
 )  # fmt: skip

@@ -76,11 +76,14 @@ class TypeDemande:
 
     nom: str
     objet_type: str
+    """As the contract lists them."""
     valider: str
     """The right of who validates."""
     lire: Lire
     verifier: Verifier
     executer: Executer
+    nom_objet: str = ""
+    """What its object is called where there is none; its type, unless said."""
     cle: tuple[str, ...] = ()
     variante: Callable[[Contenu, Etat | None], str] = _one_variant
     client: Callable[[Contenu], str | None] = _no_client

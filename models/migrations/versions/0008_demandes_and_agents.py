@@ -29,16 +29,23 @@ EXPOSING = ("changerStatutClient", "affecterReseau", "modifierMembre:walletId")
 OF_RIGHTS = ("saisirAgent", "modifierAgent", "changerStatutAgent", "saisirRegleValidation")
 """The same, of whom each authenticated a moment ago."""
 
+READ_BY = ("objet_type", "action", "demande_id", "request_id")
+"""Columns by which persons read the audit, beside those of 0005."""
+
 
 def upgrade() -> None:
     _create_agents()
     _create_demandes()
     _create_validations()
     _create_regles()
+    for column in READ_BY:
+        op.create_index(op.f(f"ix_audit_{column}_position"), "audit", [column, "position"])
 
 
 def downgrade() -> None:
     """The tables go with their rows: what was changed stays, and the audit says by whom."""
+    for column in READ_BY:
+        op.drop_index(op.f(f"ix_audit_{column}_position"), "audit")
     for table in ("regles_validation", "validations", "demandes", "agents"):
         op.drop_table(table)
 
@@ -46,6 +53,7 @@ def downgrade() -> None:
 def _create_agents() -> None:
     op.create_table(
         "agents",
+        sa.Column("id", ID, nullable=False),
         sa.Column("agent_id", sa.String(32), nullable=False),
         sa.Column("nom", sa.String(200), nullable=False),
         sa.Column("email", sa.String(254), nullable=False),
@@ -59,7 +67,8 @@ def _create_agents() -> None:
         sa.Column("derniere_activite", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("statut IN ('ACTIF', 'SUSPENDU')", name=op.f("ck_agents_statut_connu")),
         sa.CheckConstraint("version > 0", name=op.f("ck_agents_version_positive")),
-        sa.PrimaryKeyConstraint("agent_id", name=op.f("pk_agents")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_agents")),
+        sa.UniqueConstraint("agent_id", name=op.f("uq_agents_agent_id")),
         sa.UniqueConstraint("emetteur", "sujet", name=op.f("uq_agents_emetteur_sujet")),
     )
 
@@ -117,7 +126,6 @@ def _create_demandes() -> None:
     for name, columns, unique in (
         ("uq_demandes_pendante", ["objet_type", "objet_id", "type"], True),
         ("ix_demandes_a_traiter", ["expire_le"], False),
-        ("ix_demandes_pendantes", ["id"], False),
     ):
         op.create_index(
             op.f(name), "demandes", columns, unique=unique,
