@@ -160,6 +160,33 @@ def _declares_no(what: str, contract: Path) -> Refused:
     )
 
 
+class SeveralValues(click.Command):
+    """A command whose repeatable options also take several values at once: `--scope A B`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give each further value its option: `--scope A B` is `--scope A --scope B`."""
+        repeatable = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and option.multiple
+            for name in option.opts
+        }
+        expanded: list[str] = []
+        option = None
+        given = False
+        for arg in args:
+            if arg.startswith("-"):
+                name, has_value, _ = arg.partition("=")
+                option = name if name in repeatable else None
+                given = bool(has_value)
+            elif option is not None and given:
+                expanded.append(option)
+            else:
+                given = True
+            expanded.append(arg)
+        return super().parse_args(ctx, expanded)
+
+
 class Jour(click.ParamType[date]):
     """A day, in the one form that cannot be read in two ways."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from handlers.cli.common import (
     Refused,
+    SeveralValues,
     confirm,
     json_option,
     read_scopes,
@@ -28,39 +29,12 @@ from models.errors import AuthentificationInvalide
 DELAI_MAXIMAL_H = 24 * 366
 
 
-class _SeveralValues(click.Command):
-    """A command whose repeatable options also take several values at once: `--scope A B`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give each further value its option: `--scope A B` is `--scope A --scope B`."""
-        repeatable = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and option.multiple
-            for name in option.opts
-        }
-        expanded: list[str] = []
-        option = None
-        given = False
-        for arg in args:
-            if arg.startswith("-"):
-                name, has_value, _ = arg.partition("=")
-                option = name if name in repeatable else None
-                given = bool(has_value)
-            elif option is not None and given:
-                expanded.append(option)
-            else:
-                given = True
-            expanded.append(arg)
-        return super().parse_args(ctx, expanded)
-
-
 @click.group("partenaire")
 def group() -> None:
     """Create partners, list them, revoke them, give them new secrets, end their tokens."""
 
 
-@group.command(cls=_SeveralValues)
+@group.command(cls=SeveralValues)
 @click.option("--nom", required=True, help="Name of the partner, 1 to 200 characters.")
 @click.option(
     "--client",
@@ -213,7 +187,7 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
         click.echo(f"{consumer_key} is revoked.")
 
 
-@group.command("scopes", cls=_SeveralValues)
+@group.command("scopes", cls=SeveralValues)
 @click.argument("consumer_key", metavar="KEY")
 @click.option(
     "--scope",

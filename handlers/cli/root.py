@@ -63,6 +63,12 @@ def _restore() -> click.Command:
     return restore
 
 
+def _agent() -> click.Command:
+    from handlers.cli.agent import group
+
+    return group
+
+
 def _partenaire() -> click.Command:
     from handlers.cli.partenaire import group
 
@@ -101,6 +107,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "agent": Entry(
+        _agent, "Create agents, the persons of the back office, list, suspend them, make tokens."
+    ),
     "audit": Entry(_audit, "Prove the audit, who changed what, and export it."),
     "backup": Entry(_backup, "Copy a SQLite database to FILE, while servers write to it."),
     "contract": Entry(_contract, "Check openapi.yaml and write again what is generated from it."),
