@@ -24,12 +24,14 @@ from sqlalchemy import (
 
 from models.audit import Objet
 from models.base import SOLDE_MAXIMAL, BigId, Instant, metadata, today
+from models.client import SUSPENDU, clients
 from models.database.curseur import decode_curseur, encode_curseur
 from models.database.prepared import Prepared, Row
 from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
     CarteExpiree,
+    ClientSuspendu,
     UtilisateurInconnu,
 )
 from models.membre import membres
@@ -82,11 +84,14 @@ def objet_carte(compte_id: int) -> Objet:
     return Objet("CARTE", f"{compte_id:06d}")
 
 
-def check_usable(statut: str, fin_validite: date) -> None:
-    """Raise CarteAnnulee, CarteEnOpposition or CarteExpiree when the card may not be used today.
+def check_usable(statut: str, fin_validite: date, client_statut: str) -> None:
+    """Raise ClientSuspendu, CarteAnnulee, CarteEnOpposition or CarteExpiree when the card may not be used
+    today.
 
-    A card is good until its last day included.
+    A card is good until its last day included, and no card of a client that is suspended.
     """
+    if client_statut == SUSPENDU:
+        raise ClientSuspendu
     if statut == ANNULEE:
         raise CarteAnnulee
     if statut == OPPOSITION:
@@ -128,6 +133,7 @@ class CarteDuPorteur(NamedTuple):
     telephone: str
     numero_piece: str
     date_naissance: date | None
+    client_statut: str
 
 
 class CarteListee(NamedTuple):
@@ -191,7 +197,8 @@ _FIND_PORTEUR = select(
     membres.c.telephone,
     membres.c.numero_piece,
     membres.c.date_naissance,
-).where(_OF_PARTENAIRE)
+    clients.c.statut.label("client_statut"),
+).where(_OF_PARTENAIRE, clients.c.client_id == cartes.c.client_id)
 _FIND_BY_WALLET = Prepared(
     _FIND_PORTEUR.where(membres.c.wallet_id == bindparam("wallet_id")), CarteDuPorteur
 )
@@ -244,7 +251,7 @@ def find_valid_carte(
 ) -> CarteDuPorteur:
     """The card and its holder, named by phone (`wallet_id`) or by `membre_id`, usable today.
 
-    Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
+    Raises UtilisateurInconnu, ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
     """
     carte = _find_porteur(membre_id).first(
         connection,
@@ -252,7 +259,7 @@ def find_valid_carte(
     )
     if carte is None:
         raise UtilisateurInconnu
-    check_usable(carte.statut, carte.fin_validite)
+    check_usable(carte.statut, carte.fin_validite, carte.client_statut)
     return carte
 
 

@@ -117,6 +117,12 @@ class CarteAnnulee(Refusal):
     code = "3003"
 
 
+class ClientSuspendu(Refusal):
+    """The card's client is suspended: its cards move nothing, and are not valid."""
+
+    code = "3005"
+
+
 class TransitionInterdite(Refusal):
     """The card cannot pass from its state to that one, as `more_info` tells."""
 

@@ -65,9 +65,9 @@ class Demande(NamedTuple):
 def crediter(connection: Connection, partenaire: Partenaire, demande: Demande) -> Operation:
     """Move money from the partner's settlement account to a card, once per reference.
 
-    Raises UtilisateurInconnu, CarteAnnulee, CarteEnOpposition, CarteExpiree, ReferenceDejaUtilisee,
-    ReferenceCloturee, SoldeMaximalDepasse, PlafondDepasse, DroitsRetires. A refusal, once rolled
-    back, leaves the reference free.
+    Raises UtilisateurInconnu, ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree,
+    ReferenceDejaUtilisee, ReferenceCloturee, SoldeMaximalDepasse, PlafondDepasse, DroitsRetires. A
+    refusal, once rolled back, leaves the reference free.
     """
     return _move(connection, partenaire, demande, CREDIT)
 
@@ -204,7 +204,7 @@ def _transfer(
 
 
 _RESEAUX = Prepared(
-    select(clients.c.reseau).where(
+    select(clients.c.reseau_id).where(
         or_(clients.c.client_id == bindparam("de"), clients.c.client_id == bindparam("vers"))
     )
 )

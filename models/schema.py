@@ -14,6 +14,7 @@ from models import (
     partenaire,
     plafond,
     regle_validation,
+    reseau,
     sceau,
     secret,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "partenaire",
     "plafond",
     "regle_validation",
+    "reseau",
     "sceau",
     "secret",
 ]

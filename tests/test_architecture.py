@@ -109,7 +109,7 @@ OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
 
 CHANGED_BY_SOMEBODY = frozenset(
-    {"clients", "membres", "partenaires", "acces", "secrets", "plafonds", "cartes"}
+    {"clients", "reseaux", "membres", "partenaires", "acces", "secrets", "plafonds", "cartes"}
 )
 """Tables of which a change that is not money is a row of the audit."""
 

@@ -34,6 +34,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, BigId, metadata
 from models.carte import ACTIVE, cartes, check_usable
+from models.client import clients, en_service
 from models.database.prepared import Prepared
 from models.errors import SoldeInsuffisant, SoldeMaximalDepasse
 from models.journal.reference import CarteCle, Claim, Demandeur, Entree
@@ -64,7 +65,12 @@ ecritures = Table(
 
 # The guards stand on the row's own columns: PostgreSQL evaluates them again after a lock wait.
 _THE_CARD = cartes.c.id == bindparam("la_carte")
-_USABLE = and_(cartes.c.statut == ACTIVE, cartes.c.fin_validite >= bindparam("jour"))
+_USABLE = and_(
+    cartes.c.statut == ACTIVE,
+    cartes.c.fin_validite >= bindparam("jour"),
+    # Of another row: who suspends a client waits for its movements, as who takes a partner's rights away.
+    en_service(cartes.c.client_id),
+)
 _ENOUGH = cartes.c.solde >= bindparam("somme")
 _ROOM = cartes.c.solde <= SOLDE_MAXIMAL - bindparam("somme")
 _TAKEN = {"solde": cartes.c.solde - bindparam("somme")}
@@ -88,6 +94,7 @@ class _State(NamedTuple):
 
     statut: str
     fin_validite: date
+    client_statut: str
 
 
 _Columns = dict[str, ColumnElement[Any]]
@@ -109,7 +116,12 @@ _TAKE, _GIVE = Prepared(_TAKEN_FROM, Position), Prepared(_GIVEN_TO, Position)
 _TAKE_BACK = Prepared(_update(_ENOUGH, solde=_TAKEN), Position)
 _GIVE_BACK = Prepared(_update(_ROOM, solde=_GIVEN), Position)
 
-_STATE = Prepared(select(cartes.c.statut, cartes.c.fin_validite).where(_THE_CARD), _State)
+_STATE = Prepared(
+    select(cartes.c.statut, cartes.c.fin_validite, clients.c.statut.label("client_statut"))
+    .join_from(cartes, clients, clients.c.client_id == cartes.c.client_id)
+    .where(_THE_CARD),
+    _State,
+)
 
 _POSTED = [column.name for column in ecritures.c if column.name != "id"]
 _POST = Prepared(
@@ -240,7 +252,7 @@ def _sides(mouvement: Mouvement) -> tuple[int, int]:
 def take(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
     """Take francs from a usable card that has them, and lock it until the end of the transaction.
 
-    Raises CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeInsuffisant.
+    Raises ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeInsuffisant.
     """
     moved = _move(connection, _TAKE, carte, montant, quand)
     if moved is None:
@@ -252,7 +264,7 @@ def take(connection: Connection, carte: CarteCle, montant: int, quand: datetime)
 def give(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
     """Give francs to a usable card that has room for them, and lock it until the end.
 
-    Raises CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeMaximalDepasse.
+    Raises ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeMaximalDepasse.
     """
     moved = _move(connection, _GIVE, carte, montant, quand)
     if moved is None:
@@ -294,7 +306,7 @@ def _refuse_unusable(connection: Connection, carte: CarteCle) -> None:
     """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
     state = _STATE.first(connection, {"la_carte": carte.id})
     assert state is not None, "no card is ever deleted"
-    check_usable(state.statut, state.fin_validite)
+    check_usable(state.statut, state.fin_validite, state.client_statut)
 
 
 def post(

@@ -35,7 +35,7 @@ from models.plafond import remove_plafond, set_plafond
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import CATALOGUE, ContractClient, Json
 from tests.support.live import serving, settings_for
-from tests.support.world import Carte, World
+from tests.support.world import Carte, World, place
 
 PATHS = {"CREDIT": "/credit-carte", "DEBIT": "/debit-carte", "TRANSFERT": "/transferer-solde"}
 REPLAYED = "Idempotent-Replayed"
@@ -590,10 +590,7 @@ class Teller(RuleBasedStateMachine):
         self.model.one_reseau = not self.model.one_reseau
         reseau = f"RES-{self.clients['A']}" if self.model.one_reseau else None
         with self.world.database.transaction() as connection:
-            connection.execute(
-                text("UPDATE clients SET reseau = :reseau WHERE client_id IN (:a, :b)"),
-                {"reseau": reseau, "a": self.clients["A"], "b": self.clients["B"]},
-            )
+            place(connection, reseau, self.clients["A"], self.clients["B"])
 
     # ── after every step ─────────────────────────────────────────────────────────────────────────
     @invariant()

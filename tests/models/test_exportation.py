@@ -54,6 +54,7 @@ from tests.support.world import (
     PEPPER,
     Carte,
     World,
+    place,
 )
 
 SPECIALS = (
@@ -497,7 +498,7 @@ def months(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     world.carte(5_000, membre=membres[1], date_solde=datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
     everybody = [membre.client_id for membre in membres]
     with database.transaction() as connection:
-        connection.execute(clients.update().values(reseau="R"))
+        place(connection, "R", *everybody)
     partners = [_partenaire(database, world.partenaire(everybody)) for _ in range(2)]
     days = [
         datetime(2025, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),

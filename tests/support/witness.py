@@ -15,9 +15,12 @@ from models.database.engine import Database
 from models.membre import membres
 from models.partenaire import acces, partenaires
 from models.plafond import plafonds
+from models.reseau import reseaux
 from models.secret import secrets
 
-AUDITED: tuple[Table, ...] = (clients, membres, partenaires, acces, secrets, plafonds, cartes)
+AUDITED: tuple[Table, ...] = (
+    *(clients, reseaux, membres, partenaires, acces, secrets, plafonds, cartes),
+)
 """What is changed by a person or a command, and never by money."""
 
 OF_MONEY = {

@@ -22,12 +22,13 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from models.audit import Objet, record
 from models.carte import ACTIVE, cartes
-from models.client import clients
+from models.client import clients, find_client, update_client
 from models.database.engine import Database
 from models.journal.ecriture import ecritures
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from models.operation import operations
+from models.reseau import create_reseau
 from models.secret import NouveauPartenaire, create
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient
@@ -94,6 +95,17 @@ class Carte:
         """The body of transfererSolde, from this card to another."""
         to = {f"{name}Destination": value for name, value in destination.query.items()}
         return {**self.mouvement(montant, reference, **more), **to}
+
+
+def place(connection: Connection, reseau_id: str | None, *client_ids: str) -> None:
+    """Put clients into a réseau, which is made, or into none."""
+    if reseau_id is not None:
+        create_reseau(connection, reseau_id, f"Réseau {reseau_id}")
+    for client_id in client_ids:
+        before = find_client(connection, client_id)
+        assert before is not None
+        assert update_client(connection, before, before._replace(reseau_id=reseau_id))
+    record(connection, TESTEUR, "placer", Objet("CLIENT", client_ids[0]), None, {})
 
 
 def new_number() -> int:

@@ -9,11 +9,10 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import text
 
 from models.base import SOLDE_MAXIMAL, today
 from models.carte import ANNULEE, OPPOSITION
-from models.client import clients
 from tests.support.contract_client import ContractClient, Json
 from tests.support.scene import Scene, assert_refused
 from tests.support.steps import (
@@ -31,7 +30,7 @@ from tests.support.steps import (
     success,
     transfer,
 )
-from tests.support.world import Carte, World
+from tests.support.world import Carte, World, place
 
 
 @pytest.fixture
@@ -43,11 +42,7 @@ def scene(own_scene: Scene) -> Scene:
 def set_reseau(world: World, reseau: str | None, *owned: Carte) -> None:
     """Put the clients of these cards into a réseau, or into none."""
     with world.database.transaction() as connection:
-        connection.execute(
-            update(clients)
-            .where(clients.c.client_id.in_([carte.membre.client_id for carte in owned]))
-            .values(reseau=reseau)
-        )
+        place(connection, reseau, *(carte.membre.client_id for carte in owned))
 
 
 # ── success ──────────────────────────────────────────────────────────────────────────────────────
