@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from models.base import BigId, Instant, metadata, now
+from models.database.curseur import decode_curseur, encode_curseur
 
 ACTIF, SUSPENDU = "ACTIF", "SUSPENDU"
 STATUTS = (ACTIF, SUSPENDU)
@@ -117,7 +118,7 @@ def _read(connection: Connection, statement: Select[tuple[object, ...]]) -> Agen
 
 
 def _agent(row: Any) -> Agent:
-    told = row._asdict()
+    told = {name: getattr(row, name) for name in Agent._fields}
     told["roles"] = tuple(told["roles"].split())
     told["clients"] = frozenset(told["clients"].split()) or None
     return Agent(**told)
@@ -197,3 +198,48 @@ def note_activite(connection: Connection, agent_id: str, moment: datetime) -> No
         )
         .values(derniere_activite=moment)
     )
+
+
+# ── lists ────────────────────────────────────────────────────────────────────────────────────────
+class AgentListe(NamedTuple):
+    """A line of a list: an agent, and when he last did something."""
+
+    agent: Agent
+    derniere_activite: datetime | None
+
+
+class PageAgents(NamedTuple):
+    """A page, in the order in which they came, and the curseur of the next one, None at the end."""
+
+    agents: list[AgentListe]
+    curseur_suivant: str | None
+
+
+_CURSEUR = "g1"
+"""Kind of the curseurs of agents, whose position is an agent's id."""
+
+
+def list_agents(
+    connection: Connection,
+    *,
+    statut: str | None,
+    role: str | None,
+    limite: int,
+    curseur: str | None,
+) -> PageAgents:
+    """A page of agents, of this statut and who have this role. Raises ParametreInvalide for a curseur that is
+    none."""
+    after = 0 if curseur is None else decode_curseur(_CURSEUR, curseur)
+    statement = select(agents.c.id, agents.c.derniere_activite, *_COLUMNS).where(
+        agents.c.id > after
+    )
+    if statut is not None:
+        statement = statement.where(agents.c.statut == statut)
+    if role is not None:
+        statement = statement.where(
+            (" " + agents.c.roles + " ").contains(f" {role} ", autoescape=True)
+        )
+    rows = connection.execute(statement.order_by(agents.c.id).limit(limite + 1)).all()
+    page = [AgentListe(_agent(row), row.derniere_activite) for row in rows[:limite]]
+    following = encode_curseur(_CURSEUR, rows[limite - 1].id) if len(rows) > limite else None
+    return PageAgents(page, following)

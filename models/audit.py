@@ -238,12 +238,13 @@ def _without_numbers(text: str) -> str:
 
 
 # ── its seal ─────────────────────────────────────────────────────────────────────────────────────
-def _name(column: str) -> str:
+def wire_name(column: str) -> str:
+    """What the contract calls a column, or a field."""
     first, *others = column.split("_")
     return first + "".join(map(str.capitalize, others))
 
 
-NAMES = {column.name: _name(column.name) for column in audit.c}
+NAMES = {column.name: wire_name(column.name) for column in audit.c}
 """The columns, and what they are called in what is hashed and exported."""
 
 _INTEGERS = ("position", "meme_personne")

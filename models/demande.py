@@ -170,6 +170,13 @@ class Demande(NamedTuple):
     replayed: bool = False
 
 
+LISTED = [
+    demandes.c[name]
+    for name in Demande._fields
+    if name not in ("contenu", "validations", "replayed")
+]
+"""Without what was asked, which a list does not show."""
+
 COLUMNS = [demandes.c[name] for name in Demande._fields if name not in ("validations", "replayed")]
 
 
@@ -187,9 +194,10 @@ def empreinte_of(
 
 
 def read_demande(row: Any, agreed: tuple[Validation, ...] = ()) -> Demande:
-    """The demande of a row of `COLUMNS`."""
+    """The demande of a row of `COLUMNS`; of `LISTED`, its contenu is empty."""
     told = row._asdict()
-    told["contenu"] = json.loads(told["contenu"])
+    told.pop("id", None)
+    told["contenu"] = json.loads(told.get("contenu", "{}"))
     told["resultat"] = None if told["resultat"] is None else json.loads(told["resultat"])
     told["forte"], told["meme_personne"] = bool(told["forte"]), bool(told["meme_personne"])
     return Demande(**told, validations=agreed)

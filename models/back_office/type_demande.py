@@ -34,7 +34,7 @@ class Effet(NamedTuple):
 class Lire(Protocol):
     """Reads the object of an id, held until the transaction ends with `lock`; None when there is none."""
 
-    def __call__(self, connection: Connection, objet_id: str, *, lock: bool) -> Etat | None:
+    def __call__(self, connection: Connection, objet_id: str, /, *, lock: bool) -> Etat | None:
         """The object as it is now."""
 
 

@@ -33,11 +33,15 @@ from models.audit import (
 from models.base import canonical_json
 from models.books.redaction.tableur import MARK, write_cells
 from models.database.raw import as_stored
+from models.database.waiting import pause
+from models.errors import ParametreInvalide
 
 LOT = 2_000
 """Rows held at once."""
 
 _BEFORE_ALL = -(2**63)
+
+_NO_END = "audit_tete holds no row, which says where the chain ends"
 
 Write = Callable[[str], object]
 Progress = Callable[[int, int], None]
@@ -80,7 +84,7 @@ def verify_chaine(
         rupture: Rupture | None = None
         while rupture is None:
             if tete is None:
-                rupture = Rupture(None, "audit_tete holds no row, which says where the chain ends")
+                rupture = Rupture(None, _NO_END)
                 break
             rupture = _prove_to(connection, fold, tete, progress)
             proved, (tete, behind) = tete, _find_end(connection)
@@ -93,6 +97,58 @@ def verify_chaine(
         )
     derniere = fold.tete.position or None
     return Verification(fold.lignes, fold.premiere, derniere, rupture, tete)
+
+
+PART = 20_000
+"""Rows that one call proves at most, in a second or two."""
+
+_STEP = 200
+"""Rows after which other calls have their turn."""
+
+
+def verify_part(
+    connection: Connection, *, depuis: int = 1, jusqua: int | None = None, most: int = PART
+) -> Verification:
+    """Compute the chain again from one position to another, of which `most` rows.
+
+    The row before the first one is believed. Whoever proves all of it in parts begins each behind the last
+    row of the one before; `tete` is the end of the whole chain. Raises ParametreInvalide when it would end
+    before it begins.
+    """
+    if jusqua is not None and jusqua < depuis:
+        raise ParametreInvalide("jusqua")
+    with as_stored(connection):
+        tete, behind = _find_end(connection)
+        if tete is None:
+            return Verification(0, None, None, Rupture(None, _NO_END), None)
+        before = _read_before(connection, depuis)
+        last = min(tete.position, depuis + most - 1, jusqua or tete.position)
+        if before is None:
+            missing = Rupture(depuis - 1, "the row is missing") if depuis <= last else None
+            return Verification(0, None, None, missing, tete)
+        fold = _Fold(None, before)
+        rupture: Rupture | None = None
+        for row in _read_lots(connection, before.position, last):
+            rupture = fold.add(row)
+            if rupture is not None:
+                break
+            if fold.lignes % _STEP == 0:
+                pause(0)
+        if rupture is None and fold.tete.position < last:
+            rupture = Rupture(fold.tete.position + 1, f"the rows are missing to {last}")
+        if rupture is None and last == tete.position:
+            rupture = fold.check_end(tete) or behind
+    derniere = fold.tete.position if fold.lignes else None
+    return Verification(fold.lignes, fold.premiere, derniere, rupture, tete)
+
+
+def _read_before(connection: Connection, position: int) -> Tete | None:
+    """The row behind which a part begins."""
+    if position == 1:
+        return Tete(0, PREMIERE)
+    found = select(audit.c.position, audit.c.empreinte).where(audit.c.position == position - 1)
+    row = connection.execute(found).first()
+    return None if row is None else Tete._make(row)
 
 
 def _prove_to(
@@ -111,9 +167,9 @@ def _prove_to(
 class _Fold:
     """The chain as far as it was computed."""
 
-    def __init__(self, kept: str | None) -> None:
+    def __init__(self, kept: str | None, after: Tete = Tete(0, PREMIERE)) -> None:  # noqa: B008 - immutable
         self._kept = kept
-        self.tete = Tete(0, PREMIERE)
+        self.tete = after
         self.lignes = 0
         self.premiere: int | None = None
         self.found = kept in (None, PREMIERE)
