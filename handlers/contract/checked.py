@@ -3,5 +3,5 @@
 
 CONTRACT_SHA256 = {
     "openapi.yaml": "9f2bfb86801101781c5ce8513ae1820059e7f352b7ab44c95fa54939f702ab18",
-    "base-core.yaml": "7b31ecbacc520514667b94e46bc0ea5bb53af2fc315ddd3e2bcb37e5fec69a73",
+    "base-core.yaml": "41f53c04e8ea32003346c12b90fe08e3648c69d75582c8097f9d9765da6b9082",
 }
