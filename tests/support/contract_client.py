@@ -1,7 +1,7 @@
 """An HTTP client that holds every exchange of any test to the contract.
 
-It judges by its own reading of openapi.yaml and by another validator than the server's, so that a
-fault of the server's checks does not hide itself.
+It judges by its own reading of openapi.yaml, or of base-core.yaml for what is asked under its prefix, and
+by another validator than the server's, so that a fault of the server's checks does not hide itself.
 """
 
 from __future__ import annotations
@@ -25,26 +25,78 @@ from tests.support.wire import WIRE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "openapi.yaml"
+BASE_CORE_CONTRACT, BASE_CORE_PREFIX = ROOT / "base-core.yaml", "/base-core"
 
 Json = dict[str, Any]
 
 
 def read_contract(path: Path = CONTRACT) -> Json:
-    """The contract as YAML 1.1 says it."""
+    """The contract as YAML 1.1 says it, with what it refers to in the file of the partners."""
+    document = _read(path)
+    if path.name == CONTRACT.name or f"{CONTRACT.name}#/" not in path.read_text(encoding="utf-8"):
+        return document
+    return _Joined(document, _read(path.with_name(CONTRACT.name))).document
+
+
+def _read(path: Path) -> Json:
     document: Json = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
     return document
 
 
-DOCUMENT = read_contract()
-CATALOGUE = {entry["code"]: entry for entry in DOCUMENT["x-catalogue-erreurs"]}
-OPERATIONS = {
-    (method.upper(), path): operation
-    for path, item in DOCUMENT["paths"].items()
-    for method, operation in item.items()
-}
-BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
+class _Joined:
+    """A document with what it refers to in another one: a component comes along under its own name, with
+    all that it refers to; anything else is written where the reference was."""
+
+    def __init__(self, own: Json, other: Json) -> None:
+        self._other = other
+        self._came: set[tuple[str, str]] = set()
+        self._components: Json = own["components"]
+        made: Json = {key: self._copy(value) for key, value in own.items() if key != "components"}
+        for kind, nodes in list(self._components.items()):
+            for name, node in list(nodes.items()):
+                copied = self._copy(node)
+                # What only names what came along has become that.
+                if (kind, name) not in self._came:
+                    nodes[name] = copied
+        self.document: Json = {**made, "components": self._components}
+
+    def _copy(self, node: Any, *, foreign: bool = False) -> Any:
+        if isinstance(node, list):
+            return [self._copy(item, foreign=foreign) for item in node]
+        if not isinstance(node, dict):
+            return node
+        reference = node.get("$ref")
+        if not isinstance(reference, str):
+            return {key: self._copy(value, foreign=foreign) for key, value in node.items()}
+        file, _, place = reference.partition("#/")
+        if not file and not foreign:
+            return node
+        keys = place.split("/")
+        if keys[0] != "components":
+            return self._copy(_descend_to(self._other, keys), foreign=True)
+        self._bring(*keys[1:])
+        return {"$ref": f"#/{place}"}
+
+    def _bring(self, kind: str, name: str) -> None:
+        if (kind, name) in self._came:
+            return
+        self._came.add((kind, name))
+        node = self._copy(self._other["components"][kind][name], foreign=True)
+        self._components.setdefault(kind, {})[name] = node
+
+
+def _descend_to(node: Any, keys: Iterable[str]) -> Any:
+    for key in keys:
+        if isinstance(node, list):
+            node = next(item for item in node if key in (item.get("code"), item.get("name")))
+        else:
+            node = node[key]
+    return node
+
+
 EDITIONS = ("/openapi.yaml", "/openapi.json", "/openapi-3.1.json")
 PAGES = ("/", "/index.html", "/ui", *EDITIONS, "/collection.postman.json")
+PLACES_OF_PAGES = ("/doc/", "/ui/", "/clients/")
 
 
 def at_version(document: Json, version: str) -> Json:
@@ -52,34 +104,6 @@ def at_version(document: Json, version: str) -> Json:
     own = re.escape(document["info"]["version"])
     renamed: Json = json.loads(re.sub(rf"\b{own}\b", version, json.dumps(document)))
     return renamed
-
-
-def resolve(node: Any) -> Any:
-    """The node, or what its `$ref` designates."""
-    while isinstance(node, dict) and "$ref" in node:
-        target: Any = DOCUMENT
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = target
-    return node
-
-
-def expand(node: Any, *, closed: bool) -> Any:
-    """The schema with every `$ref` replaced, closed against undeclared fields when asked.
-
-    `x-valeur` is said in OpenAPI's words, so that other validators ask for that value too.
-    """
-    node = resolve(node)
-    if isinstance(node, list):
-        return [expand(item, closed=closed) for item in node]
-    if not isinstance(node, dict):
-        return node
-    made = {key: expand(value, closed=closed) for key, value in node.items() if key != "example"}
-    if closed and made.get("type") == "object" and "properties" in made:
-        made["additionalProperties"] = False
-    if made.get("type") == "boolean" and "x-valeur" in made:
-        made["enum"] = [made["x-valeur"]]
-    return made
 
 
 ON_EVERY_ANSWER = frozenset({"x-request-id", "x-contract-version"})
@@ -90,7 +114,7 @@ HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "vary"
 
 
 class ContractViolation(AssertionError):
-    """The server answered something that openapi.yaml does not declare."""
+    """The server answered something that its contract does not declare."""
 
 
 class _Header(NamedTuple):
@@ -111,121 +135,7 @@ class _Declared(NamedTuple):
     content: Json
 
 
-# A contract has few answers and many tests ask for them; what is no route at all is made up by tests.
-@lru_cache(maxsize=4_096)
-def _declared(method: str, path: str, status: int) -> _Declared:
-    # RFC 9110, 9.3.2: HEAD answers what GET does, without the body.
-    operation = OPERATIONS.get(("GET" if method == "HEAD" else method, path))
-    if operation is None:
-        known = [m for m, p in OPERATIONS if p == path]
-        responses = DOCUMENT["components"]["responses"]
-        node = responses["MethodeInterdite" if known else "RessourceInconnue"]
-        if status != (405 if known else 404):
-            raise ContractViolation(f"{method} {path} answered {status} for an unknown operation")
-        name, codes = "unknown", node["x-codes-erreur"]
-    else:
-        name, codes = operation["operationId"], operation["x-codes-erreur"]
-        node = resolve(operation["responses"].get(str(status)))
-    if node is None:
-        raise ContractViolation(f"{name} answered HTTP {status}, which it does not declare")
-    headers = []
-    for header, raw in node.get("headers", {}).items():
-        definition = resolve(raw)
-        schema = resolve(definition["schema"])
-        is_integer = schema.get("type") == "integer"
-        required = bool(definition.get("required"))
-        headers.append(_Header(header, required, schema.get("pattern"), is_integer))
-    return _Declared(name, codes, headers, node["content"])
-
-
-def check_exchange(
-    method: str,
-    path: str,
-    status: int,
-    headers: httpx.Headers,
-    body: bytes,
-    *,
-    added: Iterable[str] = (),
-    located: bool = True,
-) -> None:
-    """Raise ContractViolation unless the answer is one that the contract declares for the request.
-
-    `added` names the headers that are of who passed the answer on, or stands for the server. A refusal of
-    the server is `located`: it tells what only the server can.
-    """
-    if path in PAGES or path.startswith(("/doc/", "/ui/", "/clients/")):
-        return
-    declared = _declared(method, path, status)
-    _check_headers(declared, status, headers, added)
-    media_type = headers.get("content-type", "").split(";")[0]
-    if media_type not in declared.content:
-        raise ContractViolation(
-            f"{declared.name} {status} is {media_type}, not {list(declared.content)}"
-        )
-    if method == "HEAD":
-        if body:
-            raise ContractViolation("HEAD has a body")
-        return
-    if status == 200:
-        _check_success(method, path, media_type, body)
-        return
-    if located:
-        _check_request_id(declared.name, headers["x-request-id"], body)
-    # Without what is new in each answer, so that few are judged.
-    known = _REQUEST_ID.sub(b'"requestId":"x"', body)
-    _check_refusal(method, path, status, media_type, known, located)
-
-
 _REQUEST_ID = re.compile(rb'"requestId": ?"([^"]*)"')
-
-
-def _check_request_id(name: str, request_id: str, body: bytes) -> None:
-    told = _REQUEST_ID.findall(body)
-    if told != [request_id.encode()]:
-        raise ContractViolation(f"{name}: a refusal of {request_id} has the requestId {told}")
-
-
-def _check_headers(
-    declared: _Declared, status: int, headers: httpx.Headers, added: Iterable[str]
-) -> None:
-    given = {name.lower(): value for name, value in headers.items()}
-    for header in declared.headers:
-        value = given.get(header.name.lower())
-        if value is None:
-            if header.required:
-                raise ContractViolation(f"{declared.name} {status} lacks the header {header.name}")
-            continue
-        fits = header.pattern is None or re.search(header.pattern, value)
-        if not fits or (header.is_integer and not value.isdecimal()):
-            raise ContractViolation(f"{declared.name} {status}: header {header.name}: {value!r}")
-    if "server" in given:
-        raise ContractViolation("the Server header tells what runs here")
-    told = [*(header.name for header in declared.headers), *added]
-    _check_names(declared.name, told, status, given)
-
-
-def check_header_names(operation_id: str | None, status: int, names: Iterable[str]) -> None:
-    """An answer carries the headers that the contract declares for it, those of HTTP, and no other.
-
-    None stands for a route or a method that is none of the contract's.
-    """
-    if operation_id is None:
-        node = DOCUMENT["components"]["responses"]["MethodeInterdite"]
-    else:
-        node = resolve(BY_ID[operation_id]["responses"].get(str(status), {}))
-    _check_names(operation_id or "an unknown route", node.get("headers", {}), status, names)
-
-
-def _check_names(name: str, declared: Iterable[str], status: int, given: Iterable[str]) -> None:
-    allowed = ON_EVERY_ANSWER | ENVELOPE_HEADERS | SECURITY_HEADERS | HOP_HEADERS
-    undeclared = {header.lower() for header in given} - allowed
-    undeclared -= {header.lower() for header in declared}
-    if undeclared:
-        raise ContractViolation(
-            f"{name} {status}: the answer has headers that nothing declares: "
-            f"{', '.join(sorted(undeclared))}; declare them in openapi.yaml, or do not send them"
-        )
-
 
 _Validator: Any = extend(OAS30Validator)
 _kept: dict[int, Any] = {}
@@ -260,10 +170,245 @@ def judge_by(schema: Json) -> Any:
     return _Validator(schema)
 
 
-@cache
-def _validator(method: str, path: str, status: int, media_type: str) -> Any:
-    schema = _declared(method, path, status).content[media_type]["schema"]
-    return judge_by(expand(schema, closed=True))
+PLACED = frozenset({"405", "1001", "1005", "1006", "1007", "2001", "2002", "2003"})
+"""Codes that always tell a place."""
+
+
+class Reading:
+    """A contract as the tests read it, and what it says of an answer."""
+
+    def __init__(self, path: Path, *, prefix: str = "") -> None:
+        self.file = path.name
+        self.prefix = prefix
+        self.document = read_contract(path)
+        self.catalogue: dict[str, Json] = {
+            entry["code"]: entry for entry in self.document["x-catalogue-erreurs"]
+        }
+        self.operations: dict[tuple[str, str], Json] = {
+            (method.upper(), path): operation
+            for path, item in self.document["paths"].items()
+            for method, operation in item.items()
+        }
+        self.by_id: dict[str, Json] = {
+            operation["operationId"]: operation for operation in self.operations.values()
+        }
+        # A contract has few answers and many tests ask for them; what is no route at all is made up by tests.
+        self._declared = lru_cache(maxsize=4_096)(self._find_declared)
+        self._validator = cache(self._make_validator)
+        self._texts_of = cache(self._read_texts)
+        # The catalogue and the pages of a list are long, and asked for again and again.
+        self._check_success = lru_cache(maxsize=256)(self._judge_success)
+        # Most calls of the tests are refused, with few different bodies.
+        self._check_refusal = lru_cache(maxsize=4_096)(self._judge_refusal)
+
+    def resolve(self, node: Any) -> Any:
+        """The node, or what its `$ref` designates."""
+        while isinstance(node, dict) and "$ref" in node:
+            target: Any = self.document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+            node = target
+        return node
+
+    def expand(self, node: Any, *, closed: bool) -> Any:
+        """The schema with every `$ref` replaced, closed against undeclared fields when asked.
+
+        `x-valeur` is said in OpenAPI's words, so that other validators ask for that value too.
+        """
+        node = self.resolve(node)
+        if isinstance(node, list):
+            return [self.expand(item, closed=closed) for item in node]
+        if not isinstance(node, dict):
+            return node
+        made = {
+            key: self.expand(value, closed=closed)
+            for key, value in node.items()
+            if key != "example"
+        }
+        if closed and made.get("type") == "object" and "properties" in made:
+            made["additionalProperties"] = False
+        if made.get("type") == "boolean" and "x-valeur" in made:
+            made["enum"] = [made["x-valeur"]]
+        return made
+
+    def is_page(self, path: str) -> bool:
+        """Whether a page of the documentation is there, which no contract declares."""
+        place = path.removeprefix(self.prefix)
+        return place in PAGES or place.startswith(PLACES_OF_PAGES)
+
+    def _find_declared(self, method: str, path: str, status: int) -> _Declared:
+        # RFC 9110, 9.3.2: HEAD answers what GET does, without the body.
+        operation = self.operations.get(("GET" if method == "HEAD" else method, path))
+        if operation is None:
+            known = [m for m, p in self.operations if p == path]
+            responses = self.document["components"]["responses"]
+            node = self.resolve(responses["MethodeInterdite" if known else "RessourceInconnue"])
+            if status != (405 if known else 404):
+                raise ContractViolation(
+                    f"{method} {path} answered {status} for an unknown operation"
+                )
+            name, codes = "unknown", node["x-codes-erreur"]
+        else:
+            name, codes = operation["operationId"], operation["x-codes-erreur"]
+            node = self.resolve(operation["responses"].get(str(status)))
+        if node is None:
+            raise ContractViolation(f"{name} answered HTTP {status}, which it does not declare")
+        headers = []
+        for header, raw in node.get("headers", {}).items():
+            definition = self.resolve(raw)
+            schema = self.resolve(definition["schema"])
+            is_integer = schema.get("type") == "integer"
+            required = bool(definition.get("required"))
+            headers.append(_Header(header, required, schema.get("pattern"), is_integer))
+        return _Declared(name, codes, headers, node["content"])
+
+    def check_exchange(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        headers: httpx.Headers,
+        body: bytes,
+        *,
+        added: Iterable[str] = (),
+        located: bool = True,
+    ) -> None:
+        """Raise ContractViolation unless the answer is one that the contract declares for the request.
+
+        `added` names the headers that are of who passed the answer on, or stands for the server. A refusal
+        of the server is `located`: it tells what only the server can.
+        """
+        if self.is_page(path):
+            return
+        declared = self._declared(method, path, status)
+        self._check_headers(declared, status, headers, added)
+        media_type = headers.get("content-type", "").split(";")[0]
+        if media_type not in declared.content:
+            raise ContractViolation(
+                f"{declared.name} {status} is {media_type}, not {list(declared.content)}"
+            )
+        if method == "HEAD":
+            if body:
+                raise ContractViolation("HEAD has a body")
+            return
+        if status == 200:
+            self._check_success(method, path, media_type, body)
+            return
+        if located:
+            _check_request_id(declared.name, headers["x-request-id"], body)
+        # Without what is new in each answer, so that few are judged.
+        known = _REQUEST_ID.sub(b'"requestId":"x"', body)
+        self._check_refusal(method, path, status, media_type, known, located)
+
+    def _check_headers(
+        self, declared: _Declared, status: int, headers: httpx.Headers, added: Iterable[str]
+    ) -> None:
+        given = {name.lower(): value for name, value in headers.items()}
+        for header in declared.headers:
+            value = given.get(header.name.lower())
+            if value is None:
+                if header.required:
+                    raise ContractViolation(
+                        f"{declared.name} {status} lacks the header {header.name}"
+                    )
+                continue
+            fits = header.pattern is None or re.search(header.pattern, value)
+            if not fits or (header.is_integer and not value.isdecimal()):
+                raise ContractViolation(
+                    f"{declared.name} {status}: header {header.name}: {value!r}"
+                )
+        if "server" in given:
+            raise ContractViolation("the Server header tells what runs here")
+        told = [*(header.name for header in declared.headers), *added]
+        self._check_names(declared.name, told, status, given)
+
+    def check_header_names(
+        self, operation_id: str | None, status: int, names: Iterable[str]
+    ) -> None:
+        """An answer carries the headers that the contract declares for it, those of HTTP, and no other.
+
+        None stands for a route or a method that is none of the contract's.
+        """
+        if operation_id is None:
+            node = self.resolve(self.document["components"]["responses"]["MethodeInterdite"])
+        else:
+            node = self.resolve(self.by_id[operation_id]["responses"].get(str(status), {}))
+        self._check_names(
+            operation_id or "an unknown route", node.get("headers", {}), status, names
+        )
+
+    def _check_names(
+        self, name: str, declared: Iterable[str], status: int, given: Iterable[str]
+    ) -> None:
+        allowed = ON_EVERY_ANSWER | ENVELOPE_HEADERS | SECURITY_HEADERS | HOP_HEADERS
+        undeclared = {header.lower() for header in given} - allowed
+        undeclared -= {header.lower() for header in declared}
+        if undeclared:
+            raise ContractViolation(
+                f"{name} {status}: the answer has headers that nothing declares: "
+                f"{', '.join(sorted(undeclared))}; declare them in {self.file}, or do not send them"
+            )
+
+    def _make_validator(self, method: str, path: str, status: int, media_type: str) -> Any:
+        schema = self._declared(method, path, status).content[media_type]["schema"]
+        return judge_by(self.expand(schema, closed=True))
+
+    def _judge_success(self, method: str, path: str, media_type: str, body: bytes) -> None:
+        declared = self._declared(method, path, 200)
+        value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
+        _check_body(declared.name, 200, self._validator(method, path, 200, media_type), value)
+
+    def _judge_refusal(
+        self, method: str, path: str, status: int, media_type: str, body: bytes, located: bool
+    ) -> None:
+        declared = self._declared(method, path, status)
+        value: Json = json.loads(body)
+        _check_body(declared.name, status, self._validator(method, path, status, media_type), value)
+        self._check_code(declared.name, status, declared.codes, value)
+        if located:
+            self.check_places(declared.name, declared.codes, value)
+
+    def _read_texts(self, code: str) -> list[re.Pattern[str]]:
+        return [
+            re.compile(re.sub(r"\\\{[a-z_]+\\\}", ".*", re.escape(text)))
+            for text in self.catalogue[code]["message"].values()
+        ]
+
+    def _check_code(self, name: str, status: int, codes: list[str], value: Json) -> None:
+        code = value["code"]
+        if code not in codes:
+            raise ContractViolation(f"{name} answered code {code}, which it does not list")
+        entry = self.catalogue[code]
+        if entry["statut"] != status:
+            raise ContractViolation(f"{name}: code {code} travels under {status}")
+        if not any(text.fullmatch(value["message"]) for text in self._texts_of(code)):
+            raise ContractViolation(f"{name}: code {code} has the text {value['message']!r}")
+
+    def check_places(self, name: str, codes: Iterable[str], body: Json) -> None:
+        """Raise ContractViolation unless a refusal says where its code is explained, and which places of
+        the request are wrong: the first one is what its code and its text are about."""
+        code = body["code"]
+        if not body.get("documentation", "").endswith(f"/#code-{code}"):
+            raise ContractViolation(f"{name}: code {code} has the documentation {body}")
+        places = body.get("erreurs")
+        if places is None or (code in PLACED and not places):
+            raise ContractViolation(f"{name}: code {code} tells no place: {body}")
+        for place in places:
+            texts = self._texts_of(place["code"]) if place["code"] in codes else ()
+            if not any(text.fullmatch(place["message"]) for text in texts):
+                raise ContractViolation(f"{name}: no such place: {place}")
+        if places:
+            first = places[0]
+            told = first["emplacement"].partition("[")[0]
+            text = first["message"].replace(first["emplacement"], told)
+            if (first["code"], text) != (code, body["message"]):
+                raise ContractViolation(f"{name}: code {code} is about another place: {body}")
+
+
+def _check_request_id(name: str, request_id: str, body: bytes) -> None:
+    told = _REQUEST_ID.findall(body)
+    if told != [request_id.encode()]:
+        raise ContractViolation(f"{name}: a refusal of {request_id} has the requestId {told}")
 
 
 def _check_body(name: str, status: int, validator: Any, value: Any) -> None:
@@ -273,69 +418,39 @@ def _check_body(name: str, status: int, validator: Any, value: Any) -> None:
         raise ContractViolation(f"{name} {status}: body.{where}: {error.message}")
 
 
-# The catalogue and the pages of a list are long, and asked for again and again.
-@lru_cache(maxsize=256)
-def _check_success(method: str, path: str, media_type: str, body: bytes) -> None:
-    declared = _declared(method, path, 200)
-    value: Any = body.decode() if media_type == "text/csv" else json.loads(body)
-    _check_body(declared.name, 200, _validator(method, path, 200, media_type), value)
-
-
-# Most calls of the tests are refused, with few different bodies.
-@lru_cache(maxsize=4_096)
-def _check_refusal(
-    method: str, path: str, status: int, media_type: str, body: bytes, located: bool
-) -> None:
-    declared = _declared(method, path, status)
-    value: Json = json.loads(body)
-    _check_body(declared.name, status, _validator(method, path, status, media_type), value)
-    _check_code(declared.name, status, declared.codes, value)
-    if located:
-        check_places(declared.name, declared.codes, value)
+PARTENAIRE = Reading(CONTRACT)
+DOCUMENT, CATALOGUE = PARTENAIRE.document, PARTENAIRE.catalogue
+OPERATIONS, BY_ID = PARTENAIRE.operations, PARTENAIRE.by_id
+resolve, expand = PARTENAIRE.resolve, PARTENAIRE.expand
+check_header_names, check_places = PARTENAIRE.check_header_names, PARTENAIRE.check_places
+"""What most tests ask is of the partners' contract."""
 
 
 @cache
-def _texts_of(code: str) -> list[re.Pattern[str]]:
-    return [
-        re.compile(re.sub(r"\\\{[a-z_]+\\\}", ".*", re.escape(text)))
-        for text in CATALOGUE[code]["message"].values()
-    ]
+def base_core() -> Reading:
+    """The contract of the back office, read by the first who asks for it."""
+    return Reading(BASE_CORE_CONTRACT, prefix=BASE_CORE_PREFIX)
 
 
-def _check_code(name: str, status: int, codes: list[str], value: Json) -> None:
-    code = value["code"]
-    if code not in codes:
-        raise ContractViolation(f"{name} answered code {code}, which it does not list")
-    entry = CATALOGUE[code]
-    if entry["statut"] != status:
-        raise ContractViolation(f"{name}: code {code} travels under {status}")
-    if not any(text.fullmatch(value["message"]) for text in _texts_of(code)):
-        raise ContractViolation(f"{name}: code {code} has the text {value['message']!r}")
+def reading_of(path: str) -> Reading:
+    """The contract that the path of a request is of."""
+    return base_core() if path.startswith(f"{BASE_CORE_PREFIX}/") else PARTENAIRE
 
 
-PLACED = frozenset({"405", "1001", "1005", "1006", "1007", "2001", "2002", "2003"})
-"""Codes that always tell a place."""
-
-
-def check_places(name: str, codes: Iterable[str], body: Json) -> None:
-    """Raise ContractViolation unless a refusal says where its code is explained, and which places of the
-    request are wrong: the first one is what its code and its text are about."""
-    code = body["code"]
-    if not body.get("documentation", "").endswith(f"/#code-{code}"):
-        raise ContractViolation(f"{name}: code {code} has the documentation {body}")
-    places = body.get("erreurs")
-    if places is None or (code in PLACED and not places):
-        raise ContractViolation(f"{name}: code {code} tells no place: {body}")
-    for place in places:
-        texts = _texts_of(place["code"]) if place["code"] in codes else ()
-        if not any(text.fullmatch(place["message"]) for text in texts):
-            raise ContractViolation(f"{name}: no such place: {place}")
-    if places:
-        first = places[0]
-        told = first["emplacement"].partition("[")[0]
-        text = first["message"].replace(first["emplacement"], told)
-        if (first["code"], text) != (code, body["message"]):
-            raise ContractViolation(f"{name}: code {code} is about another place: {body}")
+def check_exchange(
+    method: str,
+    path: str,
+    status: int,
+    headers: httpx.Headers,
+    body: bytes,
+    *,
+    added: Iterable[str] = (),
+    located: bool = True,
+) -> None:
+    """As `Reading.check_exchange`, of the contract that the path is of."""
+    reading_of(path).check_exchange(
+        method, path, status, headers, body, added=added, located=located
+    )
 
 
 def envelope_of(answer: httpx.Response) -> Json:
