@@ -16,7 +16,7 @@ from models.database.engine import Database
 ENDING_S = 5.0
 """How long the end of the application waits for what is being written."""
 
-Key = TypeVar("Key", int, str)
+Key = TypeVar("Key")
 When = TypeVar("When")
 
 
