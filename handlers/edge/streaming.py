@@ -6,6 +6,8 @@ import csv
 import io
 from typing import Any
 
+import orjson
+
 from models.books.redaction.tableur import escape_formula
 
 
@@ -17,10 +19,18 @@ def csv_lines(rows: list[list[Any]]) -> bytes:
     """Rows as CSV lines (RFC 4180) in UTF-8; None is empty.
 
     A text that a spreadsheet would run has an apostrophe before it, for texts are other people's; numbers
-    stay what they are (OWASP, CSV injection).
+    stay what they are (OWASP, CSV injection). What is no text and no number is JSON.
     """
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerows(
-        [escape_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+        [
+            escape_formula(cell)
+            if isinstance(cell, str)
+            else orjson.dumps(cell).decode()
+            if isinstance(cell, dict | list | bool)
+            else cell
+            for cell in row
+        ]
+        for row in rows
     )
     return written.getvalue().encode()
