@@ -18,7 +18,8 @@ GRANT USAGE ON SCHEMA public TO cynod_service;
 -- What a server reads: each table, so that a new one is thought of here.
 GRANT SELECT ON
     acces, agents, alembic_version, audit, audit_tete, cartes, clients, comptes, consommations, demandes, ecritures,
-    gestes, jetons, membres, operations, partenaires, plafonds, regles_validation, sceaux, secrets, validations
+    gestes, jetons, membres, operations, partenaires, plafonds, regles_validation, reseaux, sceaux, secrets,
+    validations
     TO cynod_service;
 
 -- What it writes for good: operations with their ecritures, seals of them, and the audit, whose end moves on.
@@ -41,6 +42,13 @@ GRANT USAGE ON SEQUENCE agents_id_seq, demandes_id_seq TO cynod_service;
 GRANT UPDATE (statut, traitee_par, traitee_le, motif_rejet, resultat) ON demandes TO cynod_service;
 GRANT UPDATE (nom, email, roles, clients, statut, version, derniere_activite) ON agents TO cynod_service;
 GRANT UPDATE (validations, forte, meme_personne, version) ON regles_validation TO cynod_service;
+GRANT INSERT ON clients, membres, reseaux TO cynod_service;
+GRANT USAGE ON SEQUENCE clients_id_seq, membres_id_seq, reseaux_id_seq TO cynod_service;
+GRANT UPDATE (nom, reseau_id, statut, contact_nom, contact_email, contact_telephone, ninea, nombre_membres,
+    nombre_cartes, version, cle_nom) ON clients TO cynod_service;
+GRANT UPDATE (wallet_id, nom, prenom, email, telephone, numero_piece, date_naissance, statut, version,
+    wallet_partage, cle_nom) ON membres TO cynod_service;
+GRANT UPDATE (nombre_clients) ON reseaux TO cynod_service;
 
 -- What it keeps beside: the solde of a card, what limits have counted, tokens.
 GRANT UPDATE (solde, version, date_solde) ON cartes TO cynod_service;

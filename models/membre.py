@@ -118,6 +118,11 @@ class Membre(NamedTuple):
 
 COLUMNS = [membres.c[name] for name in Membre._fields]
 
+OF_CHANGE = tuple(
+    name for name in Membre._fields if name not in ("client_id", "membre_id", "version")
+)
+"""What somebody changes."""
+
 
 def find_membre(
     connection: Connection, client_id: str, membre_id: str, *, lock: bool = False
@@ -176,7 +181,7 @@ def update_membre(connection: Connection, before: Membre, after: Membre) -> bool
     Raises WalletTaken, with which nothing of the transaction may stay.
     """
     of_him = (membres.c.client_id == before.client_id, membres.c.membre_id == before.membre_id)
-    values = after._asdict() | {
+    values = {name: getattr(after, name) for name in OF_CHANGE} | {
         "version": before.version + 1,
         "cle_nom": name_of(after.nom, after.prenom),
     }

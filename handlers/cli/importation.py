@@ -38,6 +38,7 @@ from models.books.importation import (
 from models.books.rows import COLUMNS, describe_fault
 from models.database.engine import Database
 from models.database.failures import CommitUnknownError, OccupiedError
+from models.motifs import IDENTIFIANT
 from models.telephone import REGION, REGIONS, Telephones
 
 
@@ -49,6 +50,7 @@ class _Wanted(NamedTuple):
     last_row_unterminated: bool
     dry_run: bool
     telephones: Telephones
+    reseau: str | None
     as_json: bool
 
 
@@ -56,6 +58,12 @@ def _check_region(_ctx: click.Context, _option: click.Parameter, value: str) -> 
     if value.upper() not in REGIONS:
         raise click.BadParameter(f"{value!r} is no country, as SN or ML are.")
     return value.upper()
+
+
+def _check_reseau(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not IDENTIFIANT.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no reseauId: 1 to 32 of A-Z a-z 0-9 . _ -")
+    return value
 
 
 @click.command("import")
@@ -85,6 +93,12 @@ def _check_region(_ctx: click.Context, _option: click.Parameter, value: str) -> 
     is_flag=True,
     help="Write telephones as country code and digits, whatever their form in the file.",
 )
+@click.option(
+    "--reseau",
+    metavar="RESEAU_ID",
+    callback=_check_reseau,
+    help="Put new clients into this réseau, which is made when it is not there.",
+)
 @json_option
 def import_(region: str, *, normalise_telephones: bool, **wanted: Any) -> None:
     """Import clients, membres and cards with their opening soldes.
@@ -112,6 +126,9 @@ def import_(region: str, *, normalise_telephones: bool, **wanted: Any) -> None:
     With --skip-bad, bad rows go to REJECTS.csv, with the columns ligne, colonne and motif after
     their own. Correct them, remove these three columns, and import that file. It can be read by its
     owner only. A pipe or a device is written through, and the summary then goes to stderr.
+
+    Clients of one réseau may transfer to each other. With --reseau, those that are there already stay
+    where they are, and are told on stderr: to move one is asked and agreed to, in the back office.
 
     Partners name a holder by the telephone as it is written here. Those that are not country code and
     digits, as 221771234567 is, are told on stderr; --normalise-telephones writes them so.
@@ -242,6 +259,7 @@ def _run(
                 read_operateur(),
                 reject=None if rejects is None else rejects.add,
                 telephones=wanted.telephones,
+                reseau=wanted.reseau,
                 last_row_unterminated=wanted.last_row_unterminated,
                 dry_run=wanted.dry_run,
                 progress=progress,
@@ -293,6 +311,7 @@ def _tell(wanted: _Wanted, summary: Summary, rejects: Path | None, *, to_stderr:
     )
     click.echo(text, err=to_stderr)
     _warn_of_telephones(wanted.telephones)
+    _warn_of_places(wanted.reseau, summary)
     if _is_hopeless(summary):
         raise Refused("every row was rejected; nothing was imported.")
 
@@ -312,6 +331,8 @@ def _as_dict(wanted: _Wanted, summary: Summary, rejects: Path | None) -> dict[st
         "rejected": summary.rejetees,
         "newClients": summary.clients_crees,
         "newMembres": summary.membres_crees,
+        "newReseau": wanted.reseau if summary.reseau_cree else None,
+        "clientsElsewhere": summary.non_places,
         "seconds": round(summary.duree_s, 3),
         "rejects": str(rejects) if rejects is not None and summary.rejetees else None,
         "unusualTelephones": telephones.nombre,
@@ -328,6 +349,8 @@ def _describe(wanted: _Wanted, summary: Summary, rejects: Path | None) -> str:
     cards = f"{summary.creees} new, {summary.inchangees} unchanged{rejected}"
     dry = "Nothing was changed; an import would give: " if wanted.dry_run else ""
     others = f"{count(summary.clients_crees, 'new client')}, {count(summary.membres_crees, 'new membre')}"
+    if summary.reseau_cree:
+        others += f", the new réseau {wanted.reseau}"
     lines = [
         f"{dry}{cards}; {others}.",
         f"{count(summary.lignes, 'row')} in {summary.duree_s:.1f} s ({speed} rows/s).",
@@ -335,6 +358,17 @@ def _describe(wanted: _Wanted, summary: Summary, rejects: Path | None) -> str:
     if summary.rejetees:
         lines.append(f"The rejected rows are in {rejects}.")
     return "\n".join(lines)
+
+
+def _warn_of_places(reseau: str | None, summary: Summary) -> None:
+    if not summary.non_places:
+        return
+    more = "" if summary.non_places == len(summary.montres) else ", …"
+    click.echo(
+        f"cynod: warning: {count(summary.non_places, 'client')} known before, and not in the réseau {reseau}:"
+        f" {', '.join(summary.montres)}{more}. They stay where they are; the back office moves them.",
+        err=True,
+    )
 
 
 def _warn_of_telephones(telephones: Telephones) -> None:

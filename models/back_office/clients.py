@@ -308,12 +308,12 @@ def _modify(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Eff
 
 def _check_place(connection: Connection, contenu: Contenu, etat: Etat | None) -> None:
     _check_open(connection, contenu, etat)
-    _check_reseau(connection, contenu["reseauId"])
+    _check_reseau(connection, contenu.get("reseauId"))
 
 
 def _place(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
     before = hold_open_client(connection, contenu["clientId"])
-    return _replace(connection, before, before._replace(reseau_id=contenu["reseauId"]))
+    return _replace(connection, before, before._replace(reseau_id=contenu.get("reseauId")))
 
 
 def _check_statut(connection: Connection, contenu: Contenu, etat: Etat | None) -> None:

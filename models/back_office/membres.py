@@ -69,7 +69,7 @@ def told(membre: Membre) -> dict[str, Any]:
         "membreId": membre.membre_id,
         "walletId": membre.wallet_id,
         **{field: getattr(membre, column) for field, column in _TEXTS.items()},
-        "dateNaissance": None if jour is None else f"{jour:%d/%m/%Y}",
+        "dateNaissance": "" if jour is None else f"{jour:%d/%m/%Y}",
         "statut": membre.statut,
     }
 

@@ -62,4 +62,6 @@ def _create(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Eff
     return Effet(objet, None, told(reseau), {"reseauId": reseau.reseau_id})
 
 
-SAISIR = TypeDemande("saisirReseau", RESEAU_OBJET, "clients:valider", _read, _check_new, _create)
+SAISIR = TypeDemande(
+    "saisirReseau", RESEAU_OBJET, "clients:valider", _read, _check_new, _create, nom_objet=RESEAU
+)

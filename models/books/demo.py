@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from models import secret
 from models.audit import Acteur, Objet, record
 from models.carte import ACTIVE, ANNULEE, OPPOSITION
-from models.client import clients
+from models.client import Client, Nombres, count_up, create_clients
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
-from models.membre import membres
+from models.membre import Membre, create_membres
 from models.partenaire import database_holds_anything
+from models.reseau import create_reseau
 
 CONSUMER_KEY, CONSUMER_SECRET = "demo-partenaire", "demo-secret"
 """The pair of the demo partner, which opens nothing in production."""
@@ -28,6 +30,7 @@ class DatabaseNotEmpty(Exception):
     """The demo goes to an empty database only."""
 
 
+_RESEAU = ("RES-0001", "Réseau de démonstration")
 _CLIENTS = {"CLI-0001": "Client de démonstration", "CLI-0002": "Autre client de démonstration"}
 _MEMBRE, _AUTRE_MEMBRE = ("CLI-0001", "MBR-0001"), ("CLI-0002", "MBR-0002")
 _WALLETS = {_MEMBRE: "221771234567", _AUTRE_MEMBRE: "221770000002"}
@@ -50,24 +53,15 @@ def seed_demo(
     """
     if database_holds_anything(connection):
         raise DatabaseNotEmpty
-    connection.execute(
-        insert(clients),
-        [{"client_id": client_id, "nom": nom} for client_id, nom in _CLIENTS.items()],
-    )
-    connection.execute(
-        insert(membres),
-        [
-            {
-                "client_id": client_id,
-                "membre_id": membre_id,
-                "wallet_id": wallet_id,
-                "nom": "xxx",
-                "prenom": "xxx",
-            }
-            for (client_id, membre_id), wallet_id in _WALLETS.items()
-        ],
+    create_reseau(connection, *_RESEAU)
+    create_clients(connection, [Client(*one, reseau_id=_RESEAU[0]) for one in _CLIENTS.items()])
+    create_membres(
+        connection,
+        [Membre(*key, wallet_id, nom="xxx", prenom="xxx") for key, wallet_id in _WALLETS.items()],
     )
     open_cartes(connection, _CARTES, contra=find_ouverture(connection), date_solde=DATE_SOLDE)
+    held = Counter(carte.client_id for carte in _CARTES)
+    count_up(connection, {client_id: Nombres(1, held[client_id]) for client_id in _CLIENTS})
     written = {"clients": len(_CLIENTS), "membres": len(_WALLETS), "cartes": len(_CARTES)}
     record(connection, acteur, "seed", Objet("FICHIER", "demo"), None, written)
     secret.create(

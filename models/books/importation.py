@@ -40,7 +40,7 @@ from models.books.rows import (
     read_rows,
 )
 from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
-from models.client import clients
+from models.client import CLOS, Client, Nombres, clients, count_up, create_clients
 from models.compte import comptes
 from models.database.bulk import (
     analyse_tables,
@@ -51,9 +51,10 @@ from models.database.bulk import (
 from models.database.engine import Database
 from models.journal.ecriture import ecritures
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
-from models.membre import membres
+from models.membre import ACTIF, Membre, create_membres, membres
 from models.motifs import IDENTIFIANT, NUMERO_CARTE, TELEPHONE
 from models.operation import OUVERTURE, operations
+from models.reseau import create_reseau
 from models.telephone import Telephones
 
 __all__ = [
@@ -74,8 +75,16 @@ FAUTES_MONTREES = 20
 _LOCK = 0x494D504F5254  # "IMPORT": PostgreSQL's advisory lock of a running import.
 
 
+NON_PLACES_MONTRES = 20
+"""Clients that were not placed and are named; the others are counted."""
+
+
 class Summary(NamedTuple):
-    """What an import did. Counts are of cards, but for clients and membres; `duree_s` in seconds."""
+    """What an import did. Counts are of cards, but for clients and membres; `duree_s` in seconds.
+
+    `reseau_cree`: whether the réseau was not there before. `non_places` counts the clients of the file that
+    were known, and stay where they are: another réseau or none; `montres` are the first of them.
+    """
 
     creees: int
     inchangees: int
@@ -83,6 +92,9 @@ class Summary(NamedTuple):
     clients_crees: int
     membres_crees: int
     duree_s: float
+    reseau_cree: bool = False
+    non_places: int = 0
+    montres: tuple[str, ...] = ()
 
     @property
     def lignes(self) -> int:
@@ -110,6 +122,14 @@ class _Row(NamedTuple):
     carte: NouvelleCarte
 
 
+class _ClientConnu(NamedTuple):
+    """A client that exists, or that an earlier row created."""
+
+    nom: str
+    statut: str = ACTIF
+    reseau_id: str | None = None
+
+
 class _Known(NamedTuple):
     """A card that exists, or that an earlier row created: `ouverture` is the solde it was opened with,
     `ligne` that of the file's own row."""
@@ -133,6 +153,7 @@ def import_cartes(
     *,
     reject: Callable[[Rejected], None] | None = None,
     telephones: Telephones | None = None,
+    reseau: str | None = None,
     last_row_unterminated: bool = False,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
@@ -144,6 +165,9 @@ def import_cartes(
     Without `reject` a bad row raises ImportationRefusee, which names the first ones and counts all,
     and nothing is changed. With it, bad rows are given to it and the others are imported. A file
     without the header always raises ImportationRefusee. Soldes of existing cards are left as they are.
+
+    New clients go into `reseau`, which is made when it is not there. Who is there already is not moved: that
+    is asked and agreed to.
 
     A last row without a line break is a bad row, unless told otherwise. A `dry_run` judges all and
     changes nothing. `progress` is told the bytes read so far, `waiting` that another import runs;
@@ -159,7 +183,7 @@ def import_cartes(
         database.exclusive(_LOCK, waiting=waiting) as connection,
     ):
         _prepare(connection)
-        importation = _Importation(connection, reject, telephones)
+        importation = _Importation(connection, reject, telephones, reseau)
         read = _Hashed(source)
         batches = _read_batches(read, telephones, last_row_unterminated=last_row_unterminated)
         for rows, position in batches:
@@ -354,16 +378,23 @@ class _Importation:
         connection: Connection,
         reject: Callable[[Rejected], None] | None,
         telephones: Telephones,
+        reseau: str | None,
     ) -> None:
         self._connection = connection
         self._reject = reject
         self._telephones = telephones
+        self._reseau = reseau
+        self._reseau_cree = False
+        self._elsewhere: dict[str, None] = {}
+        self._nombres: dict[str, Nombres] = {}
         self._fautes: list[Rejected] = []
         self._contra = find_ouverture(connection)
         self._date_solde = now()
         self._analysed = False
-        self._clients: dict[str, str] = {}
+        self._clients: dict[str, _ClientConnu] = {}
         self._membres: dict[tuple[str, str], _Membre] = {}
+        self._clos: set[tuple[str, str]] = set()
+        self._wallets: dict[tuple[str, str], str] = {}
         self._cartes: dict[str, _Known] = {}
         self.creees = self.inchangees = self.rejetees = 0
         self.clients_crees = self.membres_crees = 0
@@ -382,10 +413,19 @@ class _Importation:
             else:
                 self._accept(row, nouvelles, seen)
         self._write(
-            [one for one in self._clients.items() if one[0] not in known_clients],
-            [one for one in self._membres.items() if one[0] not in known_membres],
+            [
+                Client(client_id, known.nom, self._reseau)
+                for client_id, known in self._clients.items()
+                if client_id not in known_clients
+            ],
+            [
+                Membre(*key, **membre._asdict())
+                for key, membre in self._membres.items()
+                if key not in known_membres
+            ],
             nouvelles,
         )
+        self._refuse_closed({(one.client_id, one.membre_id) for one in nouvelles} & known_membres)
         insert_rows(self._connection, _seen, ("numero_carte", "ligne"), seen)
 
     def _refuse(self, rejected: Rejected) -> None:
@@ -403,6 +443,9 @@ class _Importation:
         if self._fautes:
             raise ImportationRefusee.of_rows(self._fautes, self.rejetees)
         _seen.drop(self._connection)
+        closed = count_up(self._connection, self._nombres)
+        if closed is not None:
+            raise _closed_meanwhile(f"the client {closed}")
         made = {
             "clients": self.clients_crees,
             "membres": self.membres_crees,
@@ -421,6 +464,9 @@ class _Importation:
             self.clients_crees,
             self.membres_crees,
             duree_s,
+            self._reseau_cree,
+            len(self._elsewhere),
+            tuple(self._elsewhere)[:NON_PLACES_MONTRES],
         )
 
     def _accept(
@@ -431,8 +477,11 @@ class _Importation:
         known = self._cartes.get(carte.numero_carte)
         if known is None:
             nouvelles.append(carte)
-            self._clients[carte.client_id] = row.client_nom
+            self._clients.setdefault(
+                carte.client_id, _ClientConnu(row.client_nom, reseau_id=self._reseau)
+            )
             self._membres[carte.client_id, carte.membre_id] = row.membre
+            self._wallets.setdefault((carte.client_id, row.membre.wallet_id), carte.membre_id)
         else:
             self.inchangees += 1
         if known is None or known.ligne is None:
@@ -449,30 +498,44 @@ class _Importation:
     def _find_fault(self, row: _Row) -> tuple[str, str] | None:
         """The column in which the row contradicts what is known, and how."""
         carte = row.carte
-        if self._clients.get(carte.client_id, row.client_nom) != row.client_nom:
+        client = self._clients.get(carte.client_id)
+        if client is not None and client.nom != row.client_nom:
             return "clientNom", f"the client {carte.client_id} is already known by another name"
-        membre = self._membres.get((carte.client_id, carte.membre_id), row.membre)
-        if membre != row.membre:
+        who = f"the membre {carte.membre_id} of {carte.client_id}"
+        membre = self._membres.get((carte.client_id, carte.membre_id))
+        if membre is not None and membre != row.membre:
             column = _differing_column(row.membre, membre)
-            who = f"the membre {carte.membre_id} of {carte.client_id}"
             return column, f"{who} is already known with another {column}"
         known = self._cartes.get(carte.numero_carte)
-        return None if known is None else _find_carte_fault(carte, known)
+        return self._find_reason(row, who) if known is None else _find_carte_fault(carte, known)
+
+    def _find_reason(self, row: _Row, who: str) -> tuple[str, str] | None:
+        """The column for which the membre is given no new card, and why."""
+        carte = row.carte
+        client = self._clients.get(carte.client_id)
+        if client is not None and client.statut == CLOS:
+            return "clientId", f"the client {carte.client_id} is closed"
+        if (carte.client_id, carte.membre_id) in self._clos:
+            return "membreId", f"{who} is closed"
+        membre = self._membres.get((carte.client_id, carte.membre_id))
+        other = self._wallets.get((carte.client_id, row.membre.wallet_id))
+        if membre is None and other is not None:
+            return "telephone", f"it is that of the membre {other} of {carte.client_id}"
+        return None
 
     def _write(
         self,
-        new_clients: list[tuple[str, str]],
-        new_membres: list[tuple[tuple[str, str], _Membre]],
+        new_clients: list[Client],
+        new_membres: list[Membre],
         nouvelles: list[NouvelleCarte],
     ) -> None:
         connection = self._connection
-        insert_rows(connection, clients, ("client_id", "nom"), new_clients)
-        insert_rows(
-            connection,
-            membres,
-            ("client_id", "membre_id", *_Membre._fields),
-            [(*key, *membre) for key, membre in new_membres],
-        )
+        if self._reseau is not None and new_clients:
+            made = create_reseau(connection, self._reseau, self._reseau)
+            self._reseau_cree = self._reseau_cree or made
+        create_clients(connection, new_clients)
+        create_membres(connection, new_membres)
+        self._count(new_membres, nouvelles)
         open_cartes(connection, nouvelles, contra=self._contra, date_solde=self._date_solde)
         self.clients_crees += len(new_clients)
         self.membres_crees += len(new_membres)
@@ -481,23 +544,40 @@ class _Importation:
             analyse_tables(connection, (clients, membres, comptes, cartes, operations, ecritures))
             self._analysed = True
 
+    def _count(self, new_membres: list[Membre], nouvelles: list[NouvelleCarte]) -> None:
+        """Note what each client has got. It is written at the end: a client is held from there on."""
+        for client_id, membres_, cartes_ in (
+            *((one.client_id, 1, 0) for one in new_membres),
+            *((one.client_id, 0, 1) for one in nouvelles),
+        ):
+            had = self._nombres.get(client_id, Nombres())
+            self._nombres[client_id] = Nombres(had.membres + membres_, had.cartes + cartes_)
+
+    def _refuse_closed(self, given: Collection[tuple[str, str]]) -> None:
+        """Raises ImportationRefusee when a membre was closed between the look at him and his new card.
+
+        Who has a new card is closed no more before the import ends: his row is held by it.
+        """
+        for row in self._look_up(membres, given, (membres.c.statut,)) if given else ():
+            if row.statut == CLOS:
+                raise _closed_meanwhile(f"the membre {row.membre_id} of {row.client_id}")
+
     def _load_known(self, rows: list[_Row]) -> None:
         """Read what the database holds of the batch's clients, members and cards."""
         cartes_ = [row.carte for row in rows]
         self._clients = {
-            row.client_id: row.nom
+            row.client_id: _ClientConnu._make(row[1:])
             for row in self._look_up(
-                clients, {(carte.client_id,) for carte in cartes_}, (clients.c.nom,)
+                clients,
+                {(carte.client_id,) for carte in cartes_},
+                [clients.c[name] for name in _ClientConnu._fields],
             )
         }
-        self._membres = {
-            (row.client_id, row.membre_id): _Membre._make(row[2:])
-            for row in self._look_up(
-                membres,
-                {(carte.client_id, carte.membre_id) for carte in cartes_},
-                [membres.c[name] for name in _Membre._fields],
-            )
-        }
+        if self._reseau is not None:
+            for client_id, known in self._clients.items():
+                if known.reseau_id != self._reseau:
+                    self._elsewhere[client_id] = None
+        self._load_membres(rows)
         numeros = {(carte.numero_carte,) for carte in cartes_}
         seen = {
             row.numero_carte: row.ligne for row in self._look_up(_seen, numeros, (_seen.c.ligne,))
@@ -514,11 +594,36 @@ class _Importation:
             for row in self._look_up(cartes, numeros, _CARTE)
         }
 
+    def _load_membres(self, rows: list[_Row]) -> None:
+        found = list(
+            self._look_up(
+                membres,
+                {(row.carte.client_id, row.carte.membre_id) for row in rows},
+                [*(membres.c[name] for name in _Membre._fields), membres.c.statut],
+            )
+        )
+        self._membres = {(row.client_id, row.membre_id): _Membre._make(row[2:-1]) for row in found}
+        self._clos = {(row.client_id, row.membre_id) for row in found if row.statut == CLOS}
+        self._wallets = {
+            (row.client_id, row.wallet_id): row.membre_id
+            for row in self._look_up(
+                membres,
+                {(row.carte.client_id, row.membre.wallet_id) for row in rows},
+                (membres.c.membre_id, membres.c.statut),
+                ("client_id", "wallet_id"),
+            )
+            if row.statut == ACTIF
+        }
+
     def _look_up(
-        self, table: Table, keys: Collection[tuple[str, ...]], columns: Sequence[ColumnElement[Any]]
+        self,
+        table: Table,
+        keys: Collection[tuple[str, ...]],
+        columns: Sequence[ColumnElement[Any]],
+        names: Sequence[str] = (),
     ) -> Iterator[Row[Any]]:
         """The rows of the given keys: first the key's columns, then the others asked for."""
-        names = _KEYS[table.name]
+        names = names or _KEYS[table.name]
         wanted = keys_table(self._connection, names)
         found = select(*(table.c[name] for name in names), *columns).join_from(
             wanted, table, and_(*(table.c[name] == wanted.c[name] for name in names))
@@ -548,6 +653,10 @@ _CARTE = (
     cartes.c.statut,
     func.coalesce(_PREMIERE, 0).label("ouverture"),
 )
+
+
+def _closed_meanwhile(who: str) -> ImportationRefusee:
+    return ImportationRefusee(0, "", f"{who} was closed while the file was imported")
 
 
 def _differing_column(ours: _Membre, theirs: _Membre) -> str:

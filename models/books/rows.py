@@ -113,7 +113,8 @@ class BadRow(Exception):
 
 def describe_fault(ligne: int, colonne: str, motif: str) -> str:
     """`line 3, column solde: it must be ….`"""
-    where = f"line {ligne}, column {colonne}" if colonne else f"line {ligne}"
+    line = f"line {ligne}" if ligne else "as a whole"
+    where = f"{line}, column {colonne}" if colonne else line
     return f"{where}: {motif}."
 
 

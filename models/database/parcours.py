@@ -24,9 +24,11 @@ Cle = String(CLE_LONGUEUR).with_variant(String(CLE_LONGUEUR, collation="C"), "po
 
 def fold(text: str) -> str:
     """A name as it is searched: neither case, accents nor spaces around words count."""
-    bare = "".join(
-        one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)
-    )
+    bare = text
+    if not text.isascii():
+        bare = "".join(
+            one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)
+        )
     return " ".join(bare.casefold().split())[:CLE_LONGUEUR].rstrip()
 
 

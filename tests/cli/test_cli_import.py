@@ -428,6 +428,8 @@ def test_json_tells_what_was_imported(cynod: Cynod, mixed: Path, tmp_path: Path)
             "rejected": 1,
             "newClients": 1,
             "newMembres": 1,
+            "newReseau": None,
+            "clientsElsewhere": 0,
             "rejects": str(rejects),
             "unusualTelephones": 0,
             "suggestedTelephones": [],

@@ -28,11 +28,11 @@ from models.books.importation import (
 from models.books.rows import UNTERMINATED
 from models.books.verification import verify
 from models.carte import cartes
-from models.client import clients
+from models.client import Client, clients, find_client
 from models.compte import comptes
 from models.database.engine import Database
 from models.journal.ecriture import ecritures
-from models.membre import membres
+from models.membre import Membre, find_membre, membres
 from models.motifs import DU_CONTRAT
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
@@ -103,20 +103,20 @@ def _refusal(database: Database, source: BinaryIO) -> tuple[int, str, str]:
 def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Database) -> None:
     assert _import(database, _row()) == (1, 0, 0, 1, 1)
     with database.reading() as connection:
-        assert connection.execute(select(clients)).all() == [("CLI-0001", ROW["clientNom"], None)]
-        assert connection.execute(select(membres)).all() == [
-            (
-                "CLI-0001",
-                "MBR-0001",
-                "221771234567",
-                "Ndiaye",
-                "Fatou",
-                "fatou@exemple.sn",
-                "221771234567",
-                "1 751 1985",
-                date(1985, 3, 1),
-            )
-        ]
+        assert find_client(connection, "CLI-0001") == Client(
+            "CLI-0001", ROW["clientNom"], nombre_membres=1, nombre_cartes=1
+        )
+        assert find_membre(connection, "CLI-0001", "MBR-0001") == Membre(
+            "CLI-0001",
+            "MBR-0001",
+            "221771234567",
+            "Ndiaye",
+            "Fatou",
+            "fatou@exemple.sn",
+            "221771234567",
+            "1 751 1985",
+            date(1985, 3, 1),
+        )
         carte = connection.execute(select(cartes)).mappings().one()
         assert carte == {
             "id": carte["id"],
@@ -886,7 +886,10 @@ def test_telephones_are_written_in_the_suggested_form_when_that_is_asked(
 ) -> None:
     telephones = Telephones(normalise=True)
     forms = [*FORMS, "+221 77 123 45 67", "33 820 12 34", "999999"]
-    rows = [_row_of(number, telephone=form) for number, form in enumerate(forms)]
+    rows = [
+        _row_of(number, clientId=f"CLI-{number}", telephone=form)
+        for number, form in enumerate(forms)
+    ]
     import_cartes(database, _file(*rows), TESTEUR, telephones=telephones)
     with database.reading() as connection:
         stored = connection.scalars(select(membres.c.wallet_id).order_by(membres.c.membre_id)).all()
