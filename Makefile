@@ -44,7 +44,8 @@ help: ## print this list
 # `exec`: SIGTERM and Ctrl-C reach cynod itself, and make adds no message when cynod then ends with 0.
 # make itself still reports the signal (130, 143); a supervisor runs `.venv/bin/cynod serve` instead.
 run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, PORT)
-	@CYNOD_URL_PUBLIQUE="$${CYNOD_URL_PUBLIQUE-http://127.0.0.1:$${PORT:-8080}}" exec $(BIN)/cynod serve --demo
+	@CYNOD_URL_PUBLIQUE="$${CYNOD_URL_PUBLIQUE-http://127.0.0.1:$${PORT:-8080}}" \
+	    CYNOD_SURFACES="$${CYNOD_SURFACES-partenaire,base-core}" exec $(BIN)/cynod serve --demo
 
 test: $(DEV) $(REDOCLY) $(NEWMAN) ## run the tests (ARGS="-k debit" goes to pytest)
 	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)

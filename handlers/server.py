@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,12 +19,14 @@ from uvicorn.config import Config
 
 from handlers.app import create_app, load_contracts, open_database
 from handlers.contract.model import Contract, ContractError
+from handlers.edge.local_issuer import DUREE_S, LocalIssuer
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.operateur import read_operateur
 from handlers.processes import Family
 from handlers.settings import Settings, SettingsError
 from models import migrate
+from models.back_office.demo import find_agents, seed_agents
 from models.books.demo import seed_demo
 from models.database.engine import (
     describe_error,
@@ -66,14 +69,14 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         contracts = load_contracts(settings)
         app = create_app(settings, contracts=contracts)  # refuses what is wrong, before listening
         seeded = _prepare_database(settings, contracts, demo=demo)
+        demo = demo and not settings.is_production
+        agents = _seed_agents(settings, contracts) if demo else []
         # With several workers nobody is let in before one of them can answer.
         listener = listen(settings) if workers == 1 else bind(settings)
     except (ContractError, SettingsError, DatabaseUrlError, StartupError) as error:
         click.echo(f"cynod: {error}", err=True)
         return 1
-    _announce(
-        settings, contracts, listener, demo=demo and not settings.is_production, seeded=seeded
-    )
+    _announce(settings, contracts, listener, demo=demo, seeded=seeded, agents=agents)
     teach_protocol(contracts[0])
     config = server_config(app, settings, workers=workers)
     _keep_what_is_built(config)
@@ -143,7 +146,8 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
         with database.transaction() as connection:
             if database_holds_anything(connection):
                 return False
-            scopes = sorted({scope for one in contracts for scope in one.scopes})
+            partners = [one for one in contracts if not one.surface.persons]
+            scopes = sorted({scope for one in partners for scope in one.scopes})
             seed_demo(connection, read_operateur(), scopes=scopes, pepper=settings.pepper)
         return True
     except OccupiedError:
@@ -152,6 +156,32 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
         ) from None
     except (DBAPIError, OSError) as error:
         raise StartupError(describe_error(database, error)) from None
+    finally:
+        database.close()
+
+
+def _seed_agents(settings: Settings, contracts: Sequence[Contract]) -> list[tuple[str, str]]:
+    """The demo's agents, each with a token, where persons are served and no provider makes their tokens.
+
+    Raises StartupError.
+    """
+    if settings.oidc_emetteur or not any(one.surface.persons for one in contracts):
+        return []
+    database = open_database(settings)
+    issuer = LocalIssuer(Path(settings.cle_locale))
+    try:
+        with database.transaction() as connection:
+            seed_agents(connection, read_operateur(), issuer.emetteur)
+            found = find_agents(connection, issuer.emetteur)
+        return [
+            (
+                f"{one.agent_id} ({', '.join(one.roles)})",
+                issuer.sign(one.sujet, settings.oidc_audience),
+            )
+            for one in found
+        ]
+    except (OSError, ValueError) as error:
+        raise StartupError(f"the key {settings.cle_locale} cannot be used: {error}.") from None
     finally:
         database.close()
 
@@ -192,6 +222,7 @@ def _announce(
     *,
     demo: bool,
     seeded: bool,
+    agents: Sequence[tuple[str, str]],
 ) -> None:
     address = address_of(listener)
     lines = [f"CYNOD API: {address}"]
@@ -206,6 +237,8 @@ def _announce(
     if demo:
         note = " (seeded now)" if seeded else ""
         lines.append(f"Demo credentials: demo-partenaire / demo-secret{note}")
+    for agent, jeton in agents:
+        lines.append(f"Demo agent {agent}, token for {DUREE_S // 60} minutes:\n  {jeton}")
     lines.append("Stop with Ctrl-C.")
     click.echo("\n".join(lines))
     if settings.is_production and not settings.pepper:
