@@ -142,7 +142,7 @@ def raw_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Proble
 
 
 ANY_RIGHT = ("*:valider", "*:saisir", "aucun")
-"""What may stand in place of a right: any right of a kind, where the demande decides which, or none at all."""
+"""What may stand in place of a right: any of a kind, where the demande decides which, or none at all."""
 
 
 def _right_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:

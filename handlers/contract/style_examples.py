@@ -64,9 +64,7 @@ def refusal_problems(view: View, place: Place, response: Json) -> Iterator[Probl
 def _envelope_fault(entry: Json, value: Json, schema: str) -> str:
     """How the example of a refusal departs from what the catalogue makes of its code."""
     text = entry["message"]["fr"]
-    pattern = re.sub(
-        r"\\{(\w+)\\}", lambda field: _FILLED.get(field[1], "[^{}]+"), re.escape(text)
-    )
+    pattern = re.sub(r"\\{(\w+)\\}", lambda field: _FILLED.get(field[1], "[^{}]+"), re.escape(text))
     if not re.fullmatch(pattern, str(value.get("message"))):
         return f"its message must be {text!r}, filled in."
     tells_programs = "{reste}" in text or entry["code"] == TRANSITION

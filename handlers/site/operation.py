@@ -91,6 +91,9 @@ class OperationView:
     description: Markup
     access: str
     scopes: list[tuple[str, str]]
+    right: str
+    roles: list[str]
+    """The right that a person needs, and the roles that have it."""
     rate: str
     max_body: int | None
     idempotent_on: str | None
@@ -123,6 +126,8 @@ def view(contract: Contract, writer: Writer, operation: OperationContract) -> Op
         description=described,
         access=_access(operation, raw),
         scopes=[(scope, scopes[scope]) for scope in scopes if scope in operation.scopes],
+        right=_right(operation),
+        roles=_roles(contract, operation),
         rate=_rate(contract, operation),
         max_body=operation.max_body if body else None,
         idempotent_on=operation.idempotent_on,
@@ -162,6 +167,7 @@ def spoken_rate(rate: str, what: str = "appels") -> str:
 def spoken_limit(contract: Contract, operation: OperationContract) -> str:
     """How often an operation may be called, and by whom."""
     by = "par adresse" if operation.by_pair else "par partenaire"
+    by = "par agent" if operation.by_person else by
     return f"{spoken_rate(contract.rate_classes[operation.rate_class])} et {by}"
 
 
@@ -206,11 +212,32 @@ def _access(operation: OperationContract, raw: Json) -> str:
     if not operation.secured:
         return "Publique, sans authentification"
     named = {scheme for need in raw["security"] for scheme in need}
+    if operation.by_person:
+        machine = " ; celui d’une machine de la société" if "oauth2" in named else ""
+        return typeset(f"Jeton d’une personne (Bearer){machine}")
     ways = ["Jeton (Bearer)"] if "oauth2" in named else []
     if "basic" in named:
         ways.append("HTTP Basic, avec la même paire, déconseillé" if ways else "HTTP Basic")
     said = " ; ".join(ways)
     return typeset(f"{said}, ou sans authentification" if {} in raw["security"] else said)
+
+
+_RIGHTS = {
+    "*:valider": "celui de valider ce type de demande",
+    "*:saisir": "celui de saisir ce type de demande",
+    "aucun": "aucun, être agent suffit",
+}
+"""What stands in place of a right, in words."""
+
+
+def _right(operation: OperationContract) -> str:
+    droit = operation.droit or ""
+    return _RIGHTS.get(droit, droit)
+
+
+def _roles(contract: Contract, operation: OperationContract) -> list[str]:
+    roles = contract.document.get("x-roles", {})
+    return [role for role, rights in roles.items() if operation.droit in rights]
 
 
 def _rate(contract: Contract, operation: OperationContract) -> str:

@@ -198,6 +198,7 @@ class Site:
                 if prepared or calls
             ],
             "called": called,
+            "prepare": "Présenter le jeton" if contract.surface.persons else "Obtenir un jeton",
             "answer": self._answer(writer, called) if called else None,
             "downloads": self._downloads,
             "example_address": EXAMPLE_ADDRESS,
@@ -228,6 +229,7 @@ class Site:
             "description": self._concepts[0],
             "own": dict(zip(("rates", "scopes", "servers"), self._concepts[2], strict=True)),
             "scopes": declared_scopes(contract.document),
+            "persons": contract.surface.persons,
             "rates": list(self._rates()),
             "servers": contract.document.get("servers", []),
         }

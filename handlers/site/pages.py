@@ -63,7 +63,15 @@ class File:
     words: str
 
 
-def files() -> dict[str, File]:
+_POSTMAN = {
+    False: "la collection Postman : renseignez `baseUrl`, `consumerKey` et `consumerSecret`, "
+    "elle demande elle-même son jeton",
+    True: "la collection Postman : renseignez `baseUrl` et `jeton`, celui d'une personne",
+}
+"""What is said of the collection: of partners, and of persons."""
+
+
+def files(*, persons: bool) -> dict[str, File]:
     """What every contract has to download, by its name."""
     return {
         "openapi.yaml": File(
@@ -77,12 +85,7 @@ def files() -> dict[str, File]:
             b"application/json",
             "son édition OpenAPI 3.1, qui en est déduite et dit la même chose",
         ),
-        "collection.postman.json": File(
-            collection,
-            b"application/json",
-            "la collection Postman : renseignez `baseUrl`, `consumerKey` et `consumerSecret`, "
-            "elle demande elle-même son jeton",
-        ),
+        "collection.postman.json": File(collection, b"application/json", _POSTMAN[persons]),
     }
 
 
@@ -108,7 +111,7 @@ def pages(
     # A redirect would be built from a Host that a proxy may have changed: here is a page of its own.
     inside = _html_page(lambda: console_page(contract, root="../", here="./"), CONSOLE_POLICY)
     result |= {"/ui": console, "/ui/": inside, "/ui/index.html": inside}
-    for name, one in files().items():
+    for name, one in files(persons=contract.surface.persons).items():
         result[f"/{name}"] = _page(partial(one.read, contract), one.media_type)
     for client in clients:
         result[f"/clients/{client.file.name}"] = _page(client.file.read_bytes, b"application/zip")
@@ -142,7 +145,8 @@ def partner_pages(
     def renderer() -> Callable[[str], bytes]:
         from handlers.site import page  # noqa: PLC0415 - half a second and 6 MiB, for pages few open
 
-        downloads = [page.Download(name, one.words) for name, one in files().items()]
+        own = files(persons=contract.surface.persons)
+        downloads = [page.Download(name, one.words) for name, one in own.items()]
         policy = PAGE_POLICY if static else None
         return page.Site(contract, clients, changes, downloads, policy).render
 
@@ -191,6 +195,16 @@ def console_page(contract: Contract, *, root: str, here: str, static: bool = Fal
         "@PREFIX@": contract.surface.prefix,
         "@TITLE@": html.escape(str(contract.document["info"]["title"])),
         "@POLICY@": policy if static else "",
+        "@CREDENTIALS@": (
+            "le jeton d’une personne"
+            if contract.surface.persons
+            else "consumer-key et consumer-secret"
+        ),
+        "@REAL@": (
+            "une demande est enregistrée, et inscrite à l’audit"
+            if contract.surface.persons
+            else "un crédit ou un débit change le solde de la carte"
+        ),
         "@CALLS@": "non" if static else "oui",
     }
     text = (_UI / "index.html").read_text(encoding="utf-8")

@@ -83,7 +83,8 @@ class _Collection:
 
     def whole(self) -> Json:
         document = self._contract.document
-        token_path = self._contract.token_path
+        # A person's token is pasted in: it comes from the provider of identities.
+        token_path = None if self._contract.surface.persons else self._contract.token_path
         ask = _ASK_FIRST.replace("TOKEN_PATH", token_path) if token_path else ""
         return {
             "info": {
@@ -116,12 +117,10 @@ class _Collection:
         }
 
     def _variables(self) -> dict[str, str]:
+        of_machines = {"consumerKey": "", "consumerSecret": "", "jeton": "", "jetonFin": "0"}
         return {
             "baseUrl": "http://127.0.0.1:8080",
-            "consumerKey": "",
-            "consumerSecret": "",
-            "jeton": "",
-            "jetonFin": "0",
+            **({"jeton": ""} if self._contract.surface.persons else of_machines),
             **self._shared,
             **{
                 name: self._example_of(target, field)

@@ -37,12 +37,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language of the page: `lexer` colours it, `prepare` takes the path of the tokens."""
+    """A language of the page: `lexer` colours it. `prepare` takes the path of the tokens, and None where
+    they come from elsewhere: a person's from the provider of identities, by the application."""
 
     name: str
     title: str
     lexer: str
-    prepare: Callable[[str], str]
+    prepare: Callable[[str | None], str]
     call: Callable[[Request], str]
 
 
@@ -50,13 +51,18 @@ def example_request(contract: Contract, operation: OperationContract) -> Request
     """The call that the examples describe: the required parameters, or else those that have an example."""
     required = [one for one in operation.parameters if one.get("required")]
     shown = required or [one for one in operation.parameters if "example" in one]
-    values = {one["name"]: str(example_value(contract, one)) for one in shown}
+    values = {one["name"]: _written(example_value(contract, one)) for one in shown}
     path = operation.path
     for one in shown:
         if one["in"] == "path":
             path = path.replace(f"{{{one['name']}}}", values.pop(one["name"]))
     body = example_body(contract, operation)
     return Request(operation.method.upper(), path, values, body, operation.secured)
+
+
+def _written(value: Any) -> str:
+    """A value as it stands in an address."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def example_value(contract: Contract, parameter: Json) -> Any:
@@ -92,8 +98,10 @@ def first_call(contract: Contract) -> OperationContract | None:
 
 def preparations(contract: Contract) -> dict[str, str]:
     """What precedes every snippet, in each language; nothing where nothing issues tokens."""
-    path = contract.token_path
-    return {one.name: one.prepare(path) for one in SNIPPETS} if path else {}
+    path = None if contract.surface.persons else contract.token_path
+    if path is None and not contract.surface.persons:
+        return {}
+    return {one.name: one.prepare(path) for one in SNIPPETS}
 
 
 def as_json(value: Any) -> str:
@@ -109,7 +117,12 @@ def _indent(text: str, by: str) -> str:
 # ── curl ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _prepare_curl(token_path: str) -> str:
+_OF_A_PERSON = "JETON : le jeton d'accès de la personne, lu de l'environnement."
+
+
+def _prepare_curl(token_path: str | None) -> str:
+    if token_path is None:
+        return f"API={EXAMPLE_ADDRESS}\n# {_OF_A_PERSON}"
     return rf"""API={EXAMPLE_ADDRESS}
 # CONSUMER_KEY et CONSUMER_SECRET : la paire remise par CYNOD, lue de l'environnement.
 JETON=$(curl -sS "$API{token_path}" \
@@ -136,7 +149,7 @@ def _call_curl(request: Request) -> str:
 # ── Python ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _prepare_python(token_path: str) -> str:
+def _prepare_python(token_path: str | None) -> str:
     return f'''import os
 import httpx
 
@@ -149,12 +162,18 @@ def lire(reponse):
         raise RuntimeError(f"{{corps['code']}} : {{corps['message']}}")
     return corps
 
-jeton = lire(api.post(
+{_token_in_python(token_path)}
+api.headers["Authorization"] = f"Bearer {{jeton}}"'''
+
+
+def _token_in_python(token_path: str | None) -> str:
+    if token_path is None:
+        return f'# {_OF_A_PERSON}\njeton = os.environ["JETON"]'
+    return f'''jeton = lire(api.post(
     "{token_path}",
     auth=(os.environ["CONSUMER_KEY"], os.environ["CONSUMER_SECRET"]),
     data={{"grant_type": "client_credentials"}},
-))["access_token"]
-api.headers["Authorization"] = f"Bearer {{jeton}}"'''
+))["access_token"]'''
 
 
 def _call_python(request: Request) -> str:
@@ -188,7 +207,7 @@ def _python_literal(value: Any, depth: int = 1) -> str:
 # ── TypeScript ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _prepare_typescript(token_path: str) -> str:
+def _prepare_typescript(token_path: str | None) -> str:
     return f"""const API = "{EXAMPLE_ADDRESS}";
 
 /** Le contenu d'une réussite ; un refus est une erreur, avec son code. */
@@ -199,12 +218,18 @@ async function appeler(methode: string, chemin: string, options: RequestInit = {
   return corps;
 }}
 
-const paire = `${{process.env.CONSUMER_KEY}}:${{process.env.CONSUMER_SECRET}}`;
+{_token_in_typescript(token_path)}
+const headers = {{ Authorization: `Bearer ${{jeton}}`, "Content-Type": "application/json" }};"""
+
+
+def _token_in_typescript(token_path: str | None) -> str:
+    if token_path is None:
+        return f"// {_OF_A_PERSON}\nconst jeton = process.env.JETON;"
+    return f"""const paire = `${{process.env.CONSUMER_KEY}}:${{process.env.CONSUMER_SECRET}}`;
 const {{ access_token: jeton }} = await appeler("POST", "{token_path}", {{
   headers: {{ Authorization: "Basic " + btoa(paire) }},
   body: new URLSearchParams({{ grant_type: "client_credentials" }}),
-}});
-const headers = {{ Authorization: `Bearer ${{jeton}}`, "Content-Type": "application/json" }};"""
+}});"""
 
 
 def _call_typescript(request: Request) -> str:
@@ -238,7 +263,7 @@ def _typescript_literal(value: Any, depth: int = 1) -> str:
 # ── Java ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _prepare_java(token_path: str) -> str:
+def _prepare_java(token_path: str | None) -> str:
     return f"""import java.net.URI;
 import java.net.http.*;
 import java.util.*;
@@ -248,17 +273,7 @@ class Cynod {{
     private final HttpClient http = HttpClient.newHttpClient();
     private final String api, jeton;
 
-    /** Demande un jeton. Une bibliothèque JSON remplacera l'expression régulière. */
-    Cynod(String api, String consumerKey, String consumerSecret) throws Exception {{
-        this.api = api;
-        var paire = Base64.getEncoder().encodeToString((consumerKey + ":" + consumerSecret).getBytes());
-        var recu = envoyer(requete("{token_path}", "Basic " + paire)
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .POST(HttpRequest.BodyPublishers.ofString("grant_type=client_credentials")));
-        var trouve = Pattern.compile("\\"access_token\\": *\\"([^\\"]+)\\"").matcher(recu);
-        if (!trouve.find()) throw new RuntimeException(recu);
-        jeton = trouve.group(1);
-    }}
+{_token_in_java(token_path)}
 
     String get(String chemin) throws Exception {{
         return envoyer(requete(chemin, "Bearer " + jeton));
@@ -284,7 +299,32 @@ class Cynod {{
 
 // Dans le programme :
 var cynod = new Cynod("{EXAMPLE_ADDRESS}",
-    System.getenv("CONSUMER_KEY"), System.getenv("CONSUMER_SECRET"));"""
+    {_credentials_in_java(token_path)});"""
+
+
+def _token_in_java(token_path: str | None) -> str:
+    if token_path is None:
+        return """    Cynod(String api, String jeton) {
+        this.api = api;
+        this.jeton = jeton;
+    }"""
+    return f"""    /** Demande un jeton. Une bibliothèque JSON remplacera l'expression régulière. */
+    Cynod(String api, String consumerKey, String consumerSecret) throws Exception {{
+        this.api = api;
+        var paire = Base64.getEncoder().encodeToString((consumerKey + ":" + consumerSecret).getBytes());
+        var recu = envoyer(requete("{token_path}", "Basic " + paire)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .POST(HttpRequest.BodyPublishers.ofString("grant_type=client_credentials")));
+        var trouve = Pattern.compile("\\"access_token\\": *\\"([^\\"]+)\\"").matcher(recu);
+        if (!trouve.find()) throw new RuntimeException(recu);
+        jeton = trouve.group(1);
+    }}"""
+
+
+def _credentials_in_java(token_path: str | None) -> str:
+    if token_path is None:
+        return 'System.getenv("JETON")'
+    return 'System.getenv("CONSUMER_KEY"), System.getenv("CONSUMER_SECRET")'
 
 
 def _call_java(request: Request) -> str:
@@ -304,7 +344,7 @@ def _call_java(request: Request) -> str:
 # ── PHP ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _prepare_php(token_path: str) -> str:
+def _prepare_php(token_path: str | None) -> str:
     return f"""const API = '{EXAMPLE_ADDRESS}';
 
 /** Le contenu d'une réussite ; un refus est une exception, avec son code. */
@@ -325,10 +365,16 @@ function appeler(string $methode, string $chemin, array $enTetes, ?string $corps
     return $lu;
 }}
 
-$paire = base64_encode(getenv('CONSUMER_KEY') . ':' . getenv('CONSUMER_SECRET'));
-$jeton = appeler('POST', '{token_path}', ["Authorization: Basic $paire"],
-    http_build_query(['grant_type' => 'client_credentials']))['access_token'];
+{_token_in_php(token_path)}
 $enTetes = ["Authorization: Bearer $jeton", 'Content-Type: application/json'];"""
+
+
+def _token_in_php(token_path: str | None) -> str:
+    if token_path is None:
+        return f"// {_OF_A_PERSON}\n$jeton = getenv('JETON');"
+    return f"""$paire = base64_encode(getenv('CONSUMER_KEY') . ':' . getenv('CONSUMER_SECRET'));
+$jeton = appeler('POST', '{token_path}', ["Authorization: Basic $paire"],
+    http_build_query(['grant_type' => 'client_credentials']))['access_token'];"""
 
 
 def _call_php(request: Request) -> str:

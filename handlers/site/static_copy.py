@@ -30,10 +30,11 @@ def write(
         shutil.rmtree(old)
     for old_file in (*folder.glob("clients/cynod-*.zip"), *folder.glob("doc/*.html")):
         old_file.unlink()
+    own = files(persons=contract.surface.persons)
     pages = partner_pages(contract, clients, changelog, static=True)
     for name, content in {
         **{name: read() for name, read in pages.items()},
-        **{name: one.read(contract) for name, one in files().items()},
+        **{name: one.read(contract) for name, one in own.items()},
         "ui/index.html": console_page(contract, root="../", here="", static=True),
         **{f"clients/{one.file.name}": one.file.read_bytes() for one in clients},
         **{f"ui/{name}": file.read_bytes() for name, file in console_files().items()},

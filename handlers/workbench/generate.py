@@ -141,7 +141,9 @@ def _open_free_objects(contract: Contract, text: str) -> str:
         )
     if free:
         text = text.replace(
-            "from typing import ", "from collections.abc import Mapping\nfrom typing import Any, ", 1
+            "from typing import ",
+            "from collections.abc import Mapping\nfrom typing import Any, ",
+            1,
         )
     return text
 
