@@ -19,7 +19,7 @@ from handlers.edge.local_issuer import LocalIssuer
 from handlers.edge.oidc import Persons, Provider
 from handlers.edge.refusals import EdgeRefusal
 from handlers.edge.runner import Caller, OperationRunner, Way
-from handlers.edge.security import authorization_of, split_authorization
+from handlers.edge.security import authorization_of, is_jwt, split_authorization
 from handlers.settings import Settings
 from models.agent import ACTIF, Agent, find_by_sujet
 from models.audit import AGENT, PARTENAIRE, Acteur
@@ -87,8 +87,7 @@ class PersonRunner(OperationRunner):
         scheme, value = split_authorization(authorization_of(call))
         if scheme != b"bearer":
             raise AuthentificationInvalide
-        # Ours have no dot; a JWT has two.
-        if b"." in value:
+        if is_jwt(value):
             call.identite = self._persons.identify(value)
 
     def _identify(self, call: Call, connection: Connection) -> Caller:

@@ -62,22 +62,34 @@ def challenge(code: str, operation: OperationContract, authorization: bytes | No
     """The WWW-Authenticate of a refusal, None for one that has none.
 
     RFC 6750, 3: a token that was sent is told what is wrong with it, and who sent none is told no
-    error. A right of a person is none of his token, so that no scope would help him. RFC 6749, 5.2:
-    the token's operation asks for the scheme that it takes.
+    error. A person is told the right that he lacks as the scope that it is to others. RFC 6749, 5.2: the
+    token's operation asks for the scheme that it takes.
     """
     if code == "2101":
         return _BASIC
     if code == "2010":
         return _BEARER
-    if code == "2003":
-        scopes = "" if operation.by_person else " ".join(sorted(operation.scopes))
-        return f'{_BEARER}, error="insufficient_scope"' + (scopes and f', scope="{scopes}"')
-    if code not in ("2001", "2002"):
+    if code not in ("2001", "2002", "2003"):
         return None
     scheme, value = split_authorization(authorization)
+    if code == "2003":
+        needed = _droits(operation) if is_jwt(value) else sorted(operation.scopes)
+        scopes = f', scope="{" ".join(needed)}"' if needed else ""
+        return f'{_BEARER}, error="insufficient_scope"{scopes}'
     if scheme == b"bearer" and value:
         return f'{_BEARER}, error="invalid_token"'
     return _BEARER if operation.by_person else f"{_BEARER}, {_BASIC}"
+
+
+def _droits(operation: OperationContract) -> list[str]:
+    """The right that opens an operation; none where any of several does."""
+    droit = operation.droit or ""
+    return [droit] if ":" in droit and "*" not in droit else []
+
+
+def is_jwt(token: bytes) -> bool:
+    """Whether a bearer token is one of a provider: ours have no dot."""
+    return b"." in token
 
 
 class Security:

@@ -20,6 +20,7 @@ from handlers.server import listen
 from handlers.settings import Settings
 from models.database.engine import Database
 from tests.support.patience import CALL_S
+from tests.support.persons import Signer
 from tests.support.world import PEPPER
 
 PATIENT = {"echec": "off", "echec-adresse": "off"}
@@ -90,3 +91,8 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
 def with_limits(settings: Settings, **limites: str) -> Settings:
     """The same settings with other rate limits; failures to authenticate have none unless told."""
     return replace(settings, limites={**PATIENT, **limites})
+
+
+def with_back_office(settings: Settings, signer: Signer) -> Settings:
+    """The same settings of a server that serves the back office too, to whom this key has signed for."""
+    return replace(settings, surfaces=("partenaire", "base-core"), cle_locale=str(signer.file))

@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from models.database.engine import Database
+    from tests.support.persons import Bureau, Signer
     from tests.support.scene import Scene
     from tests.support.world import World
 
@@ -106,6 +107,34 @@ def limited_url(shared_database: Database) -> Iterator[str]:
     settings = with_limits(settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour")
     with serving(settings) as base_url:
         yield base_url
+
+
+@pytest.fixture(scope="session")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    """The key that signs the tokens of agents."""
+    from tests.support.persons import Signer
+
+    return Signer(tmp_path_factory.mktemp("signer"))
+
+
+@pytest.fixture(scope="session")
+def back_office_url(shared_database: Database, signer: Signer) -> Iterator[str]:
+    """A second server on the shared database, which serves the back office too."""
+    from tests.support.live import serving, settings_for, with_back_office
+
+    settings = settings_for(shared_database.url.render_as_string(hide_password=False))
+    with serving(with_back_office(settings, signer)) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def bureau(world: World, back_office_url: str, signer: Signer) -> Iterator[Bureau]:
+    """Makes agents of this test alone, on the shared database."""
+    from tests.support.persons import Bureau
+
+    made = Bureau(world, back_office_url, signer)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
