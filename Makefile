@@ -52,7 +52,7 @@ test: $(DEV) $(REDOCLY) $(NEWMAN) ## run the tests (ARGS="-k debit" goes to pyte
 
 # The last whole run is judged; a partial one, as `make test ARGS=...`, takes nothing away from it.
 # Without any, the tests that send requests are run first.
-contract-coverage: $(DEV) ## judge what the tests observed of openapi.yaml: build/contract-coverage.html
+contract-coverage: $(DEV) ## judge what the tests observed of the contracts: build/contract-coverage*.html
 	@test -f build/exchanges/whole/run.json || test -f build/exchanges/part/run.json || \
 	    CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest --ignore=tests/models --numprocesses 2 --dist loadgroup
 	@$(BIN)/python -m tests.lab.coverage

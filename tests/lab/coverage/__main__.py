@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.lab.coverage.cells import Contract
+from tests.lab.coverage.cells import Contract, Json
 from tests.lab.coverage.observe import Observation, read_exchanges
 from tests.lab.coverage.page import render_page
 from tests.lab.coverage.recording import (
+    CONTRACTS,
     EXCHANGES,
     FUZZ,
     PART,
@@ -34,26 +35,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("No recorded exchanges: run `make test` first.")
         return 2
     run = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    contract = Contract.read(options.contract)
-    observation = Observation(contract).add_all(read_exchanges(folder))
+    files = options.contract or CONTRACTS
+    observations = [Observation(Contract.read(file)) for file in files]
+    _observe(observations, read_exchanges(folder))
     if options.exchanges is None and _is_of(options.recorded / FUZZ, run["contract"]):
-        observation.add_all(read_exchanges(options.recorded / FUZZ))
-    report = Report(contract, observation, run)
+        _observe(observations, read_exchanges(options.recorded / FUZZ))
+    reports = [Report(one.contract, one, run) for one in observations]
     options.output.mkdir(parents=True, exist_ok=True)
-    target = options.output / "contract-coverage.json"
-    text = json.dumps(report.json(), indent=1, ensure_ascii=False)
-    target.write_text(text + "\n", encoding="utf-8")
-    page = target.with_suffix(".html")
-    page.write_text(render_page(report), encoding="utf-8")
     if options.exchanges is None:
         _tell_later(options.recorded, run)
-    _tell(report, options.contract, page)
-    return 1 if report.red else 0
+    _tell_run(run, files)
+    for file, report in zip(files, reports, strict=True):
+        _tell(report, file, _write(report, file, options.output))
+    return 1 if any(report.red for report in reports) else 0
+
+
+def _observe(observations: Sequence[Observation], exchanges: Iterable[Json]) -> None:
+    for exchange in exchanges:
+        for one in observations:
+            one.add(exchange)
+
+
+def _write(report: Report, contract: Path, folder: Path) -> Path:
+    """The page of a contract, and beside it what programs read."""
+    own = "" if contract.name == CONTRACT.name else f"-{contract.stem}"
+    page = folder / f"contract-coverage{own}.html"
+    text = json.dumps(report.json(), indent=1, ensure_ascii=False)
+    page.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    page.write_text(render_page(report), encoding="utf-8")
+    return page
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make contract-coverage", description=__doc__)
-    parser.add_argument("--contract", type=Path, default=CONTRACT, help="another contract")
+    parser.add_argument(
+        "--contract", type=Path, action="append", help="another contract; repeatable"
+    )
     parser.add_argument("--exchanges", type=Path, help="the folder of one run to judge")
     parser.add_argument("--recorded", type=Path, default=EXCHANGES, help="where runs are kept")
     parser.add_argument("--output", type=Path, default=ROOT / "build")
@@ -87,20 +104,22 @@ def _tell_later(root: Path, run: dict[str, Any]) -> None:
         )
 
 
-def _tell(report: Report, contract: Path, page: Path) -> None:
-    run = report.run
+def _tell_run(run: Json, contracts: Sequence[Path]) -> None:
     if not run["whole"]:
         say(f"Only a part was judged: {'; '.join(run['reasons'])}.")
-    if run["contract"] != fingerprint(contract):
+    if run["contract"] not in (fingerprint(), fingerprint(*contracts)):
         say("openapi.yaml has changed since the exchanges were recorded: run `make test` again.")
+
+
+def _tell(report: Report, contract: Path, page: Path) -> None:
     for line in report.red[:SHOWN]:
         say(line)
     if len(report.red) > SHOWN:
         say(f"… and {len(report.red) - SHOWN} more, in the page")
     if report.red:
-        say("Write the test that provokes it, or take it from openapi.yaml.")
+        say(f"Write the test that provokes it, or take it from {contract.name}.")
     say(f"page: {page}")
-    say(report.line)
+    say(f"{report.line} of {contract.name}")
 
 
 def say(line: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.lab.coverage import values
-from tests.support.contract_client import CONTRACT, read_contract
+from tests.support.contract_client import BASE_CORE_PREFIX, CONTRACT, read_contract
 from tests.support.exchanges import mask, sanitise
 
 Json = dict[str, Any]
@@ -27,6 +27,11 @@ BODY, QUERY = "body", "query"
 UNREADABLE, NOT_AN_OBJECT = "unreadable", "not an object"
 TOO_LARGE, OTHER_TYPE = "too large", "other media type"
 FORM = "application/x-www-form-urlencoded"
+
+
+def is_base_core(path: str) -> bool:
+    """Whether a path is under the prefix of the back office."""
+    return path.startswith(f"{BASE_CORE_PREFIX}/")
 
 
 class Cell(NamedTuple):
@@ -77,11 +82,16 @@ class Contract:
                 made = self._operation(method.upper(), path, node)
                 self.operations[made.method, path] = made
         self.paths = {path for _, path in self.operations}
+        self.is_base_core = all(is_base_core(path) for path in self.paths)
 
     @classmethod
     def read(cls, path: Path = CONTRACT) -> Contract:
         """Read a file."""
         return cls(read_contract(path))
+
+    def has(self, path: str) -> bool:
+        """Whether the path of a request is this contract's to answer, known to it or not."""
+        return is_base_core(path) == self.is_base_core
 
     def resolve(self, node: Any) -> Any:
         """The node, or what its `$ref` designates."""
@@ -131,12 +141,14 @@ class Contract:
         )
 
     def fields(self, schema: Json, prefix: str = "", top: str = "") -> Iterator[Field]:
-        """The fields of an object, and those of the items of its lists."""
+        """The fields of an object, and those of the objects and of the items of the lists in it."""
         for name, node in schema["properties"].items():
             resolved, path = self.resolve(node), f"{prefix}{name}"
             named = top or name
             required = name in schema.get("required", [])
             yield Field(f"{BODY} {path}", name, resolved, required, named)
+            if resolved["type"] == "object" and "properties" in resolved:
+                yield from self.fields(resolved, f"{path}.", named)
             if resolved["type"] == "array":
                 item = self.resolve(resolved["items"])
                 yield Field(f"{BODY} {path}[]", "", item, False, named)

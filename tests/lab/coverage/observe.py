@@ -39,6 +39,7 @@ Json = dict[str, Any]
 
 TEST_KINDS = (
     ("tests/operations/", "operations"),
+    ("tests/base_core/", "operations"),
     ("tests/edge/test_raw_requests", "raw bytes"),
     ("tests/lab/fuzz/", "Schemathesis"),
     ("tests/edge/", "edge"),
@@ -132,7 +133,11 @@ class Observation:
         return self
 
     def add(self, exchange: Json) -> None:
-        """Add one exchange."""
+        """Add one exchange, unless it is another contract's."""
+        if self.contract.has(exchange["path"]):
+            self._add(exchange)
+
+    def _add(self, exchange: Json) -> None:
         kind, database = kind_of(exchange["test"]), database_of(exchange["test"])
         exchange["masked"] = _is_masked(exchange)
         self.count += 1
@@ -300,6 +305,9 @@ def _object_ways(
             yield from ((each, shown) for shown in found)
         else:
             yield each, way
+        if way == values.VALID and "properties" in each.schema and value[name] is not None:
+            inner = _object_ways(fields, each.schema, value[name], each.place)
+            yield from dict.fromkeys(inner)
         item = by_place.get(f"{each.place}[]")
         if item is None or way != values.VALID:
             continue

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import exchanges
-from tests.support.contract_client import CONTRACT, ROOT
+from tests.support.contract_client import BASE_CORE_CONTRACT, CONTRACT, ROOT
 
+CONTRACTS = (CONTRACT, BASE_CORE_CONTRACT)
 EXCHANGES = ROOT / "build" / "exchanges"
 WHOLE, PART = "whole", "part"
 """Where the last whole run is kept, and the last partial one; neither spoils the other."""
@@ -33,9 +34,12 @@ WITHOUT_EXCHANGES = ("tests/models/",)
 """Folders whose tests send no request: a run without them is whole all the same."""
 
 
-def fingerprint(contract: Path = CONTRACT) -> str:
-    """What tells one text of the contract from another."""
-    return hashlib.sha256(contract.read_bytes()).hexdigest()[:16]
+def fingerprint(*contracts: Path) -> str:
+    """What tells one text of the contracts from another; of all that are served when none is named."""
+    digest = hashlib.sha256()
+    for contract in contracts or CONTRACTS:
+        digest.update(contract.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class Recording:

@@ -46,6 +46,7 @@ CARD, OTHER_CARD = "7019800100009569", "7019812345679569"
 """One of the demo, which is no secret, and one that might be somebody's."""
 
 QUERY_OF_SOLDE = f"numeroCarte={CARD}&walletId=221771234567&clientId=CLI-0001"
+OWN = ("--contract", str(ROOT / "openapi.yaml"))
 WHOLE_RUN = {"whole": True, "reasons": [], "ended": "2026-11-23", "contract": fingerprint()}
 REFUSED = {"success": False, "code": "405", "message": "Paramètre walletId manquant ou invalide"}
 TEST = "tests/operations/cartes/test_cartes.py::test_one[sqlite]"
@@ -55,7 +56,10 @@ def everything(contract: Contract, database: str = "sqlite") -> list[Json]:
     """Made-up exchanges that show every answer, header and media type that a contract declares."""
     made: dict[tuple[str, str], list[Json]] = {}
     places = {op.name: (op.method, op.path) for op in contract.operations.values()}
-    places |= {"(unknown path)": ("GET", "/x"), "(other method)": ("PUT", SOLDE)}
+    prefix, known = (
+        ("/base-core", next(iter(contract.paths))) if contract.is_base_core else ("", SOLDE)
+    )
+    places |= {"(unknown path)": ("GET", f"{prefix}/x"), "(other method)": ("PATCH", known)}
     for cell in contract.cells():
         if cell.kind == ANSWER:
             method, path = places[cell.operation]
@@ -96,7 +100,7 @@ def keep(folder: Path, made: list[Json], run: Json = WHOLE_RUN) -> Path:
 def run(folder: Path, *more: str) -> tuple[int, Json]:
     """Judge a folder; the exit code and the JSON."""
     output = folder.parent / "output"
-    code = main(["--exchanges", str(folder), "--output", str(output), *more])
+    code = main(["--exchanges", str(folder), "--output", str(output), *(more or OWN)])
     found: Json = json.loads((output / "contract-coverage.json").read_text(encoding="utf-8"))
     return code, found
 
@@ -136,6 +140,22 @@ def test_everything_observed_is_green(
     assert "answer 100 %" in last
     assert " exchanges on sqlite, " in last
     assert "PART" not in last
+
+
+def test_each_contract_is_judged_by_what_was_asked_under_its_prefix(
+    tmp_path: Path, positive: list[Json], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = everything(Contract.read(ROOT / "base-core.yaml"))
+    folder = keep(tmp_path / "run", [*positive, *own])
+    main(["--exchanges", str(folder), "--output", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if line.startswith("contract coverage")]
+    assert [line.rpartition(" of ")[2] for line in told] == ["openapi.yaml", "base-core.yaml"]
+    assert told[0].startswith("contract coverage green")
+    assert not [line for line in lines if line.startswith("never observed")]
+    page = (tmp_path / "contract-coverage-base-core.html").read_text(encoding="utf-8")
+    assert "validerDemande" in page
+    assert "debitCarte" not in page
 
 
 def test_an_answer_never_observed_is_named_and_red(
@@ -218,11 +238,11 @@ def test_a_whole_run_is_judged_before_a_later_part_and_this_is_said(
     part = {**WHOLE_RUN, "whole": False, "reasons": ["1 tests failed"], "ended": "2026-11-24"}
     keep(tmp_path / WHOLE, positive)
     keep(tmp_path / PART, [], part)
-    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == 0
+    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path), *OWN]) == 0
     out = capsys.readouterr().out
     assert "ended 2026-11-23, not the later one of 2026-11-24, a part (1 tests failed)" in out
     keep(tmp_path / PART, [], {**part, "ended": "2026-11-22"})
-    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == 0
+    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path), *OWN]) == 0
     assert "not the later one" not in capsys.readouterr().out
 
 
@@ -240,7 +260,7 @@ def test_the_last_fuzz_on_the_same_contract_is_judged_with_the_tests(
     keep(tmp_path / WHOLE, positive, {**WHOLE_RUN, "contract": fingerprint()})
     fuzzed = {**stray, "code": "4001", "test": "tests/lab/fuzz/[sqlite]"}
     keep(tmp_path / FUZZ, [fuzzed], {"contract": contract, "seed": 1})
-    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path)]) == int(bool(red))
+    assert main(["--recorded", str(tmp_path), "--output", str(tmp_path), *OWN]) == int(bool(red))
     found = json.loads((tmp_path / "contract-coverage.json").read_text(encoding="utf-8"))
     assert found["red"] == red
 
