@@ -112,7 +112,7 @@ def test_client_is_what_was_entered_once_another_person_agreed(siege: Siege) -> 
         assert find_client(connection, client_id) is None
     assert siege.agree(demande).resultat == {"clientId": client_id}
     assert of(siege.database, client_id) == Client(
-        client_id, "Société", reseau_id, ACTIF, *contact.values(), "0012345"
+        client_id, "Société", reseau_id, ACTIF, "Awa", "awa@exemple.sn", "338200000", "0012345"
     )
     with siege.database.reading() as connection:
         assert find_reseau(connection, reseau_id) == (reseau_id, "Réseau du Nord", 1, 1)
@@ -356,7 +356,7 @@ def test_agent_of_some_clients_finds_no_other(siege: Siege, ground: World) -> No
         ):
             with pytest.raises(ObjetInconnu):
                 read()
-    hidden = {"clientId": others, "membreId": "M", "walletId": "221770000000"}
+    hidden: dict[str, Any] = {"clientId": others, "membreId": "M", "walletId": "221770000000"}
     absent = {**hidden, "clientId": ABSENT}
     assert refusal_of(lambda: siege.enter("saisirMembre", by=agent, **hidden)) == refusal_of(
         lambda: siege.enter("saisirMembre", by=agent, **absent)

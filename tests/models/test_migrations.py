@@ -19,6 +19,7 @@ from models.books.verification import verify
 from models.database.engine import Database
 from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
 from models.journal.reference import Details
+from models.membre import Membre, create_membre, find_of_wallet
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import Operation
 from models.partenaire import Partenaire
@@ -449,4 +450,96 @@ def test_partners_that_were_there_keep_basic_and_their_secrets_get_names(
     with pytest.raises(ValueError, match="1 revoked secrets would open something again"):
         migrate.downgrade(database, "0006")
     with database.reading() as connection:
+        assert migrate.is_current(connection)
+
+
+# ── réseaux and wallets that were there ──────────────────────────────────────────────────────────
+TEXTS = {
+    "C1": "RES-1",
+    "C2": "RES-1",
+    "C3": "Réseau du Nord",
+    "C4": "Reseau du Nord",
+    "C5": "",
+    "C6": None,
+}
+WALLETS = {"M1": "221770000001", "M2": "221770000001", "M3": "221770000003"}
+
+
+@pytest.fixture
+def with_texts(new_database: NewDatabase) -> Database:
+    """A database of version 0008: clients with a text for a réseau, membres of whom two share a wallet."""
+    database = new_database()
+    migrate.upgrade(database, "0008")
+    with database.transaction() as connection:
+        for client_id, texte in TEXTS.items():
+            connection.execute(
+                text(
+                    "INSERT INTO clients (client_id, nom, reseau) VALUES (:id, 'Éléphant', :texte)"
+                ),
+                {"id": client_id, "texte": texte},
+            )
+        for membre_id, wallet_id in WALLETS.items():
+            connection.execute(
+                text(
+                    "INSERT INTO membres (client_id, membre_id, wallet_id, nom)"
+                    " VALUES ('C1', :id, :wallet, 'N')"
+                ),
+                {"id": membre_id, "wallet": wallet_id},
+            )
+    return database
+
+
+def test_texts_become_reseaux_and_shared_wallets_stay(with_texts: Database) -> None:
+    assert migrate.upgrade(with_texts)
+    with with_texts.reading() as connection:
+        placed = connection.execute(
+            text("SELECT client_id, reseau_id, cle_nom, nombre_membres FROM clients ORDER BY id")
+        ).all()
+        named = connection.execute(
+            text("SELECT reseau_id, nom, nombre_clients FROM reseaux ORDER BY reseau_id")
+        ).all()
+        shared = connection.scalars(
+            text("SELECT membre_id FROM membres WHERE wallet_partage = 1 ORDER BY id")
+        ).all()
+    assert [tuple(row) for row in placed] == [
+        ("C1", "RES-1", "elephant", 3),
+        ("C2", "RES-1", "elephant", 0),
+        ("C3", "Reseau-du-Nord-1", "elephant", 0),
+        ("C4", "Reseau-du-Nord", "elephant", 0),
+        ("C5", "RES-2", "elephant", 0),
+        ("C6", None, "elephant", 0),
+    ]
+    assert sorted(map(tuple, named)) == [
+        ("RES-1", "RES-1", 2),
+        ("RES-2", "RES-2", 1),
+        ("Reseau-du-Nord", "Reseau du Nord", 1),
+        ("Reseau-du-Nord-1", "Réseau du Nord", 1),
+    ]
+    assert shared == ["M1", "M2"]
+    for wallet_id in ("221770000001", "221770000003"):
+        membre = Membre("C1", "M4", wallet_id)
+        with with_texts.transaction() as connection:
+            assert find_of_wallet(connection, "C1", wallet_id) in WALLETS
+            if wallet_id == "221770000003":
+                assert not create_membre(connection, membre)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE clients SET statut = 'SUSPENDU' WHERE client_id = 'C1'",
+        "UPDATE membres SET statut = 'CLOS' WHERE membre_id = 'M1'",
+        "UPDATE clients SET ninea = '1' WHERE client_id = 'C1'",
+        "UPDATE reseaux SET nom = 'RES-1'",
+    ],
+)
+def test_downgrade_that_would_forget_what_a_client_is_is_refused(
+    with_texts: Database, statement: str
+) -> None:
+    migrate.upgrade(with_texts)
+    with with_texts.transaction() as connection:
+        connection.execute(text(statement))
+    with pytest.raises(ValueError, match="version 0008 has no place for"):
+        migrate.downgrade(with_texts, "0008")
+    with with_texts.reading() as connection:
         assert migrate.is_current(connection)
