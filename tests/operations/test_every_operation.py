@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import inspect
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy import text, update
-from sqlalchemy.engine import make_url
 
 from handlers.contract.reading import load
 from handlers.edge.resolver import HandlerResolver
 from models.carte import cartes
 from models.database.engine import Database
 from models.migrate import expected_revision
+from tests.support.accidents import Outage, core_of
 from tests.support.contract_client import CATALOGUE, ROOT, resolve
-from tests.support.registry import missing
 from tests.support.scene import (
     ALL,
     CONTRACT,
@@ -364,25 +357,6 @@ def test_rate_of_one_partner_is_not_another_s(world: World, limited_url: str) ->
 HANDLERS = HandlerResolver(load(ROOT / "openapi.yaml")).handlers
 
 
-def core_of(operation: str) -> tuple[ModuleType, str]:
-    """The module of the operation's handler, and the last function that it has of the core: its work.
-
-    An operation that asks nothing of the core only renders.
-    """
-    handler = next(iter(HANDLERS[operation].values()))
-    module = sys.modules[handler.__module__]
-    used = {name: getattr(module, name, None) for name in handler.__code__.co_names}
-    names = [name for name, value in used.items() if inspect.isfunction(value)]
-    of_the_core = [name for name in names if used[name].__module__.startswith("models.")]
-    if not names:
-        missing(
-            f"what can fail in {operation}",
-            write=f"{handler.__name__} with functions that are imported by their names",
-            file=f"{handler.__module__.replace('.', '/')}.py",
-        )
-    return module, (of_the_core or names)[-1]
-
-
 @pytest.mark.parametrize("operation", ALL)
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_fault_of_ours_is_answered_without_its_details(
@@ -392,63 +366,13 @@ def test_fault_of_ours_is_answered_without_its_details(
         raise RuntimeError("SELECT secret FROM postgresql://user:password@host/path")
 
     before = scene.world.solde(scene.carte)
-    module, name = core_of(operation)
+    module, name = core_of(HANDLERS[operation])
     monkeypatch.setattr(module, name, fail)
     answer = scene.call(operation).send(
         scene.caller(operation), headers={"Accept-Language": language}
     )
     assert_refused(answer, "9999", language=language)
     assert scene.world.solde(scene.carte) == before
-
-
-class Outage:
-    """A database that can go away and come back."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.is_sqlite = database.dialect == "sqlite"
-
-    def begin(self) -> None:
-        """Take the database away: its open connections end and no new one opens."""
-        if self.is_sqlite:
-            file = self._file()
-            self.database.engine.dispose()
-            for part in file.parent.glob(f"{file.name}*"):
-                part.rename(part.with_name(f"away-{part.name}"))
-            file.mkdir()
-        else:
-            self._allow(connections=False)
-
-    def end(self) -> None:
-        """Bring the database back as it was."""
-        if self.is_sqlite:
-            file = self._file()
-            self.database.engine.dispose()
-            file.rmdir()
-            for part in file.parent.glob("away-*"):
-                part.rename(part.with_name(part.name.removeprefix("away-")))
-        else:
-            self._allow(connections=True)
-
-    def _file(self) -> Path:
-        assert self.database.url.database is not None
-        return Path(self.database.url.database)
-
-    def _allow(self, *, connections: bool) -> None:
-        url = self.database.url
-        server = make_url(url).set(drivername="postgresql", database="postgres")
-        with psycopg.connect(
-            server.render_as_string(hide_password=False), autocommit=True
-        ) as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
-                    sql.Identifier(str(url.database)), sql.Literal(connections)
-                )
-            )
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                (url.database,),
-            )
 
 
 class Away(NamedTuple):

@@ -14,11 +14,13 @@ from models.partenaire import objet_partenaire, partenaires
 from models.secret import NouveauPartenaire, add_secret, new_secret, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import (
-    CATALOGUE,
     OPERATIONS,
+    PARTENAIRE,
     ContractClient,
     Json,
+    Reading,
     envelope_of,
+    reading_of,
     resolve,
 )
 from tests.support.registry import entry_of, missing
@@ -70,10 +72,10 @@ _OF_OAUTH = frozenset(PLACES[name][1] for name in WITH_FORM)
 """The paths whose refusals have the `error` of RFC 6749."""
 
 
-def entry_in_catalogue(code: str) -> Json:
-    """What the contract says of a code."""
+def entry_in_catalogue(code: str, of: Reading = PARTENAIRE) -> Json:
+    """What a contract says of a code."""
     write = "it into x-catalogue-erreurs, or another code in the test,"
-    entry: Json = entry_of(CATALOGUE, code, write=write, file="openapi.yaml")
+    entry: Json = entry_of(of.catalogue, code, write=write, file=of.file)
     return entry
 
 
@@ -92,9 +94,16 @@ class _Fields(dict[str, str]):
         )
 
 
-def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: str) -> Json:
-    """The envelope of a refusal."""
-    entry = entry_in_catalogue(code)
+def refusal(
+    code: str,
+    *,
+    language: str = "fr",
+    oauth: bool = False,
+    of: Reading = PARTENAIRE,
+    **fields: str,
+) -> Json:
+    """The envelope of a refusal of a contract."""
+    entry = entry_in_catalogue(code, of)
     message = entry["message"][language].format_map(_Fields(code, fields))
     body: Json = {
         "success": False,
@@ -109,11 +118,12 @@ def refusal(code: str, *, language: str = "fr", oauth: bool = False, **fields: s
 def assert_refused(
     answer: httpx.Response, code: str, *, language: str = "fr", **fields: str
 ) -> None:
-    """Assert status, headers and envelope of a refusal."""
-    oauth = answer.request.url.path in _OF_OAUTH
-    expected = refusal(code, language=language, oauth=oauth, **fields)
+    """Assert status, headers and envelope of a refusal, by the contract that its path is of."""
+    path = answer.request.url.path
+    oauth, of = path in _OF_OAUTH, reading_of(path)
+    expected = refusal(code, language=language, oauth=oauth, of=of, **fields)
     assert envelope_of(answer) == expected, answer.text
-    assert answer.status_code == entry_in_catalogue(code)["statut"]
+    assert answer.status_code == entry_in_catalogue(code, of)["statut"]
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
 
