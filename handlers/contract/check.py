@@ -19,6 +19,7 @@ from handlers.contract.rules import (
     openapi_problems,
     operation_problems,
     raw_problems,
+    right_problems,
     shape_problems,
 )
 from handlers.contract.selfcheck import example_faults
@@ -105,7 +106,8 @@ def _check_operations(contract: Contract, view: View, lines: Lines, findings: _F
     linked = []
     told: set[tuple[int, str]] = set()
     for one in view.operations:
-        readable = findings.add(one.place, raw_problems(contract, one.place, one.raw))
+        readable = findings.add(one.place, raw_problems(contract.document, one.place, one.raw))
+        findings.add(one.place, right_problems(contract, one.place, one.raw))
         shaped = readable and findings.add(one.place, shape_problems(contract, one.place, one.raw))
         rules = (
             *style.OF_OPERATIONS,

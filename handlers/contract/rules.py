@@ -107,9 +107,8 @@ _NEEDED = {
 }
 
 
-def raw_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:
+def raw_problems(document: Json, place: Place, raw: Json) -> Iterator[Problem]:
     """What an operation lacks to be read at all."""
-    document = contract.document
     for key, kind in _NEEDED.items():
         if key not in raw:
             yield Problem(place, f"lacks `{key}`; every operation declares it.", " ")
@@ -138,14 +137,13 @@ def raw_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Proble
     for code in raw.get("x-codes-erreur", []):
         if not isinstance(code, str):
             yield Problem((*place, "x-codes-erreur"), f"quote the code {code!r}.")
-    yield from _right_problems(contract, place, raw)
 
 
 ANY_RIGHT = ("*:valider", "*:saisir", "aucun")
 """What may stand in place of a right: any of a kind, where the demande decides which, or none at all."""
 
 
-def _right_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:
+def right_problems(contract: Contract, place: Place, raw: Json) -> Iterator[Problem]:
     """An operation of persons says which right it needs, and no other operation does."""
     right = raw.get("x-droit")
     if not contract.surface.persons:

@@ -19,12 +19,15 @@ from tests.support.contract_client import (
     OPERATIONS,
     ROOT,
     Json,
+    base_core,
     resolve,
 )
 from tests.support.registry import missing
 from tests.support.world import World
 
 SERVED = load(CONTRACT)
+EVERYWHERE = {**base_core().catalogue, **CATALOGUE}
+"""The codes of both contracts. One that both have is the same, below."""
 LANGUAGES = ("fr", "en")
 
 
@@ -71,17 +74,28 @@ def test_catalogue_is_what_the_code_raises() -> None:
     idle = sorted(cls.__name__ for cls in classes.values() if cls.__name__ not in used)
     assert not idle, f"nothing raises {idle}: remove the class, and its code from the catalogue."
     raised = classes.keys() | _codes_of_the_fields()
-    unknown = sorted(raised - CATALOGUE.keys())
-    assert not unknown, f"openapi.yaml: add {unknown} to x-catalogue-erreurs; the code raises them."
-    dead = sorted(CATALOGUE.keys() - raised)
-    assert not dead, f"openapi.yaml: nothing raises {dead}; remove them from x-catalogue-erreurs."
+    unknown = sorted(raised - EVERYWHERE.keys())
+    assert not unknown, f"add {unknown} to x-catalogue-erreurs; the code raises them."
+    dead = sorted(EVERYWHERE.keys() - raised)
+    assert not dead, f"nothing raises {dead}; remove them from x-catalogue-erreurs."
+
+
+def test_code_of_both_contracts_is_one_code() -> None:
+    """What a person does about it may differ; what it is does not."""
+    told = ("nom", "statut", "message", "reessayer")
+    for code in CATALOGUE.keys() & base_core().catalogue.keys():
+        here, there = (
+            {name: entry[code][name] for name in told}
+            for entry in (CATALOGUE, base_core().catalogue)
+        )
+        assert here == there, code
 
 
 def test_exception_classes_bear_the_names_of_the_catalogue() -> None:
     wrong = {
-        cls.__name__: CATALOGUE[code]["nom"]
+        cls.__name__: EVERYWHERE[code]["nom"]
         for code, cls in (_codes_of_the_core() | _codes_of_the_edge()).items()
-        if cls.__name__ != CATALOGUE[code]["nom"]
+        if cls.__name__ != EVERYWHERE[code]["nom"]
     }
     assert not wrong, f"rename these classes as in x-catalogue-erreurs: {wrong}."
 
@@ -196,7 +210,7 @@ def test_shared_responses_carry_codes_of_the_catalogue() -> None:
 
 
 # ── which codes an operation may list ────────────────────────────────────────────────────────────
-_CARD = {"412", "3001", "3002", "3003"}
+_CARD = {"412", "3001", "3002", "3003", "3005"}
 _ONCE = {"4002", "4005"}
 OF_ITS_WORK = {
     "getSoldeCarte": {"412"},

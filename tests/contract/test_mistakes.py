@@ -87,7 +87,7 @@ def test_a_maintainer_reads_everything_at_once_in_the_order_of_the_file(tmp_path
 def test_a_contract_that_was_built_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of it starts without the rules, and without lines."""
 
-    def judged(*_arguments: Any) -> None:
+    def judged(*_arguments: Any, **_named: Any) -> None:
         raise AssertionError("it was judged again")
 
     monkeypatch.setattr(check, "find_problems", judged)
