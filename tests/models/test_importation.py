@@ -12,8 +12,9 @@ from typing import Any, BinaryIO, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
+from models.audit import Objet, record
 from models.base import SOLDE_MAXIMAL
 from models.books.demo import seed_demo
 from models.books.importation import (
@@ -32,10 +33,12 @@ from models.client import Client, clients, find_client
 from models.compte import comptes
 from models.database.engine import Database
 from models.journal.ecriture import ecritures
+from models.journal.ouverture import open_cartes
 from models.membre import Membre, find_membre, membres
 from models.motifs import DU_CONTRAT
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import operations
+from models.reseau import find_reseau
 from models.secret import find_by_secret
 from models.telephone import Deviation, Telephones
 from tests.support.acteurs import TESTEUR
@@ -919,3 +922,95 @@ def test_the_patterns_of_the_core_are_the_contracts() -> None:
     assert {name: f"^{motif.pattern}$" for name, motif in DU_CONTRAT.items()} == {
         name: schemas[name]["pattern"] for name in DU_CONTRAT
     }
+
+
+# ── réseaux, wallets, what is closed ─────────────────────────────────────────────────────────────
+def test_new_clients_go_into_the_reseau_and_known_ones_stay(database: Database) -> None:
+    _import(database, _row_of(1))
+    rows = [_row_of(2), _row_of(3, clientId="CLI-0002", clientNom="Autre")]
+    summary = import_cartes(database, _file(*rows), TESTEUR, reseau="RES-1")
+    assert (summary.reseau_cree, summary.non_places, summary.montres) == (True, 1, ("CLI-0001",))
+    again = import_cartes(database, _file(*rows), TESTEUR, reseau="RES-1")
+    assert (again.creees, again.reseau_cree, again.montres) == (0, False, ("CLI-0001",))
+    with database.reading() as connection:
+        placed = connection.execute(select(clients.c.client_id, clients.c.reseau_id)).all()
+        assert find_reseau(connection, "RES-1") == ("RES-1", "RES-1", 1, 1)
+    assert sorted(placed) == [("CLI-0001", None), ("CLI-0002", "RES-1")]
+
+
+def test_reseau_is_not_made_for_nobody(database: Database) -> None:
+    _import(database, _row_of(1))
+    summary = import_cartes(database, _file(_row_of(2)), TESTEUR, reseau="RES-1")
+    assert (summary.creees, summary.reseau_cree) == (1, False)
+    with database.reading() as connection:
+        assert find_reseau(connection, "RES-1") is None
+
+
+def test_counts_of_a_client_grow_with_each_file(database: Database) -> None:
+    _import(database, _row_of(1), _row_of(2), _row_of(2, numeroCarte="7019800999999999"))
+    _import(database, _row_of(2), _row_of(3))
+    with database.reading() as connection:
+        client = find_client(connection, "CLI-0001")
+    assert client is not None
+    assert (client.nombre_membres, client.nombre_cartes) == (3, 4)
+
+
+CLOSED: dict[str, tuple[tuple[str, str], str]] = {
+    "client": (("clients", "CLI-0001"), "the client CLI-0001 is closed"),
+    "membre": (("membres", "M1"), "the membre M1 of CLI-0001 is closed"),
+}
+
+
+@pytest.mark.parametrize("what", CLOSED)
+def test_who_is_closed_is_given_no_card(database: Database, what: str) -> None:
+    rows = [_row_of(1, statut="ANNULEE", solde="0")]
+    _import(database, *rows)
+    (table, named), motif = CLOSED[what]
+    key = f"{what}_id"
+    with database.transaction() as connection:
+        connection.execute(
+            text(f"UPDATE {table} SET statut = 'CLOS' WHERE {key} = :named"),
+            {"named": named},
+        )
+        record(connection, TESTEUR, "fermer", Objet("CLIENT", "CLI-0001"), None, {})
+    assert _import(database, *rows) == (0, 1, 0, 0, 0)
+    source = _file(*rows, _row_of(1, numeroCarte="7019800999999999"))
+    assert _refusal(database, source) == (3, key.replace("_id", "Id"), motif)
+
+
+def test_wallet_is_one_membre_s_of_a_client(database: Database) -> None:
+    """In the database and in the file itself; another client may have it too."""
+    _import(database, _row_of(1))
+    taken = {"telephone": "221770000001"}
+    rows = [
+        _row_of(2, **taken),
+        _row_of(3),
+        _row_of(4, telephone="221770000003"),
+        _row_of(5, clientId="CLI-0002", clientNom="Autre", **taken),
+    ]
+    summary, rejets = _skip_bad(database, _file(*rows))
+    assert summary[:3] == (2, 0, 2)
+    assert [one[1:] for one in rejets] == [
+        (2, "telephone", "it is that of the membre M1 of CLI-0001"),
+        (4, "telephone", "it is that of the membre M3 of CLI-0001"),
+    ]
+
+
+@pytest.mark.parametrize("what", CLOSED)
+def test_who_is_closed_meanwhile_undoes_the_import(
+    database: Database, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Between the look at him and his new card: what the database then says counts."""
+    _import(database, _row_of(1, statut="ANNULEE", solde="0"))
+    before = _content(database)
+    (table, named), _motif = CLOSED[what]
+
+    def close_first(connection: Connection, *given: Any, **named_: Any) -> None:
+        sql = f"UPDATE {table} SET statut = 'CLOS' WHERE {what}_id = :named"
+        connection.execute(text(sql), {"named": named})
+        open_cartes(connection, *given, **named_)
+
+    monkeypatch.setattr("models.books.importation.open_cartes", close_first)
+    _, _, motif = _refusal(database, _file(_row_of(1, numeroCarte="7019800999999999")))
+    assert motif.endswith("was closed while the file was imported")
+    assert _content(database) == before
