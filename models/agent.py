@@ -211,7 +211,7 @@ class AgentListe(NamedTuple):
 class PageAgents(NamedTuple):
     """A page, in the order in which they came, and the curseur of the next one, None at the end."""
 
-    agents: list[AgentListe]
+    lignes: list[AgentListe]
     curseur_suivant: str | None
 
 

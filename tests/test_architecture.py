@@ -62,6 +62,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
                 "audit",
                 "contract",
                 "database",
+                "demande",
                 "importation",
                 "journal",
                 "migration",
@@ -95,6 +96,11 @@ LONGER_THAN_A_SCREEN: dict[str, str] = {
 
 USED_BY_TESTS: dict[str, str] = {
     "models/motifs.py: DU_CONTRAT": "what the core checks by itself is held against the contract",
+    "models/agent.py: DROITS": "what the contract asks of who calls is held against it",
+    "models/agent.py: STATUTS": "as are the values that it names",
+    **dict.fromkeys(
+        (f"models/{noun}.py: STATUTS" for noun in ("client", "demande", "membre")), "as above"
+    ),
 }
 """What no other code uses, and why it is kept all the same."""
 
@@ -108,9 +114,14 @@ WRITTEN_FOR_OTHERS = (
 OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
 
-CHANGED_BY_SOMEBODY = frozenset(
-    {"clients", "reseaux", "membres", "partenaires", "acces", "secrets", "plafonds", "cartes"}
+CHANGED_BY_A_DEMANDE = frozenset(
+    {"agents", "regles_validation", "clients", "reseaux", "membres", "demandes", "validations"}
 )
+"""Tables of the back office: tests/support/witness.py has the database say the same."""
+
+CHANGED_BY_SOMEBODY = CHANGED_BY_A_DEMANDE | {
+    "partenaires", "acces", "secrets", "plafonds", "cartes",
+}  # fmt: skip
 """Tables of which a change that is not money is a row of the audit."""
 
 RECORDING = ("record", "finish")
@@ -118,7 +129,19 @@ RECORDING = ("record", "finish")
 
 RECORDED_BY_ITS_CALLER: dict[str, str] = {
     "models/journal/ouverture.py": "cards come with an import or the demo, which record what they loaded",
+    **{
+        f"models/{noun}.py": "demandes change it, which models/back_office/moteur.py records"
+        for noun in ("agent", "client", "membre", "regle_validation", "reseau")
+    },
 }
+
+ABOVE_DEMANDES: dict[str, str] = {
+    "models/books/importation.py": "an operator's command, which the audit names",
+    "models/books/demo.py": "as above",
+}
+"""What changes the same without a demande, and why."""
+
+NO_CHANGE_OF_AN_AGENT = frozenset({"derniere_activite"})
 
 TAGS = [snake_case(tag["name"]) for tag in DOCUMENT["tags"]]
 
@@ -530,6 +553,55 @@ def test_whoever_changes_what_is_not_money_writes_the_audit() -> None:
     )
     stale = RECORDED_BY_ITS_CALLER.keys() - found.keys()
     assert not stale, f"remove from RECORDED_BY_ITS_CALLER what is no more: {sorted(stale)}."
+
+
+def _effects(path: str, tree: ast.Module) -> list[str]:
+    """The functions of a file that change what only demandes change."""
+    lines = [
+        one.line
+        for one in read_writes(path, tree)
+        if not isinstance(one, Hidden)
+        and one.table in CHANGED_BY_A_DEMANDE
+        and not (one.columns and one.columns <= NO_CHANGE_OF_AN_AGENT)
+    ]
+    return [
+        function.name
+        for function in _functions(tree)
+        if any(function.lineno <= line <= (function.end_lineno or 0) for line in lines)
+    ]
+
+
+def test_nothing_takes_effect_around_the_demandes() -> None:
+    """What changes clients, membres, réseaux, agents and rules is called by their demandes alone, and those
+    by the engine, which asks as many persons as the rule says."""
+    sources = _sources("handlers", "models")
+    back_office = "models/back_office/"
+    effects = {
+        name: path
+        for path, tree in sources
+        if not path.startswith((back_office, *ABOVE_DEMANDES))
+        for name in _effects(path, tree)
+    }
+    assert {"update_agent", "update_client", "update_membre", "update_regle"} <= effects.keys()
+    _report(
+        [
+            f"{path}:{node.lineno} calls {name} of {effects[name]}: make it a type of demande."
+            for path, tree in sources
+            if not path.startswith((back_office, *ABOVE_DEMANDES))
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name | ast.Attribute)
+            for name in [node.id if isinstance(node, ast.Name) else node.attr]
+            # A noun may do its part of what another does, as the réseau of a client counts.
+            if name in effects and path not in effects.values()
+        ]
+        + [
+            f"{path}:{node.lineno} executes a demande: only the engine does."
+            for path, tree in sources
+            if path != f"{back_office}moteur.py"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr == "executer"
+        ]
+    )
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def _audit() -> click.Command:
     return audit
 
 
+def _demande() -> click.Command:
+    from handlers.cli.demande import group
+
+    return group
+
+
 def _journal() -> click.Command:
     from handlers.cli.journal import journal
 
@@ -113,6 +119,7 @@ COMMANDS: Mapping[str, Entry] = {
     "audit": Entry(_audit, "Prove the audit, who changed what, and export it."),
     "backup": Entry(_backup, "Copy a SQLite database to FILE, while servers write to it."),
     "contract": Entry(_contract, "Check openapi.yaml and write again what is generated from it."),
+    "demande": Entry(_demande, "End the demandes of the back office that have waited too long."),
     "import": Entry(_import, "Import clients, membres and cards with their opening soldes."),
     "journal": Entry(_journal, "Prove the journal of operations, seal it, and export it."),
     "migrate": Entry(_migrate, "Bring the database to the schema that this version expects."),

@@ -55,7 +55,7 @@ class FiltreDemandes(NamedTuple):
 class PageDemandes(NamedTuple):
     """A page, in the order in which they were entered, and the curseur of the next one, None at the end."""
 
-    demandes: list[Demande]
+    lignes: list[Demande]
     curseur_suivant: str | None
 
 
@@ -77,7 +77,7 @@ class LectureDemandes(NamedTuple):
     ) -> tuple[list[Demande], int | None]:
         """The next demandes after `position`, and the position after them, None at the end."""
         if self.page is not None:
-            return self.page.demandes, None
+            return self.page.lignes, None
         return _read_page(connection, self.personne, self.filtre, position or 0, BATCH)
 
 

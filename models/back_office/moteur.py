@@ -189,7 +189,7 @@ def retirer(connection: Connection, personne: Personne, demande_id: str) -> Dema
     return _end(connection, personne, demande, RETIREE)
 
 
-def expirer(connection: Connection, *, most: int = 500) -> int:
+def expirer(connection: Connection, *, most: int = 100) -> int:
     """End what has waited too long, `most` at once: how many. What somebody holds is for the next time."""
     statement = (
         select(*COLUMNS)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from models.audit import Objet, audit, record
+from models.audit import AGENT, Acteur, Objet, audit, record
 from models.authentification import revoke, revoke_jetons
 from models.books.chaine import export_audit, verify_chaine
 from models.books.demo import CONSUMER_SECRET, seed_demo
@@ -34,7 +34,7 @@ from tests.support.acteurs import TESTEUR
 from tests.support.plays import play_commands, play_operations
 from tests.support.scene import Scene
 from tests.support.scenes import NewUrl, NewWorld
-from tests.support.witness import AUDITED, dismiss, install
+from tests.support.witness import AUDITED, BY_DEMANDE, dismiss, install
 from tests.support.world import PEPPER
 
 
@@ -59,8 +59,21 @@ def watched(new_database_url: NewUrl) -> Iterator[Database]:
     with database.transaction() as connection:
         seed_demo(connection, TESTEUR, scopes=["soldes:lire"], pepper=PEPPER)
     install(database)
+    for statement in PERSONS:
+        _change(database, statement)
     yield database
     database.close()
+
+
+PERSONS = [
+    (
+        "INSERT INTO agents (agent_id, nom, email, emetteur, sujet, roles, statut, version, cree_le)"
+        " VALUES ('A', 'A', '', 'https://id.example', 'a', 'LECTEUR', 'ACTIF', 1, '2026-01-01 00:00:00')"
+    ),
+    (
+        "INSERT INTO reseaux (reseau_id, nom, version, cree_le) VALUES ('R', 'R', 1, '2026-01-01 00:00:00')"
+    ),
+]
 
 
 def test_no_command_and_no_operation_goes_around_the_audit(
@@ -216,7 +229,9 @@ CHANGES = [
     "INSERT INTO clients (client_id, nom) VALUES ('X', 'X')",
     "UPDATE clients SET nom = nom",
     "DELETE FROM clients WHERE client_id = 'CLI-0003'",
-    "UPDATE membres SET wallet_id = '1'",
+    "UPDATE membres SET wallet_id = wallet_id",
+    "UPDATE agents SET roles = roles",
+    "UPDATE regles_validation SET validations = validations",
     "UPDATE partenaires SET scopes = ''",
     "UPDATE partenaires SET plafonne = plafonne",
     "DELETE FROM acces",
@@ -247,18 +262,33 @@ def test_change_without_a_row_of_the_audit_is_not_committed(
 
 
 def _change(
-    database: Database, statement: str, *, row_before: bool = False, row_after: bool = True
+    database: Database,
+    statement: str,
+    *,
+    row_before: bool = False,
+    row_after: bool = True,
+    acteur: Acteur = TESTEUR,
 ) -> None:
     with database.transaction() as connection:
         if row_before:
-            _record(connection)
+            _record(connection, acteur)
         connection.execute(text(statement))
         if row_after:
-            _record(connection)
+            _record(connection, acteur)
 
 
-def _record(connection: Connection) -> None:
-    record(connection, TESTEUR, "modifier", Objet("CLIENT", "X"), None, {})
+def _record(connection: Connection, acteur: Acteur) -> None:
+    record(connection, acteur, "modifier", Objet("CLIENT", "X"), None, {})
+
+
+@pytest.mark.parametrize("table", sorted(BY_DEMANDE))
+def test_change_around_the_demandes_is_not_committed(watched: Database, table: str) -> None:
+    """A person, or a machine, changes nothing of it but by a demande that others agreed to."""
+    column = "version" if table == "regles_validation" else "nom"
+    before = _count(watched)
+    with pytest.raises(IntegrityError, match="around the demandes"):
+        _change(watched, f"UPDATE {table} SET {column} = {column}", acteur=Acteur(AGENT, "a", "A"))
+    assert _count(watched) == before
 
 
 def test_money_needs_no_row(watched: Database) -> None:

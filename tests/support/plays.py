@@ -41,6 +41,7 @@ def play_commands(folder: Path) -> str:
         _run("plafond", "remove", *limit)
     _run("partenaire", "basic", key, "--autoriser")
     _run("partenaire", "scopes", key, "--scope", "cartes:lire")
+    _run("demande", "expirer")
     _run("journal", "seal")
     _run("partenaire", "jetons", key, "--revoquer", "--yes")
     _run("partenaire", "revoke", key, "--yes")

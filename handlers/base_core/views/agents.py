@@ -49,5 +49,5 @@ def _render_agent(one: AgentListe) -> wire.Agent:
 def render_liste(page: PageAgents) -> Answer[wire.Agent, wire.ReponseListeAgentsBeside]:
     """ReponseListeAgents."""
     return Answer(
-        [_render_agent(one) for one in page.agents], {"curseurSuivant": page.curseur_suivant}
+        [_render_agent(one) for one in page.lignes], {"curseurSuivant": page.curseur_suivant}
     )

@@ -122,7 +122,7 @@ def render_liste(
 ) -> Answer[wire.LigneDemande, wire.ReponseListeDemandesBeside]:
     """ReponseListeDemandes."""
     return Answer(
-        [_render_ligne(one) for one in page.demandes], {"curseurSuivant": page.curseur_suivant}
+        [_render_ligne(one) for one in page.lignes], {"curseurSuivant": page.curseur_suivant}
     )
 
 
