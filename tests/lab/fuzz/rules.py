@@ -16,11 +16,11 @@ from openapi_schema_validator import OAS30Validator
 
 from tests.support.contract_client import (
     BY_ID,
-    CATALOGUE,
     OPERATIONS,
+    PARTENAIRE,
     Json,
+    Reading,
     check_header_names,
-    check_places,
     expand,
     resolve,
 )
@@ -70,7 +70,9 @@ def pattern_of(template: str) -> re.Pattern[str]:
     return re.compile(".+".join(re.escape(part) for part in parts), re.DOTALL)
 
 
-def check_code(operation_id: str | None, status: int, body: Json, language: str) -> None:
+def check_code(
+    operation_id: str | None, status: int, body: Json, language: str, contract: Reading = PARTENAIRE
+) -> None:
     """A refusal carries a code that the operation lists, and the catalogue's text in that language.
 
     None stands for a route or a method that is none of the contract's.
@@ -79,10 +81,10 @@ def check_code(operation_id: str | None, status: int, body: Json, language: str)
     if operation_id is None:
         listed = ROUTE_CODES.get(status, set())
     else:
-        listed = set(BY_ID[operation_id]["x-codes-erreur"])
+        listed = set(contract.by_id[operation_id]["x-codes-erreur"])
     name = operation_id or "an unknown route"
     assert code in listed, f"{name} answers the code {code!r}, which it does not list"
-    entry = CATALOGUE[code]
+    entry = contract.catalogue[code]
     assert status == entry["statut"], f"the code {code} travels under HTTP {status}"
     text = entry["message"][language]
     assert pattern_of(text).fullmatch(body["message"]), (
@@ -90,12 +92,14 @@ def check_code(operation_id: str | None, status: int, body: Json, language: str)
     )
     debug = None if "debugMessage" in entry else body["message"]
     assert body["debugMessage"] == debug, f"the code {code} has the debugMessage {body!r}"
-    check_places(name, listed, body)
+    contract.check_places(name, listed, body)
 
 
-def check_success_text(operation_id: str, body: Json, language: str) -> None:
+def check_success_text(
+    operation_id: str, body: Json, language: str, contract: Reading = PARTENAIRE
+) -> None:
     """A success says the operation's text, made from its first item."""
-    template = BY_ID[operation_id].get("x-message-succes")
+    template = contract.by_id[operation_id].get("x-message-succes")
     if template is None:
         return
     data = body.get("data")

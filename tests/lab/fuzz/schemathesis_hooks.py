@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,18 @@ import httpx
 import requests
 import schemathesis
 from schemathesis.core.failures import Failure
-from schemathesis.engine import statistic
 from schemathesis.generation.meta import TestPhase
-from schemathesis.generation.stateful.state_machine import ExtractionFailure
 
 # `schemathesis run` by hand knows the folder of its command only.
 sys.path += [
     str(one) for one in Path(__file__).resolve().parents if (one / "openapi.yaml").exists()
 ]
 
-from tests.lab.fuzz import by_hand, rules
+from tests.lab.fuzz import by_hand, cases, rules
+from tests.lab.fuzz.cases import Case
 from tests.lab.fuzz.witness import from_environment
 from tests.support import exchanges
 from tests.support.contract_client import Json
-
-Case = schemathesis.Case[Any]
 
 FORM_CODES = ("405", "1001", "1002")
 REPLAYED = "Idempotent-Replayed"
@@ -68,21 +64,6 @@ if WITNESS.land.is_nowhere:
         return not by_hand.is_throttled(failure, response)
 
 
-def _name(case: Case) -> str:
-    name: str = case.operation.definition.raw["operationId"]
-    return name
-
-
-def _declared(case: Case, method: str) -> str | None:
-    """The operation that the request meant, None for a method that its path does not have."""
-    return _name(case) if method == case.operation.method.upper() else None
-
-
-def _is_positive(case: Case) -> bool:
-    meta = case.meta
-    return meta is not None and meta.generation.mode.is_positive
-
-
 # ── before and after a call ──────────────────────────────────────────────────────────────────────
 @schemathesis.hook
 def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> None:
@@ -94,34 +75,10 @@ def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> 
         for path, item in list(raw_schema["paths"].items()):
             if any(one.get("operationId") in rules.MANAGED for one in item.values()):
                 del raw_schema["paths"][path]
-    for link in raw_schema.get("components", {}).get("links", {}).values():
-        if "x-corps" in link:
-            link["requestBody"] = link.pop("x-corps")
+    cases.say_in_openapi(raw_schema)
 
 
-def _is_missing(failure: ExtractionFailure) -> bool:
-    """Whether a link lacks something: neither an optional parameter that the call before did not send,
-    nor a value that the contract lets be null, nor the item of an empty list."""
-    where = failure.expression
-    if where.startswith("$request.query."):
-        return False
-    if not where.startswith("$response.body#/"):
-        return True
-    try:
-        return rules.lacks(failure.response.json(), where.partition("#")[2])
-    except ValueError:
-        return True
-
-
-_telling: Any = statistic
-_told_failures = _telling._extraction_failures  # noqa: SLF001 - no public way leads to what is told
-
-
-def _missing_only(*arguments: Any) -> Iterator[ExtractionFailure]:
-    yield from filter(_is_missing, _told_failures(*arguments))
-
-
-_telling._extraction_failures = _missing_only  # noqa: SLF001 - as above
+cases.tell_missing_only()
 
 
 @schemathesis.hook
@@ -134,24 +91,24 @@ def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[st
         WITNESS.tokens.add(authorization.removeprefix("Bearer "))
     if not WITNESS.land.replay:
         _make_real(case)
-    elif _name(case) in rules.BY_PAIR:
+    elif cases.name_of(case) in rules.BY_PAIR:
         _restore_pair(case)
-    if _name(case) in rules.MANAGED:
+    if cases.name_of(case) in rules.MANAGED:
         _let_manager_call(case)
     if _may_write(case):
         _look_before(case)
     elif len(WITNESS.since) < 20:
-        WITNESS.since.append(_name(case))
+        WITNESS.since.append(cases.name_of(case))
 
 
 def _make_real(case: Case) -> None:
-    name = _name(case)
+    name = cases.name_of(case)
     chance = WITNESS.chance(name, case.query, case.body)
     if "Accept-Language" not in case.headers and chance.random() < 0.5:
         case.headers["Accept-Language"] = "en"
     if name in rules.BY_PAIR:
         _settle_pair(case, chance)
-    elif _is_positive(case):
+    elif cases.is_positive(case):
         if isinstance(case.query, dict):
             _settle_query(name, case.query, chance)
         if isinstance(case.body, dict):
@@ -162,7 +119,7 @@ def _settle_pair(case: Case, chance: Any) -> None:
     """Operations of tokens take a pair in the form or by Basic, never both, and no token."""
     case.headers.pop("Authorization", None)
     body, acting = case.body, WITNESS.land.acting
-    if not isinstance(body, dict) or not _is_positive(case) or chance.random() < 0.06:
+    if not isinstance(body, dict) or not cases.is_positive(case) or chance.random() < 0.06:
         return
     body.pop("client_id", None)
     body.pop("client_secret", None)
@@ -177,7 +134,7 @@ def _settle_pair(case: Case, chance: Any) -> None:
 def _restore_pair(case: Case) -> None:
     """A replay sends every stored call with the partner's token, which this operation does not take."""
     case.headers.pop("Authorization", None)
-    if isinstance(case.body, dict) and "client_id" not in case.body and _is_positive(case):
+    if isinstance(case.body, dict) and "client_id" not in case.body and cases.is_positive(case):
         acting = WITNESS.land.acting
         case.headers["Authorization"] = rules.basic(acting.key, acting.secret)
 
@@ -297,7 +254,7 @@ def _settle_destination(body: Json, chance: Any) -> None:
 
 
 def _may_write(case: Case) -> bool:
-    return _name(case) in rules.WRITES
+    return cases.name_of(case) in rules.WRITES
 
 
 def _look_before(case: Case) -> None:
@@ -347,8 +304,8 @@ def _enter(case: Case, response: schemathesis.Response) -> None:
     try:
         WITNESS.ledger.judge(
             caller.name,
-            _name(case),
-            _sent(response),
+            cases.name_of(case),
+            cases.sent_of(response),
             response.status_code,
             response.json(),
             strict=False,
@@ -364,7 +321,7 @@ def _doubt(case: Case) -> None:
 
 
 def _remember(case: Case, response: schemathesis.Response) -> None:
-    name, body = _name(case), response.json()
+    name, body = cases.name_of(case), response.json()
     if name in ("getListeCartes", "getHistoriqueCarte") and body["curseurSuivant"]:
         cursors = WITNESS.cursors.setdefault(_cursor_key(name, case.query), [])
         if body["curseurSuivant"] not in cursors and len(cursors) < 20:
@@ -374,40 +331,13 @@ def _remember(case: Case, response: schemathesis.Response) -> None:
     elif name == "revoquerJeton":
         WITNESS.revoked |= {str(case.body["token"])} if isinstance(case.body, dict) else set()
     elif name in rules.MANAGED:
-        sent = _sent(response)
+        sent = cases.sent_of(response)
         if sent is not None:
             WITNESS.note_managed(name, sent, body["data"][0])
     elif name in rules.WRITES:
-        sent = _sent(response)
+        sent = cases.sent_of(response)
         if sent is not None:
             WITNESS.known.note(name, sent, body["data"][0])
-
-
-def _raw(response: schemathesis.Response) -> bytes:
-    body = response.request.body
-    if isinstance(body, str):
-        return body.encode("utf-8", "surrogatepass")
-    return body if isinstance(body, bytes) else b""
-
-
-def _sent(response: schemathesis.Response) -> Json | None:
-    try:
-        sent = json.loads(_raw(response))
-    except ValueError:
-        return None
-    return sent if isinstance(sent, dict) else None
-
-
-def _text(response: schemathesis.Response) -> str:
-    return response.content.decode("utf-8")
-
-
-def _headers(response: schemathesis.Response) -> dict[str, str]:
-    return {name: ", ".join(values) for name, values in response.headers.items()}
-
-
-def _language(response: schemathesis.Response) -> str:
-    return rules.language_of(str(response.request.headers.get("Accept-Language", "")))
 
 
 # ── the checks ───────────────────────────────────────────────────────────────────────────────────
@@ -416,13 +346,13 @@ def fitting_requests_are_not_called_malformed(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """A request that fits the contract may be refused for what it asks, never for its form."""
-    if not _is_positive(case) or response.status_code != 400:
+    if not cases.is_positive(case) or response.status_code != 400:
         return
     body = response.json()
     for operation, parameter in RIGHTLY_REFUSED:
         messages = [f"Paramètre {parameter} manquant ou invalide"]
         messages.append(f"Parameter {parameter} missing or invalid")
-        if operation == _name(case) and body["message"] in messages:
+        if operation == cases.name_of(case) and body["message"] in messages:
             return
     assert body["code"] not in FORM_CODES, f"a fitting request is refused: {body['message']}"
 
@@ -434,7 +364,7 @@ def good_credentials_are_accepted(
     """A token of the partner is never refused, but for the rights of who manages; nor is who has those."""
     if response.status_code not in (401, 403):
         return
-    given, name = str(response.request.headers.get("Authorization", "")), _name(case)
+    given, name = str(response.request.headers.get("Authorization", "")), cases.name_of(case)
     manager = WITNESS.manager
     if manager is not None and name in rules.MANAGED:
         assert given != rules.basic(manager.key, manager.secret), "a good pair is refused"
@@ -453,10 +383,10 @@ def code_and_text_are_the_contract_s(
     method = str(response.request.method)
     if method == "HEAD":
         return
-    name = _declared(case, method)
+    name = cases.declared_of(case, method)
     if response.headers.get("content-type") != ["application/json"]:
         return
-    body, language = response.json(), _language(response)
+    body, language = response.json(), cases.language_of(response)
     if response.status_code == 200:
         assert name is not None, f"{method} {case.path} is served, which the contract lacks"
         rules.check_success_text(name, body, language)
@@ -470,7 +400,7 @@ def headers_are_declared(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """No header but those of HTTP and of the contract."""
-    name = _declared(case, str(response.request.method))
+    name = cases.declared_of(case, str(response.request.method))
     known = name if response.status_code not in rules.ROUTE_CODES else None
     rules.check_headers(known, response.status_code, response.headers)
 
@@ -481,7 +411,7 @@ def dates_and_amounts_have_their_form(
 ) -> None:
     """Dates exist, amounts are whole."""
     if response.status_code == 200 and response.headers["content-type"] == ["application/json"]:
-        rules.check_forms(_text(response))
+        rules.check_forms(cases.text_of(response))
 
 
 @schemathesis.check
@@ -490,17 +420,20 @@ def no_card_but_the_partner_s_own(
 ) -> None:
     """No card of another partner, no full number where none belongs."""
     own, others = WITNESS.own_numbers, WITNESS.other_numbers
-    if _name(case) in rules.MANAGED:
+    if cases.name_of(case) in rules.MANAGED:
         own, others = WITNESS.managed_numbers, (own | others) - WITNESS.managed_numbers
     rules.check_cards(
         response.status_code,
-        _text(response),
-        _headers(response),
+        cases.text_of(response),
+        cases.headers_of(response),
         own=own,
         others=others,
         asked=str(response.request.url),
     )
-    if response.status_code == 200 and _name(case) not in ("verifierReferences", "getOperation"):
+    if response.status_code == 200 and cases.name_of(case) not in (
+        "verifierReferences",
+        "getOperation",
+    ):
         asked = json.dumps([case.query, case.body], default=str)
         seen = [numero for numero in others if numero in asked]
         assert not seen, "a card of another partner is acted upon"
@@ -511,7 +444,7 @@ def money_moves_only_as_answered(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """A refusal, a repeat and a GET change no solde; a success changes those that it says."""
-    name = _name(case)
+    name = cases.name_of(case)
     after = WITNESS.after.pop(case.id, None)
     if after is None:
         return
@@ -523,7 +456,7 @@ def money_moves_only_as_answered(
     body = response.json() if response.headers["content-type"] == ["application/json"] else {}
     rules.check_moves(
         name,
-        _sent(response),
+        cases.sent_of(response),
         response.status_code,
         body,
         before,
@@ -546,10 +479,10 @@ def repeated_reference_answers_the_same(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """The same request again gets the same bytes and moves nothing; another content is refused."""
-    name = _name(case)
+    name = cases.name_of(case)
     if response.status_code != 200 or name not in rules.WRITES:
         return
-    sent = _sent(response)
+    sent = cases.sent_of(response)
     if sent is None or WITNESS.chance(name, sent).random() > 0.4:
         return
     again = _send_again(response, sent)
@@ -562,7 +495,7 @@ def repeated_reference_answers_the_same(
     other = {**sent, "motif": f"{sent.get('motif', '')[:100]} bis"}
     refused = _send_again(response, other)
     assert refused.status_code == 400, f"another {name} with the same reference is accepted"
-    rules.check_code(name, 400, refused.json(), _language(response))
+    rules.check_code(name, 400, refused.json(), cases.language_of(response))
     code = refused.json()["code"]
     assert code == "4002", f"another {name} with the same reference is refused with {code}"
     _check_soldes(name)
@@ -572,7 +505,7 @@ def _send_again(response: schemathesis.Response, body: Json) -> httpx.Response:
     request = response.request
     kept = ("Authorization", "Accept-Language", "Content-Type")
     headers = {name: str(request.headers[name]) for name in kept if name in request.headers}
-    raw = _raw(response) if body == _sent(response) else json.dumps(body).encode()
+    raw = cases.raw_of(response) if body == cases.sent_of(response) else json.dumps(body).encode()
     return WITNESS.client.request(
         str(request.method), str(request.url), content=raw, headers=headers
     )
@@ -593,25 +526,11 @@ class ReportsWhatWasAnswered:
     ) -> None:
         """Note one answer. Sets of cases, because a case may be sent more than once."""
         exchanges.record_schemathesis(response)
-        ok = response.status_code < 300
-        is_json = response.headers.get("content-type") == ["application/json"]
-        code = str(response.json().get("code", "200")) if is_json and not ok else "200"
-        WITNESS.note(_name(case), response.status_code, code, case.id)
+        status, code = cases.answer_of(response)
+        WITNESS.note(cases.name_of(case), status, code, case.id)
         meta = case.meta
-        if ok and meta is not None and meta.phase.name is TestPhase.STATEFUL:
-            WITNESS.note_chain(list(self._chain(ctx, case))[::-1])
-
-    @staticmethod
-    def _chain(ctx: schemathesis.CheckContext, case: Case) -> Iterator[str]:
-        """The operations from this case back to the first, as long as they succeeded."""
-        # No public way leads from a case to the one whose answer fed it.
-        step: Case | None = case
-        while step is not None:
-            yield _name(step)
-            step = ctx.internals.find_parent(case_id=step.id)
-            answer = ctx.internals.find_response(case_id=step.id) if step is not None else None
-            if answer is None or answer.status_code >= 300:
-                return
+        if status < 300 and meta is not None and meta.phase.name is TestPhase.STATEFUL:
+            WITNESS.note_chain(cases.steps_to(ctx, case))
 
     def after_run(self, _ctx: schemathesis.CheckContext) -> None:
         """Write the record to the file that CYNOD_FUZZ_RECORD names."""
