@@ -21,6 +21,7 @@ import click
 from handlers.contract.model import ContractError, Json
 from handlers.contract.reading import read_document
 from handlers.contract.scopes import declared_scopes
+from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.settings import Settings, SettingsError, find_unknown_variables
 
 
@@ -125,15 +126,18 @@ def describe_os_error(error: OSError) -> str:
     return cause if error.filename is None else f"{error.filename}: {cause}"
 
 
-def read_scopes(settings: Settings) -> list[str]:
-    """The scopes that the contract declares.
+def read_scopes(settings: Settings, surface: Surface = PARTENAIRE) -> list[str]:
+    """The scopes that the contract of a surface declares.
 
     The file is read as it is: to check all of it, as the server does, takes a second.
     """
-    with _reading(settings.contract, "scopes") as document:
+    contract = settings.contract
+    if surface is not PARTENAIRE:
+        contract = contract.with_name(surface.file)
+    with _reading(contract, "scopes") as document:
         scopes = list(declared_scopes(document))
     if not scopes:
-        raise _declares_no("scopes", settings.contract)
+        raise _declares_no("scopes", contract)
     return scopes
 
 

@@ -19,6 +19,7 @@ from handlers.cli.common import (
 )
 from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
+from handlers.contract.surface import BASE_CORE, PARTENAIRE
 from handlers.edge.address import plain_network
 from handlers.operateur import read_operateur
 from handlers.settings import Settings, read_settings
@@ -41,7 +42,6 @@ def group() -> None:
     "client_ids",
     metavar="CLIENT_ID...",
     multiple=True,
-    required=True,
     help="Client whose cards the partner may use: one or several, or the option repeated.",
 )
 @click.option(
@@ -64,6 +64,11 @@ def group() -> None:
     is_flag=True,
     help="Let its pair open operations by HTTP Basic too, not by tokens alone. Not advised.",
 )
+@click.option(
+    "--interne",
+    is_flag=True,
+    help="A machine of the company: its scopes are those of the back office, and it sees all clients.",
+)
 @json_option
 def create(
     nom: str,
@@ -72,6 +77,7 @@ def create(
     adresses: tuple[str, ...],
     *,
     basic: bool,
+    interne: bool,
     as_json: bool,
 ) -> None:
     """Create a partner and print its consumer-key and consumer-secret, once.
@@ -87,6 +93,8 @@ def create(
                 secrets:gerer    see, renew and revoke its own secrets
                 jetons:verifier  ask what one of its tokens opens
                 cartes:opposer   block a card
+    --interne:  base-core:lire   read what an agent reads, but for the audit and the agents
+                base-core:saisir enter demandes, which persons validate
     Example:    cynod partenaire create --nom "Banque X" --client CLI-0001 CLI-0002
                     --scope soldes:lire cartes:lire --adresse 192.0.2.0/24
     Variables:  CYNOD_DATABASE_URL, CYNOD_PEPPER, CYNOD_CONTRACT
@@ -94,7 +102,11 @@ def create(
     """
     settings = read_settings()
     nom = _check_nom(nom)
-    _check_known("scope", scopes, read_scopes(settings))
+    if interne is bool(client_ids):
+        raise click.UsageError(
+            "--interne takes no --client." if interne else "Missing option '--client'."
+        )
+    _check_known("scope", scopes, read_scopes(settings, BASE_CORE if interne else PARTENAIRE))
     networks = _check_adresses(adresses)
     with open_database(settings) as database, database.transaction() as connection:
         unknown = [one for one in client_ids if not _is_known_client(connection, one)]
@@ -209,9 +221,10 @@ def change_scopes(consumer_key: str, scopes: tuple[str, ...], *, as_json: bool) 
     Exit codes: 0 set, 1 no such active partner or scope, 2 wrong usage
     """
     settings = read_settings()
-    _check_known("scope", scopes, read_scopes(settings))
     with open_database(settings) as database:
-        _find_active(database, consumer_key)
+        # A machine of the company has no clients: it sees all of them.
+        interne = not _find_active(database, consumer_key).clients
+        _check_known("scope", scopes, read_scopes(settings, BASE_CORE if interne else PARTENAIRE))
         with database.transaction() as connection:
             partenaire.change_scopes(connection, read_operateur(), consumer_key, scopes)
     told = sorted(set(scopes))
