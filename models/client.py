@@ -65,6 +65,7 @@ clients = Table(
     CheckConstraint("version > 0", name="version_positive"),
     Index(None, "statut", "id"),
     Index(None, "reseau_id", "id"),
+    Index(None, "reseau_id", "statut", "id"),
     Index(None, "cle_id", "id"),
     Index(None, "cle_nom", "id"),
 )

@@ -161,10 +161,7 @@ def _ways(agent: Agent | None, filtre: FiltreClients) -> list[Parcours]:
     if agent is not None and agent.clients is not None:
         return _of_few(sorted(agent.clients), wanted, filtre.recherche)
     if filtre.recherche is None:
-        # An index narrows one of the two; few réseaux have many clients that are suspended.
-        first = "reseau_id" if "reseau_id" in wanted else "statut"
-        narrowed = [clients.c[first] == wanted.pop(first)] if first in wanted else []
-        return [Parcours(narrowed, _filtres(wanted))]
+        return [Parcours([clients.c[name] == value for name, value in wanted.items()])]
     by_id = begins_with(clients.c.cle_id, filtre.recherche)
     by_nom = begins_with(clients.c.cle_nom, filtre.recherche)
     others = [*_filtres(wanted), _not_by_id(filtre.recherche)]

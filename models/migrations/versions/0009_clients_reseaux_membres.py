@@ -46,7 +46,13 @@ CHECKS = {
 }
 KEYS = {"clients": ["client_id"], "membres": ["client_id", "membre_id"]}
 INDEXES = {
-    "clients": (["statut", "id"], ["reseau_id", "id"], ["cle_id", "id"], ["cle_nom", "id"]),
+    "clients": (
+        ["statut", "id"],
+        ["reseau_id", "id"],
+        ["reseau_id", "statut", "id"],
+        ["cle_id", "id"],
+        ["cle_nom", "id"],
+    ),
     "membres": (
         ["client_id", "wallet_id"],
         ["client_id", "id"],
