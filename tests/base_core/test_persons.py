@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,13 +13,16 @@ import pytest
 from joserfc.jwk import OKPKey
 from sqlalchemy import func, select
 
+from handlers.app import check_provider, load_contracts
 from handlers.edge.local_issuer import EMETTEUR
+from handlers.settings import Settings, SettingsError
 from models.agent import ROLES
 from models.audit import audit
 from models.back_office.moteur import Personne, Saisie, saisir
 from models.demande import demandes
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import PARTENAIRE, Json, base_core, without_id
+from tests.support.live import serving, settings_for, with_back_office
 from tests.support.persons import MACHINE_SCOPES, Bureau, PersonClient, Signer, new_reference
 from tests.support.world import World, new_number
 
@@ -255,3 +259,36 @@ def test_roles_are_those_that_the_contract_says() -> None:
         role: frozenset(droits) for role, droits in base_core().document["x-roles"].items()
     }
     assert told_by_contract == ROLES
+
+
+def test_back_office_without_a_provider_does_not_start_in_production() -> None:
+    settings = Settings(environment="production", surfaces=("partenaire", "base-core"))
+    with pytest.raises(SettingsError, match="set CYNOD_OIDC_EMETTEUR to the issuer"):
+        check_provider(load_contracts(settings), settings)
+    check_provider(load_contracts(settings), replace(settings, oidc_emetteur="https://id.example"))
+    partners = replace(settings, surfaces=("partenaire",))
+    check_provider(load_contracts(partners), partners)
+
+
+def test_who_authenticated_too_weakly_is_asked_to_again(bureau: Bureau) -> None:
+    url = bureau.world.database.url.render_as_string(hide_password=False)
+    settings = with_back_office(settings_for(url), bureau.signer)
+    maker, checker = bureau.agent("SECURITE_SAISIE"), bureau.agent("SECURITE_VALIDATION")
+    demande = maker.enter(
+        "/saisir-agent", agentId=f"a-{new_number()}", nom="X", email="", emetteur=EMETTEUR,
+        sujet=f"s-{new_number()}", roles=["LECTEUR"], clients=[],
+    )  # fmt: skip
+    with serving(replace(settings, oidc_acr=("mfa", "fido"))) as base_url:
+        weak, strong = (
+            PersonClient(base_url, checker.agent_id, bureau.signer.token(checker.agent_id, acr=acr))
+            for acr in ("password", "mfa")
+        )
+        with weak, strong:
+            assert told(weak.agree(demande)) == (
+                *(401, "2008"),
+                (
+                    'Bearer realm="cynod", error="insufficient_user_authentication", max_age=900,'
+                    ' acr_values="mfa fido"'
+                ),
+            )
+            assert strong.agreed(demande)["statut"] == "EXECUTEE"
