@@ -16,7 +16,6 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    exists,
     select,
     update,
 )
@@ -194,7 +193,6 @@ def count_up(connection: Connection, more: Mapping[str, Nombres]) -> str | None:
 
 def en_service(client_id: Column[Any]) -> ColumnElement[bool]:
     """Whether the cards of a client may move money, as a condition of a statement about other rows."""
-    suspended = select(clients.c.id).where(
-        clients.c.client_id == client_id, clients.c.statut == SUSPENDU
-    )
-    return ~exists(suspended.correlate_except(clients))
+    # As a value of one row: of an EXISTS, a database could think that it has few rows of this statut.
+    statut = select(clients.c.statut).where(clients.c.client_id == client_id)
+    return statut.correlate_except(clients).scalar_subquery() != SUSPENDU

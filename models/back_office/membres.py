@@ -248,10 +248,13 @@ def _changed(membre: Membre, contenu: Contenu) -> Membre:
     }
     if contenu.get("walletId") is not None:
         changes["wallet_id"] = contenu["walletId"]
-    if contenu.get("dateNaissance"):
-        naissance = datetime.strptime(contenu["dateNaissance"], "%d/%m/%Y").date()  # noqa: DTZ007 - a day
-        changes["date_naissance"] = naissance
+    if contenu.get("dateNaissance") is not None:
+        changes["date_naissance"] = _read_jour(contenu["dateNaissance"])
     return membre._replace(**changes)
+
+
+def _read_jour(jour: str) -> date | None:
+    return datetime.strptime(jour, "%d/%m/%Y").date() if jour else None  # noqa: DTZ007 - a day
 
 
 def _held(connection: Connection, contenu: Contenu) -> Membre:

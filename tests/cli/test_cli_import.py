@@ -477,3 +477,28 @@ def test_a_region_that_is_no_country_is_wrong_usage(cynod: Cynod, mixed: Path) -
     result = cynod("import", mixed, "--region", "Sénégal")
     assert result.exit_code == 2
     assert "'Sénégal' is no country, as SN or ML are." in result.stderr
+
+
+# ── réseaux ──────────────────────────────────────────────────────────────────────────────────────
+def test_clients_that_are_elsewhere_are_told(cynod: Cynod, tmp_path: Path) -> None:
+    known = _write(tmp_path / "known.csv", _row(1))
+    assert cynod("import", known).exit_code == 0
+    other = _row(2).replace("CLI-0001", "CLI-0002")
+    more = _write(tmp_path / "more.csv", _row(3), other)
+    result = cynod("import", more, "--reseau", "RES-1")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        (
+            "cynod: warning: 1 client known before, and not in the réseau RES-1: CLI-0001. They stay"
+            " where they are; the back office moves them.\n"
+        ),
+    )
+    assert result.stdout.startswith(
+        "2 new, 0 unchanged; 1 new client, 2 new membres, the new réseau RES-1."
+    )
+
+
+def test_reseau_that_cannot_be_named_is_wrong_usage(cynod: Cynod, mixed: Path) -> None:
+    result = cynod("import", mixed, "--reseau", "Réseau du Nord")
+    assert result.exit_code == 2
+    assert "'Réseau du Nord' is no reseauId" in result.stderr
