@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -140,40 +140,49 @@ def create_app(
     activite = Usage(database, note_activite, now, every_s=ACTIVITE_S, what="d'un agent")
     security = Security(settings, usage)
     resolvers = [HandlerResolver(contract) for contract in contracts]
-    limits = RateLimits(contracts, settings)
+    common = {
+        "settings": settings,
+        "database": database,
+        "security": security,
+        "limits": RateLimits(contracts, settings),
+    }
     check_contracts(contracts, settings)
     check_provider(contracts, settings)
-    persons = open_persons(settings)
-    mounted = []
-    for contract, resolver in zip(contracts, resolvers, strict=True):
-        refusals = Refusals(contract)
-        conformite = check_oneself(contract, settings.switched_off)
-        common: dict[str, Any] = {
-            "contract": contract,
-            "settings": settings,
-            "database": database,
-            "security": security,
-            "limits": limits,
-            "refusals": refusals,
-            "conformite": conformite,
-        }
-        of_persons = {**common, "persons": persons, "note_activite": activite}
-        runners = {
-            operation_id: (
-                PersonRunner(operation, resolver.handlers[operation_id], **of_persons)
-                if operation.by_person
-                else OperationRunner(operation, resolver.handlers[operation_id], **common)
-            )
-            for operation_id, operation in contract.operations.items()
-        }
-        mounted.append(Mounted(contract, resolver, refusals, runners))
+    of_persons = {"persons": open_persons(settings), "note_activite": activite}
     return assemble(
-        mounted,
+        [
+            _mount(contract, resolver, common, of_persons)
+            for contract, resolver in zip(contracts, resolvers, strict=True)
+        ],
         settings,
         claims=Claims(security),
         rooms=_rooms(database, settings),
         on_close=partial(_close, (usage, activite), database if own_database else None),
     )
+
+
+def _mount(
+    contract: Contract,
+    resolver: HandlerResolver,
+    common: Mapping[str, Any],
+    of_persons: Mapping[str, Any],
+) -> Mounted:
+    """A contract with a runner for each operation, made of what all runners share."""
+    settings: Settings = common["settings"]
+    refusals = Refusals(contract)
+    given = {
+        **common,
+        "contract": contract,
+        "refusals": refusals,
+        "conformite": check_oneself(contract, settings.switched_off),
+    }
+    runners = {
+        name: PersonRunner(operation, resolver.handlers[name], **given, **of_persons)
+        if operation.by_person
+        else OperationRunner(operation, resolver.handlers[name], **given)
+        for name, operation in contract.operations.items()
+    }
+    return Mounted(contract, resolver, refusals, runners)
 
 
 def _close(usages: Iterable[Usage[Any, Any]], database: Database | None) -> None:

@@ -19,12 +19,7 @@ from models.audit import audit
 from models.carte import cartes
 from models.client import clients
 from models.journal.ecriture import ecritures
-from tests.support.contract_client import (
-    DOCUMENT,
-    OPERATIONS,
-    ROOT,
-    Json,
-)
+from tests.support.contract_client import PARTENAIRE, ROOT, Json, base_core
 from tests.support.writes import Hidden, read_writes
 
 BRANCHES = (
@@ -143,7 +138,12 @@ ABOVE_DEMANDES: dict[str, str] = {
 
 NO_CHANGE_OF_AN_AGENT = frozenset({"derniere_activite"})
 
-TAGS = [snake_case(tag["name"]) for tag in DOCUMENT["tags"]]
+TAG_FILES = {
+    f"{room}/{snake_case(tag['name'])}.py": reading
+    for room, reading in (("handlers", PARTENAIRE), ("handlers/base_core", base_core()))
+    for tag in reading.document["tags"]
+}
+"""The module of each tag, and the contract that has it."""
 
 
 @cache
@@ -191,6 +191,7 @@ WRONG = {
     "handlers/stray.py": "",
     "handlers/contract/links.py": "import handlers.edge.call",
     "handlers/cartes.py": "import handlers.mouvements",
+    "handlers/base_core/clients.py": "import handlers.base_core.membres",
     "models/carte.py": "import models.journal.ecriture",
     "models/errors.py": "import handlers.answer",
     "handlers/edge/call.py": "import handlers.edge.front",
@@ -224,17 +225,15 @@ def test_linter_of_imports_finds_a_wrong_arrow_of_every_kind(tmp_path: Path) -> 
         assert f"-> {line.removeprefix('import ')}" in done.stdout, line
 
 
-@pytest.mark.parametrize("module", TAGS)
-def test_a_tags_module_holds_its_operations_and_nothing_else(module: str) -> None:
-    path = ROOT / "handlers" / f"{module}.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("where", TAG_FILES)
+def test_a_tags_module_holds_its_operations_and_nothing_else(where: str) -> None:
+    tree = ast.parse((ROOT / where).read_text(encoding="utf-8"))
     expected = {
         snake_case(operation["operationId"]) + suffix
-        for operation in OPERATIONS.values()
-        if snake_case(operation["tags"][0]) == module
+        for operation in TAG_FILES[where].operations.values()
+        if snake_case(operation["tags"][0]) == Path(where).stem
         for suffix in _suffixes(operation)
     }
-    where = f"handlers/{module}.py"
     found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert found == expected, f"{where} must have exactly the functions {sorted(expected)}."
     other = [
@@ -247,9 +246,8 @@ def test_a_tags_module_holds_its_operations_and_nothing_else(module: str) -> Non
     assert ast.get_docstring(tree), f"{where}: say in a docstring whose operations these are."
 
 
-@pytest.mark.parametrize("module", TAGS)
-def test_handlers_are_short_and_without_branches(module: str) -> None:
-    where = f"handlers/{module}.py"
+@pytest.mark.parametrize("where", TAG_FILES)
+def test_handlers_are_short_and_without_branches(where: str) -> None:
     tree = ast.parse((ROOT / where).read_text(encoding="utf-8"))
     problems = []
     for function in _functions(tree):

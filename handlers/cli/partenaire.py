@@ -102,16 +102,11 @@ def create(
     """
     settings = read_settings()
     nom = _check_nom(nom)
-    if interne is bool(client_ids):
-        raise click.UsageError(
-            "--interne takes no --client." if interne else "Missing option '--client'."
-        )
-    _check_known("scope", scopes, read_scopes(settings, BASE_CORE if interne else PARTENAIRE))
+    _check_kind(client_ids, interne=interne)
+    _check_scopes(settings, scopes, interne=interne)
     networks = _check_adresses(adresses)
     with open_database(settings) as database, database.transaction() as connection:
-        unknown = [one for one in client_ids if not _is_known_client(connection, one)]
-        if unknown:
-            raise Refused(f"unknown client {', '.join(unknown)}; no partner was created.")
+        _check_clients(connection, client_ids)
         pair = secret.create(
             connection,
             read_operateur(),
@@ -224,7 +219,7 @@ def change_scopes(consumer_key: str, scopes: tuple[str, ...], *, as_json: bool) 
     with open_database(settings) as database:
         # A machine of the company has no clients: it sees all of them.
         interne = not _find_active(database, consumer_key).clients
-        _check_known("scope", scopes, read_scopes(settings, BASE_CORE if interne else PARTENAIRE))
+        _check_scopes(settings, scopes, interne=interne)
         with database.transaction() as connection:
             partenaire.change_scopes(connection, read_operateur(), consumer_key, scopes)
     told = sorted(set(scopes))
@@ -380,6 +375,23 @@ def _check_nom(nom: str) -> str:
     if not nom or len(nom) > 200 or not nom.isprintable():
         raise Refused("--nom must be 1 to 200 printable characters.")
     return nom
+
+
+def _check_kind(client_ids: tuple[str, ...], *, interne: bool) -> None:
+    if interne and client_ids:
+        raise click.UsageError("--interne takes no --client.")
+    if not (interne or client_ids):
+        raise click.UsageError("Missing option '--client'.")
+
+
+def _check_scopes(settings: Settings, scopes: Iterable[str], *, interne: bool) -> None:
+    _check_known("scope", scopes, read_scopes(settings, BASE_CORE if interne else PARTENAIRE))
+
+
+def _check_clients(connection: Connection, client_ids: Iterable[str]) -> None:
+    unknown = [one for one in client_ids if not _is_known_client(connection, one)]
+    if unknown:
+        raise Refused(f"unknown client {', '.join(unknown)}; no partner was created.")
 
 
 def _check_known(what: str, given: Iterable[str], known: list[str]) -> None:
