@@ -1,0 +1,273 @@
+"""Every answer that base-core.yaml declares, asked for once: each code of each operation, and its success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+import pytest
+
+from handlers.contract.reading import load
+from handlers.contract.surface import BASE_CORE
+from handlers.edge.resolver import HandlerResolver
+from tests.base_core import ways
+from tests.base_core.ways import SCENES, way_to
+from tests.support.accidents import Outage, core_of
+from tests.support.contract_client import ROOT
+from tests.support.office import ALL, CONTRACT, PLACES, READING, WRITES, Ask, Office
+from tests.support.persons import new_reference
+from tests.support.registry import missing
+from tests.support.scene import assert_refused
+from tests.support.world import new_number
+
+HURRIED, AWAY, LAST, FAULT = "1008", "5001", "6013", "9999"
+APART = (HURRIED, AWAY, LAST, FAULT)
+"""Codes that call for a server of their own, or for an accident."""
+
+REFUSALS = [
+    (operation, code)
+    for operation in ALL
+    for code in CONTRACT[operation]["x-codes-erreur"]
+    if code not in APART
+]
+READS = [name for name in ALL if PLACES[name][0] == "GET"]
+LISTS = [
+    name
+    for name in READS
+    if "curseur" in {READING.resolve(one)["name"] for one in CONTRACT[name].get("parameters", [])}
+]
+
+
+def answering(code: str) -> list[str]:
+    """The operations that list this code."""
+    return [name for name in ALL if code in CONTRACT[name]["x-codes-erreur"]]
+
+
+def language_of(operation: str) -> str:
+    """One half of the operations is asked in French, the other one in English."""
+    return ("fr", "en")[ALL.index(operation) % 2]
+
+
+# ── what tells a new operation where it goes ─────────────────────────────────────────────────────
+def test_operation_without_a_call_says_where_it_goes(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PLACES, "noSuchOperation", ("GET", "/none"))
+    with pytest.raises(AssertionError, match=r"know noSuchOperation yet: .*CALLS in tests/support"):
+        office.call("noSuchOperation")
+
+
+def test_code_without_a_way_says_where_it_goes() -> None:
+    with pytest.raises(AssertionError, match=r"@scene\('6099', 'getClient'\) in tests/base_core"):
+        way_to("getClient", "6099")
+
+
+def test_every_scene_is_of_a_code_that_its_operation_declares() -> None:
+    undeclared = [
+        f"{operation} {code}"
+        for operation, code in SCENES
+        if code not in CONTRACT[operation]["x-codes-erreur"]
+    ]
+    assert undeclared == [], f"take these out of {ways.HERE}, or into base-core.yaml"
+
+
+# ── refusals ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(("operation", "code"), REFUSALS)
+def test_declared_refusal_is_given_and_changes_nothing(
+    office: Office, operation: str, code: str
+) -> None:
+    ask = way_to(operation, code)(office, operation)
+    before, language = office.state(), language_of(operation)
+    answer = ask.send(language=language)
+    assert_refused(answer, code, language=language, **ask.told)
+    assert office.state() == before
+
+
+@pytest.mark.parametrize("operation", answering(HURRIED))
+def test_call_above_the_rate_is_refused_and_says_when_to_return(
+    office: Office, hurried_url: str, operation: str
+) -> None:
+    caller, call = office.caller(operation), office.standing(operation)
+    # A new hour may start between two calls, never between three.
+    for _ in range(2):
+        if caller.get(f"{hurried_url}/base-core/get-mon-profil").status_code != 200:
+            break
+    refused = Ask(caller, call._replace(path=f"{hurried_url}/base-core{call.path}")).send()
+    assert_refused(refused, HURRIED)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 3600
+
+
+HANDLERS = HandlerResolver(load(ROOT / BASE_CORE.file, surface=BASE_CORE)).handlers
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_fault_of_ours_is_answered_without_its_details_and_changes_nothing(
+    office: Office, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> NoReturn:
+        raise RuntimeError("SELECT secret FROM postgresql://user:password@host/path")
+
+    ask = office.ask(operation)
+    before, language = office.state(), language_of(operation)
+    monkeypatch.setattr(*core_of(HANDLERS[operation]), fail)
+    assert_refused(ask.send(language=language), FAULT, language=language)
+    assert office.state() == before
+
+
+# ── the last one who may judge rights; this comes before the database of the lone office goes away ─
+def suspension_of_the_last_one(office: Office) -> Ask:
+    """Somebody would suspend the only one who validates rights."""
+    return office.ask("changerStatutAgent", agentId=office.checker.agent_id)
+
+
+def loss_of_the_last_one_s_role(office: Office) -> Ask:
+    """Somebody would leave him without that role."""
+    return office.ask("modifierAgent", agentId=office.checker.agent_id, clients=None)
+
+
+def suspension_that_the_last_one_agrees_to(office: Office) -> Ask:
+    """Where a suspension waits for others, the last one would agree to his own."""
+    ask = office.ask("validerDemande")
+    rule = {"type": "changerStatutAgent:SUSPENDU", "forte": True, "memePersonne": False}
+    office.changed("saisirRegleValidation", {**rule, "validations": 1})
+    second = office.agent("SECURITE_VALIDATION")
+    checker = office.checker.agent_id
+    asked = office.entered("changerStatutAgent", {"agentId": checker, "statut": "SUSPENDU"})
+    office.changed("changerStatutAgent", {"agentId": second, "statut": "SUSPENDU"})
+    office.changed("saisirRegleValidation", {**rule, "validations": 0})
+    return ask._replace(call=ask.call.with_values(**asked))
+
+
+LAST_ONES = {
+    "changerStatutAgent": suspension_of_the_last_one,
+    "modifierAgent": loss_of_the_last_one_s_role,
+    "validerDemande": suspension_that_the_last_one_agrees_to,
+}
+
+
+@pytest.mark.parametrize("operation", answering(LAST))
+def test_last_one_who_validates_rights_stays(lone_office: Office, operation: str) -> None:
+    if operation not in LAST_ONES:
+        missing(f"{operation} {LAST}", write="a scene into LAST_ONES", file=__file__)
+    ask = LAST_ONES[operation](lone_office)
+    before = lone_office.state()
+    assert_refused(ask.send(), LAST)
+    assert lone_office.state() == before
+
+
+class Away(NamedTuple):
+    """What was to be asked of an office when its database went away."""
+
+    office: Office
+    asks: dict[str, Ask]
+
+
+@pytest.fixture(scope="module")
+def away(lone_office: Office) -> Iterator[Away]:
+    """One for all: nothing can be changed while a database is away."""
+    asks = {name: lone_office.ask(name) for name in ALL}
+    outage = Outage(lone_office.world.database)
+    outage.begin()
+    yield Away(lone_office, asks)
+    outage.end()
+
+
+@pytest.mark.parametrize("operation", answering(AWAY))
+def test_database_that_is_away_is_answered_with_503(away: Away, operation: str) -> None:
+    answer = away.asks[operation].send()
+    assert_refused(answer, AWAY)
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+# ── successes ────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("operation", ALL)
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_success_says_the_message_of_the_contract(
+    office: Office, operation: str, language: str
+) -> None:
+    answer = office.ask(operation).send(language=language)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    fields = body["data"][0] if body["data"] else {}
+    expected = CONTRACT[operation]["x-message-succes"][language].format_map(fields)
+    assert body["message"] == expected
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_same_reference_with_the_same_content_is_the_same_demande(
+    office: Office, operation: str
+) -> None:
+    ask = office.ask(operation)
+    first = ask.send()
+    before = office.state()
+    again = ask.send()
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert office.state() == before
+    other = ask._replace(client=office.both).send()
+    assert_refused(other, "4002")
+
+
+@pytest.mark.parametrize("operation", LISTS)
+def test_page_names_the_next_one_and_the_last_page_names_none(
+    office: Office, operation: str
+) -> None:
+    for _ in range(2):
+        number = new_number()
+        office.world.membre(office.client_id)
+        office.changed("saisirReseau", {"reseauId": f"RES-{number}", "nom": "Réseau"})
+    ask = office.ask(operation, limite="1")
+    first = ask.send()
+    assert first.status_code == 200, first.text
+    curseur = first.json()["curseurSuivant"]
+    assert f"curseur={curseur}" in first.headers["Link"]
+    (one,) = first.json()["data"]
+    second = ask._replace(call=ask.call.with_values(curseur=curseur)).send()
+    assert one not in second.json()["data"]
+    assert second.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [name for name in READS if "text/csv" in CONTRACT[name]["responses"]["200"]["content"]],
+)
+def test_csv_has_the_same_lines_as_json(office: Office, operation: str) -> None:
+    ask = office.ask(operation)
+    csv = ask._replace(options={"headers": {"Accept": "text/csv"}}).send()
+    assert csv.status_code == 200, csv.text
+    header, *lines = csv.text.split("\r\n")
+    (first, _) = ask.send().json()["data"]
+    assert header.split(",") == list(first)
+    assert len([one for one in lines if one]) == 2
+
+
+# ── around the operations ────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("operation", ALL)
+def test_other_methods_are_refused_with_those_that_are_allowed(
+    office: Office, operation: str
+) -> None:
+    method, path = PLACES[operation]
+    allowed = ["GET", "HEAD"] if method == "GET" else ["POST"]
+    for other in ("GET", "PUT", "POST", "DELETE", "PATCH"):
+        if other not in allowed:
+            answer = office.maker.request(other, path)
+            assert_refused(answer, "1004")
+            assert answer.headers["Allow"] == ", ".join(allowed)
+
+
+def test_path_that_is_none_is_unknown(office: Office) -> None:
+    assert_refused(office.maker.get("/no-such-path"), "1003")
+
+
+@pytest.mark.parametrize("operation", READS)
+def test_head_is_answered_as_get_is_without_a_body(office: Office, operation: str) -> None:
+    call = office.standing(operation)._replace(method="HEAD")
+    assert call.send(office.caller(operation)).status_code == 200
+
+
+def test_reference_is_the_name_of_a_demande_as_well(office: Office) -> None:
+    reference = new_reference()
+    entered = office.maker.enter("/saisir-reseau", reference, reseauId="R-1", nom="Réseau")
+    (found,) = office.maker.data("/get-demande", reference=reference)
+    assert found["demandeId"] == entered["demandeId"]

@@ -1,0 +1,373 @@
+"""A way to each answer that base-core.yaml declares: for some codes one for all operations, for those of a
+business a scene of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import delete
+
+from models.audit import Objet, record
+from models.regle_validation import regles_validation
+from models.reseau import reseaux
+from tests.support.acteurs import TESTEUR
+from tests.support.office import CONTRACT, ROLES, WRITES, Ask, Office, opens
+from tests.support.persons import MACHINE_SCOPES, PersonClient
+from tests.support.registry import entry_of
+from tests.support.world import new_number
+
+UNKNOWN_ULID = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
+OTHER_EMPREINTE = "0" * 64
+NOBODY = "NOBODY"
+NO_TIME = timedelta(seconds=-1)
+
+Way = Callable[[Office, str], Ask]
+SCENES: dict[tuple[str, str], Way] = {}
+"""By operation and code."""
+
+HERE = "tests/base_core/ways.py"
+
+
+def _but(ask: Ask, **values: Any) -> Ask:
+    """The same with some values replaced."""
+    return ask._replace(call=ask.call.with_values(**values))
+
+
+def scene(code: str, *operations: str) -> Callable[[Way], Way]:
+    """Say that a function makes the scene in which these operations answer this code."""
+
+    def note(way: Way) -> Way:
+        for operation in operations:
+            SCENES[operation, code] = way
+        return way
+
+    return note
+
+
+def way_to(operation: str, code: str) -> Way:
+    """The way to a code of an operation, or a failure that says where to write one."""
+    __tracebackhide__ = True
+    if code in ALIKE:
+        return ALIKE[code]
+    write = f"a function marked @scene({code!r}, {operation!r})"
+    return entry_of(SCENES, (operation, code), write=write, file=HERE)
+
+
+# ── what is refused before the operation is asked: the same for all ──────────────────────────────
+def _with(**options: Any) -> Way:
+    """The call as it succeeds, with other options of httpx."""
+
+    def make(office: Office, operation: str) -> Ask:
+        return Ask(office.caller(operation), office.standing(operation), options=options)
+
+    return make
+
+
+def _body(content: bytes, content_type: str = "application/json") -> Way:
+    """The call with another body."""
+
+    def make(office: Office, operation: str) -> Ask:
+        maximum = CONTRACT[operation].get("x-corps-maximal", 65_536)
+        sent = content * (maximum + 1) if content == b" " else content
+        call = office.standing(operation)._replace(options={"content": sent})
+        headers = {"Content-Type": content_type}
+        return Ask(office.caller(operation), call, options={"headers": headers})
+
+    return make
+
+
+def _by(who: Callable[[Office], PersonClient]) -> Way:
+    """The call by somebody else."""
+    return lambda office, operation: Ask(who(office), office.standing(operation))
+
+
+def _surplus(office: Office, operation: str) -> Ask:
+    call = office.standing(operation)
+    options = {"params": {**call.options.get("params", {}), "surplus": "1"}}
+    return Ask(office.caller(operation), call, {"parametre": "surplus"}, options)
+
+
+def _without_right(office: Office, operation: str) -> Ask:
+    """By a person whose role does not have the right; where each has it, by a machine without the scope."""
+    call, droit = office.standing(operation), CONTRACT[operation]["x-droit"]
+    role = next((one for one in ROLES if not opens(droit, one)), None)
+    if role is not None:
+        return Ask(office.with_role(role), call)
+    return Ask(office.bureau.machine(MACHINE_SCOPES[1]), call)
+
+
+ALIKE: dict[str, Way] = {
+    "405": _surplus,
+    "1001": _body(b"{"),
+    "1002": _with(headers={"X-Header": "x" * 40_000}),
+    "1005": _with(headers={"Accept": "text/html"}),
+    "1006": _body(b" "),
+    "1007": _body(b"{}", "text/plain"),
+    "2001": _by(lambda office: office.unsigned),
+    "2002": _by(lambda office: office.late),
+    "2003": _without_right,
+    "2004": _by(lambda office: office.machine_elsewhere),
+    "2007": _by(lambda office: office.stranger),
+    "2009": _by(lambda office: office.machine),
+}
+"""How any operation comes to answer a code, before it is known what it asks."""
+
+
+# ── who may agree, and how ───────────────────────────────────────────────────────────────────────
+JUDGED = ("validerDemande", "rejeterDemande")
+ON_A_DEMANDE = (*JUDGED, "retirerDemande")
+
+
+@scene("2008", "validerDemande")
+def strong_rule_asks_who_authenticated_long_ago_to_do_it_again(
+    office: Office, operation: str
+) -> Ask:
+    ask = office.ask(operation)
+    asked = office.entered("saisirAgent", {**office.person(), "roles": ["LECTEUR"], "clients": []})
+    return ask._replace(client=office.stale, call=ask.call.with_values(**asked))
+
+
+@scene("6001", "getDemande", *ON_A_DEMANDE)
+def demande_that_nobody_entered_is_unknown(office: Office, operation: str) -> Ask:
+    return office.ask(operation, demandeId=UNKNOWN_ULID)
+
+
+@scene("6002", *ON_A_DEMANDE)
+def demande_that_was_rejected_is_over(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"statut": "REJETEE"})
+    rejected = {"demandeId": ask.call.values["demandeId"], "motif": "Non"}
+    answer = office.checker.post("/rejeter-demande", json=rejected)
+    assert answer.status_code == 200, answer.text
+    return ask
+
+
+@scene("6003", *JUDGED)
+def who_entered_a_demande_does_not_judge_it(office: Office, operation: str) -> Ask:
+    entered = office.both.enter("/saisir-reseau", reseauId=f"RES-{new_number()}", nom="Réseau")
+    named = {"demandeId": entered["demandeId"]}
+    if operation == "validerDemande":
+        named["empreinte"] = entered["empreinte"]
+    ask = office.ask(operation, **named)
+    return ask._replace(client=office.both)
+
+
+@scene("6003", "modifierAgent")
+def nobody_changes_his_own_rights(office: Office, operation: str) -> Ask:
+    return office.ask(operation, agentId=office.maker.agent_id, clients=None)
+
+
+@scene("6004", *ON_A_DEMANDE)
+def demande_that_waited_too_long_is_expired_before_the_task_says_so(
+    office: Office, operation: str
+) -> Ask:
+    ask, expired = office.ask(operation), office.waiting(duree=NO_TIME)
+    named = {name: expired[name] for name in ask.call.values.keys() & expired.keys()}
+    return _but(ask, **named)
+
+
+@scene("6005", "validerDemande")
+def who_saw_other_content_does_not_agree(office: Office, operation: str) -> Ask:
+    return office.ask(operation, empreinte=OTHER_EMPREINTE)
+
+
+# ── what was true when it was entered, and is no more ────────────────────────────────────────────
+@scene("6006", "validerDemande")
+def object_that_changed_since_the_demande_is_seen_again_first(
+    office: Office, operation: str
+) -> Ask:
+    client_id = office.world.client()
+    asked = office.entered("modifierClient", {"clientId": client_id, "nom": "Un nom"})
+    office.changed("modifierClient", {"clientId": client_id, "nom": "Un autre"})
+    return office.ask(operation, **asked)
+
+
+@scene("6007", "validerDemande")
+def reseau_that_is_gone_is_unknown_to_the_client_who_was_to_enter_it(
+    office: Office, operation: str
+) -> Ask:
+    reseau_id = f"RES-{new_number()}"
+    office.changed("saisirReseau", {"reseauId": reseau_id, "nom": "Réseau"})
+    client_id = f"CLI-{new_number()}"
+    asked = office.entered(
+        "saisirClient", {"clientId": client_id, "nom": "Client", "reseauId": reseau_id}
+    )
+    with office.world.database.transaction() as connection:
+        connection.execute(delete(reseaux).where(reseaux.c.reseau_id == reseau_id))
+        record(connection, TESTEUR, "retirer", Objet("RESEAU", reseau_id), {}, None)
+    return office.ask(operation, told={"objet": "Réseau"}, **asked)
+
+
+@scene("6008", "validerDemande")
+def client_that_another_demande_made_meanwhile_exists_already(
+    office: Office, operation: str
+) -> Ask:
+    client_id = f"CLI-{new_number()}"
+    asked = office.entered("saisirClient", {"clientId": client_id, "nom": "Client"})
+    office.changed("saisirClient", {"clientId": client_id, "nom": "Client"})
+    return office.ask(operation, told={"objet": "Client"}, **asked)
+
+
+@scene("6009", "validerDemande")
+def client_that_was_closed_meanwhile_gets_no_membre(office: Office, operation: str) -> Ask:
+    client_id = office.world.client()
+    number = new_number()
+    membre = {"membreId": f"MBR-{number}", "walletId": f"{number:012d}"[-12:]}
+    asked = office.entered("saisirMembre", {"clientId": client_id, **membre})
+    office.changed("changerStatutClient", {"clientId": client_id, "statut": "CLOS"})
+    return office.ask(operation, told={"statut": "CLOS"}, **asked)
+
+
+@scene("6010", "validerDemande")
+def membre_who_was_given_a_card_meanwhile_is_not_closed(office: Office, operation: str) -> Ask:
+    membre = office.world.membre(office.client_id)
+    named = {"clientId": membre.client_id, "membreId": membre.membre_id}
+    asked = office.entered("changerStatutMembre", {**named, "statut": "CLOS"})
+    office.world.carte(membre=membre)
+    return office.ask(operation, told={"par": "cartes"}, **asked)
+
+
+@scene("6011", "validerDemande")
+def rule_whose_minimum_was_raised_meanwhile_is_not_lowered(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation)
+    type_ = f"saisirClient:{new_number() % 1000}".translate(
+        str.maketrans("0123456789", "abcdefghij")
+    )
+    _new_regle(office, type_)
+    rule = {"type": type_, "validations": 0, "forte": False, "memePersonne": False}
+    asked = office.entered("saisirRegleValidation", rule)
+    is_it = regles_validation.c.type == type_
+    office.alter(regles_validation, Objet("REGLE", type_), is_it, minimum=1)
+    return _but(ask, **asked)
+
+
+def _new_regle(office: Office, type_: str, montant_minimal: int = 0) -> None:
+    """A rule of a type that nobody asks for."""
+    with office.world.database.transaction() as connection:
+        values = {
+            "type": type_, "montant_minimal": montant_minimal, "validations": 1, "minimum": 0,
+            "forte": 0, "meme_personne": 0, "version": 1,
+        }  # fmt: skip
+        connection.execute(regles_validation.insert().values(**values))
+        record(connection, TESTEUR, "ajouter", Objet("REGLE", type_), None, {})
+
+
+# ── what is entered ──────────────────────────────────────────────────────────────────────────────
+@scene("4002", *WRITES)
+def reference_of_another_demande_is_taken(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation)
+    first = ask.send()
+    assert first.status_code == 200, first.text
+    return _but(ask, motif="Un autre motif")
+
+
+@scene(
+    "6006", "saisirRegleValidation", "modifierAgent", "modifierClient", "affecterReseau",
+    "modifierMembre",
+)  # fmt: skip
+def object_of_another_version_is_seen_again_first(office: Office, operation: str) -> Ask:
+    return office.ask(operation, versionAttendue=99)
+
+
+MISSING: dict[str, tuple[str, dict[str, Any]]] = {
+    "saisirRegleValidation": ("Règle", {"type": "nothing"}),
+    "saisirAgent": ("Client", {"clients": [NOBODY]}),
+    "modifierAgent": ("Agent", {"agentId": NOBODY}),
+    "changerStatutAgent": ("Agent", {"agentId": NOBODY}),
+    "getClient": ("Client", {"clientId": NOBODY}),
+    "saisirClient": ("Réseau", {"reseauId": NOBODY}),
+    "modifierClient": ("Client", {"clientId": NOBODY}),
+    "changerStatutClient": ("Client", {"clientId": NOBODY}),
+    "affecterReseau": ("Réseau", {"reseauId": NOBODY}),
+    "getListeMembres": ("Client", {"clientId": NOBODY}),
+    "getMembre": ("Membre", {"membreId": NOBODY}),
+    "saisirMembre": ("Client", {"clientId": NOBODY}),
+    "modifierMembre": ("Membre", {"membreId": NOBODY}),
+    "changerStatutMembre": ("Membre", {"membreId": NOBODY}),
+}
+"""What each operation calls the object that is not there, and what names one that is not."""
+
+
+@scene("6007", *MISSING)
+def object_that_is_not_there_is_unknown(office: Office, operation: str) -> Ask:
+    objet, values = MISSING[operation]
+    return office.ask(operation, told={"objet": objet}, **values)
+
+
+@scene("6008", "saisirAgent")
+def agent_who_is_there_exists_already(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Agent"}, agentId=office.checker.agent_id)
+
+
+@scene("6008", "saisirClient")
+def client_that_is_there_exists_already(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Client"}, clientId=office.client_id)
+
+
+@scene("6008", "saisirReseau")
+def reseau_that_is_there_exists_already(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Réseau"}, reseauId=office.reseau_id)
+
+
+@scene("6008", "saisirMembre", "modifierMembre")
+def wallet_of_another_membre_of_the_client_is_taken(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Membre"}, walletId=office.membre.wallet_id)
+
+
+@scene("6009", "modifierClient", "affecterReseau", "saisirMembre")
+def client_that_is_closed_stays_as_it_is(office: Office, operation: str) -> Ask:
+    client_id = office.world.client()
+    office.changed("changerStatutClient", {"clientId": client_id, "statut": "CLOS"})
+    ask = office.ask(operation, told={"statut": "CLOS"}, clientId=client_id)
+    return _but(ask, versionAttendue=2) if "versionAttendue" in ask.call.values else ask
+
+
+@scene("6009", "changerStatutClient", "changerStatutAgent")
+def who_is_active_is_not_made_active(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"statut": "ACTIF"}, statut="ACTIF")
+
+
+@scene("6009", "modifierMembre", "changerStatutMembre")
+def membre_who_is_closed_stays_so(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"statut": "CLOS"})
+    named = {name: ask.call.values[name] for name in ("clientId", "membreId")}
+    office.changed("changerStatutMembre", {**named, "statut": "CLOS"})
+    return _but(ask, versionAttendue=2) if "versionAttendue" in ask.call.values else ask
+
+
+@scene("6010", "changerStatutClient")
+def client_with_a_card_is_not_closed(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"par": "cartes"})
+    office.world.carte(membre=office.world.membre(ask.call.values["clientId"]))
+    return ask
+
+
+@scene("6010", "changerStatutMembre")
+def membre_whose_cancelled_card_holds_money_is_not_closed(office: Office, operation: str) -> Ask:
+    membre = office.world.membre(office.client_id)
+    office.world.carte(5, membre=membre, statut="ANNULEE", fin_validite=date(2099, 1, 1))
+    named = {"clientId": membre.client_id, "membreId": membre.membre_id}
+    return office.ask(operation, told={"par": "solde"}, **named)
+
+
+@scene("6011", "saisirRegleValidation")
+def rule_is_not_lowered_below_its_minimum(office: Office, operation: str) -> Ask:
+    return office.ask(operation, type="affecterReseau", validations=0)
+
+
+@scene(
+    "6012", "saisirRegleValidation", "modifierAgent", "changerStatutAgent", "modifierClient",
+    "changerStatutClient", "affecterReseau", "modifierMembre", "changerStatutMembre",
+)  # fmt: skip
+def second_demande_about_an_object_waits_for_the_end_of_the_first(
+    office: Office, operation: str
+) -> Ask:
+    ask = office.ask(operation)
+    if operation == "changerStatutAgent":
+        # To suspend somebody waits for nobody; to have him back does.
+        office.changed(operation, {"agentId": ask.call.values["agentId"], "statut": "SUSPENDU"})
+        ask = _but(ask, statut="ACTIF")
+    first = ask.send()
+    assert first.json()["data"][0]["statut"] == "SAISIE", first.text
+    return _but(ask, reference=f"REF-{new_number()}")

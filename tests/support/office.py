@@ -1,0 +1,340 @@
+"""A back office at work: who enters, who agrees, and one valid call of each operation of base-core.yaml."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import httpx
+from sqlalchemy import Integer, Table, cast, func, select, update
+
+from handlers.edge.local_issuer import EMETTEUR
+from models.agent import agents
+from models.audit import AGENT, Acteur, Objet, record
+from models.back_office.moteur import DUREE, Personne, Saisie, retirer, saisir
+from models.client import clients
+from models.demande import SAISIE, Demande, demandes, validations
+from models.membre import membres
+from models.partenaire import objet_partenaire, partenaires
+from models.regle_validation import regles_validation
+from models.reseau import reseaux
+from tests.support.acteurs import TESTEUR
+from tests.support.contract_client import BASE_CORE_PREFIX, Json, base_core
+from tests.support.persons import Bureau, PersonClient, new_reference
+from tests.support.registry import entry_of
+from tests.support.scene import Call
+from tests.support.world import Membre, new_number, place
+
+READING = base_core()
+CONTRACT = READING.by_id
+PLACES = {
+    operation["operationId"]: (method, path.removeprefix(BASE_CORE_PREFIX))
+    for (method, path), operation in READING.operations.items()
+}
+"""Method and path, as `PersonClient` takes it, of each operation."""
+
+ROLES: dict[str, list[str]] = READING.document["x-roles"]
+MAKER, CHECKER = ("SAISIE", "SECURITE_SAISIE"), ("VALIDATION", "SECURITE_VALIDATION", "AUDITEUR")
+ALL = list(CONTRACT)
+WRITES = [name for name in ALL if "x-idempotence" in CONTRACT[name]]
+"""What enters a demande, under a reference."""
+
+CONTACT = {"nom": "Ibrahima Sow", "email": "contact@sahel.example", "telephone": "338000000"}
+REGLE = {
+    "type": "saisirClient",
+    "validations": 1,
+    "forte": False,
+    "memePersonne": False,
+    "versionAttendue": 1,
+}
+STATES: tuple[Table, ...] = (agents, clients, membres, reseaux, regles_validation)
+"""What only a demande changes, a version later each time."""
+
+# Made once: to put a statement together takes longer than to run it. Versions are at most 2**53 - 1, and some
+# are, so that their sum is of their ends.
+_STATE = select(
+    *(
+        select(func.count()).select_from(table).scalar_subquery()
+        for table in (demandes, validations, *STATES)
+    ),
+    select(func.count()).where(demandes.c.statut == SAISIE).scalar_subquery(),
+    *(
+        select(func.sum(cast(table.c.version % 1_000_000, Integer))).scalar_subquery()
+        for table in STATES
+    ),
+)
+
+
+def opens(droit: str, role: str) -> bool:
+    """Whether a role has the right that an operation asks for."""
+    if droit.startswith("*:"):
+        return any(one.endswith(droit.removeprefix("*")) for one in ROLES[role])
+    return droit == "aucun" or droit in ROLES[role]
+
+
+class Ask(NamedTuple):
+    """A call that is ready to be sent, by whom, and what stands in the text of its refusal."""
+
+    client: PersonClient
+    call: Call
+    told: Mapping[str, str] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
+
+    def send(self, *, language: str = "fr") -> httpx.Response:
+        """Send it."""
+        headers = {"Accept-Language": language, **self.options.get("headers", {})}
+        return self.call.send(self.client, **{**self.options, "headers": headers})
+
+
+class Office:
+    """One who enters and one who agrees, and objects of their own for each call that changes some."""
+
+    def __init__(self, bureau: Bureau) -> None:
+        """Engage the two."""
+        self.bureau, self.world = bureau, bureau.world
+        self.maker, self.checker = bureau.agent(*MAKER), bureau.agent(*CHECKER)
+        self._calls: dict[str, Call] = {}
+        self._by_role: dict[str, PersonClient] = {}
+
+    # ── who ───────────────────────────────────────────────────────────────────────────────────────
+    def caller(self, operation: str) -> PersonClient:
+        """Who may call the operation."""
+        droit = CONTRACT[operation]["x-droit"]
+        return self.maker if any(opens(droit, role) for role in MAKER) else self.checker
+
+    def with_role(self, role: str) -> PersonClient:
+        """An agent who has this role alone."""
+        if role not in self._by_role:
+            self._by_role[role] = self.bureau.agent(role)
+        return self._by_role[role]
+
+    @cached_property
+    def both(self) -> PersonClient:
+        """An agent who may enter and agree."""
+        return self.bureau.agent(*MAKER, *CHECKER)
+
+    @cached_property
+    def machine(self) -> PersonClient:
+        """A machine of the company, with both scopes."""
+        return self.bureau.machine()
+
+    @cached_property
+    def machine_elsewhere(self) -> PersonClient:
+        """A machine whose token comes from an address that it does not have."""
+        made = self.bureau.machine()
+        with self.world.writing() as connection:
+            is_it = partenaires.c.consumer_key == made.agent_id
+            connection.execute(update(partenaires).where(is_it).values(adresses="203.0.113.7/32"))
+            record(connection, TESTEUR, "preparer", objet_partenaire(made.agent_id), None, {})
+        return made
+
+    @cached_property
+    def stranger(self) -> PersonClient:
+        """A person of the provider who is no agent."""
+        return self.bureau.known(f"nobody-{new_number()}")
+
+    @cached_property
+    def unsigned(self) -> PersonClient:
+        """Somebody with a token that nobody has signed."""
+        return self.bureau.with_token("a.b.c")
+
+    @cached_property
+    def late(self) -> PersonClient:
+        """The one who enters, with a token that is past its end."""
+        moment = int(time.time())
+        return self.bureau.known(self.maker.agent_id, iat=moment - 700, exp=moment - 60)
+
+    @cached_property
+    def stale(self) -> PersonClient:
+        """The one who agrees, who authenticated too long ago for a strong rule."""
+        return self.bureau.known(self.checker.agent_id, auth_time=int(time.time()) - 1_000)
+
+    # ── what ──────────────────────────────────────────────────────────────────────────────────────
+    @cached_property
+    def client_id(self) -> str:
+        """A client that stands: nothing changes it."""
+        return self.world.client()
+
+    @cached_property
+    def membre(self) -> Membre:
+        """A membre that stands, of the client that stands."""
+        return self.world.membre(self.client_id)
+
+    @cached_property
+    def reseau_id(self) -> str:
+        """A réseau that stands, with a client of its own."""
+        reseau_id = f"RES-{new_number()}"
+        with self.world.writing() as connection:
+            place(connection, reseau_id, self.world.client())
+        return reseau_id
+
+    def agent(self, *roles: str) -> str:
+        """The agentId of a new agent."""
+        agent_id = f"agent-{new_number()}"
+        self.changed("saisirAgent", {**self.person(agent_id), "roles": list(roles), "clients": []})
+        return agent_id
+
+    def person(self, agent_id: str | None = None) -> Json:
+        """What is said of a new agent, but for his rights."""
+        agent_id = agent_id or f"agent-{new_number()}"
+        return {
+            "agentId": agent_id,
+            "nom": f"Agent {agent_id}",
+            "email": "",
+            "emetteur": EMETTEUR,
+            "sujet": agent_id,
+        }
+
+    def changed(self, type_: str, contenu: Json) -> Demande:
+        """A demande that whoever has a shell enters: it is executed at once."""
+        with self.world.writing() as connection:
+            saisie = Saisie(type_, new_reference(), contenu)
+            return saisir(connection, Personne(TESTEUR), saisie)
+
+    def entered(self, type_: str, contenu: Json, *, duree: timedelta = DUREE) -> Json:
+        """What names a new demande of the one who enters, to those who judge it."""
+        maker = self.maker.agent_id
+        with self.world.writing() as connection:
+            demande = saisir(
+                connection,
+                Personne(Acteur(AGENT, maker, f"Agent {maker}")),
+                Saisie(type_, new_reference(), contenu),
+                duree=duree,
+            )
+        return {"demandeId": demande.demande_id, "empreinte": demande.empreinte}
+
+    def waiting(self, *, duree: timedelta = DUREE) -> Json:
+        """A demande for a new client, which waits for one who agrees."""
+        contenu = {"clientId": f"CLI-{new_number()}", "nom": "Transports Sahel"}
+        return self.entered("saisirClient", contenu, duree=duree)
+
+    def withdraw(self, objet_type: str) -> None:
+        """End what waits for objects of this type, so that another one may."""
+        with self.world.writing() as connection:
+            waits = (demandes.c.objet_type == objet_type, demandes.c.statut == SAISIE)
+            columns = demandes.c["demande_id", "saisie_par_type", "saisie_par_id", "saisie_par_nom"]
+            for demande_id, *acteur in connection.execute(select(*columns).where(*waits)).all():
+                retirer(connection, Personne(Acteur(*acteur)), demande_id)
+
+    def alter(self, table: Table, objet: Objet, *where: Any, **columns: Any) -> None:
+        """Change rows behind the API's back."""
+        with self.world.database.transaction() as connection:
+            connection.execute(update(table).where(*where).values(**columns))
+            record(connection, TESTEUR, "changer", objet, None, {})
+
+    # ── calls ─────────────────────────────────────────────────────────────────────────────────────
+    def call(self, operation: str) -> Call:
+        """A call of the operation that succeeds, once."""
+        values = entry_of(
+            CALLS, operation, write="what a call of it sends into CALLS", file="tests/support/office.py"
+        )(self)  # fmt: skip
+        if operation in WRITES:
+            values["reference"] = new_reference()
+        method, path = PLACES[operation]
+        return Call(method, path, {"json" if method == "POST" else "params": values})
+
+    def standing(self, operation: str) -> Call:
+        """The same call each time, for those who will be refused before it changes anything."""
+        if operation not in self._calls:
+            self._calls[operation] = self.call(operation)
+        return self._calls[operation]
+
+    def ask(self, operation: str, *, told: Json | None = None, **values: Any) -> Ask:
+        """A new call by who may call, with some of its values replaced."""
+        call = self.call(operation).with_values(**values)
+        return Ask(self.caller(operation), call, told or {})
+
+    def state(self) -> tuple[Any, ...]:
+        """What a refused call must leave as it was: how many there are of everything, and the versions."""
+        with self.world.database.reading() as connection:
+            return tuple(connection.execute(_STATE).one())
+
+
+def _regle(office: Office) -> Json:
+    # One demande about a rule waits at a time.
+    office.withdraw("REGLE")
+    return {**REGLE}
+
+
+def _of_membre(membre: Membre) -> Json:
+    return {"clientId": membre.client_id, "membreId": membre.membre_id}
+
+
+CALLS: dict[str, Callable[[Office], Json]] = {
+    "getListeDemandes": lambda _: {"limite": "2"},
+    "getDemande": lambda office: {"demandeId": office.waiting()["demandeId"]},
+    "validerDemande": lambda office: office.waiting(),
+    "rejeterDemande": lambda office: {
+        "demandeId": office.waiting()["demandeId"],
+        "motif": "À confirmer",
+    },
+    "retirerDemande": lambda office: {"demandeId": office.waiting()["demandeId"]},
+    "getReglesValidation": lambda _: {},
+    "saisirRegleValidation": _regle,
+    "getMonProfil": lambda _: {},
+    "getListeAgents": lambda _: {"limite": "2"},
+    "saisirAgent": lambda office: {
+        **office.person(),
+        "roles": ["LECTEUR"],
+        "clients": [office.client_id],
+    },
+    "modifierAgent": lambda office: {
+        "agentId": office.agent("LECTEUR"),
+        "roles": ["SUPPORT"],
+        "clients": [office.client_id],
+        "versionAttendue": 1,
+    },
+    "changerStatutAgent": lambda office: {
+        "agentId": office.agent("LECTEUR"),
+        "statut": "SUSPENDU",
+        "motif": "Départ",
+    },
+    "getListeClients": lambda _: {"limite": "2"},
+    "getClient": lambda office: {"clientId": office.client_id},
+    "saisirClient": lambda _: {
+        "clientId": f"CLI-{new_number()}",
+        "nom": "Transports Sahel",
+        "contact": CONTACT,
+    },
+    "modifierClient": lambda office: {
+        "clientId": office.world.client(),
+        "contact": CONTACT,
+        "versionAttendue": 1,
+    },
+    "changerStatutClient": lambda office: {
+        "clientId": office.world.client(),
+        "statut": "CLOS",
+        "motif": "Fin du contrat",
+    },
+    "getListeReseaux": lambda _: {"limite": "2"},
+    "saisirReseau": lambda _: {"reseauId": f"RES-{new_number()}", "nom": "Réseau de Thiès"},
+    "affecterReseau": lambda office: {
+        "clientId": office.world.client(),
+        "reseauId": office.reseau_id,
+        "versionAttendue": 1,
+    },
+    "getListeMembres": lambda office: {"clientId": office.membre.client_id},
+    "getMembre": lambda office: _of_membre(office.membre),
+    "saisirMembre": lambda office: {
+        "clientId": office.client_id,
+        "membreId": f"MBR-{new_number()}",
+        "walletId": f"{new_number():012d}"[-12:],
+    },
+    "modifierMembre": lambda office: {
+        **_of_membre(office.world.membre(office.client_id)),
+        "nom": "Ndiaye",
+        "versionAttendue": 1,
+    },
+    "changerStatutMembre": lambda office: {
+        **_of_membre(office.world.membre(office.client_id)),
+        "statut": "CLOS",
+        "motif": "Départ",
+    },
+    "getAudit": lambda _: {"limite": "2"},
+    "verifierAudit": lambda _: {"depuis": 1, "jusqua": 1},
+}
+"""What a call of each operation sends that succeeds; a reference is added where it needs one."""
