@@ -376,7 +376,9 @@ def _learn_contract() -> None:
         return known[key]
 
     replace_everywhere("load", contract.load, load)
-    settings = importlib.import_module("handlers.settings").Settings(environment="test")
+    settings = importlib.import_module("handlers.settings").Settings(
+        environment="test", surfaces=tuple(surfaces.SURFACES)
+    )
     importlib.import_module("handlers.app").create_app(settings)
 
 

@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.lab.proof.answers import WRONG, Verdict
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
-from tests.lab.proof.judge import WRONG, Verdict
 from tests.lab.proof.places import POSTGRESQL, SQLITE, NotPossibleHereError
 from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import staged
@@ -100,7 +100,7 @@ def _tell(proof: Proof) -> None:
     click.echo("  ".join(proof.row))
     if proof.not_played:
         click.echo(f"    not played: {proof.not_played}")
-    for kind, texts in proof.verdict.findings.items():
+    for kind, texts in proof.verdict.all_findings.items():
         for text in texts[:10]:
             click.echo(f"    {kind}: {text}")
         if len(texts) > 10:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -81,16 +82,24 @@ _REGLEMENTS = "SELECT consumer_key, compte_id FROM partenaires"
 
 def read_books(url: str) -> Books:
     """Read the books of a database: `sqlite:///file`, or an address that PostgreSQL's library takes."""
+    with reading(url) as connection:
+        return _read(connection)
+
+
+@contextlib.contextmanager
+def reading(url: str) -> Iterator[Any]:
+    """A connection that sees one instant of the database."""
     if url.startswith("sqlite:///"):
         connection = _sqlite().connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True)
         try:
             connection.execute("BEGIN")
-            return _read(connection)
+            yield connection
         finally:
             connection.close()
+        return
     with psycopg.connect(url, connect_timeout=10) as postgresql:
         postgresql.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        return _read(postgresql)
+        yield postgresql
 
 
 def _sqlite() -> Any:

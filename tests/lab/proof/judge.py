@@ -15,15 +15,23 @@ What it holds the service to:
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from tests.lab.proof.answers import (
+    DOUBLED,
+    LOST,
+    WRONG,
+    Answer,
+    Verdict,
+    check_times,
+    describe,
+    read_answer,
+)
 from tests.lab.proof.books import (
     Books,
     Carte,
@@ -41,10 +49,9 @@ from tests.lab.proof.record import (
     TRANSFERT,
     UNSENT,
     Exchange,
-    Json,
+    Moments,
 )
 
-LOST, DOUBLED, WRONG = "lost", "doubled", "wrong"
 NEVER = 2**63
 
 REFUSALS = {
@@ -57,86 +64,13 @@ REFUSALS = {
 }
 """The only refusals that this load can truly meet: any other is a false one."""
 
-ENVELOPE = {"success", "code", "message", "debugMessage", "moreInfo"}
-
-PATIENCE_NS = 250_000_000
-"""What was sent this long before a server is told to end must be answered: it has been read by then."""
-
-
-@dataclass
-class Verdict:
-    """What a run proved. `findings` are sentences by kind; anything there fails it."""
-
-    sent: int = 0
-    acknowledged: int = 0
-    refused: int = 0
-    unknown: int = 0
-    unknown_executed: int = 0
-    exchanges: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    findings: dict[str, list[str]] = field(
-        default_factory=lambda: {LOST: [], DOUBLED: [], WRONG: []}
-    )
-
-    @property
-    def ok(self) -> bool:
-        """Nothing found, and enough happened for that to mean something."""
-        return not any(self.findings.values()) and self.acknowledged > 0
-
-    def counts(self) -> tuple[int, int, int]:
-        """Lost, doubled, wrong."""
-        return (
-            len(self.findings[LOST]),
-            len(self.findings[DOUBLED]),
-            len(self.findings[WRONG]),
-        )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An exchange that was answered, its body read."""
-
-    exchange: Exchange
-    body: Json
-
-    @property
-    def acknowledges(self) -> bool:
-        return self.exchange.status == 200
-
-    @property
-    def refuses(self) -> bool:
-        return self.exchange.status is not None and 400 <= self.exchange.status < 500
-
-    @property
-    def code(self) -> str:
-        return str(self.body.get("code"))
-
-    @cached_property
-    def item(self) -> Json:
-        """The one element of `data`."""
-        data = self.body["data"]
-        assert isinstance(data, list)
-        first: Json = data[0]
-        return first
-
-    @property
-    def replayed(self) -> bool:
-        return "idempotent-replayed" in self.exchange.headers
-
-    @property
-    def ended(self) -> int:
-        assert self.exchange.ended is not None
-        return self.exchange.ended
-
 
 def judge(
     exchanges: Iterable[Exchange],
     books: Books,
     *,
     prefix: str,
-    told_to_end: Iterable[tuple[int, int]] = (),
-    frozen: Iterable[tuple[int, int]] = (),
-    waited: Iterable[tuple[int, int, int]] = (),
+    moments: Moments | None = None,
 ) -> Verdict:
     """Hold the books against the records. `prefix` begins every reference of this run."""
     court = _Court(list(exchanges), books, prefix)
@@ -148,12 +82,7 @@ def judge(
     court.check_reversals()
     court.check_cards()
     court.check_order()
-    for port, instant in told_to_end:
-        court.check_orderly_end(port, instant)
-    for start, end in frozen:
-        court.check_frozen(start, end)
-    for start, end, most in waited:
-        court.check_waits(start, end, most)
+    check_times(court.exchanges, court.answers, moments or Moments(), court.find)
     return court.verdict
 
 
@@ -212,38 +141,14 @@ class _Court:
         self.verdict.statuses = dict(sorted(statuses.items()))
 
     def _read(self, exchange: Exchange) -> Answer | None:
-        where = f"{exchange.what} {exchange.reference} answered {exchange.status}"
-        try:
-            body = json.loads(exchange.body)
-        except ValueError:
-            self.find(WRONG, f"{where} with a body that is no JSON: {exchange.body[:80]!r}")
-            return None
-        answer = Answer(exchange, body)
-        if answer.acknowledges:
-            if body.get("success") is not True or body.get("code") != 200:
-                self.find(WRONG, f"{where} with success {body.get('success')!r}")
-                return None
-            if answer.item.get("reference") != exchange.reference:
-                self.find(WRONG, f"{where} about {answer.item.get('reference')!r}")
-                return None
+        answer = read_answer(exchange, REFUSALS[exchange.what], self.find)
+        if answer is None or not answer.acknowledges:
             return answer
-        if not body.keys() >= ENVELOPE or body["success"] is not False:
-            self.find(WRONG, f"{where} without the envelope: {exchange.body[:80]!r}")
+        if answer.item.get("reference") != exchange.reference:
+            told = answer.item.get("reference")
+            self.find(WRONG, f"{describe(exchange)} about {told!r}")
             return None
-        self._check_status(answer, where)
         return answer
-
-    def _check_status(self, answer: Answer, where: str) -> None:
-        exchange = answer.exchange
-        if exchange.status == 503:
-            if not str(exchange.headers.get("retry-after", "")).isdecimal():
-                self.find(WRONG, f"{where} without Retry-After")
-        elif exchange.status == 500:
-            self.find(WRONG, f"{where} ({answer.code}): a fault of the database is a 503")
-        elif not answer.refuses:
-            self.find(WRONG, f"{where}, which is not declared")
-        elif answer.code not in REFUSALS[exchange.what]:
-            self.find(WRONG, f"{where} ({answer.code}), which nothing here justifies")
 
     # ── references ───────────────────────────────────────────────────────────────────────────────
 
@@ -573,41 +478,6 @@ class _Court:
         else:
             numero, montant = content["numeroCarte"], content["montant"]
         return self._times[numero].lowest(exchange.started, answer.ended) < montant
-
-    def check_orderly_end(self, port: int, instant: int) -> None:
-        """What a server had been sent before it was told to end was answered."""
-        for exchange in self.exchanges:
-            if exchange.port != port or exchange.way != "whole" or exchange.sent is None:
-                continue
-            before = exchange.sent < instant - PATIENCE_NS
-            running = exchange.ended is None or exchange.ended > instant
-            # A client that gave up was not dropped: a server that ends drops by closing.
-            dropped = exchange.end != ANSWERED and exchange.cause != TimeoutError.__name__
-            if before and running and dropped:
-                early = (instant - exchange.sent) // 1_000_000
-                self.find(
-                    WRONG,
-                    f"{exchange.reference} was sent {early} ms before its server was told to end"
-                    f" and got no answer ({exchange.cause})",
-                )
-
-    def check_frozen(self, start: int, end: int) -> None:
-        """Whoever asked and was answered while the database was frozen was told to come again."""
-        for answer in self.answers:
-            exchange = answer.exchange
-            if start < exchange.started and answer.ended < end and exchange.status != 503:
-                where = f"{exchange.what} {exchange.reference} answered {exchange.status}"
-                self.find(WRONG, f"{where} ({answer.code}) while the database was frozen")
-
-    def check_waits(self, start: int, end: int, most: int) -> None:
-        """Whoever sent a request while calls had to wait, and was patient, had an answer in time."""
-        for exchange in self.exchanges:
-            if exchange.way != "whole" or exchange.sent is None or exchange.ended is None:
-                continue
-            took = exchange.ended - exchange.sent
-            if start < exchange.sent < end and took > most:
-                where = f"{exchange.what} {exchange.reference}"
-                self.find(WRONG, f"{where} waited {took // 1_000_000} ms, {exchange.end}")
 
 
 class _Timeline:

@@ -82,6 +82,14 @@ class Intent:
     reference: str
     content: Json
 
+    @property
+    def request(self) -> tuple[str, str, bytes]:
+        """Method, path and body of what is sent."""
+        fields = {"reference": self.reference}
+        if self.what == QUESTION:
+            return "GET", f"{PATHS[self.what]}?{urlencode(fields)}", b""
+        return "POST", PATHS[self.what], json.dumps({**self.content, **fields}).encode()
+
 
 @dataclass
 class Board:
@@ -207,16 +215,10 @@ class Caller:
         sent: list[int],
     ) -> tuple[int, dict[str, str], str]:
         connection = self._connection(port, patience)
-        body = b""
-        path = PATHS[intent.what]
-        fields = {"reference": intent.reference}
-        if intent.what == QUESTION:
-            path += "?" + urlencode(fields)
-        else:
-            body = json.dumps({**intent.content, **fields}).encode()
+        method, path, body = intent.request
         # From here on the server may have the request, whatever this side is told.
         sent.append(time.monotonic_ns())
-        connection.putrequest("GET" if intent.what == QUESTION else "POST", path)
+        connection.putrequest(method, path)
         connection.putheader("Authorization", authorization)
         if body:
             connection.putheader("Content-Type", "application/json")
@@ -240,7 +242,7 @@ class Caller:
         if response.will_close:
             self._drop(port)
         exchanges.record(
-            "GET" if intent.what == QUESTION else "POST",
+            method,
             path,
             {
                 "Authorization": authorization,

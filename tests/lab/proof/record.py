@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +106,13 @@ def _read(path: Path) -> Iterator[Exchange]:
         yield Exchange(who=path.stem, **{**nothing, **unfinished, **line})
 
 
+@dataclass
 class Moments:
     """Instants that the judge must know of, in nanoseconds of the monotonic clock."""
 
-    def __init__(self) -> None:
-        self.told_to_end: list[tuple[int, int]] = []
-        """By its port, when a server was told to end."""
-        self.frozen: list[tuple[int, int]] = []
-        """From when to when the database could do nothing at all."""
-        self.waited: list[tuple[int, int, int]] = []
-        """From when to when the database let calls wait, and how long one may then take at most."""
+    told_to_end: list[tuple[int, int]] = field(default_factory=list)
+    """By its port, when a server was told to end."""
+    frozen: list[tuple[int, int]] = field(default_factory=list)
+    """From when to when the database could do nothing at all."""
+    waited: list[tuple[int, int, int]] = field(default_factory=list)
+    """From when to when the database let calls wait, and how long one may then take at most."""

@@ -9,9 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.lab.proof import clerks
+from tests.lab.proof.acts import DEMANDE, SAISIES, Act
+from tests.lab.proof.answers import WRONG, Verdict
+from tests.lab.proof.auditor import audit
 from tests.lab.proof.books import read_books
 from tests.lab.proof.faults import Fault, Spell
-from tests.lab.proof.judge import WRONG, Verdict, judge
+from tests.lab.proof.judge import judge
 from tests.lab.proof.load import (
     Caller,
     Intent,
@@ -27,6 +31,8 @@ from tests.lab.proof.record import (
     Recorder,
     read_records,
 )
+from tests.lab.proof.registers import read_registers
+from tests.lab.proof.staff import Person, sign_in
 from tests.lab.proof.stage import Stage
 
 ASKED_PER_S = 20
@@ -75,7 +81,9 @@ def prove(stage: Stage, fault: Fault, *, seconds: float, seed: str) -> Proof:
         if felt or not verdict.ok:
             break
     else:
-        verdict.findings[WRONG].append(f"no client felt the fault, done {attempts} times")
+        verdict.findings[WRONG].append(
+            f"no client felt the fault, or no person worked, done {attempts} times"
+        )
     return Proof(fault.name, stage.place.kind, seconds, seed, verdict)
 
 
@@ -85,7 +93,10 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
     folder.mkdir()
     stage.complaints.clear()
     stage.moments = Moments()
-    with Load(Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)) as load:
+    plan = Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)
+    staff = sign_in(stage.staff)
+    bureau = clerks.Plan(stage.ports, staff, prefix, seed, _bureau(folder))
+    with Load(plan) as load, clerks.Office(bureau) as office:
         stage.load = load
         spell = Spell(seconds)
         with stage.armed(), stage.keeping_alive() if fault.kept_alive else contextlib.nullcontext():
@@ -94,19 +105,34 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
         stage.heal()
         time.sleep(spell.margin)
         load.stop()
+        office.stop()
     _settle(stage)
     _ask_after(stage, folder, int(ASKED_PER_S * seconds))
+    _ask_persons_after(stage, staff, _bureau(folder), int(ASKED_PER_S * seconds))
     exchanges = read_records(folder)
     verdict = judge(
         exchanges,
         read_books(stage.place.judged_url),
         prefix=f"{prefix}-",
-        told_to_end=stage.moments.told_to_end,
-        frozen=stage.moments.frozen,
-        waited=stage.moments.waited,
+        moments=stage.moments,
+    )
+    verdict.back_office = audit(
+        read_records(_bureau(folder)),
+        read_registers(stage.place.judged_url),
+        prefix=f"{prefix}-",
+        moments=stage.moments,
     )
     verdict.findings[WRONG] += stage.complaints
-    return verdict, fault.felt(exchanges)
+    # A run in which no person got anything done proves nothing of them.
+    worked = fault.once or verdict.back_office.acknowledged > 0
+    return verdict, worked and fault.felt(exchanges)
+
+
+def _bureau(folder: Path) -> Path:
+    """Where the records of the back office are."""
+    made = folder / "bureau"
+    made.mkdir(exist_ok=True)
+    return made
 
 
 def _settle(stage: Stage) -> None:
@@ -157,6 +183,23 @@ def _ask_after(stage: Stage, folder: Path, sample: int) -> None:
     for number, (partner, reference) in enumerate(asked):
         intent = Intent(partners[partner], QUESTION, reference, {})
         caller.call(intent, stage.ports[number % len(stage.ports)])
+    caller.close()
+    recorder.close()
+
+
+def _ask_persons_after(stage: Stage, staff: list[Person], folder: Path, sample: int) -> None:
+    """Ask a person's way what became of every reference without an answer, and of some that have one."""
+    exchanges = [one for one in read_records(folder) if one.what in SAISIES]
+    answered = {one.reference for one in exchanges if _is_answered(one)}
+    references = list(dict.fromkeys(one.reference for one in exchanges))
+    known = [one for one in references if one in answered]
+    asked = [one for one in references if one not in answered]
+    asked += known[:: max(1, len(known) // sample)]
+    recorder = Recorder(folder, "after")
+    caller = Caller(recorder, phase="after")
+    for number, reference in enumerate(asked):
+        act = Act(staff[number % len(staff)], DEMANDE, reference, {})
+        caller.call(act, stage.ports[number % len(stage.ports)])
     caller.close()
     recorder.close()
 

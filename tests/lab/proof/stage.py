@@ -22,7 +22,9 @@ from urllib.parse import urlencode
 
 from tests.lab.proof.load import Card, Load, Partner
 from tests.lab.proof.places import Place
+from tests.lab.proof.provider import provider
 from tests.lab.proof.record import Moments
+from tests.lab.proof.staff import Person, hire
 from tests.support.nursery import Nursery
 
 CLIENT, MEMBRES = "CLI-PREUVE", (("MBR-1", "221770000001"), ("MBR-2", "221770000002"))
@@ -134,11 +136,14 @@ class Stage:
             "CYNOD_PEPPER": PEPPER,
             "CYNOD_LOG_FORMAT": "json",
             "CYNOD_ATTENTE_S": "2",
+            "CYNOD_SURFACES": "partenaire,base-core",
+            "CYNOD_OIDC_EMETTEUR": provider().emetteur,
             "HOST": "127.0.0.1",
             **(settings or {}),
         }
         self.cards: list[Card] = []
         self.partners: list[Partner] = []
+        self.staff: list[Person] = []
         self.complaints: list[str] = []
         self.servers = [Server(self, number) for number in range(servers)]
         self._runs = itertools.count(1)
@@ -156,12 +161,14 @@ class Stage:
             self.place.copy(model.place)
             self.cards = list(model.cards)
             self.partners = [Partner(each.key, each.secret) for each in model.partners]
+            self.staff = [Person(each.key, each.secret) for each in model.staff]
         self.variables["CYNOD_DATABASE_URL"] = self.place.url
         if model is None:
             self._populate()
         self._start_servers()
-        for partner in self.partners:
-            partner.token = _ask_token(self.ports[0], partner)
+        for partner in (*self.partners, *self.staff):
+            if partner.secret:
+                partner.token = _ask_token(self.ports[0], partner)
 
     def open_model(self) -> None:
         """Make the world only, for others to copy."""
@@ -229,6 +236,7 @@ class Stage:
                 )
             )
             self.partners.append(Partner(made["consumerKey"], made["consumerSecret"]))
+        self.staff = hire(self.place.url, PEPPER)
 
     @contextlib.contextmanager
     def keeping_alive(self) -> Iterator[None]:

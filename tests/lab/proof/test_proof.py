@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.lab.proof.__main__ import main
+from tests.lab.proof.answers import DOUBLED, LOST, WRONG
 from tests.lab.proof.books import Books, Row, read_books
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
-from tests.lab.proof.judge import DOUBLED, LOST, WRONG, judge
+from tests.lab.proof.judge import judge
 from tests.lab.proof.places import (
     POSTGRESQL,
     SQLITE,
@@ -26,7 +27,7 @@ from tests.lab.proof.places import (
     PostgresqlPlace,
     SqlitePlace,
 )
-from tests.lab.proof.record import Exchange, read_records
+from tests.lab.proof.record import Exchange, Moments, read_records
 from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import Stage, staged
 from tests.support import exchanges
@@ -127,8 +128,12 @@ def _place(fault: Fault, kind: str, request: pytest.FixtureRequest) -> Place:
 
 
 def _tell(proof: Proof) -> str:
-    lines = [f"{kind}: {text}" for kind, found in proof.verdict.findings.items() for text in found]
-    return "\n".join(["  ".join(proof.row), str(proof.verdict.statuses), *lines[:20]])
+    verdict = proof.verdict
+    found = verdict.all_findings.items()
+    lines = [f"{kind}: {text}" for kind, texts in found for text in texts]
+    return "\n".join(
+        ["  ".join(proof.row), str(verdict.statuses), str(verdict.back_office), *lines[:20]]
+    )
 
 
 @pytest.mark.parametrize(("name", "kind"), IN_SHORT, ids=str)
@@ -352,7 +357,7 @@ def test_answer_given_while_the_database_was_frozen_is_found(
     clean: tuple[list[Exchange], Books],
 ) -> None:
     exchanges, books = clean
-    verdict = judge(exchanges, books, prefix="P1-", frozen=[(0, 2**63)])
+    verdict = judge(exchanges, books, prefix="P1-", moments=Moments(frozen=[(0, 2**63)]))
     assert any("the database was frozen" in text for text in verdict.findings[WRONG])
 
 
@@ -364,7 +369,7 @@ def test_answer_that_came_long_after_its_deadline_is_found(
     late = replace(chosen, ended=(chosen.sent or 0) + 2 * 10**9)
     changed = [late if e is chosen else e for e in exchanges]
     waited = [((chosen.sent or 0) - 1, (chosen.sent or 0) + 1, 10**9)]
-    verdict = judge(changed, books, prefix="P1-", waited=waited)
+    verdict = judge(changed, books, prefix="P1-", moments=Moments(waited=waited))
     assert any("waited 2000 ms" in text for text in verdict.findings[WRONG])
 
 
@@ -376,7 +381,7 @@ def test_request_dropped_by_a_server_told_to_end_is_found(
     late = replace(chosen, end="unanswered", cause="reset", status=None, ended=2**62)
     changed = [late if e is chosen else e for e in exchanges]
     told = [(chosen.port, (chosen.sent or 0) + 10**9)]
-    verdict = judge(changed, books, prefix="P1-", told_to_end=told)
+    verdict = judge(changed, books, prefix="P1-", moments=Moments(told_to_end=told))
     assert any("told to end and got no answer" in text for text in verdict.findings[WRONG])
 
 

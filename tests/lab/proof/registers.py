@@ -1,0 +1,193 @@
+"""The registers of the back office as SQL tells them: nothing here knows the application."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from tests.lab.proof.books import reading
+
+Json = dict[str, Any]
+
+
+class Demande(NamedTuple):
+    """A row of demandes; JSON is read."""
+
+    demande_id: str
+    type: str
+    statut: str
+    reference: str
+    objet_type: str
+    objet_id: str | None
+    contenu: Json
+    empreinte: str
+    version_objet: int | None
+    requises: int
+    saisie_par: tuple[str, str]
+    traitee_par: str | None
+    motif: str | None
+    motif_rejet: str | None
+    resultat: Json | None
+
+
+class Agent(NamedTuple):
+    """A person, as his provider names him."""
+
+    agent_id: str
+    nom: str
+    emetteur: str
+    sujet: str
+
+
+class Audit(NamedTuple):
+    """A row of the audit, and what it is hashed from, under the names of the contract."""
+
+    position: int
+    acteur: tuple[str, str]
+    action: str
+    objet: tuple[str, str]
+    demande_id: str | None
+    apres: Any
+    said: Json
+    precedente: str
+    empreinte: str
+
+
+class Objet(NamedTuple):
+    """A client, réseau or membre: its version, and its fields as the contract calls them."""
+
+    version: int
+    champs: Json
+
+
+@dataclass(frozen=True)
+class Registers:
+    """Everything that the auditor needs, read in one transaction."""
+
+    demandes: list[Demande]
+    validations: dict[str, list[str]]
+    agents: dict[str, Agent]
+    regles: dict[str, int]
+    audit: list[Audit]
+    tete: tuple[int, str] | None
+    objets: dict[tuple[str, str], Objet]
+    inside: dict[str, tuple[int, int]]
+    """By the id of a réseau or a client: how many it says that it has, and how many there are."""
+
+
+_DEMANDES = """
+    SELECT demande_id, type, statut, reference, objet_type, objet_id, contenu, empreinte,
+           version_objet, validations_requises, saisie_par_type, saisie_par_id, traitee_par, motif,
+           motif_rejet, resultat
+      FROM demandes ORDER BY id
+"""
+_AUDIT_COLUMNS = (
+    *("position", "date", "acteur_type", "acteur_id", "acteur_nom", "via_application"),
+    *("pour_le_compte_de", "adresse", "request_id", "action", "objet_type", "objet_id"),
+    *(
+        "demande_id",
+        "avant",
+        "apres",
+        "motif",
+        "meme_personne",
+        "empreinte_precedente",
+        "empreinte",
+    ),
+)
+_AUDIT = f"SELECT {', '.join(_AUDIT_COLUMNS)} FROM audit ORDER BY position"
+_CLIENTS = "SELECT client_id, version, nom, statut, reseau_id FROM clients"
+_RESEAUX = "SELECT reseau_id, version, nom FROM reseaux"
+_MEMBRES = "SELECT client_id, membre_id, version, wallet_id, nom, prenom, statut FROM membres"
+_INSIDE = """
+    SELECT r.reseau_id, r.nombre_clients, count(c.id)
+      FROM reseaux r LEFT JOIN clients c ON c.reseau_id = r.reseau_id
+     GROUP BY r.reseau_id, r.nombre_clients
+    UNION ALL
+    SELECT c.client_id, c.nombre_membres, count(m.id)
+      FROM clients c LEFT JOIN membres m ON m.client_id = c.client_id
+     GROUP BY c.client_id, c.nombre_membres
+"""
+
+
+def read_registers(url: str) -> Registers:
+    """Read the registers of a database: an address as `read_books` takes it."""
+    with reading(url) as connection:
+        return _read(connection)
+
+
+def _read(connection: Any) -> Registers:
+    def select(statement: str) -> Iterable[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = connection.execute(statement).fetchall()
+        return found
+
+    validations: dict[str, list[str]] = {}
+    for demande_id, agent_id in select(
+        "SELECT demande_id, agent_id FROM validations ORDER BY date, agent_id"
+    ):
+        validations.setdefault(demande_id, []).append(agent_id)
+    persons = select("SELECT agent_id, nom, emetteur, sujet FROM agents")
+    tetes = list(select("SELECT position, empreinte FROM audit_tete"))
+    regles = select("SELECT type, validations FROM regles_validation WHERE montant_minimal = 0")
+    return Registers(
+        demandes=[_read_demande(row) for row in select(_DEMANDES)],
+        validations=validations,
+        agents={row[0]: Agent._make(row) for row in persons},
+        regles={row[0]: row[1] for row in regles},
+        audit=[_read_audit(row) for row in select(_AUDIT)],
+        tete=(tetes[0][0], tetes[0][1]) if len(tetes) == 1 else None,
+        objets=dict(_read_objets(select)),
+        inside={row[0]: (row[1], row[2]) for row in select(_INSIDE)},
+    )
+
+
+def _read_demande(row: tuple[Any, ...]) -> Demande:
+    told = list(row)
+    told[6] = json.loads(told[6])
+    told[15] = None if told[15] is None else json.loads(told[15])
+    return Demande._make([*told[:10], (told[10], told[11]), *told[12:]])
+
+
+def _read_audit(row: tuple[Any, ...]) -> Audit:
+    by_name = dict(zip(_AUDIT_COLUMNS, row, strict=True))
+    said = {_wire(name): value for name, value in by_name.items() if name != "empreinte"}
+    said["date"] = _write_date(by_name["date"])
+    for name in ("avant", "apres"):
+        said[name] = None if by_name[name] is None else json.loads(by_name[name])
+    said["memePersonne"] = bool(by_name["meme_personne"])
+    return Audit(
+        position=by_name["position"],
+        acteur=(by_name["acteur_type"], by_name["acteur_id"]),
+        action=by_name["action"],
+        objet=(by_name["objet_type"], by_name["objet_id"]),
+        demande_id=by_name["demande_id"],
+        apres=said["apres"],
+        said=said,
+        precedente=by_name["empreinte_precedente"],
+        empreinte=by_name["empreinte"],
+    )
+
+
+def _wire(column: str) -> str:
+    first, *others = column.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _write_date(stored: str | datetime) -> str:
+    if isinstance(stored, str):
+        return f"{stored.replace(' ', 'T')}Z"
+    moment = stored.astimezone(UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='microseconds')}Z"
+
+
+def _read_objets(select: Any) -> Iterable[tuple[tuple[str, str], Objet]]:
+    for client_id, version, nom, statut, reseau_id in select(_CLIENTS):
+        champs = {"nom": nom, "statut": statut, "reseauId": reseau_id}
+        yield ("CLIENT", client_id), Objet(version, champs)
+    for reseau_id, version, nom in select(_RESEAUX):
+        yield ("RESEAU", reseau_id), Objet(version, {"nom": nom})
+    for client_id, membre_id, version, wallet_id, nom, prenom, statut in select(_MEMBRES):
+        champs = {"walletId": wallet_id, "nom": nom, "prenom": prenom, "statut": statut}
+        yield ("MEMBRE", f"{client_id}:{membre_id}"), Objet(version, champs)
