@@ -306,8 +306,7 @@ def _object_ways(
         else:
             yield each, way
         if way == values.VALID and "properties" in each.schema and value[name] is not None:
-            inner = _object_ways(fields, each.schema, value[name], each.place)
-            yield from dict.fromkeys(inner)
+            yield from _object_ways(fields, each.schema, value[name], each.place)
         item = by_place.get(f"{each.place}[]")
         if item is None or way != values.VALID:
             continue
