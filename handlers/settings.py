@@ -294,7 +294,7 @@ class Settings:
 VARIABLES = tuple(Variable(field=one.name, **one.metadata) for one in dataclasses.fields(Settings))
 """The variables of the settings, in the order in which they are told."""
 
-OTHER_VARIABLES = frozenset({"CYNOD_CONSUMER_KEY", "CYNOD_CONSUMER_SECRET"})
+OTHER_VARIABLES = frozenset({"CYNOD_CONSUMER_KEY", "CYNOD_CONSUMER_SECRET", "CYNOD_JETON_AGENT"})
 """Variables that a command reads by itself."""
 
 TOOLS = ("CYNOD_TEST_", "CYNOD_FUZZ_", "CYNOD_EXCHANGES")

@@ -375,37 +375,55 @@ def _tidy(files: list[Path]) -> None:
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
+@surface_option
 @click.pass_context
 def selfcheck(
-    ctx: click.Context, url: str, consumer_key: str | None, format_: str, *, writes: bool
+    ctx: click.Context,
+    url: str,
+    consumer_key: str | None,
+    format_: str,
+    surface: Surface,
+    *,
+    writes: bool,
 ) -> None:
     """Send every example of the contract to the server at URL, and judge what it answers.
 
     Each answer must have a declared status, the declared headers, a body that fits its schema, and a
     code that the operation lists. Each operation is also asked in the ways that any server of this
-    contract must refuse. Without credentials, only what is public is asked, and who is refused.
+    contract must refuse. Without credentials, only what is public is asked, and who is refused. Of the back
+    office (--surface base-core), the credentials are the token of a person, CYNOD_JETON_AGENT.
 
     \b
     Example:    CYNOD_CONSUMER_SECRET=... cynod contract selfcheck https://api.example \\
                     --consumer-key demo-partenaire
-    Variables:  CYNOD_CONSUMER_KEY, CYNOD_CONSUMER_SECRET, CYNOD_CONTRACT
+    Variables:  CYNOD_CONSUMER_KEY, CYNOD_CONSUMER_SECRET, CYNOD_JETON_AGENT, CYNOD_CONTRACT
     Exit codes: 0 all conform, 1 something does not or the server is away, 2 wrong usage
     """
-    secret = os.environ.get("CYNOD_CONSUMER_SECRET", "")
-    if consumer_key and not secret:
-        raise Refused("CYNOD_CONSUMER_SECRET is not set: it is the secret of --consumer-key.")
-    credentials = Credentials(consumer_key, secret) if consumer_key else None
+    credentials = None if surface.persons else _credentials(consumer_key)
+    token = os.environ.get("CYNOD_JETON_AGENT") or None if surface.persons else None
     if not url.startswith(("http://", "https://")):
         raise click.UsageError("URL must begin with http:// or https://.")
     try:
-        checked = load(read_settings().contract)
-        report = replay(checked, url.rstrip("/"), credentials=credentials, writes=writes)
+        file = read_settings().contract
+        file = file if surface is PARTENAIRE else file.with_name(surface.file)
+        checked = load(file, surface=surface)
+        report = replay(
+            checked, url.rstrip("/"), credentials=credentials, token=token, writes=writes
+        )
     except (ContractError, CredentialsRefused) as error:
         raise Refused(str(error)) from None
     except httpx.HTTPError as error:
         raise Refused(f"{url} cannot be asked: {error}.") from None
     click.echo(report.as_json() if format_ == "json" else _text(report))
     ctx.exit(0 if report.passed else 1)
+
+
+def _credentials(consumer_key: str | None) -> Credentials | None:
+    """The pair of the environment. Raises Refused for half of one."""
+    secret = os.environ.get("CYNOD_CONSUMER_SECRET", "")
+    if consumer_key and not secret:
+        raise Refused("CYNOD_CONSUMER_SECRET is not set: it is the secret of --consumer-key.")
+    return Credentials(consumer_key, secret) if consumer_key else None
 
 
 def _text(report: Report) -> str:

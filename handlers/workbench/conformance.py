@@ -22,6 +22,7 @@ from handlers.contract.model import (
     OperationContract,
 )
 from handlers.contract.schema import compile_schema
+from handlers.contract.style_examples import TELLS_ITS_VERSION
 
 TIMEOUT_S = 30.0
 UNKNOWN_CARD = "000000000000"
@@ -112,16 +113,18 @@ def replay(
     url: str,
     *,
     credentials: Credentials | None = None,
+    token: str | None = None,
     writes: bool = False,
     transport: httpx.BaseTransport | None = None,
 ) -> Report:
-    """Ask the server at `url` everything that may be sent. Raises CredentialsRefused, and
-    httpx.HTTPError when it is away.
+    """Ask the server at `url` everything that may be sent, as the partner of `credentials`, or as the person
+    whose `token` it is. Raises CredentialsRefused, and httpx.HTTPError when it is away.
     """
     outcomes: list[Outcome] = []
     with httpx.Client(base_url=url, timeout=TIMEOUT_S, transport=transport) as client:
-        served = client.get("/conformite")
-        authorization = _authorization(contract, client, credentials)
+        served = client.get(_place_of_version(contract))
+        of_partner = _authorization(contract, client, credentials)
+        authorization = f"Bearer {token}" if token else of_partner
         for operation in contract.operations.values():
             rules = AnswerRules(contract, operation)
             for question in _questions(contract, operation, credentials):
@@ -136,6 +139,14 @@ def replay(
     return Report(
         url, contract.served_version, served.headers.get(VERSION_HEADER, "unknown"), outcomes
     )
+
+
+def _place_of_version(contract: Contract) -> str:
+    """A path that the contract itself answers, whoever asks, without harm: any answer tells its version."""
+    reads = [one for one in contract.operations.values() if one.method == "get"]
+    public = [one for one in reads if not one.secured and not one.probe]
+    told = [one for one in public if one.operation_id == TELLS_ITS_VERSION]
+    return [*told, *public, *reads][0].path
 
 
 def _why_not(
