@@ -17,7 +17,6 @@ from handlers.contract.together import check_together
 from handlers.edge.bridge import PROBES, CynodApp, Runners
 from handlers.edge.claims import Claims
 from handlers.edge.limits import RateLimits
-from handlers.edge.persons import PersonRunner, open_persons
 from handlers.edge.replies import Refusals
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Patient, Rooms, Turns
@@ -101,16 +100,21 @@ def check_contracts(contracts: Sequence[Contract], settings: Settings) -> None:
 
 def check_provider(contracts: Sequence[Contract], settings: Settings) -> None:
     """Raises SettingsError for persons in production whom no provider would identify."""
-    of_persons = [
-        one.surface.name
-        for one in contracts
-        if any(operation.by_person for operation in one.operations.values())
-    ]
+    of_persons = _names_of_persons(contracts)
     if of_persons and settings.is_production and not settings.oidc_emetteur:
         raise SettingsError(
             f"CYNOD_SURFACES names {of_persons[0]}, whose callers are persons: set CYNOD_OIDC_EMETTEUR to the"
             " issuer of their tokens."
         )
+
+
+def _names_of_persons(contracts: Sequence[Contract]) -> list[str]:
+    """The surfaces that have operations which persons call."""
+    return [
+        one.surface.name
+        for one in contracts
+        if any(operation.by_person for operation in one.operations.values())
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ def create_app(
     }
     check_contracts(contracts, settings)
     check_provider(contracts, settings)
-    of_persons = {"persons": open_persons(settings), "note_activite": activite}
+    of_persons = _runner_of_persons(contracts, settings, activite)
     return assemble(
         [
             _mount(contract, resolver, common, of_persons)
@@ -161,11 +165,29 @@ def create_app(
     )
 
 
+MakeRunner = Callable[..., OperationRunner]
+
+
+def _runner_of_persons(
+    contracts: Sequence[Contract], settings: Settings, note_activite: Callable[[str], None]
+) -> MakeRunner:
+    """What makes runners of operations that persons call."""
+    if not _names_of_persons(contracts):
+        return OperationRunner  # it makes none of them
+    from handlers.edge import persons  # noqa: PLC0415 - 9 MiB that a server of partners never needs
+
+    return partial(
+        persons.PersonRunner,
+        persons=persons.open_persons(settings),
+        note_activite=note_activite,
+    )
+
+
 def _mount(
     contract: Contract,
     resolver: HandlerResolver,
     common: Mapping[str, Any],
-    of_persons: Mapping[str, Any],
+    of_persons: MakeRunner,
 ) -> Mounted:
     """A contract with a runner for each operation, made of what all runners share."""
     settings: Settings = common["settings"]
@@ -177,9 +199,9 @@ def _mount(
         "conformite": check_oneself(contract, settings.switched_off),
     }
     runners = {
-        name: PersonRunner(operation, resolver.handlers[name], **given, **of_persons)
-        if operation.by_person
-        else OperationRunner(operation, resolver.handlers[name], **given)
+        name: (of_persons if operation.by_person else OperationRunner)(
+            operation, resolver.handlers[name], **given
+        )
         for name, operation in contract.operations.items()
     }
     return Mounted(contract, resolver, refusals, runners)

@@ -19,14 +19,12 @@ from uvicorn.config import Config
 
 from handlers.app import create_app, load_contracts, open_database
 from handlers.contract.model import Contract, ContractError
-from handlers.edge.local_issuer import DUREE_S, LocalIssuer
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.operateur import read_operateur
 from handlers.processes import Family
 from handlers.settings import Settings, SettingsError
 from models import migrate
-from models.back_office.demo import find_agents, seed_agents
 from models.books.demo import seed_demo
 from models.database.engine import (
     describe_error,
@@ -160,13 +158,17 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
         database.close()
 
 
-def _seed_agents(settings: Settings, contracts: Sequence[Contract]) -> list[tuple[str, str]]:
-    """The demo's agents, each with a token, where persons are served and no provider makes their tokens.
+def _seed_agents(settings: Settings, contracts: Sequence[Contract]) -> list[str]:
+    """What is told of the demo's agents, each with a token; nothing where a provider makes their tokens.
 
     Raises StartupError.
     """
     if settings.oidc_emetteur or not any(one.surface.persons for one in contracts):
         return []
+    # The back office, which a server of partners never needs.
+    from handlers.edge.local_issuer import DUREE_S, LocalIssuer  # noqa: PLC0415 - as it says
+    from models.back_office.demo import find_agents, seed_agents  # noqa: PLC0415 - as it says
+
     database = open_database(settings)
     issuer = LocalIssuer(Path(settings.cle_locale))
     try:
@@ -174,10 +176,8 @@ def _seed_agents(settings: Settings, contracts: Sequence[Contract]) -> list[tupl
             seed_agents(connection, read_operateur(), issuer.emetteur)
             found = find_agents(connection, issuer.emetteur)
         return [
-            (
-                f"{one.agent_id} ({', '.join(one.roles)})",
-                issuer.sign(one.sujet, settings.oidc_audience),
-            )
+            f"Demo agent {one.agent_id} ({', '.join(one.roles)}), token for {DUREE_S // 60} minutes:\n"
+            f"  {issuer.sign(one.sujet, settings.oidc_audience)}"
             for one in found
         ]
     except (OSError, ValueError) as error:
@@ -222,7 +222,7 @@ def _announce(
     *,
     demo: bool,
     seeded: bool,
-    agents: Sequence[tuple[str, str]],
+    agents: Sequence[str],
 ) -> None:
     address = address_of(listener)
     lines = [f"CYNOD API: {address}"]
@@ -237,8 +237,7 @@ def _announce(
     if demo:
         note = " (seeded now)" if seeded else ""
         lines.append(f"Demo credentials: demo-partenaire / demo-secret{note}")
-    for agent, jeton in agents:
-        lines.append(f"Demo agent {agent}, token for {DUREE_S // 60} minutes:\n  {jeton}")
+    lines += agents
     lines.append("Stop with Ctrl-C.")
     click.echo("\n".join(lines))
     if settings.is_production and not settings.pepper:

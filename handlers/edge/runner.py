@@ -11,7 +11,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 from sqlalchemy import Connection
@@ -32,12 +32,15 @@ from handlers.edge.resolver import Handler
 from handlers.edge.security import Security, authorization_of, presented
 from handlers.edge.streaming import OffContract, csv_lines
 from handlers.settings import Settings
-from models.back_office.moteur import Personne
 from models.database.engine import Database
 from models.database.failures import is_retriable
 from models.database.waiting import DeadlinePassed, aside, pause
 from models.errors import AuthentificationInvalide, ClientInvalide, DroitInsuffisant
 from models.partenaire import DroitsRetires, Partenaire
+
+if TYPE_CHECKING:
+    # The whole back office, which a server of partners never needs.
+    from models.back_office.moteur import Personne
 
 ATTEMPTS = 3
 """Times that a call may run when the database lost it before COMMIT. An unknown COMMIT never runs again."""
@@ -50,7 +53,7 @@ MAX_EARLY_BODY = 65_536
 
 T = TypeVar("T")
 Stage = Callable[[Call], None]
-Caller = Partenaire | Personne
+Caller: TypeAlias = "Partenaire | Personne"
 Identify = Callable[[Call, Connection], Caller]
 
 

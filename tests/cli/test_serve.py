@@ -20,6 +20,7 @@ from models.database.engine import Database, sqlite_module
 from tests.support.contract_client import CONTRACT, ROOT, ContractClient
 from tests.support.needs import need
 from tests.support.patience import CALL_S, PROGRAM_S
+from tests.support.persons import PersonClient
 from tests.support.postgresql import create_database
 from tests.support.process import (
     CYNOD,
@@ -294,3 +295,35 @@ def test_readme_exchange_works_as_pasted(tmp_path: Path) -> None:
     assert '"type":"DEBIT"' in lines[2]
     assert '"soldeOnline":145000.0' in lines[2]
     assert '"code":"4001"' in lines[3]
+
+
+def test_demo_of_the_back_office_gives_its_agents_tokens_that_open(tmp_path: Path) -> None:
+    surfaces = {"CYNOD_SURFACES": "partenaire,base-core"}
+    with serve("--demo", folder=tmp_path, **surfaces) as server:
+        assert server.stop() == 0
+        assert server.process.stdout is not None
+        first = _demo_agents(server.process.stdout.read())
+    with serve("--demo", folder=tmp_path, **surfaces) as server:
+        profiles = {
+            agent_id: PersonClient(server.url, agent_id, token).data("/get-mon-profil")[0]
+            for agent_id, token in first.items()
+        }
+    assert {agent_id: one["roles"] for agent_id, one in profiles.items()} == {
+        "awa.diop": ["SAISIE", "SECURITE_SAISIE"],
+        "moussa.fall": ["AUDITEUR", "SECURITE_VALIDATION", "VALIDATION"],
+    }
+    assert not any(token in server.log for token in first.values())
+
+
+def _demo_agents(said: str) -> dict[str, str]:
+    """The tokens that a demo prints, by agentId."""
+    return dict(
+        re.findall(r"^Demo agent (\S+) \(.+\), token for 15 minutes:\n  (\S+)$", said, re.M)
+    )
+
+
+def test_back_office_in_production_needs_a_provider(tmp_path: Path) -> None:
+    variables = {"CYNOD_ENV": "production", "CYNOD_SURFACES": "base-core"}
+    done = run_cynod("serve", folder=tmp_path, **variables)
+    _fails_with_one_sentence(done, "CYNOD_SURFACES names base-core", "set CYNOD_OIDC_EMETTEUR")
+    assert not (tmp_path / "cynod-agents.pem").exists()
