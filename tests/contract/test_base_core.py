@@ -11,6 +11,8 @@ import pytest
 from handlers.contract.model import ContractError
 from handlers.contract.reading import build, load
 from handlers.contract.surface import BASE_CORE, PARTENAIRE
+from handlers.workbench.diff.change import ADDITIVE, BREAKING, SENT
+from handlers.workbench.diff.cynod_rules import own_changes
 from models.agent import DROITS, ROLES
 from models.agent import STATUTS as STATUTS_OF_AGENTS
 from models.back_office.registre import TYPES
@@ -230,3 +232,43 @@ def test_partners_contract_knows_nothing_of_it() -> None:
     text = CONTRACT.read_text(encoding="utf-8")
     assert "base-core" not in text
     assert load(BASE_CORE_CONTRACT, surface=BASE_CORE).source != text.encode()
+
+
+# ── what a change of rights is to those who have them ────────────────────────────────────────────
+
+
+def _droit(value: str) -> Callable[[Json], None]:
+    def edit(document: Json) -> None:
+        document["paths"][LISTE]["get"]["x-droit"] = value
+
+    return edit
+
+
+def _role(name: str, rights: list[str] | None) -> Callable[[Json], None]:
+    def edit(document: Json) -> None:
+        if rights is None:
+            del document["x-roles"][name]
+        else:
+            document["x-roles"][name] = rights
+
+    return edit
+
+
+LECTEUR: list[str] = READING.document["x-roles"]["LECTEUR"]
+RIGHTS = {
+    "another right": (_droit("cartes:lire"), BREAKING, f"paths.{LISTE}.get.x-droit"),
+    "no right any more": (_droit("aucun"), ADDITIVE, f"paths.{LISTE}.get.x-droit"),
+    "a right more": (_role("LECTEUR", [*LECTEUR, "agents:lire"]), ADDITIVE, "x-roles.LECTEUR"),
+    "a right less": (_role("LECTEUR", LECTEUR[1:]), BREAKING, "x-roles.LECTEUR"),
+    "a new role": (_role("VISITEUR", LECTEUR[:1]), ADDITIVE, "x-roles.VISITEUR"),
+    "a role gone": (_role("SUPPORT", None), BREAKING, "x-roles.SUPPORT"),
+}
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_change_of_rights_is_told_to_whom_it_touches(name: str) -> None:
+    edit, impact, where = RIGHTS[name]
+    after = copy.deepcopy(READING.document)
+    edit(after)
+    told = own_changes(READING.document, after)
+    assert [(one.impact, one.direction, one.where) for one in told] == [(impact, SENT, where)]

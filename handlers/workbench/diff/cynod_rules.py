@@ -35,6 +35,7 @@ def own_changes(before: Json, after: Json) -> list[Change]:
         *_catalogue(before, after),
         *_rate_classes(before, after),
         *_scopes(before, after),
+        *_roles(before, after),
         *_schema_names(before, after),
         *_servers(before, after),
         *_tags(before, after),
@@ -212,7 +213,19 @@ def _reads_only(_old: Any, new: Any) -> tuple[str, str, str]:
     return TEXT, BOTH, "changes nothing" if new else "changes something"
 
 
+def _right(old: Any, new: Any) -> tuple[str, str, str]:
+    if new == "aucun":
+        return ADDITIVE, SENT, f"every agent may call it, {old} was needed"
+    return BREAKING, SENT, f"needs the right {new}, needed {old}: who had that one may be refused"
+
+
+def _audited(_old: Any, new: Any) -> tuple[str, str, str]:
+    return TEXT, BOTH, "is a row of the audit" if new else "is no row of the audit any more"
+
+
 _EXTENSIONS = {
+    "x-droit": _right,
+    "x-lecture-auditee": _audited,
     "x-idempotence": _idempotence,
     "x-corps-maximal": _body_size,
     "x-optionnelle": _optional,
@@ -277,6 +290,22 @@ def _scopes(before: Json, after: Json) -> Iterator[Change]:
     for name in sorted(old.keys() & new.keys()):
         if old[name] != new[name]:
             yield Change(TEXT, SENT, f"{place}.{name}", "another text")
+
+
+def _roles(before: Json, after: Json) -> Iterator[Change]:
+    """What persons may do by the roles that they have."""
+    old, new = (document.get("x-roles", {}) for document in (before, after))
+    for role in sorted(old.keys() | new.keys()):
+        had, has = set(old.get(role, ())), set(new.get(role, ()))
+        where = f"x-roles.{role}"
+        if role not in old:
+            yield Change(ADDITIVE, SENT, where, f"a new role, with {_list(sorted(has))}")
+        elif role not in new:
+            yield Change(BREAKING, SENT, where, "the role is gone: who has it is refused")
+        elif lost := sorted(had - has):
+            yield Change(BREAKING, SENT, where, f"{_list(lost)} is no longer of this role")
+        elif has - had:
+            yield Change(ADDITIVE, SENT, where, f"{_list(sorted(has - had))} is of this role too")
 
 
 def _schema_names(before: Json, after: Json) -> Iterator[Change]:
