@@ -90,13 +90,7 @@ membres = Table(
     Index(None, "client_id", "id"),
     Index(None, "client_id", "cle_id", "id"),
     Index(None, "client_id", "cle_nom", "id"),
-    Index(
-        "ix_membres_clos",
-        "client_id",
-        "id",
-        postgresql_where=text("statut = 'CLOS'"),
-        sqlite_where=text("statut = 'CLOS'"),
-    ),
+    Index(None, "client_id", "statut", "id"),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, case, exists, func, select
@@ -161,13 +163,21 @@ def _ways(agent: Agent | None, filtre: FiltreClients) -> list[Parcours]:
     if agent is not None and agent.clients is not None:
         return _of_few(sorted(agent.clients), wanted, filtre.recherche)
     if filtre.recherche is None:
-        return [Parcours([clients.c[name] == value for name, value in wanted.items()])]
-    by_id = begins_with(clients.c.cle_id, filtre.recherche)
-    by_nom = begins_with(clients.c.cle_nom, filtre.recherche)
-    others = [*_filtres(wanted), _not_by_id(filtre.recherche)]
+        return [Parcours(dict(sorted(wanted.items())))]
+    return by_names(filtre.recherche, _filtres(wanted))
+
+
+def by_names(
+    recherche: str,
+    filtres: Sequence[Filtre],
+    egaux: Mapping[str, str] = MappingProxyType({}),
+    parmi: ColumnElement[bool] | None = None,
+) -> list[Parcours]:
+    """First those whose id begins so, then those of the others whose name does."""
+    others = [*filtres, _not_by_id(recherche)]
     return [
-        Parcours([by_id], _filtres(wanted), clients.c.cle_id),
-        Parcours([by_nom], others, clients.c.cle_nom),
+        Parcours(egaux, "cle_id", recherche, filtres, parmi),
+        Parcours(egaux, "cle_nom", recherche, others, parmi),
     ]
 
 
@@ -184,15 +194,10 @@ def _not_by_id(recherche: str) -> Filtre:
 
 
 def _of_few(client_ids: list[str], wanted: dict[str, str], recherche: str | None) -> list[Parcours]:
-    narrowed: list[ColumnElement[bool]] = [clients.c.client_id.in_(client_ids)]
-    narrowed += [clients.c[name] == value for name, value in wanted.items()]
+    parmi = clients.c.client_id.in_(client_ids)
     if recherche is None:
-        return [Parcours(narrowed)]
-    by_id, by_nom = (begins_with(clients.c[name], recherche) for name in ("cle_id", "cle_nom"))
-    return [
-        Parcours([*narrowed, by_id], (), clients.c.cle_id),
-        Parcours([*narrowed, by_nom, ~by_id], (), clients.c.cle_nom),
-    ]
+        return [Parcours(filtres=_filtres(wanted), parmi=parmi)]
+    return by_names(recherche, _filtres(wanted), parmi=parmi)
 
 
 # ── one ──────────────────────────────────────────────────────────────────────────────────────────

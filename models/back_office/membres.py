@@ -9,13 +9,13 @@ from sqlalchemy import Connection, func, select
 
 from models.agent import Agent
 from models.audit import Acteur, Objet, record
-from models.back_office.clients import CLIENT, check_no_use, hold_open_client
+from models.back_office.clients import CLIENT, by_names, check_no_use, hold_open_client
 from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
 from models.carte import cartes
 from models.client import CLOS as CLIENT_CLOS
 from models.client import Nombres, count_up, find_client
 from models.database.curseur import decode_curseur, encode_curseur
-from models.database.parcours import Filtre, Parcours, begins_with, read_page
+from models.database.parcours import Filtre, Parcours, read_page
 from models.demande import count_pending
 from models.errors import (
     EtatInterdit,
@@ -132,27 +132,18 @@ def _check_seen(connection: Connection, agent: Agent | None, client_id: str) -> 
 
 
 def _ways(client_id: str, filtre: FiltreMembres) -> list[Parcours]:
-    of_client = membres.c.client_id == client_id
+    of_client = {"client_id": client_id}
     filtres: list[Filtre] = []
-    if filtre.wallet_id is not None:
-        filtres.append(lambda c: c.wallet_id == filtre.wallet_id)
+    if filtre.recherche is None and filtre.wallet_id is None and filtre.statut is not None:
+        return [Parcours({**of_client, "statut": filtre.statut})]
     if filtre.statut is not None:
         filtres.append(lambda c: c.statut == filtre.statut)
     if filtre.recherche is None:
-        # Of one wallet, or closed, there are few, which an index finds; most are active.
-        if filtre.wallet_id is not None or filtre.statut == CLOS:
-            return [Parcours([of_client, *(one(membres.c) for one in filtres)])]
-        return [Parcours([of_client], filtres)]
-    debut = filtre.recherche
-    by_id, by_nom = (begins_with(membres.c[name], debut) for name in ("cle_id", "cle_nom"))
-    return [
-        Parcours([of_client, by_id], filtres, membres.c.cle_id),
-        Parcours(
-            [of_client, by_nom],
-            [*filtres, lambda c: ~begins_with(c.cle_id, debut)],
-            membres.c.cle_nom,
-        ),
-    ]
+        of_wallet = {} if filtre.wallet_id is None else {"wallet_id": filtre.wallet_id}
+        return [Parcours({**of_client, **of_wallet}, filtres=filtres)]
+    if filtre.wallet_id is not None:
+        filtres.append(lambda c: c.wallet_id == filtre.wallet_id)
+    return by_names(filtre.recherche, filtres, of_client)
 
 
 def _count_cartes(connection: Connection, client_id: str, membre_ids: list[str]) -> dict[str, int]:

@@ -76,9 +76,11 @@ LISTS: dict[str, Read] = {
 }
 
 
-@pytest.fixture(scope="module")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Database]]:
-    """A small database and a large one."""
+@pytest.fixture(scope="module", params=[False, True], ids=["unknown", "analysed"])
+def grounds(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Database]]:
+    """A small database and a large one: SQLite chooses by what ANALYZE left it, if it was run."""
     made = []
     for number in (SMALL, LARGE):
         database = Database(f"sqlite:///{tmp_path_factory.mktemp('lists') / str(number)}.db")
@@ -86,6 +88,8 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Database]
         with database.transaction() as connection:
             for statement in ROWS:
                 connection.execute(text(statement), {"n": number} if ":n" in statement else {})
+            if request.param:
+                connection.execute(text("ANALYZE"))
         made.append(database)
     yield made
     for database in made:

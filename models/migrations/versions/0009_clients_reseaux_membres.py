@@ -56,6 +56,7 @@ INDEXES = {
     "membres": (
         ["client_id", "wallet_id"],
         ["client_id", "id"],
+        ["client_id", "statut", "id"],
         ["client_id", "cle_id", "id"],
         ["client_id", "cle_nom", "id"],
     ),
@@ -100,8 +101,7 @@ def downgrade() -> None:
         "UPDATE clients SET reseau ="
         " (SELECT nom FROM reseaux WHERE reseaux.reseau_id = clients.reseau_id)"
     )
-    for name in ("uq_membres_wallet_actif", "ix_membres_clos"):
-        op.drop_index(op.f(name), "membres")
+    op.drop_index(op.f("uq_membres_wallet_actif"), "membres")
     for table, indexes in INDEXES.items():
         for columns in indexes:
             op.drop_index(op.f(f"ix_{table}_{'_'.join(columns)}"), table)
@@ -322,18 +322,14 @@ def _create_indexes() -> None:
         for columns in indexes:
             if columns != ["client_id", "wallet_id"]:
                 op.create_index(op.f(f"ix_{table}_{'_'.join(columns)}"), table, columns)
-    for name, columns, where in (
-        ("uq_membres_wallet_actif", ["client_id", "wallet_id"], ONE_OF_A_WALLET),
-        ("ix_membres_clos", ["client_id", "id"], "statut = 'CLOS'"),
-    ):
-        op.create_index(
-            op.f(name),
-            "membres",
-            columns,
-            unique=name.startswith("uq_"),
-            postgresql_where=sa.text(where),
-            sqlite_where=sa.text(where),
-        )
+    op.create_index(
+        op.f("uq_membres_wallet_actif"),
+        "membres",
+        ["client_id", "wallet_id"],
+        unique=True,
+        postgresql_where=sa.text(ONE_OF_A_WALLET),
+        sqlite_where=sa.text(ONE_OF_A_WALLET),
+    )
 
 
 # ── what follows from the rows ───────────────────────────────────────────────────────────────────
