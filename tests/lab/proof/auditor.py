@@ -4,7 +4,7 @@ What it holds the service to:
 
 - nothing took effect without as many validators as its rule asks: persons, all others than the maker;
 - of those who validate at once one executes; an effect is there exactly once, and whole;
-- every acknowledged answer is still true; of a reference the service tells the truth, during faults and after;
+- every acknowledged answer is still true; of a reference the service tells the truth at any time;
 - each refusal was true when it was given; what is there, somebody asked for;
 - every change has exactly one row of the audit, what was rolled back has none, and the chain holds.
 """
@@ -347,7 +347,7 @@ class _Auditor:
             if len(set(agreed)) > asked:
                 self.find(WRONG, f"{row.reference} has more validators than its rule asks")
             if row.statut == EXECUTEE and len(set(agreed)) < asked:
-                self.find(WRONG, f"{row.reference} took effect with {len(agreed)} of {asked}")
+                self.find(WRONG, f"{row.reference} took effect with {len(set(agreed))} of {asked}")
             if row.statut != EXECUTEE and asked and len(agreed) >= asked:
                 self.find(LOST, f"{row.reference} has all its validators and is {row.statut}")
             if not set(agreed) <= persons.keys():

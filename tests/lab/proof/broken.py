@@ -8,19 +8,26 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from handlers import server
-from models import suivi
+from models import audit, suivi
+from models.agent import find_agent
+from models.audit import AGENT, Objet
+from models.back_office import corbeille, moteur
+from models.back_office.registre import TYPES
 from models.carte import cartes
 from models.database.engine import Database
 from models.database.waiting import pause
-from models.errors import SoldeInsuffisant
+from models.demande import RETIREE, SAISIE, Demande, find_demande
+from models.errors import DemandeDejaTraitee, SoldeInsuffisant
 from models.journal import ecriture, reference
 from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
+from models.regle_validation import Regle
 from tests.lab.proof.spoilt import is_armed
 from tests.support.nursery import replace_everywhere
 
@@ -150,3 +157,128 @@ def executes_closed_references() -> None:
         return closed
 
     replace_everywhere("close_reference", right, close_reference)
+
+
+# ── the back office ──────────────────────────────────────────────────────────────────────────────
+def _engine(name: str) -> Any:
+    return getattr(moteur, name)
+
+
+def asks_nobody_else() -> None:
+    """A type of demande takes effect as soon as it is entered."""
+    right = moteur.find_regle
+
+    def find_regle(connection: Connection, type_: str, montant: int | None = None) -> Regle:
+        regle = right(connection, type_, montant)
+        return regle._replace(validations=0) if type_ == "saisirMembre" else regle
+
+    replace_everywhere("find_regle", right, find_regle)
+
+
+def takes_one_for_two() -> None:
+    """The first of two validators is the last."""
+    right = moteur.find_validations
+
+    def find_validations(connection: Connection, demande_id: str) -> tuple[Any, ...]:
+        found = right(connection, demande_id)
+        return (*found, *found)
+
+    moteur.find_validations = find_validations
+
+
+def lets_makers_validate() -> None:
+    """Who entered a demande validates it."""
+    replace_everywhere("_has_part", _engine("_has_part"), lambda *_: False)
+
+
+def lets_machines_validate() -> None:
+    """What a machine validates counts as a person's validation."""
+    right = moteur.valider
+
+    def valider(
+        connection: Connection, personne: moteur.Personne, demande_id: str, *, empreinte: str
+    ) -> Demande:
+        demande = find_demande(connection, demande_id=demande_id)
+        if personne.agent is None and demande is not None and demande.statut == SAISIE:
+            personne = personne._replace(
+                acteur=personne.acteur._replace(type=AGENT),
+                agent=find_agent(connection, "demba"),
+            )
+        return right(connection, personne, demande_id, empreinte=empreinte)
+
+    moteur.valider = valider
+
+
+def does_it_twice() -> None:
+    """An effect happens twice."""
+    right = TYPES["modifierClient"]
+
+    def executer(connection: Connection, contenu: Any, etat: Any) -> Any:
+        right.executer(connection, contenu, etat)
+        return right.executer(connection, contenu, etat)
+
+    TYPES["modifierClient"] = replace(right, executer=executer)  # type: ignore[index]
+
+
+def forgets_rejections() -> None:
+    """A rejection is acknowledged and not kept."""
+    right = moteur.rejeter
+
+    def rejeter(connection: Connection, *rest: Any, **more: Any) -> Demande:
+        with contextlib.suppress(_Forgotten), connection.begin_nested():
+            ended = right(connection, *rest, **more)
+            raise _Forgotten
+        return ended
+
+    moteur.rejeter = rejeter
+
+
+def lies_of_references() -> None:
+    """What was taken back is told to be pending still."""
+    right = corbeille.find_demande
+
+    def find_demande(connection: Connection, **how: Any) -> Demande | None:
+        found = right(connection, **how)
+        if found is None or found.statut != RETIREE:
+            return found
+        return found._replace(statut=SAISIE, traitee_par=None, traitee_le=None)
+
+    corbeille.find_demande = find_demande
+
+
+def forgets_a_row() -> None:
+    """Somebody takes a demande back, and the audit does not know."""
+    right = _engine("_audit")
+
+    def _audit(
+        connection: Connection, personne: Any, demande: Demande, *rest: Any, **more: Any
+    ) -> None:
+        if demande.statut != RETIREE:
+            right(connection, personne, demande, *rest, **more)
+
+    replace_everywhere("_audit", right, _audit)
+
+
+def audits_what_is_undone() -> None:
+    """A validation that was refused has the row of one that was not."""
+    right = _engine("_traced_attempt")
+
+    def _traced_attempt(refus: Any, personne: moteur.Personne, demande: Demande) -> Any:
+        if not isinstance(refus, DemandeDejaTraitee):
+            return right(refus, personne, demande)
+        objet = Objet("CLIENT", demande.objet_id or "")
+        return _engine("_traced")(
+            refus, personne, demande.type, objet, demande_id=demande.demande_id
+        )
+
+    replace_everywhere("_traced_attempt", right, _traced_attempt)
+
+
+def breaks_the_chain() -> None:
+    """A row is not sealed by what it holds."""
+    right = audit.hash_row
+
+    def hash_row(row: Any) -> str:
+        return right({**row, "action": "lecture"} if row["action"] == "getAudit" else row)
+
+    audit.hash_row = hash_row

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from tests.lab.proof.__main__ import main
-from tests.lab.proof.answers import DOUBLED, LOST, WRONG
+from tests.lab.proof.answers import DOUBLED, LOST, WRONG, Verdict
+from tests.lab.proof.auditor import audit
 from tests.lab.proof.books import Books, Row, read_books
 from tests.lab.proof.faults import FAULTS, Fault, servers_on
 from tests.lab.proof.judge import judge
@@ -28,8 +31,10 @@ from tests.lab.proof.places import (
     SqlitePlace,
 )
 from tests.lab.proof.record import Exchange, Moments, read_records
+from tests.lab.proof.registers import Audit, Objet, Registers, read_registers
 from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import Stage, staged
+from tests.lab.proof.story import Story
 from tests.support import exchanges
 from tests.support.contract_client import ROOT
 from tests.support.needs import REQUIRED, lack, need
@@ -191,12 +196,18 @@ def test_broken_server_is_found(
 
 
 @pytest.fixture(scope="module")
-def clean(nursery: Nursery, models: Models) -> tuple[list[Exchange], Books]:
-    """The records and the books of a run without a fault."""
+def calm(nursery: Nursery, models: Models) -> Iterator[Stage]:
+    """A stage to which nothing is done."""
     place = SqlitePlace()
     with staged(place, nursery, servers=1, model=models(place)) as stage:
-        prove(stage, BY_NAME["none"], seconds=1, seed=SEED)
-        return read_records(stage.folder / "records-P1"), read_books(stage.place.judged_url)
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def clean(calm: Stage) -> tuple[list[Exchange], Books]:
+    """The records and the books of a run without a fault."""
+    prove(calm, BY_NAME["none"], seconds=1, seed=SEED)
+    return read_records(calm.folder / "records-P1"), read_books(calm.place.judged_url)
 
 
 def _without_operation(books: Books) -> Books:
@@ -391,6 +402,269 @@ def test_untouched_books_pass(clean: tuple[list[Exchange], Books]) -> None:
     assert verdict.ok, verdict.findings
 
 
+# ── the auditor ──────────────────────────────────────────────────────────────────────────────────
+STORY = "S1"
+Seen = tuple[list[Exchange], Registers]
+
+
+@pytest.fixture(scope="module")
+def tidy(calm: Stage) -> Seen:
+    """The records and the registers of one story, in which everything went well."""
+    exchanges = Story(calm, STORY).tell()
+    return exchanges, read_registers(calm.place.judged_url)
+
+
+def test_registers_of_a_story_pass(tidy: Seen) -> None:
+    verdict = audit(*tidy, prefix=f"{STORY}-")
+    assert verdict.ok, verdict.findings
+    codes = {"2009": 1, "6001": 1, "6002": 1, "6003": 3, "unanswered": 1}
+    assert verdict.statuses == {"200": 27, **codes}
+
+
+BROKEN_OFFICE = {
+    "asks_nobody_else": (WRONG, "its rule asks 1, it asked 0"),
+    "takes_one_for_two": (WRONG, "took effect with 1 of 2"),
+    "lets_makers_validate": (WRONG, "was validated by its maker"),
+    "lets_machines_validate": (WRONG, "demba never validated it"),
+    "does_it_twice": (DOUBLED, "was changed to version 5, not 4"),
+    "forgets_rejections": (LOST, "told REJETEE, the registers have SAISIE"),
+    "lies_of_references": (WRONG, "told SAISIE, the registers have RETIREE"),
+    "forgets_a_row": (LOST, "0 rows of the audit, 1 changes"),
+    "audits_what_is_undone": (DOUBLED, "rows of the audit, 1 changes"),
+    "breaks_the_chain": (WRONG, "it was changed"),
+}
+"""Each mistake of the back office, and what is said of it."""
+
+
+@pytest.fixture(scope="module")
+def untidy(nursery: Nursery, models: Models) -> Verdict:
+    """What the auditor says of a server that makes all of these mistakes."""
+    place = SqlitePlace()
+    spoil = f"tests.lab.proof.broken:{'+'.join(BROKEN_OFFICE)}"
+    kept = os.environ.pop(exchanges.FOLDER, None)
+    try:
+        with staged(place, nursery, servers=1, spoil=spoil, model=models(place)) as stage:
+            told = Story(stage, STORY).tell()
+            return audit(told, read_registers(stage.place.judged_url), prefix=f"{STORY}-")
+    finally:
+        if kept is not None:
+            os.environ[exchanges.FOLDER] = kept
+
+
+@pytest.mark.parametrize("mistake", BROKEN_OFFICE)
+def test_mistake_of_the_back_office_is_found(untidy: Verdict, mistake: str) -> None:
+    kind, words = BROKEN_OFFICE[mistake]
+    assert any(words in text for text in untidy.findings[kind]), untidy.findings
+
+
+def _change(registers: Registers, named: str, /, **columns: Any) -> Registers:
+    """One demande of the story with other columns."""
+    return replace(
+        registers,
+        demandes=[
+            one._replace(**columns) if one.reference == f"{STORY}-{named}" else one
+            for one in registers.demandes
+        ],
+    )
+
+
+def _demande(registers: Registers, reference: str) -> str:
+    return next(
+        one.demande_id for one in registers.demandes if one.reference == f"{STORY}-{reference}"
+    )
+
+
+def _agreed(registers: Registers, reference: str, *agents: str) -> Registers:
+    validations = {**registers.validations, _demande(registers, reference): list(agents)}
+    return replace(registers, validations=validations)
+
+
+def _one_person(registers: Registers) -> Registers:
+    awa, binta = registers.agents["awa"], registers.agents["binta"]
+    same = binta._replace(emetteur=awa.emetteur, sujet=awa.sujet)
+    return replace(registers, agents={**registers.agents, "binta": same})
+
+
+def _objet(registers: Registers, objet: tuple[str, str], found: Objet | None) -> Registers:
+    rest = {key: one for key, one in registers.objets.items() if key != objet}
+    return replace(registers, objets=rest if found is None else {**rest, objet: found})
+
+
+CLIENT = ("CLIENT", f"C-{STORY}-1")
+
+
+def _version(registers: Registers, by: int) -> Registers:
+    found = registers.objets[CLIENT]
+    return _objet(registers, CLIENT, found._replace(version=found.version + by))
+
+
+def _line(registers: Registers, reference: str, action: str) -> Audit:
+    demande_id = _demande(registers, reference)
+    return next(one for one in registers.audit if one[2:5:2] == (action, demande_id))
+
+
+def _lines(registers: Registers, *more: Audit, without: Audit | None = None) -> Registers:
+    kept = [one for one in registers.audit if one is not without]
+    return replace(registers, audit=[*kept, *more])
+
+
+def _without_line(registers: Registers, reference: str, action: str) -> Registers:
+    return _lines(registers, without=_line(registers, reference, action))
+
+
+def _line_twice(registers: Registers, reference: str, action: str) -> Registers:
+    return _lines(registers, _line(registers, reference, action))
+
+
+def _line_of_what_was_undone(registers: Registers) -> Registers:
+    line = _line(registers, "reseau", "saisirReseau")
+    return _lines(registers, line._replace(demande_id=_demande(registers, "rejetee")))
+
+
+def _other_actor(registers: Registers) -> Registers:
+    line = _line(registers, "client", "saisirClient")
+    return _lines(registers, line._replace(acteur=("AGENT", "demba")), without=line)
+
+
+def _without_reading(registers: Registers) -> Registers:
+    line = next(one for one in registers.audit if one.action == "getAudit")
+    return _lines(registers, without=line)
+
+
+def _sealed_otherwise(registers: Registers) -> Registers:
+    first, *rest = registers.audit
+    return replace(registers, audit=[first._replace(said={**first.said, "motif": "x"}), *rest])
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "words"),
+    [
+        (lambda r: _agreed(r, "nom"), WRONG, "took effect with 0 of 1"),
+        (lambda r: _agreed(r, "place", "binta"), WRONG, "took effect with 1 of 2"),
+        (lambda r: _agreed(r, "place", "binta", "binta"), WRONG, "took effect with 1 of 2"),
+        (lambda r: _agreed(r, "nom", "binta", "demba"), WRONG, "more validators than its rule"),
+        (lambda r: _agreed(r, "client", "awa"), WRONG, "was validated by its maker"),
+        (_one_person, WRONG, "was validated by its maker"),
+        (lambda r: _agreed(r, "client", "machine"), WRONG, "by what is no person"),
+        (lambda r: _agreed(r, "nom", "demba"), WRONG, "demba never validated it"),
+        (lambda r: _agreed(r, "pendante", "binta"), LOST, "has all its validators and is SAISIE"),
+        (lambda r: _change(r, "nom", requises=0), WRONG, "its rule asks 1, it asked 0"),
+        (lambda r: _change(r, "nom", statut="SAISIE"), LOST, "told EXECUTEE, the registers have"),
+        (lambda r: _change(r, "nom", reference="x"), LOST, "no demande bears it"),
+        (lambda r: _change(r, "nom", empreinte="x"), WRONG, "it tells of another demande"),
+        (lambda r: _change(r, "nom", contenu={}), WRONG, "for another content or caller"),
+        (lambda r: _change(r, "nom", traitee_par="x"), WRONG, "another person ended it"),
+        (lambda r: _change(r, "nom", resultat={}), WRONG, "told another result"),
+        (lambda r: _change(r, "pendante", statut="RETIREE"), WRONG, "which nobody asked for"),
+        (lambda r: _version(r, -1), LOST, "was changed to version 3, not 4"),
+        (lambda r: _version(r, 1), DOUBLED, "was changed to version 5, not 4"),
+        (lambda r: _objet(r, CLIENT, None), LOST, "is not there"),
+        (lambda r: _objet(r, CLIENT, Objet(4, {"nom": "Beta"})), WRONG, "'nom': 'Beta'"),
+        (
+            lambda r: _objet(r, ("RESEAU", f"R-{STORY}-2"), Objet(1, {})),
+            *(WRONG, "comes from nothing"),
+        ),
+        (lambda r: replace(r, inside={"C": (1, 2)}), WRONG, "says that it has 1, and has 2"),
+        (lambda r: _without_line(r, "pendante", "demande.saisie"), LOST, "0 rows of the audit"),
+        (lambda r: _without_line(r, "place", "demande.validee"), LOST, "0 rows of the audit"),
+        (lambda r: _without_line(r, "nom", "modifierClient"), LOST, "0 rows of the audit"),
+        (lambda r: _without_line(r, "retiree", "demande.retiree"), LOST, "0 rows of the audit"),
+        (lambda r: _without_line(r, "nom", "demande.refusee"), LOST, "the audit has 0"),
+        (lambda r: _line_twice(r, "nom", "modifierClient"), DOUBLED, "2 rows of the audit"),
+        (lambda r: _line_twice(r, "nom", "demande.refusee"), WRONG, "the audit has 2"),
+        (_line_of_what_was_undone, WRONG, "1 rows of the audit, 0 changes"),
+        (_other_actor, WRONG, "the audit says that"),
+        (_without_reading, LOST, "written down 0 times"),
+        (_sealed_otherwise, WRONG, "the chain breaks at position 1"),
+        (lambda r: _lines(r, without=r.audit[3]), WRONG, "the chain breaks before position 5"),
+        (lambda r: _lines(r, without=r.audit[-1]), WRONG, "its end says"),
+    ],
+)
+def test_damaged_registers_are_found(
+    tidy: Seen, damage: Callable[[Registers], Registers], kind: str, words: str
+) -> None:
+    told, registers = tidy
+    verdict = audit(told, damage(registers), prefix=f"{STORY}-")
+    assert any(words in text for text in verdict.findings[kind]), verdict.findings
+
+
+def _body(exchange: Exchange, **changes: Any) -> Exchange:
+    """The same, but it was told something else of the demande."""
+    body = json.loads(exchange.body)
+    body["data"][0] |= changes
+    return replace(exchange, body=json.dumps(body))
+
+
+def _ended_for_two(told: list[Exchange]) -> list[Exchange]:
+    first = _validations(told)[0]
+    return [*told, replace(first, started=first.started + 1)]
+
+
+def _told_again(told: list[Exchange], **changes: Any) -> list[Exchange]:
+    """Somebody is told of a demande after its end, during the load."""
+    last = next(e for e in reversed(told) if e.what == "getDemande" and e.status == 200)
+    executed = next(e for e in told if e.phase == "after" and '"EXECUTEE"' in e.body)
+    assert last.ended is not None
+    return [*told, _body(replace(executed, phase="load", started=last.ended), **changes)]
+
+
+def _validations(told: list[Exchange]) -> list[Exchange]:
+    return [e for e in told if e.what == "validerDemande" and e.status == 200]
+
+
+def _refuse(code: str, what: str, named: str = "") -> Callable[[list[Exchange]], list[Exchange]]:
+    """The first acknowledged exchange of its kind was refused."""
+
+    def change(told: list[Exchange]) -> list[Exchange]:
+        chosen = next(
+            e for e in told if e.what == what and e.status == 200 and e.reference.endswith(named)
+        )
+        return [_refused(e, code) if e is chosen else e for e in told]
+
+    return change
+
+
+def _unknown_after(told: list[Exchange]) -> list[Exchange]:
+    chosen = next(e for e in told if e.phase == "after" and e.status == 200)
+    return [_refused(e, "6001") if e is chosen else e for e in told]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        (_ended_for_two, DOUBLED, "was ended for 2 callers"),
+        (lambda t: _told_again(t, statut="SAISIE"), WRONG, "pending, after somebody was told"),
+        (lambda t: _told_again(t, demandeId="0" * 26), LOST, "there is no demande 0000"),
+        (
+            lambda t: _told_again(t, validations=[{"agentId": "demba"}]),
+            *(LOST, "a validation that it tells of is not there"),
+        ),
+        (lambda t: t[1:], WRONG, "is a demande that nobody entered so"),
+        (_unknown_after, LOST, "is unknown, after it was acknowledged"),
+        (_refuse("6002", "validerDemande"), WRONG, "never validated it"),
+        (_refuse("6003", "validerDemande"), LOST, "tried 1 times, the audit has 0"),
+        (_refuse("6005", "validerDemande"), WRONG, "(6005), which is not so"),
+        (_refuse("2009", "validerDemande"), WRONG, "(2009), which is not so"),
+        (_refuse("6004", "validerDemande"), WRONG, "which nothing here justifies"),
+        (_refuse("4002", "saisirReseau", "pendante"), WRONG, "(4002), which is not so"),
+        (_refuse("6008", "saisirReseau", "pendante"), WRONG, "(6008), which is not so"),
+        (_refuse("6008", "saisirReseau", "pendante"), WRONG, "every time, and was entered"),
+        (_refuse("6012", "modifierClient"), WRONG, "(6012), which is not so"),
+    ],
+)
+def test_false_answers_to_persons_are_found(
+    tidy: Seen, change: Callable[[list[Exchange]], list[Exchange]], kind: str, words: str
+) -> None:
+    told, registers = tidy
+    verdict = audit(change(told), registers, prefix=f"{STORY}-")
+    assert any(words in text for text in verdict.findings[kind]), verdict.findings
+
+
+def test_answer_to_a_person_while_the_database_was_frozen_is_found(tidy: Seen) -> None:
+    verdict = audit(*tidy, prefix=f"{STORY}-", moments=Moments(frozen=[(0, 2**63)]))
+    assert any("the database was frozen" in text for text in verdict.findings[WRONG])
+
+
 def test_server_that_the_system_has_not_ended_yet_is_started_again(
     nursery: Nursery, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,7 +707,7 @@ def test_fault_that_the_machine_does_not_allow_is_told_and_counts_only_where_all
 
 
 def test_judge_knows_nothing_of_the_application() -> None:
-    for name in ("judge", "books", "record"):
+    for name in ("judge", "books", "record", "answers", "auditor", "registers"):
         tree = ast.parse(
             (ROOT / "tests" / "lab" / "proof" / f"{name}.py").read_text(encoding="utf-8")
         )
