@@ -6,7 +6,9 @@ import difflib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import click
@@ -15,8 +17,9 @@ import yaml
 
 from handlers.cli.common import Refused, json_option
 from handlers.cli.shown import print_json, print_rows, show_progress
+from handlers.contract.bundle import read_whole
 from handlers.contract.edition import edition_31_json
-from handlers.contract.model import Contract, ContractError
+from handlers.contract.model import Contract, ContractError, Json
 from handlers.contract.reading import build as build_contract
 from handlers.contract.reading import load, read_document
 from handlers.contract.rules import check_openapi
@@ -155,15 +158,28 @@ def _shown(path: Path) -> str:
 
 def _fix() -> None:
     """Write into each contract what the machine knows, and say each edit."""
-    for path in map(_file, SURFACES.values()):
+    for surface in SURFACES.values():
+        path = _file(surface)
         try:
             _, source = read_document(path)
         except ContractError as error:
             raise click.ClickException(str(error)) from None
-        fixed, told = repair(source.decode("utf-8"), path.name)
+        fixed, told = repair(
+            source.decode("utf-8"), path.name, surface=surface, join=_joining(path)
+        )
         if told:
             path.write_bytes(fixed.encode("utf-8"))
         click.echo("\n".join(told) or f"{path.name}: nothing to fix without you.")
+
+
+def _joining(path: Path) -> Callable[[Json], Json]:
+    """What gives the document of a file, as it is in memory, with what it refers to in files beside it."""
+    others = cache(read_document)
+
+    def join(document: Json) -> Json:
+        return read_whole(path, lambda one: (document, b"") if one == path else others(one))[0]
+
+    return join
 
 
 @contract.command("all")

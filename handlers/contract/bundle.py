@@ -21,6 +21,7 @@ from handlers.contract.text import as_yaml
 Read = Callable[[Path], tuple[Json, bytes]]
 
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.ya?ml")
+_SHOWN = frozenset({"example", "value"})
 _COMPONENT = re.compile(r"/components/(\w+)/([^/]+)")
 
 
@@ -96,7 +97,7 @@ class _Bundle:
         if isinstance(node, list):
             return self._list(node, file, place)
         if not isinstance(node, dict):
-            return node
+            return self._at_own_version(node, file, place)
         if isinstance(node.get("$ref"), str):
             return self._reference(node, file, place)
         made = {key: self._copy(value, file, (*place, str(key))) for key, value in node.items()}
@@ -106,6 +107,16 @@ class _Bundle:
                 for value, to in made["mapping"].items()
             }
         return made
+
+    def _at_own_version(self, node: Any, file: str, place: Place) -> Any:
+        """Where an example of another file shows the version of that one, it is the contract's own here."""
+        if file == self._main or not isinstance(node, str) or not _SHOWN.intersection(place):
+            return node
+        shown, mark, sha256 = node.partition("+")
+        if shown != self._documents[file].get("info", {}).get("version"):
+            return node
+        own = self._documents[self._main].get("info", {}).get("version")
+        return f"{own}{mark}{sha256}"
 
     def _list(self, node: list[Any], file: str, place: Place) -> list[Any]:
         made = []

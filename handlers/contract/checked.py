@@ -3,5 +3,5 @@
 
 CONTRACT_SHA256 = {
     "openapi.yaml": "9f2bfb86801101781c5ce8513ae1820059e7f352b7ab44c95fa54939f702ab18",
-    "base-core.yaml": "4f8a8a357d2d76367b9e023c36ecb2fbef7aae39c24b434d84711464ad6f64f7",
+    "base-core.yaml": "3cd64a7528d6917e15df3a16ee90ebf1228eaeeb6ce8100769d27f836801720b",
 }

@@ -8,7 +8,7 @@ are edited where they stand: comments are kept, nothing else moves, and a second
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ import yaml
 from handlers.contract.check import partial_contract
 from handlers.contract.derived import derive_operation
 from handlers.contract.lines import Lines, Place, dotted, read_yaml
-from handlers.contract.model import Contract, Json
+from handlers.contract.model import Contract, ContractError, Json
 from handlers.contract.rules import DEPRECATION_HEADERS, inevitable_codes
 from handlers.contract.style import OPERATION_KEYS, by_length
 from handlers.contract.style_examples import other_messages, other_versions
+from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.contract.view import Declared, View
 from handlers.workbench.outline import end_line
 
@@ -56,11 +57,24 @@ class Edit:
     said: str
 
 
-def repair(text: str, name: str = "openapi.yaml") -> tuple[str, list[str]]:
-    """The text with what the machine knows, and a sentence for each edit. Raises yaml.YAMLError."""
+Join = Callable[[Json], Json]
+"""What a document is with all that it refers to in other files. Raises ContractError."""
+
+
+def repair(
+    text: str,
+    name: str = "openapi.yaml",
+    *,
+    surface: Surface = PARTENAIRE,
+    join: Join = lambda document: document,
+) -> tuple[str, list[str]]:
+    """The text with what the machine knows, and a sentence for each edit. Raises yaml.YAMLError.
+
+    Nothing is edited while it refers to what another file does not have.
+    """
     told: list[str] = []
     for _ in range(MAX_EDITS):
-        edit = _next_edit(text)
+        edit = _next_edit(text, surface, join)
         if edit is None:
             break
         lines = text.split("\n")
@@ -70,11 +84,15 @@ def repair(text: str, name: str = "openapi.yaml") -> tuple[str, list[str]]:
     return text, told
 
 
-def _next_edit(text: str) -> Edit | None:
+def _next_edit(text: str, surface: Surface, join: Join) -> Edit | None:
     document, lines, problems = read_yaml(text.encode())
     if not isinstance(document, dict) or any("is given twice" in one.text for one in problems):
         return None
-    source = _Source(text.split("\n"), lines, View(document), partial_contract(View(document)))
+    try:
+        view = View(join(document), surface)
+    except ContractError:
+        return None
+    source = _Source(text.split("\n"), lines, view, partial_contract(view))
     for one in source.view.operations:
         # What is written in another shape than the rules want is left to its author.
         with contextlib.suppress(LookupError, TypeError, AttributeError, ValueError):
@@ -150,8 +168,13 @@ class _Source:
             after = [span for key, span in spans if key < status]
             at = after[-1][1] if after else spans[0][1][0]
             indent = _indent(self.text[self.lines.line_of((*place, spans[0][0])) - 1])
-            line = f'{indent}"{status}": {{$ref: "#/components/responses/{name}"}}'
+            file = self._file_of("responses", name)
+            line = f'{indent}"{status}": {{$ref: "{file}#/components/responses/{name}"}}'
             yield Edit(at, at, [line], (*place, status), f"{name} added.")
+
+    def _file_of(self, kind: str, name: str) -> str:
+        """The file to name before a component: none where it stands in this one."""
+        return "" if self.lines.node_of(("components", kind, name)) is not None else PARTENAIRE.file
 
     def _shared_response(self, one: Declared, codes: set[str]) -> str | None:
         """The response that carries exactly these codes, of the envelope that the operation has."""

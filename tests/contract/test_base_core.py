@@ -234,6 +234,14 @@ def test_partners_contract_knows_nothing_of_it() -> None:
     assert load(BASE_CORE_CONTRACT, surface=BASE_CORE).source != text.encode()
 
 
+def test_version_that_its_examples_show_is_its_own() -> None:
+    """It need not be published anew with each version of the partners' contract."""
+    served = load(BASE_CORE_CONTRACT, surface=BASE_CORE)
+    shown = served.document["components"]["schemas"]["VersionServie"]["example"]
+    assert shown.partition("+")[0] == served.version
+    assert load(CONTRACT).version.encode() not in served.source
+
+
 # ── what a change of rights is to those who have them ────────────────────────────────────────────
 
 

@@ -29,7 +29,10 @@ from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.process import PIPES, finish, free_port
 
 SUPERFLUOUS = "def autre(): ...\n\n\n"
-COPIED = ("openapi.yaml", "CHANGELOG.md", "pyproject.toml", "docs", "handlers", "models", "tests")
+COPIED = (
+    *("openapi.yaml", "base-core.yaml", "CHANGELOG.md", "pyproject.toml"),
+    *("docs", "handlers", "models", "tests"),
+)
 LEFT = shutil.ignore_patterns("__pycache__", "node_modules", "bench", "fuzz", "proof", "mutants")
 
 

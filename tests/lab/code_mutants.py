@@ -112,7 +112,7 @@ MODULES = sorted(
 )
 COPIED = (
     *("handlers", "models", "tests", "docs"),
-    *("openapi.yaml", "CHANGELOG.md", "README.md", "pyproject.toml"),
+    *("openapi.yaml", "base-core.yaml", "CHANGELOG.md", "README.md", "pyproject.toml"),
 )
 PYTEST = ["-p", "no:cacheprovider", "--timeout", "60"]
 ON_BOTH = ("models/journal/", "models/database/", "models/authentification", "models/mouvement")
@@ -151,7 +151,7 @@ def _config(module: str) -> str:
 [tool.mutmut]
 source_paths = ["handlers", "models"]
 only_mutate = ["{module}"]
-also_copy = ["tests", "docs", "openapi.yaml", "CHANGELOG.md", "README.md"]
+also_copy = ["tests", "docs", "openapi.yaml", "base-core.yaml", "CHANGELOG.md", "README.md"]
 pytest_add_cli_args_test_selection = ["tests/contract/test_catalogue.py"]
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,14 @@ from click.testing import CliRunner
 
 from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
+from handlers.contract.bundle import read_whole
 from handlers.contract.check import find_problems
 from handlers.contract.lines import read_yaml, tell
+from handlers.contract.reading import read_document
+from handlers.contract.surface import BASE_CORE
 from handlers.workbench.repair import repair
 from tests.contract.test_mistakes import TEXT, planted
-from tests.support.contract_client import DOCUMENT
+from tests.support.contract_client import BASE_CORE_CONTRACT, DOCUMENT, Json
 
 VERSION = DOCUMENT["info"]["version"]
 CONFORME = "paths./conformite.get.responses.200.content.application/json.examples.conforme.value"
@@ -140,6 +145,7 @@ def test_what_only_a_person_knows_is_left_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "openapi.yaml"
+    shutil.copy(BASE_CORE_CONTRACT, tmp_path)
     path.write_text(
         planted(REPAIRED["codes in disorder"][0], ("      summary: Le service est prêt\n", "")),
         encoding="utf-8",
@@ -158,6 +164,7 @@ def test_what_only_a_person_knows_is_left_and_told(
     assert fixed.exit_code == 1
     assert fixed.output == (
         "openapi.yaml: nothing to fix without you.\n"
+        "base-core.yaml: nothing to fix without you.\n"
         f"Error: {absent}\nopenapi.yaml:{numbers[1]}: {disorder}\n"
     )
 
@@ -166,3 +173,26 @@ def test_check_and_fix_exclude_each_other() -> None:
     refused = CliRunner().invoke(contract, ["build", "--check", "--fix"])
     assert refused.exit_code == 2
     assert "--check writes nothing, --fix does: give one of them." in refused.output
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        '"1002", ',
+        '        "429": {$ref: "openapi.yaml#/components/responses/TropDeRequetes"}\n',
+        '        "401": {$ref: "#/components/responses/PersonneNonAuthentifiee"}\n',
+    ],
+)
+def test_what_a_contract_takes_from_another_file_is_known_and_named_there(lost: str) -> None:
+    text = BASE_CORE_CONTRACT.read_text(encoding="utf-8")
+    assert lost in text
+    others = cache(read_document)
+
+    def join(document: Json) -> Json:
+        own = BASE_CORE_CONTRACT
+        return read_whole(own, lambda one: (document, b"") if one == own else others(one))[0]
+
+    fixed, told = repair(
+        text.replace(lost, "", 1), BASE_CORE_CONTRACT.name, surface=BASE_CORE, join=join
+    )
+    assert (fixed, len(told)) == (text, 1)
