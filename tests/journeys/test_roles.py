@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +23,8 @@ from tests.support.contract_client import ROOT
 from tests.support.postgresql import create_database
 from tests.support.process import serve
 from tests.support.scene import ALL, Scene
-from tests.support.world import PEPPER, World
+from tests.support.siege import Siege
+from tests.support.world import PEPPER, World, new_number
 
 ROLES = (ROOT / "docs" / "roles.sql").read_text(encoding="utf-8")
 OWNER, SERVICE = "cynod_owner", "cynod_service"
@@ -107,6 +108,28 @@ def test_a_server_needs_no_more_than_the_service_role(
             assert done.exit_code == 0, done.output
         scene.world.close()
         assert server.stop() == 0
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("backend")
+def test_clients_and_membres_need_no_more_than_the_service_role(two: Two) -> None:
+    siege = Siege(two.service)
+    client = {"clientId": f"CLI-{new_number()}"}
+    membre = {**client, "membreId": "MBR-1"}
+    reseau = {"reseauId": f"RES-{new_number()}"}
+    demandes: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("saisirReseau", {**reseau, "nom": "Réseau"}),
+        ("saisirClient", {**client, "nom": "Client"}),
+        ("affecterReseau", {**client, **reseau}),
+        ("modifierClient", {**client, "nom": "Autre", "contact": {"nom": "Awa"}, "ninea": "1"}),
+        ("saisirMembre", {**membre, "walletId": "221770000001"}),
+        ("modifierMembre", {**membre, "walletId": "221770000002", "dateNaissance": "01/02/1980"}),
+        ("changerStatutMembre", {**membre, "statut": "CLOS"}),
+        ("changerStatutClient", {**client, "statut": "SUSPENDU"}),
+        ("changerStatutClient", {**client, "statut": "CLOS"}),
+    )
+    for type_, contenu in demandes:
+        assert siege.do(type_, **contenu) == "EXECUTEE", type_
 
 
 FORBIDDEN = (
