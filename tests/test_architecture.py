@@ -72,6 +72,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/app.py: handlers.edge": "9 MiB that a server of partners alone never needs",
     "handlers/server.py: handlers.edge.local_issuer": "as above",
     "handlers/server.py: models.back_office.demo": "as above",
+    "handlers/edge/runner.py: models.back_office.moteur": "as above; a type alone needs it",
     "handlers/edge/oidc.py: httpx": "a server of partners alone never needs it",
     "handlers/contract/rules.py: openapi_spec_validator": "15 MiB that a server never needs",
     "handlers/contract/rules.py: openapi_spec_validator.schemas": "as above",

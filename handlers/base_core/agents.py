@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from handlers.answer import Answer
 from handlers.base_core.saisie import enter
-from handlers.base_core.views.agents import render_liste, render_profil
+from handlers.base_core.views.agents import read_modification_agent, render_liste, render_profil
 from handlers.base_core.views.demandes import read_saisie
 from handlers.base_core.wire import (
     Agent,
@@ -47,7 +47,7 @@ def saisir_agent(
 def modifier_agent(
     corps: ModificationAgent, *, connection: Connection, personne: Personne, settings: Settings
 ) -> Answer[Demande]:
-    return enter(connection, personne, settings, read_saisie("modifierAgent", corps), corps)
+    return enter(connection, personne, settings, read_modification_agent(corps), corps)
 
 
 def changer_statut_agent(

@@ -4,7 +4,12 @@ from sqlalchemy import Connection
 
 from handlers.answer import Answer, TableAnswer
 from handlers.base_core.saisie import enter
-from handlers.base_core.views.clients import render_client, render_liste, render_liste_csv
+from handlers.base_core.views.clients import (
+    read_modification_client,
+    render_client,
+    render_liste,
+    render_liste_csv,
+)
 from handlers.base_core.views.demandes import read_saisie
 from handlers.base_core.views.pages import read_limite
 from handlers.base_core.wire import (
@@ -75,7 +80,7 @@ def saisir_client(
 def modifier_client(
     corps: ModificationClient, *, connection: Connection, personne: Personne, settings: Settings
 ) -> Answer[Demande]:
-    return enter(connection, personne, settings, read_saisie("modifierClient", corps), corps)
+    return enter(connection, personne, settings, read_modification_client(corps), corps)
 
 
 def changer_statut_client(

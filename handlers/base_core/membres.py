@@ -5,7 +5,12 @@ from sqlalchemy import Connection
 from handlers.answer import Answer
 from handlers.base_core.saisie import enter
 from handlers.base_core.views.demandes import read_saisie
-from handlers.base_core.views.membres import read_saisie_membre, render_liste, render_membre
+from handlers.base_core.views.membres import (
+    read_modification_membre,
+    read_saisie_membre,
+    render_liste,
+    render_membre,
+)
 from handlers.base_core.wire import (
     Demande,
     LigneMembre,
@@ -49,13 +54,13 @@ def get_membre(
 def saisir_membre(
     corps: SaisieMembre, *, connection: Connection, personne: Personne, settings: Settings
 ) -> Answer[Demande]:
-    return enter(connection, personne, settings, read_saisie_membre("saisirMembre", corps), corps)
+    return enter(connection, personne, settings, read_saisie_membre(corps), corps)
 
 
 def modifier_membre(
     corps: ModificationMembre, *, connection: Connection, personne: Personne, settings: Settings
 ) -> Answer[Demande]:
-    return enter(connection, personne, settings, read_saisie_membre("modifierMembre", corps), corps)
+    return enter(connection, personne, settings, read_modification_membre(corps), corps)
 
 
 def changer_statut_membre(

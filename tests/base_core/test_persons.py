@@ -37,7 +37,9 @@ FORGED: dict[str, Make] = {
     "without an end": lambda one, sub: one.token(sub, exp=...),
     "of an unknown key": lambda one, sub: one.token(sub, header={"kid": "unknown"}),
     "that is an identity token": lambda one, sub: one.token(sub, header={"typ": "id+jwt"}),
-    "with one letter changed": lambda one, sub: one.token(sub)[:-2] + "AA",
+    "with another signature": lambda one, sub: ".".join(
+        [*one.token(sub).split(".")[:2], one.token("somebody else").split(".")[2]]
+    ),
     "unsigned": lambda _, __: "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
     "that is no token": lambda _, __: "a.b.c",
 }

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from handlers.answer import Answer
 from handlers.base_core import wire
+from handlers.base_core.views.demandes import read_modification
 from handlers.views.formats import format_instant
 from models.agent import Agent, AgentListe, PageAgents
+from models.back_office.moteur import Saisie
 from models.identite import Identite
+
+
+def read_modification_agent(corps: Mapping[str, Any]) -> Saisie:
+    """What modifierAgent asks. Raises ParametreInvalide when it is nothing."""
+    return read_modification("modifierAgent", corps, ("roles", "clients", "email"))
 
 
 def render_profil(

@@ -9,11 +9,18 @@ from sqlalchemy import Connection
 
 from handlers.answer import Answer, TableAnswer
 from handlers.base_core import wire
+from handlers.base_core.views.demandes import read_modification
 from handlers.views.formats import format_instant
 from models.back_office.clients import EXPIREES, FicheClient, LectureClients, PageClients
+from models.back_office.moteur import Saisie
 from models.base import UNITE
 from models.carte import ACTIVE, ANNULEE, OPPOSITION
 from models.client import Client
+
+
+def read_modification_client(corps: Mapping[str, Any]) -> Saisie:
+    """What modifierClient asks. Raises ParametreInvalide when it is nothing."""
+    return read_modification("modifierClient", corps, ("nom", "contact", "ninea"))
 
 
 def _render_ligne(client: Client) -> wire.LigneClient:

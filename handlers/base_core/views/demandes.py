@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from handlers.views.formats import format_instant, read_periode
 from models.back_office.corbeille import DemandeLue, FiltreDemandes, LectureDemandes, PageDemandes
 from models.back_office.moteur import Saisie
 from models.demande import SAISIE, Demande
+from models.errors import ParametreInvalide
 from models.regle_validation import Regle
 
 OUTSIDE = frozenset({"reference", "motif", "versionAttendue", "pourLeCompteDe"})
@@ -28,6 +29,13 @@ def read_saisie(type_: str, corps: Mapping[str, Any]) -> Saisie:
         corps.get("versionAttendue"),
         corps.get("motif"),
     )
+
+
+def read_modification(type_: str, corps: Mapping[str, Any], fields: Sequence[str]) -> Saisie:
+    """As `read_saisie`, of what changes at least one of these fields. Raises ParametreInvalide."""
+    if not any(name in corps for name in fields):
+        raise ParametreInvalide(fields[0])
+    return read_saisie(type_, corps)
 
 
 def read_filtre(

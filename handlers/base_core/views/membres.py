@@ -7,18 +7,30 @@ from typing import Any
 
 from handlers.answer import Answer
 from handlers.base_core import wire
-from handlers.base_core.views.demandes import read_saisie
+from handlers.base_core.views.demandes import read_modification, read_saisie
 from handlers.views.formats import format_jour, read_jour
 from models.back_office.membres import FicheMembre, PageMembres
 from models.back_office.moteur import Saisie
 from models.membre import Membre
 
+_FIELDS = ("nom", "prenom", "walletId", "email", "telephone", "numeroPiece", "dateNaissance")
 
-def read_saisie_membre(type_: str, corps: Mapping[str, Any]) -> Saisie:
-    """As `read_saisie`. Raises ParametreInvalide for a day that the calendar does not have."""
+
+def read_saisie_membre(corps: Mapping[str, Any]) -> Saisie:
+    """What saisirMembre asks. Raises ParametreInvalide for a day that the calendar does not have."""
+    _check_jour(corps)
+    return read_saisie("saisirMembre", corps)
+
+
+def read_modification_membre(corps: Mapping[str, Any]) -> Saisie:
+    """What modifierMembre asks. Raises ParametreInvalide as above, and when it is nothing."""
+    _check_jour(corps)
+    return read_modification("modifierMembre", corps, _FIELDS)
+
+
+def _check_jour(corps: Mapping[str, Any]) -> None:
     if corps.get("dateNaissance"):
         read_jour(corps["dateNaissance"], "dateNaissance")
-    return read_saisie(type_, corps)
 
 
 def _render_ligne(membre: Membre, nombre_cartes: int) -> wire.LigneMembre:
