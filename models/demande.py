@@ -112,7 +112,8 @@ demandes = Table(
         postgresql_where=text("statut = 'SAISIE'"),
         sqlite_where=text("statut = 'SAISIE'"),
     ),
-    Index(None, "objet_type", "objet_id", "id"),
+    Index(None, "objet_id", "id"),
+    Index(None, "objet_type", "id"),
     Index(None, "type", "id"),
     Index(None, "statut", "id"),
     Index(None, "client_id", "id"),
@@ -170,11 +171,7 @@ class Demande(NamedTuple):
     replayed: bool = False
 
 
-LISTED = [
-    demandes.c[name]
-    for name in Demande._fields
-    if name not in ("contenu", "validations", "replayed")
-]
+LISTED = [name for name in Demande._fields if name not in ("contenu", "validations", "replayed")]
 """Without what was asked, which a list does not show."""
 
 COLUMNS = [demandes.c[name] for name in Demande._fields if name not in ("validations", "replayed")]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from models.agent import Agent
 from models.audit import Acteur, Objet, audit, describe, record, wire_name
 from models.database.curseur import decode_curseur, encode_curseur
-from models.database.periode import within
+from models.database.parcours import choose_way, read_page
+from models.database.periode import between
 from models.demande import demandes
 
 _CURSEUR = "a1"
@@ -66,7 +68,8 @@ class LigneAudit(NamedTuple):
 
 
 class PageAudit(NamedTuple):
-    """A page, in the order of what was done, and the curseur of the next one, None at the end."""
+    """Rows in the order of what was done, and the curseur of the next page, None at the end: a page may hold
+    fewer than it could before that."""
 
     lignes: list[LigneAudit]
     curseur_suivant: str | None
@@ -91,7 +94,7 @@ class LectureAudit(NamedTuple):
         """The next rows after `position`, and the position after them, None at the end."""
         if self.page is not None:
             return self.page.lignes, None
-        return _read_page(connection, self.agent, self.filtre, position or 0, BATCH)
+        return _read_page(connection, self.agent, self.filtre, position, BATCH)
 
 
 def list_audit(
@@ -103,7 +106,7 @@ def list_audit(
     curseur: str | None,
 ) -> PageAudit:
     """A page of the audit. Raises ParametreInvalide for a curseur that is none."""
-    after = 0 if curseur is None else decode_curseur(_CURSEUR, curseur)
+    after = None if curseur is None else decode_curseur(_CURSEUR, curseur)
     page, position = _read_page(connection, agent, filtre, after, limite)
     return PageAudit(page, None if position is None else encode_curseur(_CURSEUR, position))
 
@@ -134,16 +137,28 @@ def record_lecture(
 
 
 def _read_page(
-    connection: Connection, agent: Agent | None, filtre: FiltreAudit, after: int, most: int
+    connection: Connection,
+    agent: Agent | None,
+    filtre: FiltreAudit,
+    position: int | None,
+    most: int,
 ) -> tuple[list[LigneAudit], int | None]:
-    rows = connection.execute(
-        select(*(audit.c[name] for name in LigneAudit._fields))
-        .where(audit.c.position > after, *_rules(agent, filtre))
-        .order_by(audit.c.position)
-        .limit(most + 1)
-    ).all()
-    page = rows[:most]
-    return [_ligne(row._asdict()) for row in page], page[-1].position if len(rows) > most else None
+    """At most so many behind this position, and the one behind which others follow, None at the end."""
+    # What tells most comes first: the audit is walked by it. Each has an index.
+    names = ("demande_id", "request_id", "objet_id", "acteur_id", "action", "objet_type")
+    way = choose_way({name: getattr(filtre, name) for name in names}, cle_id="position")
+    if agent is not None and agent.clients is not None:
+        way = way._replace(filtres=[*way.filtres, partial(_is_seen, sorted(agent.clients))])
+    way = between(
+        connection,
+        way,
+        audit.c.position,
+        audit.c.date,
+        debut=filtre.date_debut,
+        fin=filtre.date_fin,
+    )
+    page = read_page(connection, audit, [way], position=position, limite=most)
+    return [_ligne(row._asdict()) for row in page.lignes], page.suite
 
 
 def _ligne(row: dict[str, Any]) -> LigneAudit:
@@ -156,28 +171,14 @@ def _ligne(row: dict[str, Any]) -> LigneAudit:
     return LigneAudit(**row | told)
 
 
-def _rules(agent: Agent | None, filtre: FiltreAudit) -> list[ColumnElement[bool]]:
-    columns = {
-        audit.c[name]: value
-        for name, value in filtre._asdict().items()
-        if value is not None and not name.startswith("date_")
-    }
-    rules = [column == wanted for column, wanted in columns.items()]
-    rules += within(audit.c.position, audit.c.date, filtre.date_debut, filtre.date_fin)
-    if agent is not None and agent.clients is not None:
-        rules.append(_of_clients(sorted(agent.clients)))
-    return rules
-
-
-def _of_clients(client_ids: list[str]) -> ColumnElement[bool]:
-    """Of these clients by its object, or by its demande."""
-    themselves = and_(audit.c.objet_type == "CLIENT", audit.c.objet_id.in_(client_ids))
+def _is_seen(clients: list[str], row: Any) -> ColumnElement[bool]:
+    """Whether a row is of these clients, by its object or by its demande."""
     members = [
-        and_(
-            audit.c.objet_type == "MEMBRE",
-            func.substr(audit.c.objet_id, 1, len(one) + 1) == f"{one}:",
-        )
-        for one in client_ids
+        and_(row.objet_type == "MEMBRE", func.substr(row.objet_id, 1, len(one) + 1) == f"{one}:")
+        for one in clients
     ]
-    theirs = select(demandes.c.demande_id).where(demandes.c.client_id.in_(client_ids))
-    return or_(false(), themselves, *members, audit.c.demande_id.in_(theirs))
+    theirs = select(demandes.c.demande_id).where(
+        demandes.c.demande_id == row.demande_id, demandes.c.client_id.in_(clients)
+    )
+    themselves = and_(row.objet_type == "CLIENT", row.objet_id.in_(clients))
+    return or_(themselves, *members, theirs.exists())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select
@@ -18,7 +19,8 @@ from models.back_office.moteur import Personne, refus_de_valider
 from models.back_office.registre import TYPES
 from models.base import now
 from models.database.curseur import decode_curseur, encode_curseur
-from models.database.periode import within
+from models.database.parcours import Filtre, Parcours, choose_way, read_page
+from models.database.periode import between
 from models.demande import (
     LISTED,
     SAISIE,
@@ -53,7 +55,8 @@ class FiltreDemandes(NamedTuple):
 
 
 class PageDemandes(NamedTuple):
-    """A page, in the order in which they were entered, and the curseur of the next one, None at the end."""
+    """Demandes in the order in which they were entered, and the curseur of the next page, None at the end: a
+    page may hold fewer than it could before that."""
 
     lignes: list[Demande]
     curseur_suivant: str | None
@@ -78,7 +81,7 @@ class LectureDemandes(NamedTuple):
         """The next demandes after `position`, and the position after them, None at the end."""
         if self.page is not None:
             return self.page.lignes, None
-        return _read_page(connection, self.personne, self.filtre, position or 0, BATCH)
+        return _read_page(connection, self.personne, self.filtre, position, BATCH)
 
 
 class DemandeLue(NamedTuple):
@@ -100,7 +103,7 @@ def list_demandes(
     curseur: str | None,
 ) -> PageDemandes:
     """A page of demandes, without their contenu. Raises ParametreInvalide for a curseur that is none."""
-    after = 0 if curseur is None else decode_curseur(_CURSEUR, curseur)
+    after = None if curseur is None else decode_curseur(_CURSEUR, curseur)
     page, position = _read_page(connection, personne, filtre, after, limite)
     return PageDemandes(page, None if position is None else encode_curseur(_CURSEUR, position))
 
@@ -157,19 +160,20 @@ def _sees(agent: Agent | None, client_id: str | None) -> bool:
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────
 def _read_page(
-    connection: Connection, personne: Personne, filtre: FiltreDemandes, after: int, most: int
+    connection: Connection,
+    personne: Personne,
+    filtre: FiltreDemandes,
+    position: int | None,
+    most: int,
 ) -> tuple[list[Demande], int | None]:
-    """At most so many behind this id, and the id behind which others follow, None at the end."""
-    rows = connection.execute(
-        select(demandes.c.id, *LISTED)
-        .where(demandes.c.id > after, *_rules(personne, filtre))
-        .order_by(demandes.c.id)
-        .limit(most + 1)
-    ).all()
-    page = rows[:most]
-    agreed = _find_agreed(connection, [row.demande_id for row in page])
-    read = [read_demande(row, agreed.get(row.demande_id, ())) for row in page]
-    return read, page[-1].id if len(rows) > most else None
+    """At most so many behind this position, and the one behind which others follow, None at the end."""
+    way = between(
+        connection, _choose_way(personne.agent, filtre), demandes.c.id, demandes.c.saisie_le,
+        debut=filtre.date_debut, fin=filtre.date_fin,
+    )  # fmt: skip
+    page = read_page(connection, demandes, [way], position=position, limite=most, columns=LISTED)
+    agreed = _find_agreed(connection, [row.demande_id for row in page.lignes])
+    return [read_demande(row, agreed.get(row.demande_id, ())) for row in page.lignes], page.suite
 
 
 def _find_agreed(
@@ -187,45 +191,52 @@ def _find_agreed(
     return agreed
 
 
-def _rules(personne: Personne, filtre: FiltreDemandes) -> list[ColumnElement[bool]]:
-    columns = {
-        demandes.c.statut: filtre.statut,
-        demandes.c.type: filtre.type,
-        demandes.c.objet_type: filtre.objet_type,
-        demandes.c.objet_id: filtre.objet_id,
-        demandes.c.saisie_par_id: filtre.saisie_par,
-    }
-    rules = [column == wanted for column, wanted in columns.items() if wanted is not None]
-    rules += within(demandes.c.id, demandes.c.saisie_le, filtre.date_debut, filtre.date_fin)
-    agent = personne.agent
+def _choose_way(agent: Agent | None, filtre: FiltreDemandes) -> Parcours:
+    # What tells most comes first: the list is walked by it. Each has an index.
+    way = choose_way(
+        {
+            "objet_id": filtre.objet_id,
+            "saisie_par_id": filtre.saisie_par,
+            "statut": SAISIE if filtre.a_valider else filtre.statut,
+            "type": filtre.type,
+            "objet_type": filtre.objet_type,
+        }
+    )
+    also: list[Filtre] = []
+    if filtre.a_valider:
+        also.append(partial(_may_validate, agent))
+        if filtre.statut not in (None, SAISIE):
+            also.append(lambda _row: false())
     if agent is not None and agent.clients is not None:
-        rules.append(or_(demandes.c.client_id.is_(None), demandes.c.client_id.in_(agent.clients)))
-    return rules + (_may_validate(agent) if filtre.a_valider else [])
+        also.append(partial(_is_seen, sorted(agent.clients)))
+    return way._replace(filtres=[*way.filtres, *also])
 
 
-def _may_validate(agent: Agent | None) -> list[ColumnElement[bool]]:
+def _is_seen(clients: list[str], row: Any) -> ColumnElement[bool]:
+    return or_(row.client_id.is_(None), row.client_id.in_(clients))
+
+
+def _may_validate(agent: Agent | None, row: Any) -> ColumnElement[bool]:
     """What `refus_de_valider` says of each, said of all at once, but for how long ago he authenticated."""
     if agent is None or agent.statut != ACTIF:
-        return [false()]
+        return false()
     droits = agent.droits
     types = [type_.nom for type_ in TYPES.values() if type_.valider in droits]
     about_persons = [type_.nom for type_ in TYPES.values() if type_.of_others]
-    himself = and_(demandes.c.type.in_(about_persons), demandes.c.objet_id == agent.agent_id)
+    himself = and_(row.type.in_(about_persons), row.objet_id == agent.agent_id)
     entered = and_(
-        demandes.c.saisie_par_type == AGENT,
-        demandes.c.saisie_par_id == agent.agent_id,
-        demandes.c.meme_personne == 0,
+        row.saisie_par_type == AGENT,
+        row.saisie_par_id == agent.agent_id,
+        row.meme_personne == 0,
     )
     agreed = select(validations.c.demande_id).where(
-        validations.c.demande_id == demandes.c.demande_id,
-        validations.c.agent_id == agent.agent_id,
+        validations.c.demande_id == row.demande_id, validations.c.agent_id == agent.agent_id
     )
-    return [
-        demandes.c.statut == SAISIE,
-        demandes.c.expire_le > now(),
-        demandes.c.type.in_(types),
+    return and_(
+        row.expire_le > now(),
+        row.type.in_(types),
         # An object that there is not yet is nobody.
-        or_(demandes.c.objet_id.is_(None), not_(himself)),
+        or_(row.objet_id.is_(None), not_(himself)),
         not_(entered),
         not_(agreed.exists()),
-    ]
+    )

@@ -114,7 +114,7 @@ def read_page(
         if len(lignes) + len(rows) > limite:
             kept = [*lignes, *rows][:limite]
             # The last line may be of the way before: then this one begins.
-            after = kept[-1]._mapping[way.cle_id] if len(kept) > len(lignes) else 0
+            after = getattr(kept[-1], way.cle_id) if len(kept) > len(lignes) else 0
             return Lue(kept, after * len(ways) + number)
         lignes += rows
         if cut is not None:
@@ -181,10 +181,13 @@ def _bounds(
 
     def equal(columns: Any) -> list[ColumnElement[bool]]:
         found = [columns[name] == value for name, value in way.egaux.items()]
+        key = columns[way.cle_id]
+        if way.avant is not None:
+            found.append(key < way.avant)
         if way.cle is None:
-            return [*found, columns[way.cle_id] > after]
+            return [*found, key > low[-1]]
         cle = columns[way.cle]
-        return [*found, cle <= high[-1], tuple_(cle, columns[way.cle_id]) > tuple_(*low[-2:])]
+        return [*found, cle <= high[-1], tuple_(cle, key) > tuple_(*low[-2:])]
 
     def compared(columns: Any) -> list[ColumnElement[bool]]:
         ordered = _columns(columns, way.ordre)

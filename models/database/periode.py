@@ -10,7 +10,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, select
+from sqlalchemy import Column, Connection, select
+
+from models.database.parcours import Filtre, Parcours
 
 SPREAD = timedelta(hours=1)
 
@@ -20,23 +22,26 @@ def start_of(jour: date) -> datetime:
     return datetime(jour.year, jour.month, jour.day, tzinfo=UTC)
 
 
-def within(
-    ids: Column[int], instants: Column[Any], debut: date | None, fin: date | None
-) -> list[ColumnElement[bool]]:
-    """Rules for the rows of these days, both included; None is without end."""
-    rules: list[ColumnElement[bool]] = []
-    if debut is not None:
+def between(
+    connection: Connection,
+    way: Parcours,
+    ids: Column[int],
+    instants: Column[Any],
+    *,
+    debut: date | None,
+    fin: date | None,
+) -> Parcours:
+    """The part of a way that lies between these days, both included; None is without end."""
+    filtres: list[Filtre] = [*way.filtres]
+    depuis, avant, name = way.depuis, way.avant, instants.name
+    if debut is not None and debut.year > 1:
         first = start_of(debut)
-        rules.append(instants >= first)
-        if first - datetime.min.replace(tzinfo=UTC) > SPREAD:
-            before = select(ids).where(instants < first - SPREAD).order_by(instants.desc()).limit(1)
-            rules.append(ids > func.coalesce(before.scalar_subquery(), 0))
+        filtres.append(lambda row: row[name] >= first)
+        before = select(ids).where(instants < first - SPREAD).order_by(instants.desc()).limit(1)
+        depuis = connection.scalar(before) or 0
     if fin is not None and fin != date.max:
         end = start_of(fin + timedelta(days=1))
-        rules.append(instants < end)
+        filtres.append(lambda row: row[name] < end)
         after = select(ids).where(instants >= end + SPREAD).order_by(instants).limit(1)
-        rules.append(ids < func.coalesce(after.scalar_subquery(), _LAST))
-    return rules
-
-
-_LAST = 2**62
+        avant = connection.scalar(after)
+    return way._replace(filtres=filtres, depuis=depuis, avant=avant)

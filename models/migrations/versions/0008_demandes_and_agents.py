@@ -132,7 +132,8 @@ def _create_demandes() -> None:
             sqlite_where=pending, postgresql_where=pending,
         )  # fmt: skip
     for columns in (
-        ["objet_type", "objet_id", "id"],
+        ["objet_id", "id"],
+        ["objet_type", "id"],
         ["type", "id"],
         ["statut", "id"],
         ["client_id", "id"],

@@ -1,0 +1,230 @@
+"""What a page of demandes or of the audit costs in a large database: what it reads, counted, not its time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from models.agent import ACTIF, Agent
+from models.audit import AGENT, Acteur, audit
+from models.back_office.audits import FiltreAudit, list_audit
+from models.back_office.corbeille import FiltreDemandes, list_demandes
+from models.back_office.moteur import Personne
+from models.base import now
+from models.database.bulk import insert_rows
+from models.database.engine import Database
+from models.database.parcours import EXAMINEES
+from models.demande import EXECUTEE, REJETEE, SAISIE, demandes
+from tests.support.scenes import NewUrl
+
+ROWS = 20_000
+LIMITE = 20
+ONE_WAY = {"sqlite": 120 * LIMITE, "postgresql": 8 * LIMITE}
+"""Of a page that an index alone finds: steps of SQLite's engine, of which a line takes 40 to 90; rows that
+PostgreSQL's nodes gave and dropped."""
+
+LOOKED_AT = {"sqlite": 60 * EXAMINEES, "postgresql": 5 * EXAMINEES}
+"""Of a page whose rows are looked at besides. All rows would be several times as much."""
+
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
+TYPES = ("saisirClient", "modifierClient", "saisirMembre", "modifierMembre", "affecterReseau")
+DAY = (BEGIN + timedelta(days=ROWS // 24 // 2)).date()
+"""One of the middle: an hour passes between two rows."""
+
+
+def _fill(connection: Connection) -> None:
+    when = [BEGIN + timedelta(hours=number) for number in range(ROWS)]
+    for table, make in ((demandes, _demande), (audit, _ligne)):
+        rows = [make(number, when[number]) for number in range(ROWS)]
+        insert_rows(connection, table, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _demande(number: int, moment: datetime) -> dict[str, Any]:
+    statut = {0: SAISIE, 1: REJETEE}.get(number % 500, EXECUTEE)
+    ended = statut != SAISIE
+    return {
+        "id": number + 1, "demande_id": f"{number:026d}", "statut": statut,
+        "type": "saisirReseau" if number % 1000 == 2 else TYPES[number % 5],
+        "reference": str(number), "objet_type": ("CLIENT", "MEMBRE")[number % 2],
+        "objet_id": f"CLI-{number % 4001}", "client_id": f"CLI-{number % 4001}", "contenu": "{}",
+        "empreinte": "0" * 64, "validations_requises": 1, "forte": 0, "meme_personne": 0,
+        "saisie_par_type": AGENT, "saisie_par_id": "rare" if number % 1000 == 3 else "often",
+        "saisie_par_nom": "Awa", "saisie_le": moment, "expire_le": now() + timedelta(days=1),
+        "traitee_le": moment if ended else None, "resultat": "{}" if statut == EXECUTEE else None,
+    }  # fmt: skip
+
+
+def _ligne(number: int, moment: datetime) -> dict[str, Any]:
+    rare = number % 1000 == 7
+    return {
+        "position": number + 1, "date": moment, "acteur_type": AGENT,
+        "acteur_id": "rare" if rare else "often", "acteur_nom": "Awa",
+        "action": "rare" if rare else "saisirClient", "objet_type": "AGENT" if rare else "CLIENT",
+        "objet_id": f"CLI-{number % 4000}", "demande_id": f"{number // 2:026d}",
+        "request_id": str(number // 2), "meme_personne": 0,
+        "empreinte_precedente": f"{number:064d}", "empreinte": f"{number + 1:064d}",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def large(new_database_url: NewUrl) -> Iterator[list[Database]]:
+    """Databases with many demandes and a long audit, whose planner knows what is in them. SQLite's may know
+    nothing too: nobody tells it by itself, as PostgreSQL is."""
+    made = [Database(new_database_url())]
+    if made[0].dialect == "sqlite":
+        made.append(Database(new_database_url()))
+    for number, database in enumerate(made):
+        with database.transaction() as connection:
+            _fill(connection)
+            if number == 0:
+                connection.execute(text("ANALYZE"))
+    yield made
+    for database in made:
+        database.close()
+
+
+def cost_of(large: list[Database], read: Callable[[Connection], object]) -> int:
+    """What the reading costs where it costs most."""
+    costs = []
+    for database in large:
+        with database.reading() as connection:
+            costs.append(count(connection, partial(read, connection)))
+    return max(costs)
+
+
+def count(connection: Connection, work: Callable[[], object]) -> int:
+    """What the work reads: steps of SQLite, or the rows that PostgreSQL's nodes gave and dropped."""
+    driver: Any = connection.connection.dbapi_connection
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    if connection.dialect.name == "sqlite":
+        driver.set_progress_handler(step, 1)
+        work()
+        driver.set_progress_handler(None, 0)
+        return steps
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _u: Any, statement: str, parameters: Any, _x: Any, _m: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    work()
+    event.remove(connection, "before_cursor_execute", note)
+    for statement, parameters in asked:
+        with driver.cursor() as cursor:
+            explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
+            told = cursor.execute(explain, parameters).fetchone()[0]
+            told = json.loads(told) if isinstance(told, str) else told
+            steps += _touched(told[0]["Plan"])
+    return steps
+
+
+def _touched(node: dict[str, Any]) -> int:
+    mine = sum(
+        int(value)
+        for name, value in node.items()
+        if name == "Actual Rows" or name.startswith("Rows Removed")
+    )
+    return mine * int(node["Actual Loops"]) + sum(map(_touched, node.get("Plans", ())))
+
+
+def most(large: list[Database], filtre: Any) -> int:
+    """What a page may cost."""
+    given = [name for name, value in filtre._asdict().items() if value]
+    alone = len(given) <= 1 and not {"a_valider", "date_debut", "date_fin"}.intersection(given)
+    return (ONE_WAY if alone else LOOKED_AT)[large[0].dialect]
+
+
+def person(*clients: str) -> Personne:
+    """Somebody who may validate most types."""
+    agent = Agent(
+        "agree", "B", "", "https://id.example", "b", ("VALIDATION",),
+        frozenset(clients) or None, ACTIF, 1,
+    )  # fmt: skip
+    return Personne(Acteur(AGENT, "agree", "B"), agent)
+
+
+def _named(filtre: Any) -> str:
+    return "-".join(f"{name}={value}" for name, value in filtre._asdict().items() if value) or "all"
+
+
+DEMANDES = [
+    FiltreDemandes(),
+    FiltreDemandes(statut=SAISIE),
+    FiltreDemandes(statut=REJETEE),
+    FiltreDemandes(statut=EXECUTEE),
+    FiltreDemandes(type="saisirClient"),
+    FiltreDemandes(type="saisirReseau"),
+    FiltreDemandes(type="saisirReseau", statut=EXECUTEE),
+    FiltreDemandes(type="saisirClient", statut=SAISIE),
+    FiltreDemandes(objet_type="CLIENT", objet_id="CLI-7"),
+    FiltreDemandes(objet_id="CLI-8"),
+    FiltreDemandes(objet_type="MEMBRE"),
+    FiltreDemandes(saisie_par="often"),
+    FiltreDemandes(saisie_par="rare"),
+    FiltreDemandes(a_valider=True),
+    FiltreDemandes(date_debut=DAY),
+    FiltreDemandes(date_debut=DAY, date_fin=DAY),
+    FiltreDemandes(date_fin=DAY, statut=SAISIE),
+    FiltreDemandes(date_debut=DAY, date_fin=DAY, saisie_par="often"),
+    FiltreDemandes(date_debut=date(2100, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("client", ["CLI-7", "CLI-INCONNU"])
+def test_page_of_an_agent_of_one_client_costs_no_more_either(
+    large: list[Database], client: str
+) -> None:
+    def read(connection: Connection) -> None:
+        list_demandes(connection, person(client), FiltreDemandes(), limite=LIMITE, curseur=None)
+        list_audit(connection, person(client).agent, FiltreAudit(), limite=LIMITE, curseur=None)
+
+    assert cost_of(large, read) <= 2 * LOOKED_AT[large[0].dialect]
+
+
+@pytest.mark.parametrize("filtre", DEMANDES, ids=_named)
+def test_page_of_demandes_costs_no_more_in_a_large_database(
+    large: list[Database], filtre: FiltreDemandes
+) -> None:
+    def read(connection: Connection) -> object:
+        return list_demandes(connection, person(), filtre, limite=LIMITE, curseur=None)
+
+    assert cost_of(large, read) <= most(large, filtre)
+
+
+AUDIT = [
+    FiltreAudit(),
+    FiltreAudit(acteur_id="often"),
+    FiltreAudit(acteur_id="rare"),
+    FiltreAudit(objet_type="CLIENT"),
+    FiltreAudit(objet_type="AGENT"),
+    FiltreAudit(objet_type="CLIENT", objet_id="CLI-9"),
+    FiltreAudit(action="rare"),
+    FiltreAudit(action="saisirClient"),
+    FiltreAudit(demande_id=f"{99:026d}"),
+    FiltreAudit(request_id="99"),
+    FiltreAudit(date_debut=DAY),
+    FiltreAudit(date_debut=DAY, date_fin=DAY),
+    FiltreAudit(date_debut=DAY, acteur_id="often"),
+]
+
+
+@pytest.mark.parametrize("filtre", AUDIT, ids=_named)
+def test_page_of_the_audit_costs_no_more_in_a_large_database(
+    large: list[Database], filtre: FiltreAudit
+) -> None:
+    def read(connection: Connection) -> object:
+        return list_audit(connection, None, filtre, limite=LIMITE, curseur=None)
+
+    assert cost_of(large, read) <= most(large, filtre)
