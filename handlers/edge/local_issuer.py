@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from models.errors import AuthentificationInvalide
+from models.errors import AuthentificationInvalide, ServiceIndisponible
 
 EMETTEUR = "https://localhost/cynod"
 """What its tokens say of who issued them. Nobody can be asked there."""
@@ -32,9 +33,13 @@ class LocalIssuer:
         self._known: KeySet | None = None
 
     def keys(self, kid: str | None) -> KeySet:
-        """The key to judge a token by. Raises AuthentificationInvalide as long as there is none."""
+        """The key to judge a token by. Raises AuthentificationInvalide as long as there is none, and
+        ServiceIndisponible for a file that holds something else."""
         if self._known is None or all(one.kid != kid for one in self._known.keys):
-            key = self._read()
+            try:
+                key = self._read()
+            except (OSError, ValueError):
+                raise ServiceIndisponible from None
             if key is None:
                 raise AuthentificationInvalide
             self._known = KeySet([key])
@@ -57,11 +62,17 @@ class LocalIssuer:
         return jwt.encode(head, claims, key, algorithms=[ALGORITHM])
 
     def _read(self) -> OKPKey | None:
+        """The key, None when there is none. Raises OSError, and ValueError for what is none."""
         try:
             text = self._file.read_bytes()
         except FileNotFoundError:
             return None
-        key = OKPKey.import_key(text)
+        try:
+            key = OKPKey.import_key(text)
+        except (JoseError, ValueError):
+            raise ValueError("it holds no key of ours") from None
+        if not key.is_private or key.curve_name != "Ed25519":
+            raise ValueError("it holds another key than ours")
         key.ensure_kid()
         return key
 

@@ -6,28 +6,36 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from joserfc.jwk import OKPKey
+from joserfc.jwk import ECKey
 from sqlalchemy import func, select
 
 from handlers.app import check_provider, load_contracts
-from handlers.edge.local_issuer import EMETTEUR
+from handlers.edge.local_issuer import EMETTEUR, LocalIssuer
 from handlers.settings import Settings, SettingsError
 from models.agent import ROLES
 from models.audit import audit
 from models.back_office.moteur import Personne, Saisie, saisir
 from models.demande import demandes
+from models.errors import ServiceIndisponible
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import PARTENAIRE, Json, base_core, without_id
 from tests.support.live import serving, settings_for, with_back_office
-from tests.support.persons import MACHINE_SCOPES, Bureau, PersonClient, Signer, new_reference
+from tests.support.persons import (
+    AUDIENCE,
+    MACHINE_SCOPES,
+    Bureau,
+    PersonClient,
+    Signer,
+    new_reference,
+)
 from tests.support.world import World, new_number
 
 NOW = int(time.time())
-STRANGER = OKPKey.generate_key("Ed25519")
 Make = Callable[[Signer, str], str]
 
 FORGED: dict[str, Make] = {
@@ -261,6 +269,25 @@ def test_roles_are_those_that_the_contract_says() -> None:
         role: frozenset(droits) for role, droits in base_core().document["x-roles"].items()
     }
     assert told_by_contract == ROLES
+
+
+@pytest.mark.parametrize("held", ["nothing", "public", "other"])
+def test_local_key_that_is_none_is_told_as_a_service_that_is_away(
+    signer: Signer, tmp_path: Path, held: str
+) -> None:
+    file = tmp_path / "agents.pem"
+    other = ECKey.generate_key("P-256")
+    file.write_bytes(
+        {
+            "nothing": b"",
+            "public": signer.key.as_pem(private=False),
+            "other": other.as_pem(private=True),
+        }[held]
+    )
+    with pytest.raises(ServiceIndisponible):
+        LocalIssuer(file).keys(signer.key.kid)
+    with pytest.raises(ValueError, match="key"):
+        LocalIssuer(file).sign("awa", AUDIENCE)
 
 
 def test_back_office_without_a_provider_does_not_start_in_production() -> None:
