@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from models.agent import Agent
 from models.audit import Acteur, Objet, record
@@ -133,17 +133,18 @@ def _check_seen(connection: Connection, agent: Agent | None, client_id: str) -> 
 
 def _ways(client_id: str, filtre: FiltreMembres) -> list[Parcours]:
     of_client = {"client_id": client_id}
-    filtres: list[Filtre] = []
-    if filtre.recherche is None and filtre.wallet_id is None and filtre.statut is not None:
+    few: ColumnElement[bool] | None = None
+    if filtre.wallet_id is not None:
+        # One of them is active, and those who had it before are few.
+        few = and_(membres.c.client_id == client_id, membres.c.wallet_id == filtre.wallet_id)
+    elif filtre.recherche is None and filtre.statut is not None:
         return [Parcours({**of_client, "statut": filtre.statut})]
+    filtres: list[Filtre] = []
     if filtre.statut is not None:
         filtres.append(lambda c: c.statut == filtre.statut)
     if filtre.recherche is None:
-        of_wallet = {} if filtre.wallet_id is None else {"wallet_id": filtre.wallet_id}
-        return [Parcours({**of_client, **of_wallet}, filtres=filtres)]
-    if filtre.wallet_id is not None:
-        filtres.append(lambda c: c.wallet_id == filtre.wallet_id)
-    return by_names(filtre.recherche, filtres, of_client)
+        return [Parcours(of_client, filtres=filtres, parmi=few)]
+    return by_names(filtre.recherche, filtres, of_client, few)
 
 
 def _count_cartes(connection: Connection, client_id: str, membre_ids: list[str]) -> dict[str, int]:
