@@ -321,3 +321,48 @@ def test_who_authenticated_too_weakly_is_asked_to_again(bureau: Bureau) -> None:
                 ),
             )
             assert strong.agreed(demande)["statut"] == "EXECUTEE"
+
+
+def test_log_names_the_agent_and_holds_no_token(
+    bureau: Bureau, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent_id = f"awa-{new_number():x}"
+    agent = bureau.agent("SAISIE", agent_id=agent_id)
+    token = agent.headers["authorization"].removeprefix("Bearer ")
+    capsys.readouterr()
+    agent.get("/get-mon-profil")
+    agent.get("/get-client", params={"clientId": token[:30]})
+    agent.get("/get-audit")
+    bureau.with_token(f"{token}x").get("/get-mon-profil")
+    with httpx.Client(base_url=bureau.url) as client:
+        client.post("/access-token", data={"client_id": token, "client_secret": token})
+    said = capsys.readouterr().err
+    lines = [json.loads(line) for line in said.splitlines()]
+    told_of = [(one["operation"], one.get("agent"), one["code"]) for one in lines]
+    assert told_of == [
+        ("getMonProfil", agent_id, "200"),
+        ("getClient", agent_id, "6007"),
+        ("getAudit", agent_id, "2003"),
+        ("getMonProfil", None, "2001"),
+        ("accessToken", None, "405"),
+    ]
+    assert not any(part in said for part in token.split("."))
+
+
+def test_audit_tells_persons_apart_and_shows_neither_address_nor_papers(bureau: Bureau) -> None:
+    maker, checker = bureau.agent("SAISIE"), bureau.agent("VALIDATION", "AUDITEUR")
+    client_id = bureau.world.client()
+    seen = {"email": "awa@cynod.example", "numeroPiece": "SN-1234-5678"}
+    demande = maker.enter(
+        "/saisir-membre", clientId=client_id, membreId="M-1", walletId=f"{new_number():012d}"[-12:],
+        nom="Diop", **seen,
+    )  # fmt: skip
+    assert checker.agreed(demande)["statut"] == "EXECUTEE"
+    answer = checker.get("/get-audit", params={"demandeId": demande["demandeId"]})
+    assert not any(value in answer.text for value in seen.values())
+    (line,) = [one for one in answer.json()["data"] if one["action"] == "saisirMembre"]
+    assert {name: line["apres"][name][:7] for name in seen} == dict.fromkeys(seen, "sha256:")
+    (member,) = maker.data("/get-membre", clientId=client_id, membreId="M-1")
+    assert {name: member[name] for name in seen} == seen
+    read = checker.data("/get-audit", objetId=f"{client_id}:M-1", action="getMembre")
+    assert [one["acteurId"] for one in read] == [maker.agent_id]
