@@ -298,12 +298,12 @@ def test_readme_exchange_works_as_pasted(tmp_path: Path) -> None:
 
 
 def test_demo_of_the_back_office_gives_its_agents_tokens_that_open(tmp_path: Path) -> None:
-    surfaces = {"CYNOD_SURFACES": "partenaire,base-core"}
-    with serve("--demo", folder=tmp_path, **surfaces) as server:
+    both = "partenaire,base-core"
+    with serve("--demo", folder=tmp_path, CYNOD_SURFACES=both) as server:
         assert server.stop() == 0
         assert server.process.stdout is not None
         first = _demo_agents(server.process.stdout.read())
-    with serve("--demo", folder=tmp_path, **surfaces) as server:
+    with serve("--demo", folder=tmp_path, CYNOD_SURFACES=both) as server:
         profiles = {
             agent_id: PersonClient(server.url, agent_id, token).data("/get-mon-profil")[0]
             for agent_id, token in first.items()
@@ -323,7 +323,6 @@ def _demo_agents(said: str) -> dict[str, str]:
 
 
 def test_back_office_in_production_needs_a_provider(tmp_path: Path) -> None:
-    variables = {"CYNOD_ENV": "production", "CYNOD_SURFACES": "base-core"}
-    done = run_cynod("serve", folder=tmp_path, **variables)
+    done = run_cynod("serve", folder=tmp_path, CYNOD_ENV="production", CYNOD_SURFACES="base-core")
     _fails_with_one_sentence(done, "CYNOD_SURFACES names base-core", "set CYNOD_OIDC_EMETTEUR")
     assert not (tmp_path / "cynod-agents.pem").exists()
