@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.lab.coverage.recording import FUZZ, SUMMARY, fingerprint
 from tests.lab.fuzz import report
+from tests.lab.fuzz.persons import fuzz_persons
 from tests.lab.fuzz.progress import Progress
 from tests.lab.fuzz.remote import RemoteRefused, check_address, fuzz_remote
 from tests.lab.fuzz.replay import replay
@@ -100,12 +101,14 @@ def main(arguments: list[str]) -> int:
                 say(f"fuzz: {error}")
                 return 2
         else:
+            # A planted fault is one of the partners' surface.
+            persons = None if given.fault else fuzz_persons
             with ThreadPoolExecutor(len(kinds)) as pool:
                 runs = [
-                    pool.submit(fuzz, kind, ACTING[kind], plan, Path(folder) / kind)
+                    pool.submit(fuzz, kind, ACTING[kind], plan, Path(folder) / kind, persons)
                     for kind in kinds
                 ]
-                parts = [run.result() for run in runs]
+                parts = [part for run in runs for part in run.result()]
     if recorded:
         summary = json.dumps({"contract": fingerprint(), "seed": seed})
         (recorded / SUMMARY).write_text(summary, encoding="utf-8")

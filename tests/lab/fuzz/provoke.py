@@ -23,7 +23,7 @@ from tests.lab.fuzz import land as lands
 from tests.lab.fuzz import report, rules
 from tests.lab.fuzz.land import SOLDE_MAXIMAL, Carte, Land, Partenaire
 from tests.lab.fuzz.ledger import Ledger
-from tests.lab.fuzz.report import DECLARED, Part, Veil
+from tests.lab.fuzz.report import Part, Veil
 from tests.lab.fuzz.stage import PATIENT, POSTGRESQL, Stage
 from tests.support.contract_client import (
     CATALOGUE,
@@ -588,9 +588,9 @@ def provoke_all(
             land, main, fallible, slow, part_of_it, made, Ledger.of(land), land.managers[1]
         )
         for code, way in WAYS.items():
-            for number, operation in enumerate(DECLARED):
+            for number, operation in enumerate(part.declared):
                 name = f"{operation} {code}"
-                if code not in DECLARED[operation] or only not in (None, name):
+                if code not in part.declared[operation] or only not in (None, name):
                     continue
                 _provoke(part, scene, name, way, number, veil, failures)
         return [obedient.log, limited.log, partial.log]

@@ -6,12 +6,14 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.lab.fuzz import provoke, report
 from tests.lab.fuzz.land import Land
+from tests.lab.fuzz.persons import HOOKS, SAISIE, SURFACE, served
 from tests.lab.fuzz.report import Part, Veil
-from tests.lab.fuzz.run import environment_of, write_config
+from tests.lab.fuzz.run import environment_of, write_config, write_hooked
 from tests.lab.fuzz.stage import stage
 from tests.lab.fuzz.walk import walk_all
 from tests.lab.fuzz.witness import Witness
@@ -21,6 +23,16 @@ from tests.support.contract_client import ROOT, Json
 def replay(file: Path, folder: Path, fault: str | None = None) -> tuple[bool, str]:
     """Whether the stored failure is still there, and what was seen."""
     stored: Json = json.loads(file.read_text(encoding="utf-8"))
+    if stored["on"].endswith(SURFACE):
+        kind = stored["on"].removesuffix(SURFACE)
+        with (
+            stage(kind, folder / "stage") as made,
+            served(made, folder / "then", 0, replay=True) as one,
+        ):
+            config = write_hooked(folder, HOOKS)
+            token = one.office.tokens[SAISIE]
+            variables = {**environment_of(one.land, folder), **one.variables}
+            return _send(stored, folder, one.land, token, config, one.place, variables)
     with stage(stored["on"], folder / "stage") as made, made.serve(fault=fault) as server:
         land = made.land(server.url, 0, stored["acting"], replay=True)
         if stored["kind"] == "provocation":
@@ -42,6 +54,19 @@ def replay_case(stored: Json, land: Land, folder: Path) -> tuple[bool, str]:
     land.replay = True
     with contextlib.closing(Witness(land)) as witness:
         token = witness.bearer(land.acting).removeprefix("Bearer ")
+    config, variables = write_config(land, folder), environment_of(land, folder)
+    return _send(stored, folder, land, token, config, f"{land.url}/openapi.yaml", variables)
+
+
+def _send(
+    stored: Json,
+    folder: Path,
+    land: Land,
+    token: str,
+    config: str,
+    place: str,
+    variables: Mapping[str, str],
+) -> tuple[bool, str]:
     crashes = folder / "crashes"
     crashes.mkdir(parents=True)
     text = report.show(json.dumps(stored["crash"]), land, token)
@@ -49,12 +74,12 @@ def replay_case(stored: Json, land: Land, folder: Path) -> tuple[bool, str]:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli"),
-            *("--config-file", write_config(land, folder), "replay"),
-            *("--url", land.url, "--schema-location", f"{land.url}/openapi.yaml", "--keep"),
+            *("--config-file", config, "replay"),
+            *("--url", land.url, "--schema-location", place, "--keep"),
             str(crashes / "case.json"),
         ],
         cwd=ROOT,
-        env=environment_of(land, folder),
+        env=variables,
         capture_output=True,
         text=True,
         check=False,

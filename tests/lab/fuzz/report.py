@@ -10,18 +10,15 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.lab.fuzz.land import Land
-from tests.support.contract_client import OPERATIONS, Json
+from tests.support.contract_client import PARTENAIRE, Json, Reading
 
-DECLARED = {
-    operation["operationId"]: ["200", *operation["x-codes-erreur"]]
-    for operation in OPERATIONS.values()
-}
 SHARE = 0.35
 """The share of the generated calls that must succeed, lest a run prove only that refusals look right."""
 
@@ -106,8 +103,17 @@ class Part:
     whole: bool = True
     """Whether the run was one that a share of successes and long chains are asked of."""
 
+    contract: Reading = PARTENAIRE
     asked: bool = False
     """Whether the run was one that every declared code is asked of."""
+
+    @cached_property
+    def declared(self) -> dict[str, list[str]]:
+        """The codes of every operation of the contract that was tried."""
+        return {
+            operation["operationId"]: ["200", *operation["x-codes-erreur"]]
+            for operation in self.contract.operations.values()
+        }
 
     def add(self, record: Json) -> None:
         """Add what one run of Schemathesis remembers."""
@@ -152,7 +158,7 @@ class Part:
         """What the contract declares and nothing reached."""
         return [
             f"{operation} {code}"
-            for operation, codes in DECLARED.items()
+            for operation, codes in self.declared.items()
             for code in codes
             if code not in self.codes(operation) | self.provoked.get(operation, set())
         ]
@@ -273,14 +279,14 @@ def _describe(part: Part, target: Path) -> list[str]:
     took = f"{total} generated calls in {part.seconds:.0f} s"
     lines = [f"── {part.name}: {colour}, {took}, {part.share:.0%} succeeded"]
     lines.append(f"   by answer: {by_answer}")
-    for operation in DECLARED:
+    for operation in part.declared:
         counts = part.answers.get(operation, {})
         if counts:
             shown = "  ".join(f"{answer.partition(' ')[2]}:{n}" for answer, n in counts.items())
             lines.append(f"   {operation:27} {shown}")
     provoked = sum(len(codes - part.codes(name)) for name, codes in part.provoked.items())
-    declared = sum(map(len, DECLARED.values()))
-    generated = sum(len(part.codes(name) & set(codes)) for name, codes in DECLARED.items())
+    declared = sum(map(len, part.declared.values()))
+    generated = sum(len(part.codes(name) & set(codes)) for name, codes in part.declared.items())
     unreached = ", ".join(part.unreached()) or "none"
     lines.append(
         f"   codes: {generated} of {declared} declared (operation, code) pairs reached by generated "

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +28,7 @@ from tests.support import exchanges
 from tests.support.contract_client import ROOT
 
 CONFIG = "tests/lab/fuzz/schemathesis.toml"
+HOOKS = "tests/lab/fuzz/schemathesis_hooks.py"
 
 CHAINS_S = 20
 """Seconds of more chains, after a run that has no time of its own: one pass of them is often short."""
@@ -59,18 +60,26 @@ class Plan:
     progress: Progress = field(default_factory=Progress)
 
 
-def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
-    """Make a database of this kind, serve it, try it, look at the books and the log."""
+def fuzz(
+    kind: str,
+    acting: str,
+    plan: Plan,
+    folder: Path,
+    then: Callable[[str, Stage, Plan, Path], Part] | None = None,
+) -> list[Part]:
+    """Make a database of this kind, serve it, try it, look at the books and the log. `then` is what is
+    tried on that database afterwards, of another server."""
     started = time.monotonic()
     every_code = plan.provoked and not (plan.quick and kind == SQLITE)
     asked = plan.whole and every_code
     part = Part(kind, acting, whole=plan.whole and not plan.quick, asked=asked)
     say = partial(plan.progress.at, kind)
+    plan_of_others = plan
     if plan.quick:
         plan = replace(plan, options=[*plan.options, "--phases", QUICK_PHASES[kind]])
-    with ExitStack() as stack:
+    with ExitStack() as outer, ExitStack() as stack:
         say("making its database")
-        made = stack.enter_context(stage(kind, folder / "stage"))
+        made = outer.enter_context(stage(kind, folder / "stage"))
         server = stack.enter_context(made.serve(fault=plan.fault))
         land = made.land(server.url, plan.seed, acting)
         say("generated calls", server.log_file)
@@ -97,8 +106,10 @@ def fuzz(kind: str, acting: str, plan: Plan, folder: Path) -> Part:
         check_secrecy(part, [server.log, *logs], land)
         check_books(part, made)
         say("done")
-    part.seconds = time.monotonic() - started
-    return part
+        part.seconds = time.monotonic() - started
+        stack.close()
+        others = [then(kind, made, plan_of_others, folder / "then")] if then else []
+    return [part, *others]
 
 
 def write_auth(land: Land, path: Path) -> None:
@@ -127,18 +138,21 @@ def write_auth(land: Land, path: Path) -> None:
     path.write_text(json.dumps({"auth": entries}), encoding="utf-8")
 
 
-ADDED = """
+CACHE = """
 [cache]
 # Where a failure is stored for `make fuzz FILE=…`. It lies in the folder of one run.
 directory = "{folder}/cache"
+"""
+"""What a run adds to the settings."""
 
+AUTH = """
 [auth.wfc]
 # Two partners: the first makes the calls, neither may see what is the other's.
 path = "{folder}/auth.json"
 user = "acting"
 {peers}
 """
-"""What a run adds to the settings."""
+"""What a run of partners adds too."""
 
 
 def write_config(land: Land, folder: Path, *, quick: bool = False) -> str:
@@ -147,11 +161,17 @@ def write_config(land: Land, folder: Path, *, quick: bool = False) -> str:
     # Of one partner alone nothing can be hidden from another.
     peers = 'peers = ["acting", "other"]' if len(land.partenaires) > 1 else ""
     text = (ROOT / CONFIG).read_text(encoding="utf-8")
+    text = _lowered(text, quick)
+    file = folder / "schemathesis.toml"
+    added = CACHE.format(folder=folder) + AUTH.format(folder=folder, peers=peers)
+    file.write_text(text + added, encoding="utf-8")
+    return str(file)
+
+
+def _lowered(text: str, quick: bool) -> str:
     for whole, fewer in QUICK_EXAMPLES.items() if quick else ():
         text = text.replace(whole, fewer)
-    file = folder / "schemathesis.toml"
-    file.write_text(text + ADDED.format(folder=folder, peers=peers), encoding="utf-8")
-    return str(file)
+    return text
 
 
 def environment_of(land: Land, folder: Path, ledger: Path | None = None) -> dict[str, str]:
@@ -187,16 +207,52 @@ def run_schemathesis(
 ) -> None:
     """Run it to its end; its record, its reports and its failures go where they belong. `ledger` is the
     book of the run before it on the same server, to go on with."""
-    reports = folder / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     config = write_config(land, folder, quick=plan.quick)
     if len(land.partenaires) == 1:
         part.notes.append(
             "object_level_authorization did not run: it needs a second partner (CYNOD_FUZZ_KEY_2)"
         )
+    variables = environment_of(land, folder, ledger)
+    _run(part, land, plan, folder, f"{land.url}/openapi.yaml", config, variables, prefix)
+
+
+def run_hooked(
+    part: Part,
+    land: Land,
+    plan: Plan,
+    folder: Path,
+    place: str,
+    hooks: str,
+    variables: Mapping[str, str],
+) -> None:
+    """The same for another contract, served at `place`, whose hooks log in and read these variables."""
+    config = write_hooked(folder, hooks, quick=plan.quick)
+    _run(part, land, plan, folder, place, config, {**environment_of(land, folder), **variables})
+
+
+def write_hooked(folder: Path, hooks: str, *, quick: bool = False) -> str:
+    """The settings of a run with other hooks, in its own folder."""
+    text = (ROOT / CONFIG).read_text(encoding="utf-8").replace(HOOKS, hooks)
+    file = folder / "schemathesis.toml"
+    file.write_text(_lowered(text, quick) + CACHE.format(folder=folder), encoding="utf-8")
+    return str(file)
+
+
+def _run(
+    part: Part,
+    land: Land,
+    plan: Plan,
+    folder: Path,
+    place: str,
+    config: str,
+    variables: Mapping[str, str],
+    prefix: str = "",
+) -> None:
+    reports = folder / "reports"
     arguments = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", config),
-        *("run", f"{land.url}/openapi.yaml", "--no-color", "--checks", "all"),
+        *("run", place, "--no-color", "--checks", "all"),
         *("--seed", str(plan.seed), "--report", "junit,har,html"),
         *("--report-junit-path", str(reports / f"{prefix}junit.xml")),
         *("--report-har-path", str(reports / f"{prefix}har.json")),
@@ -207,7 +263,7 @@ def run_schemathesis(
     result = subprocess.run(
         arguments,
         cwd=ROOT,
-        env=environment_of(land, folder, ledger) | _recording(part, plan),
+        env={**variables, **_recording(part, plan)},
         capture_output=True,
         text=True,
         check=False,

@@ -25,6 +25,7 @@ from tests.lab.fuzz.land import (
 )
 from tests.lab.fuzz.rules import MANAGING
 from tests.support.contract_client import DOCUMENT
+from tests.support.patience import PROGRAM_S
 from tests.support.postgresql import PostgresqlServer, create_database, running_server
 from tests.support.process import ServerProcess, finish, run_cynod, serve, start_cynod
 
@@ -86,14 +87,23 @@ class Stage:
         ) as server:
             yield server
 
-    def cynod(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def cynod(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run one command of cynod on the database."""
         return run_cynod(
             *arguments,
             folder=self.folder,
             CYNOD_DATABASE_URL=self.database_url,
+            timeout=PROGRAM_S,
             CYNOD_PEPPER="fuzz",
+            **variables,
         )
+
+    def cynod_done(self, *arguments: str, **variables: str) -> str:
+        """Run one that must succeed; what it printed. Raises StageError."""
+        result = self.cynod(*arguments, **variables)
+        if result.returncode != 0:
+            raise StageError(f"cynod {' '.join(arguments)}: {result.stderr[-2000:]}")
+        return result.stdout
 
 
 def _run_all(folder: Path, url: str, commands: Sequence[Sequence[str]]) -> list[str]:

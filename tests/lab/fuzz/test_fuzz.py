@@ -232,7 +232,7 @@ def test_finding_names_the_operation_and_the_field(fault: str, tmp_path: Path) -
     operation, phase, said = NAMED[fault]
     options = [f"--include-operation-id={operation}", "--phases", phase]
     plan = Plan(SEED, tmp_path / "out", fault=fault, options=options, provoked=False, whole=False)
-    part = fuzz(SQLITE, "B", plan, tmp_path / "run")
+    (part,) = fuzz(SQLITE, "B", plan, tmp_path / "run")
     assert any(re.match(said, failure["what"]) for failure in part.failures), part.failures
     text = report.write_summary([part], SEED, tmp_path / "out", "make fuzz")
     files = re.findall(r"make fuzz FILE=(\S+)", text)

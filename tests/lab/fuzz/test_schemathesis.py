@@ -46,7 +46,7 @@ def test_planted_fault_is_found_told_and_replayed(fault: str, tmp_path: Path) ->
         provoked=False,
         whole=False,
     )
-    part = fuzz(SQLITE, "A", plan, tmp_path / "run")
+    (part,) = fuzz(SQLITE, "A", plan, tmp_path / "run")
     found = [failure for failure in part.failures if failure["what"].startswith(f"{check}:")]
     assert found, (part.failures, part.faults)
     assert found[0]["curl"].startswith("curl ")

@@ -1,0 +1,298 @@
+"""Real values for generated calls of persons, and checks of our own beside all of Schemathesis's."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import schemathesis
+from schemathesis.generation.meta import TestPhase
+
+# `schemathesis run` knows the folder of its command only.
+sys.path += [
+    str(one) for one in Path(__file__).resolve().parents if (one / "base-core.yaml").exists()
+]
+
+from tests.lab.fuzz import cases, rules
+from tests.lab.fuzz.cases import Case
+from tests.lab.fuzz.persons import CIBLE, SAISIE, VALIDATION, from_environment
+from tests.support import exchanges
+from tests.support.contract_client import BASE_CORE_PREFIX, Json, base_core
+
+OFFICE = from_environment()
+CONTRACT = base_core()
+MACHINES_NEVER = frozenset({"validerDemande", "rejeterDemande"})
+"""What the person does who validates; the other one does all the rest."""
+
+FORM_CODES = ("405", "1001", "1002")
+RIGHTLY_REFUSED = {
+    "curseur": "any text that it could be fits the contract; those that the server gave are accepted",
+    "dateDebut": "a text of the pattern may be no day, such as 31-02-2026",
+    "dateFin": "as above",
+    "dateNaissance": "as above",
+    "jusqua": "it must not be before `depuis`, which OpenAPI cannot say",
+    "demandeId": "one of two parameters is needed, which OpenAPI 3.0 cannot say",
+    "reference": "only one of two may be given, as above",
+}
+"""Parameters of fitting requests that are refused as malformed, each with its reason."""
+
+CHANGES = frozenset({"modifierAgent", "modifierClient", "modifierMembre"})
+NO_CHANGE = frozenset(
+    {"agentId", "clientId", "membreId", "reference", "versionAttendue", "motif", "pourLeCompteDe"}
+)
+"""Fields that change nothing: a change has another one, which OpenAPI 3.0 cannot say."""
+
+READS = {
+    "clientId": ("/get-client", ("clientId",)),
+    "membreId": ("/get-membre", ("clientId", "membreId")),
+}
+"""Where the version of an object is read, and by what."""
+
+
+class Memory:
+    """What a run of persons remembers."""
+
+    def __init__(self) -> None:
+        self.client = httpx.Client(
+            base_url=f"{OFFICE.url}{BASE_CORE_PREFIX}", trust_env=False, timeout=30
+        )
+        self.client.headers["Authorization"] = bearer(SAISIE)
+        self.waiting: list[Json] = []
+        """Demandes that nobody has validated yet."""
+        self.reseaux: list[str] = []
+        self.answers: dict[str, dict[str, set[str]]] = {}
+        self.chains: Counter[int] = Counter()
+        self.longest: list[str] = []
+
+    def version(self, path: str, **names: str) -> int | None:
+        """The version of an object, None when there is none."""
+        answer = self.client.get(path, params=names)
+        if answer.status_code != 200:
+            return None
+        version: int | None = answer.json()["data"][0].get("version")
+        return version
+
+
+def bearer(agent: str) -> str:
+    """The header of an agent of the run."""
+    return f"Bearer {OFFICE.tokens[agent]}"
+
+
+MEMORY = Memory()
+
+
+@schemathesis.auth()
+class Auth:
+    """The token of who enters."""
+
+    def get(self, _case: Case, _ctx: schemathesis.AuthContext) -> str:
+        """It is known."""
+        return bearer(SAISIE)
+
+    def set(self, case: Case, data: str, _ctx: schemathesis.AuthContext) -> None:
+        """Put it into the call."""
+        case.headers["Authorization"] = data
+
+
+@schemathesis.hook
+def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> None:
+    """Say links as OpenAPI does."""
+    cases.say_in_openapi(raw_schema)
+
+
+cases.tell_missing_only()
+
+
+# ── before and after a call ──────────────────────────────────────────────────────────────────────
+@schemathesis.hook
+def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
+    """Let the right person call, and give fitting requests values that exist."""
+    name = cases.name_of(case)
+    if name in MACHINES_NEVER and case.headers.get("Authorization") == bearer(SAISIE):
+        case.headers["Authorization"] = bearer(VALIDATION)
+    text = json.dumps([OFFICE.seed, name, case.query, case.body], sort_keys=True, default=str)
+    chance = random.Random(zlib.crc32(text.encode("utf-8", "surrogatepass")))
+    if "Accept-Language" not in case.headers and chance.random() < 0.5:
+        case.headers["Accept-Language"] = "en"
+    # What was stored is sent again as it was.
+    if cases.is_positive(case) and not OFFICE.replay:
+        if isinstance(case.query, dict):
+            _settle(name, case.query, chance)
+        if isinstance(case.body, dict):
+            _settle(name, case.body, chance)
+            _settle_write(name, case.body, chance)
+
+
+def _settle(name: str, values: Json, chance: random.Random) -> None:
+    """Name what there is. Nobody's rights are changed but those of the agent that is there for it."""
+    creates = {"saisirClient": "clientId", "saisirMembre": "membreId", "saisirReseau": "reseauId"}
+    client = str(values.get("clientId", ""))
+    if client and creates.get(name) != "clientId" and chance.random() < 0.9:
+        client = values["clientId"] = chance.choice([*OFFICE.clients])
+    membres = OFFICE.clients.get(client)
+    if "membreId" in values and creates.get(name) != "membreId" and membres:
+        values["membreId"] = chance.choice(membres)
+    if isinstance(values.get("reseauId"), str) and creates.get(name) != "reseauId":
+        values["reseauId"] = chance.choice([*MEMORY.reseaux, values["reseauId"]])
+    if "agentId" in values and name != "saisirAgent":
+        values["agentId"] = CIBLE
+    if "demandeId" in values and MEMORY.waiting and chance.random() < 0.9:
+        demande = chance.choice(MEMORY.waiting[-5:])
+        values["demandeId"] = demande["demandeId"]
+        if "empreinte" in values and chance.random() < 0.95:
+            values["empreinte"] = demande["empreinte"]
+        if name == "getDemande":
+            values.pop("reference", None)
+    if "curseur" in values:
+        del values["curseur"]
+
+
+def _settle_write(name: str, body: Json, chance: random.Random) -> None:
+    if "reference" in body and chance.random() < 0.9:
+        body["reference"] = f"FUZZ-{OFFICE.seed}-{chance.getrandbits(48):x}"
+    if "versionAttendue" in body and chance.random() < 0.85:
+        for field, (path, names) in READS.items():
+            if field in body and all(one in body for one in names):
+                version = MEMORY.version(path, **{one: str(body[one]) for one in names})
+                body["versionAttendue"] = version or body["versionAttendue"]
+    if name == "changerStatutClient" and chance.random() < 0.7:
+        body["statut"] = "ACTIF"
+
+
+@schemathesis.hook
+def after_call(
+    _context: schemathesis.HookContext, case: Case, response: schemathesis.Response
+) -> None:
+    """Remember what waits for a validation."""
+    if response.status_code != 200 or not cases.is_json(response):
+        return
+    data = response.json().get("data", [])
+    if cases.name_of(case) == "getListeReseaux":
+        MEMORY.reseaux = [one["reseauId"] for one in data]
+    for one in data:
+        if (
+            isinstance(one, dict)
+            and {"demandeId", "empreinte", "validationsRequises"} <= one.keys()
+        ):
+            MEMORY.waiting = [
+                other for other in MEMORY.waiting if other["demandeId"] != one["demandeId"]
+            ]
+            if one["statut"] == "SAISIE":
+                MEMORY.waiting.append(one)
+
+
+# ── the checks ───────────────────────────────────────────────────────────────────────────────────
+@schemathesis.check
+def fitting_requests_are_not_called_malformed(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """A request that fits the contract may be refused for what it asks, never for its form."""
+    if not cases.is_positive(case) or response.status_code != 400:
+        return
+    body, sent = response.json(), cases.sent_of(response) or {}
+    if cases.name_of(case) in CHANGES and sent.keys() <= NO_CHANGE:
+        return
+    places = {one["emplacement"] for one in body["erreurs"]}
+    if not places or not places <= RIGHTLY_REFUSED.keys():
+        assert body["code"] not in FORM_CODES, f"a fitting request is refused: {body['message']}"
+
+
+@schemathesis.check
+def good_persons_are_accepted(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """A person of the run is refused for what it asks, never for who it is. Nobody else is let in."""
+    given = str(response.request.headers.get("Authorization", ""))
+    if given in map(bearer, OFFICE.tokens):
+        refused = response.json()["code"] if response.status_code in (401, 403) else None
+        # Who did not enter a demande does not withdraw it.
+        assert refused is None or (refused, cases.name_of(case)) == ("2003", "retirerDemande"), (
+            f"a person of the run is refused: {refused}"
+        )
+    else:
+        assert response.status_code != 200, "somebody without a token is let in"
+
+
+@schemathesis.check
+def code_and_text_are_the_contract_s(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """A code that the operation lists, with the text of the language asked for."""
+    method = str(response.request.method)
+    if method == "HEAD" or not cases.is_json(response):
+        return
+    name, body = cases.declared_of(case, method), response.json()
+    language = cases.language_of(response)
+    if response.status_code == 200:
+        assert name is not None, f"{method} {case.path} is served, which the contract lacks"
+        rules.check_success_text(name, body, language, CONTRACT)
+    else:
+        known = name if response.status_code not in rules.ROUTE_CODES else None
+        rules.check_code(known, response.status_code, body, language, CONTRACT)
+
+
+@schemathesis.check
+def answers_are_declared(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+) -> None:
+    """No header but those of HTTP and of the contract."""
+    name = cases.declared_of(case, str(response.request.method))
+    known = name if response.status_code not in rules.ROUTE_CODES else None
+    CONTRACT.check_header_names(known, response.status_code, response.headers)
+
+
+@schemathesis.check
+def four_eyes(
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, _case: Case
+) -> None:
+    """What took effect was agreed to by as many others as it asked for."""
+    if response.status_code != 200 or not cases.is_json(response):
+        return
+    for one in response.json().get("data", []):
+        if not isinstance(one, dict) or "validationsRequises" not in one:
+            continue
+        others = {each["agentId"] for each in one["validations"]} - {one["saisiePar"]["id"]}
+        if one["statut"] == "EXECUTEE" and one["saisiePar"]["type"] != "CLI":
+            assert len(others) >= one["validationsRequises"], f"executed by too few: {one}"
+
+
+@schemathesis.check
+class ReportsWhatWasAnswered:
+    """Writes how many cases got which status and code, and the chains that were walked."""
+
+    def after_response(
+        self, ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
+    ) -> None:
+        """Note one answer."""
+        exchanges.record_schemathesis(response)
+        status, code = cases.answer_of(response)
+        by_answer = MEMORY.answers.setdefault(cases.name_of(case), {})
+        by_answer.setdefault(f"{status} {code}", set()).add(case.id)
+        meta = case.meta
+        if status < 300 and meta is not None and meta.phase.name is TestPhase.STATEFUL:
+            steps = cases.steps_to(ctx, case)
+            MEMORY.chains[len(steps)] += 1
+            MEMORY.longest = max(MEMORY.longest, steps, key=len)
+
+    def after_run(self, _ctx: schemathesis.CheckContext) -> None:
+        """Write the record to the file that CYNOD_FUZZ_RECORD names."""
+        target = Path(os.environ["CYNOD_FUZZ_RECORD"])
+        record = {
+            "answers": {
+                name: {answer: len(found) for answer, found in sorted(answers.items())}
+                for name, answers in sorted(MEMORY.answers.items())
+            },
+            "chains": {str(steps): number for steps, number in sorted(MEMORY.chains.items())},
+            "longest": MEMORY.longest,
+            "operations": {},
+            "tokens": sorted(OFFICE.tokens.values()),
+        }
+        target.touch(mode=0o600)
+        target.write_text(json.dumps(record), encoding="utf-8")
