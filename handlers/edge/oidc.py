@@ -56,9 +56,11 @@ class ProviderAway(Exception):
 
 
 def ask(url: str) -> Mapping[str, Any]:
-    """Ask over HTTP, follow no redirection. It blocks; raises ProviderAway."""
+    """Ask over HTTP, follow no redirection. It blocks, for an answer that comes drop by drop too no longer
+    than twice `ASK_S`; raises ProviderAway."""
     import httpx  # noqa: PLC0415 - a server of partners alone never needs it
 
+    until = time.monotonic() + 2 * ASK_S
     try:
         with (
             httpx.Client(timeout=ASK_S, follow_redirects=False) as client,
@@ -67,7 +69,7 @@ def ask(url: str) -> Mapping[str, Any]:
             body = b""
             for part in answer.iter_bytes():
                 body += part
-                if len(body) > MAX_DOCUMENT:
+                if len(body) > MAX_DOCUMENT or time.monotonic() > until:
                     raise ProviderAway(f"{_plain(url)} answers without end")
             if answer.status_code != 200:
                 raise ProviderAway(f"{_plain(url)} answers HTTP {answer.status_code}")

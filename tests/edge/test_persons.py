@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import json
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from handlers.edge.oidc import AGAIN_S, FRESH_S, KEPT_S, Persons, Provider, ProviderAway
+from handlers.edge import oidc
+from handlers.edge.oidc import (
+    AGAIN_S,
+    FRESH_S,
+    KEPT_S,
+    MAX_DOCUMENT,
+    Persons,
+    Provider,
+    ProviderAway,
+    ask,
+)
 from models.errors import AuthentificationInvalide, JetonExpire, Refusal, ServiceIndisponible
 
 ISSUER, AUDIENCE = "https://id.cynod.example", "cynod-base-core"
@@ -161,6 +176,68 @@ FORGED: dict[str, Callable[[], bytes]] = {
 def test_token_is_refused(persons: Persons, kind: str) -> None:
     with pytest.raises(AuthentificationInvalide):
         persons.identify(FORGED[kind]())
+
+
+ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "moved": (302, {"Location": "/other"}, b"{}"),
+    "not found": (404, {}, b"{}"),
+    "no JSON": (200, {}, b"<html>"),
+    "no object": (200, {}, b"[]"),
+    "without end": (200, {}, b"[" * (MAX_DOCUMENT + 1)),
+    "right": (200, {"Content-Type": "application/json"}, b'{"issuer": "x"}'),
+}
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[str]:
+    """The address of a server that answers as the first part of the path says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = ANSWERS[self.path.strip("/").replace("-", " ")]
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # it hung up, having heard enough
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_provider_is_asked_over_http(answering: str, kind: str) -> None:
+    url = f"{answering}/{kind.replace(' ', '-')}"
+    if kind == "right":
+        assert ask(url) == {"issuer": "x"}
+        return
+    with pytest.raises(ProviderAway):
+        ask(url)
+
+
+def test_answer_that_comes_drop_by_drop_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, answering: str
+) -> None:
+    monkeypatch.setattr(oidc, "ASK_S", -1.0)
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=Drops()))
+    with pytest.raises(ProviderAway, match="without end"):
+        ask(f"{answering}/right")
+
+
+class Drops(httpx.BaseTransport):
+    """Answers a drop."""
+
+    def handle_request(self, _request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=iter([b"{", b"}"]))
 
 
 def test_token_that_was_good_is_told_to_be_too_old(persons: Persons) -> None:
