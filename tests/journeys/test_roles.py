@@ -15,7 +15,11 @@ from sqlalchemy.exc import DBAPIError
 
 from handlers.cli.root import cli
 from models import migrate
+from models.agent import note_activite
+from models.back_office.moteur import expirer
+from models.base import now
 from models.database.engine import Database
+from models.demande import find_demande
 from models.plafond import set_plafond
 from models.schema import metadata
 from tests.support.acteurs import TESTEUR
@@ -132,6 +136,36 @@ def test_clients_and_membres_need_no_more_than_the_service_role(two: Two) -> Non
         assert siege.do(type_, **contenu) == "EXECUTEE", type_
 
 
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("backend")
+def test_persons_and_rules_need_no_more_than_the_service_role(two: Two) -> None:
+    siege = Siege(two.service, of="SECURITE_")
+    agent = {"agentId": f"awa-{new_number()}"}
+    who = {"nom": "Awa", "email": "", "emetteur": "https://id.example", "sujet": agent["agentId"]}
+    rule = {"type": "saisirReseau", "validations": 2, "forte": False, "memePersonne": False}
+    demandes: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("saisirAgent", {**agent, **who, "roles": ["LECTEUR"]}),
+        ("modifierAgent", {**agent, "roles": ["SAISIE"]}),
+        ("changerStatutAgent", {**agent, "statut": "SUSPENDU"}),
+        ("changerStatutAgent", {**agent, "statut": "ACTIF"}),
+        ("saisirRegleValidation", rule),
+    )
+    for type_, contenu in demandes:
+        assert siege.do(type_, **contenu) == "EXECUTEE", type_
+    late = siege.enter("modifierAgent", agentId=agent["agentId"], roles=["LECTEUR"])
+    with two.owner.transaction() as connection:
+        connection.execute(
+            text("UPDATE demandes SET expire_le = saisie_le WHERE statut = 'SAISIE'")
+        )
+    with two.service.transaction() as connection:
+        note_activite(connection, agent["agentId"], now())
+        assert expirer(connection) == 1
+    with two.service.reading() as connection:
+        found = find_demande(connection, demande_id=late.demande_id)
+    assert found is not None
+    assert found.statut == "EXPIREE"
+
+
 FORBIDDEN = (
     *(
         statement.format(table, column)
@@ -173,6 +207,14 @@ FORBIDDEN = (
     "INSERT INTO comptes (type, unite) VALUES ('CARTE', 'FCFA')",
     "DELETE FROM consommations",
     "UPDATE alembic_version SET version_num = '0001'",
+    "UPDATE demandes SET contenu = '{}'",
+    "DELETE FROM demandes",
+    "UPDATE validations SET agent_id = 'moi'",
+    "DELETE FROM validations",
+    "UPDATE agents SET sujet = 'moi'",
+    "DELETE FROM agents",
+    "UPDATE regles_validation SET minimum = 0",
+    "DELETE FROM regles_validation",
 )
 
 

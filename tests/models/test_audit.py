@@ -29,8 +29,17 @@ from models.audit import (
     shown,
 )
 from models.base import now
-from models.books.chaine import FORMATS, Choix, Rupture, Verification, export_audit, verify_chaine
+from models.books.chaine import (
+    FORMATS,
+    Choix,
+    Rupture,
+    Verification,
+    export_audit,
+    verify_chaine,
+    verify_part,
+)
 from models.database.engine import Database
+from models.errors import ParametreInvalide
 from tests.support.acteurs import TESTEUR
 from tests.support.scenes import NewUrl
 
@@ -69,6 +78,31 @@ def prove(database: Database, kept: str | None = None) -> Verification:
     """The chain, computed again."""
     with database.reading() as connection:
         return verify_chaine(connection, kept=kept)
+
+
+def prove_in_parts(connection: Connection, most: int) -> list[Verification]:
+    """The chain, so many rows at a time, to its end or its first break."""
+    parts = [verify_part(connection, most=most)]
+    while parts[-1].rupture is None and parts[-1].tete is not None:
+        depuis = (parts[-1].derniere or 0) + 1
+        if depuis > parts[-1].tete.position:
+            break
+        parts.append(verify_part(connection, depuis=depuis, most=most))
+    return parts
+
+
+def test_chain_is_proved_in_parts_that_each_take_a_moment(database: Database) -> None:
+    write(database, 7)
+    with database.reading() as connection:
+        whole = verify_chaine(connection)
+        parts = prove_in_parts(connection, 3)
+        middle = verify_part(connection, depuis=3, jusqua=5)
+        behind = verify_part(connection, depuis=99)
+    assert [one[:4] for one in parts] == [(3, 1, 3, None), (3, 4, 6, None), (1, 7, 7, None)]
+    assert (middle[:4], middle.tete) == ((3, 3, 5, None), whole.tete)
+    assert behind == (0, None, None, None, whole.tete)
+    with database.reading() as connection, pytest.raises(ParametreInvalide):
+        verify_part(connection, depuis=3, jusqua=2)
 
 
 def export(database: Database, format_: str = "jsonl", **choix: Any) -> str:
@@ -464,6 +498,13 @@ def test_what_was_touched_is_found_and_located(
     rewriter: Rewriter, statement: str, position: int | None, motif: str
 ) -> None:
     assert rewriter.find(statement) == Rupture(position, motif)
+    with rewriter.touching() as connection:
+        connection.execute(text(statement))
+        ruptures = [one.rupture for one in prove_in_parts(connection, 2)]
+    found = ruptures[-1]
+    assert found is not None
+    # A row that stands before the first is in no part: that it is missing where it was is found.
+    assert found.position == (3 if position == 0 else position)
     assert prove(rewriter.database).rupture is None
 
 

@@ -19,10 +19,11 @@ from tests.support.world import new_number
 class Siege:
     """Who works at the head office. Each act is a transaction of its own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, of: str = "") -> None:
+        """`of` begins the two roles: `SECURITE_` for those who enter and agree to rights."""
         self.database = database
-        self.saisie = self.agent("SAISIE")
-        self.validation = self.agent("VALIDATION")
+        self.saisie = self.agent(f"{of}SAISIE")
+        self.validation = self.agent(f"{of}VALIDATION")
 
     def agent(self, role: str, clients: Iterable[str] | None = None) -> Agent:
         """A new person of this role, who sees these clients only."""
