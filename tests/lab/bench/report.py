@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.lab.bench.load import Round
+from tests.lab.bench.office import OFFICE, OFFICE_LISTS
 from tests.lab.bench.servers import FASTAPI, FASTAPI_ASYNC, OURS
 
 Json = dict[str, Any]
@@ -65,7 +66,11 @@ LIMITS = (
     Limit("balance", "cards", ("sqlite", "postgresql"), 1.15),
     Limit("list", "cards", ("sqlite",), 1.2),
     Limit("history", "history", ("sqlite",), 1.15),
+    *(Limit(one, OFFICE, ("sqlite",), 1.2) for one in OFFICE_LISTS),
 )
+
+VERIFY = 1.2
+"""At most: the peak memory of proving a large audit over that of proving a small one."""
 
 GROWTH = 1.15
 """Up to which a cost is shown as the same."""
@@ -250,7 +255,8 @@ def judge(body: Json) -> list[Json]:
             if target.processes > 1:
                 name += f", {target.processes} processes"
             found.append(_verdict(name, f"≥ {target.least}", value, reached=reached))
-    return [*found, *_judge_growth(body), *_judge_memory(body), *_judge_start(body)]
+    grown = [*_judge_growth(body), *_judge_verify(body)]
+    return [*found, *grown, *_judge_memory(body), *_judge_start(body)]
 
 
 def find_limit(workload: str, grown: str, database: str) -> float | None:
@@ -277,6 +283,18 @@ def _judge_growth(body: Json) -> list[Json]:
         reached = cost is not None and cost <= most and not growth["errors"]
         found.append(_verdict(name, f"≤ {most}", cost, reached=reached))
     return found
+
+
+def _judge_verify(body: Json) -> list[Json]:
+    """The proof of the audit holds no more of many rows than of few."""
+    proofs = body.get("audit", [])
+    if len(proofs) < 2:
+        return []
+    few, many = (one["peak_mib"] for one in (proofs[0], proofs[-1]))
+    value = round(many / few, 3)
+    reached = value <= VERIFY and not any(one["complaint"] for one in proofs)
+    name = f"memory of audit verify at {proofs[-1]['rows']:,} rows, sqlite"
+    return [_verdict(name, f"≤ {VERIFY}", value, reached=reached)]
 
 
 def _judge_memory(body: Json) -> list[Json]:
@@ -425,6 +443,17 @@ def tables(body: Json) -> list[Shown]:
                     str(one["errors"]),
                 )
                 for one in body["growth"]
+            ],
+        ),
+        Shown(
+            "Proof of the audit, by `cynod audit verify`",
+            ("database", "rows", "seconds", "peak, MiB", "lines of progress"),
+            [
+                (
+                    *("sqlite", f"{one['rows']:,}", f"{one['seconds']:.1f}"),
+                    *(f"{one['peak_mib']:.0f}", str(len(one["progress"]))),
+                )
+                for one in body.get("audit", [])
             ],
         ),
     ]

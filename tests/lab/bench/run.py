@@ -13,6 +13,7 @@ from tests.lab.bench import report
 from tests.lab.bench.ground import (
     PEPPER,
     POSTGRESQL,
+    SQLITE,
     Ground,
     Size,
     ground,
@@ -24,6 +25,7 @@ from tests.lab.bench.load import (
     Workload,
     run_round,
 )
+from tests.lab.bench.office import FEW, OFFICE, OFFICE_WORKLOADS, many, office, verify_audit
 from tests.lab.bench.paced import run_paced
 from tests.lab.bench.pgbench import Script, capture, run_pgbench
 from tests.lab.bench.report import Json, Series
@@ -90,7 +92,7 @@ class Bench:
         self.say = say
         self.series: list[Series] = []
         self.faults: list[str] = []
-        self.body: Json = {"latency": [], "memory": [], "start": [], "growth": []}
+        self.body: Json = {"latency": [], "memory": [], "start": [], "growth": [], "audit": []}
 
     def run(self) -> Json:
         """The results."""
@@ -102,6 +104,8 @@ class Bench:
                 self._compare(kind, cluster)
                 if self.plan.large:
                     self._grow(kind, cluster)
+            if self.plan.large and SQLITE in self.plan.databases:
+                self._grow_office()
         self.body["results"] = report.compare(self.series)
         self.body["throughput"] = report.throughput(self.series)
         self.body["cpu"] = report.cpu(self.series)
@@ -326,32 +330,61 @@ class Bench:
         names: Sequence[str],
     ) -> None:
         few = SMALL if grown == "cards" else SHORT
+        amounts = [one.cartes if grown == "cards" else one.operations for one in (few, size)]
         with contextlib.ExitStack() as stack:
             lands = [
                 stack.enter_context(ground(kind, one, self.folder, cluster)) for one in (few, size)
             ]
             servers = [stack.enter_context(serve(OURS, land, 1, self.folder)) for land in lands]
             for name in names:
-                workload = WORKLOADS[name]
-                rounds: tuple[list[Round], list[Round]] = ([], [])
-                for number in range(self.plan.judged_rounds + 1):
-                    for land, server, kept in zip(lands, servers, rounds, strict=True):
-                        found = run_round(server, workload, land, self.plan.seconds, self.folder)
-                        if number:
-                            kept.append(found)
-                self._add_growth(kind, grown, name, (few, size), rounds)
+                rounds = self._in_turn(lands, servers, WORKLOADS[name])
+                self._add_growth(kind, grown, name, amounts, rounds)
             for land in lands:
                 self._verify(land, f"growth of {grown}, {kind}")
+
+    def _in_turn(
+        self, lands: Sequence[Ground], servers: Sequence[Server], workload: Workload
+    ) -> tuple[list[Round], list[Round]]:
+        """Rounds of the small one and of the large one, after a warm-up of each."""
+        rounds: tuple[list[Round], list[Round]] = ([], [])
+        for number in range(self.plan.judged_rounds + 1):
+            for land, server, kept in zip(lands, servers, rounds, strict=True):
+                found = run_round(server, workload, land, self.plan.seconds, self.folder)
+                if number:
+                    kept.append(found)
+        return rounds
+
+    def _grow_office(self) -> None:
+        """Lists of the back office, and the proof of its audit, on SQLite as the lists of partners."""
+        with contextlib.ExitStack() as stack:
+            lands = [
+                stack.enter_context(office(size, self.folder))
+                for size in (FEW, many(self.plan.large))
+            ]
+            amounts = [land.rows.audit for land in lands]
+            with contextlib.ExitStack() as served:
+                servers = [
+                    served.enter_context(serve(OURS, land, 1, self.folder, land.variables))
+                    for land in lands
+                ]
+                for workload in OFFICE_WORKLOADS:
+                    rounds = self._in_turn(lands, servers, workload)
+                    self._add_growth(SQLITE, OFFICE, workload.name, amounts, rounds)
+            self.body["audit"] = [verify_audit(land, self.folder) for land in lands]
+        for found in self.body["audit"]:
+            told = f"cynod audit verify of {found['rows']:,} rows"
+            self.say(f"{told}: {found['seconds']} s, {found['peak_mib']} MiB")
+            if found["complaint"]:
+                self._fault(f"{told}: {found['complaint']}")
 
     def _add_growth(
         self,
         kind: str,
         grown: str,
         name: str,
-        sizes: tuple[Size, Size],
+        amounts: Sequence[int],
         rounds: tuple[list[Round], list[Round]],
     ) -> None:
-        amounts = [one.cartes if grown == "cards" else one.operations for one in sizes]
         small, large = ([one.rps for one in each if not one.void] for each in rounds)
         errors = sum(one.errors for each in rounds for one in each)
         pairs = [

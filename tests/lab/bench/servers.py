@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,9 @@ POOL = 12
 """Connections of each process: ours has 11 for its operations and one for its probes."""
 
 THREADS = 11
-UNLIMITED = "lecture=100000000/second,ecriture=100000000/second,jeton=100000000/second"
+UNLIMITED = ",".join(
+    f"{one}=100000000/second" for one in ("lecture", "ecriture", "jeton", "base-core")
+)
 """Limits that count each call, and refuse none."""
 
 PATIENCE_S = 90
@@ -117,7 +119,13 @@ def _command(name: str, port: int, workers: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Server]:
+def serve(
+    name: str,
+    ground: Ground,
+    workers: int,
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """A server on the ground's database; yields when it is ready. Raises ServerError."""
     port = free_port()
     given = environment(
@@ -131,6 +139,7 @@ def serve(name: str, ground: Ground, workers: int, folder: Path) -> Iterator[Ser
         BENCH_BARE="loop" if name == BARE_LOOP else "threads",
         PORT=str(port),
         WORKERS=str(workers),
+        **(variables or {}),
     )
     log = folder / f"{name}-{port}.log"
     # As `make` leaves it: modules are compiled, so that a start does not compile them again.

@@ -174,6 +174,48 @@ def test_costs_are_judged_each_by_its_own_limit() -> None:
     ]
 
 
+def proof(rows: int, peak: float, complaint: str = "") -> dict[str, Any]:
+    """What the proof of an audit took."""
+    return {
+        "rows": rows,
+        "seconds": 1.0,
+        "peak_mib": peak,
+        "progress": [],
+        "complaint": complaint,
+    }
+
+
+@pytest.mark.parametrize(
+    ("peak", "complaint", "reached"), [(120, "", True), (121, "", False), (100, "row 7", False)]
+)
+def test_proof_of_the_audit_holds_no_more_of_many_rows_than_of_few(
+    peak: float, complaint: str, *, reached: bool
+) -> None:
+    body = {"results": [], "audit": [proof(1_000, 100), proof(1_000_000, peak, complaint)]}
+    assert report.judge(body) == [
+        {
+            "target": "memory of audit verify at 1,000,000 rows, sqlite",
+            "wanted": "≤ 1.2",
+            "measured": peak / 100,
+            "reached": reached,
+        }
+    ]
+
+
+def test_lists_of_the_back_office_are_judged() -> None:
+    grown = {
+        "workload": "audit",
+        "database": "sqlite",
+        "grown": "rows of the back office",
+        "large": 1_000_000,
+        "cost": 1.21,
+        "errors": 0,
+    }
+    (found,) = report.judge({"results": [], "growth": [grown]})
+    name = "cost of audit at 1,000,000 rows of the back office, sqlite"
+    assert (found["target"], found["reached"]) == (name, False)
+
+
 def test_servers_of_one_kind_of_database_are_measured_on_no_other() -> None:
     balance = WORKLOADS["balance"]
     assert {"fastapi-async", "litestar", "greenlet"} <= set(balance.peers_on("postgresql"))

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from handlers import server
-from models import audit, suivi
+from models import audit, regle_validation, suivi
 from models.agent import find_agent
 from models.audit import AGENT, Objet
 from models.back_office import corbeille, moteur
@@ -27,7 +27,6 @@ from models.errors import DemandeDejaTraitee, SoldeInsuffisant
 from models.journal import ecriture, reference
 from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
-from models.regle_validation import Regle
 from tests.lab.proof.spoilt import is_armed
 from tests.support.nursery import replace_everywhere
 
@@ -164,11 +163,16 @@ def _engine(name: str) -> Any:
     return getattr(moteur, name)
 
 
+def _put(module: Any, name: str, new: object) -> None:
+    """In this module only: others go on with the right one."""
+    setattr(module, name, new)
+
+
 def asks_nobody_else() -> None:
     """A type of demande takes effect as soon as it is entered."""
-    right = moteur.find_regle
+    right = regle_validation.find_regle
 
-    def find_regle(connection: Connection, type_: str, montant: int | None = None) -> Regle:
+    def find_regle(connection: Connection, type_: str, montant: int | None = None) -> Any:
         regle = right(connection, type_, montant)
         return regle._replace(validations=0) if type_ == "saisirMembre" else regle
 
@@ -177,13 +181,13 @@ def asks_nobody_else() -> None:
 
 def takes_one_for_two() -> None:
     """The first of two validators is the last."""
-    right = moteur.find_validations
+    right = _engine("find_validations")
 
     def find_validations(connection: Connection, demande_id: str) -> tuple[Any, ...]:
         found = right(connection, demande_id)
         return (*found, *found)
 
-    moteur.find_validations = find_validations
+    _put(moteur, "find_validations", find_validations)
 
 
 def lets_makers_validate() -> None:
@@ -206,7 +210,7 @@ def lets_machines_validate() -> None:
             )
         return right(connection, personne, demande_id, empreinte=empreinte)
 
-    moteur.valider = valider
+    _put(moteur, "valider", valider)
 
 
 def does_it_twice() -> None:
@@ -217,7 +221,7 @@ def does_it_twice() -> None:
         right.executer(connection, contenu, etat)
         return right.executer(connection, contenu, etat)
 
-    TYPES["modifierClient"] = replace(right, executer=executer)  # type: ignore[index]
+    TYPES["modifierClient"] = replace(right, executer=executer)
 
 
 def forgets_rejections() -> None:
@@ -230,20 +234,19 @@ def forgets_rejections() -> None:
             raise _Forgotten
         return ended
 
-    moteur.rejeter = rejeter
+    _put(moteur, "rejeter", rejeter)
 
 
 def lies_of_references() -> None:
     """What was taken back is told to be pending still."""
-    right = corbeille.find_demande
 
-    def find_demande(connection: Connection, **how: Any) -> Demande | None:
-        found = right(connection, **how)
+    def find_retiree(connection: Connection, **how: Any) -> Demande | None:
+        found = find_demande(connection, **how)
         if found is None or found.statut != RETIREE:
             return found
         return found._replace(statut=SAISIE, traitee_par=None, traitee_le=None)
 
-    corbeille.find_demande = find_demande
+    _put(corbeille, "find_demande", find_retiree)
 
 
 def forgets_a_row() -> None:
@@ -281,4 +284,4 @@ def breaks_the_chain() -> None:
     def hash_row(row: Any) -> str:
         return right({**row, "action": "lecture"} if row["action"] == "getAudit" else row)
 
-    audit.hash_row = hash_row
+    _put(audit, "hash_row", hash_row)
