@@ -26,6 +26,7 @@ from handlers.contract.rules import check_openapi
 from handlers.contract.surface import PARTENAIRE, SURFACES, Surface
 from handlers.contract.together import check_together
 from handlers.settings import ROOT, read_settings
+from handlers.workbench.back_office import make_back_office_skeleton
 from handlers.workbench.conformance import (
     CONFORM,
     IDENTICAL,
@@ -282,8 +283,10 @@ def edition(surface: Surface) -> None:
 @click.option("--migration", help="What it changes of the database, in words.")
 @click.option("--column", "columns", multiple=True, help="A new column: cartes.bloquee_le:instant.")
 @click.option("--dry-run", is_flag=True, help="Print what would be written, write nothing.")
+@surface_option
 def new(
     operation: str,
+    surface: Surface,
     *,
     place: str | None,
     method: str,
@@ -303,7 +306,7 @@ def new(
     OPERATION is its operationId. With --path, openapi.yaml gets its description, all that the rules ask,
     with the words still to write. Once it is there, without --path: its handler, view, rule, classes of
     new codes, migration and tests, and what the tests of every operation must know. All is whole but the
-    rule. What is already there is kept.
+    rule. What is already there is kept. Of the back office, the type of a demande is left to write too.
 
     \b
     Examples:   cynod contract new bloquerCarte --path /bloquer-carte --tag cartes --name Blocage \\
@@ -317,12 +320,13 @@ def new(
     if place and not tag:
         raise click.UsageError("--path needs --tag: it names the module of the handler.")
     try:
-        checked = load(CONTRACT)
+        checked = load(_file(surface), surface=surface)
         if place and operation not in checked.operations:
             named = name or operation[:1].upper() + operation[1:]
             wanted = Wanted(operation, place, method.lower(), tag or "", named, _codes(codes))
-            wanted = replace(wanted, takes=takes or CARD, gives=gives or CARD[:1], scope=scope)
-            skeleton = _describe(checked, wanted)
+            skeleton = _describe(checked, _with_fields(wanted, surface, takes, gives, scope))
+        elif surface.persons:
+            skeleton = make_back_office_skeleton(checked, operation, ROOT)
         else:
             change = Change(migration, columns) if migration else None
             skeleton = make_skeleton(checked, operation, ROOT, model=model, change=change)
@@ -335,16 +339,27 @@ def _codes(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((code, nom) for code, _, nom in (text.partition(":") for text in texts))
 
 
+def _with_fields(
+    wanted: Wanted, surface: Surface, takes: tuple[str, ...], gives: tuple[str, ...], scope: str
+) -> Wanted:
+    usual = CARD[-1:] if surface.persons else CARD
+    return replace(wanted, takes=takes or usual, gives=gives or usual[:1], scope=scope)
+
+
 def _describe(checked: Contract, wanted: Wanted) -> Skeleton:
-    """openapi.yaml with the operation, and its words to write. Raises SkeletonError, ContractError."""
-    text = describe(checked, wanted)
-    build_contract(yaml.safe_load(text), text.encode(), again=True)
+    """The contract with the operation, and its words to write. Raises SkeletonError, ContractError."""
+    surface = checked.surface
+    file = _file(surface)
+    text = describe(checked, wanted, file.read_text(encoding="utf-8"))
+    document = _joining(file)(yaml.safe_load(text))
+    build_contract(document, text.encode(), again=True, surface=surface)
+    of_it = f" --surface {surface.name}" if surface.prefix else ""
     todo = [
-        *unwritten(text),
+        *unwritten(text, file.name),
         "Add by hand the fields that no shared schema has. `make contract` checks all.",
-        f"`cynod contract new {wanted.operation_id}` writes the code behind it.",
+        f"`cynod contract new {wanted.operation_id}{of_it}` writes the code behind it.",
     ]
-    return Skeleton({CONTRACT: text}, todo)
+    return Skeleton({file: text}, todo)
 
 
 def _write(skeleton: Skeleton, *, dry_run: bool) -> None:
@@ -630,7 +645,7 @@ def check() -> None:
 
 def _refuse_unwritten(file: Path) -> None:
     """Raises Refused while the contract has a text that nobody wrote yet."""
-    sentences = list(unwritten(file.read_text(encoding="utf-8")))
+    sentences = list(unwritten(file.read_text(encoding="utf-8"), file.name))
     if sentences:
         raise Refused("\n".join(sentences))
 

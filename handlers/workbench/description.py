@@ -27,6 +27,8 @@ from handlers.contract.model import (
 from handlers.contract.rules import inevitable_codes
 from handlers.contract.style import HEADERS_OF_COUNTED
 from handlers.contract.style_examples import STORY
+from handlers.contract.surface import PARTENAIRE
+from handlers.contract.text import as_yaml
 
 UNWRITTEN = {"fr": "À ÉCRIRE", "en": "TO WRITE"}
 """What stands for a text that nobody wrote yet."""
@@ -69,22 +71,26 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f". It has {', '.join(known)}."
 
 
-def unwritten(text: str) -> Iterator[str]:
+def unwritten(text: str, file: str = PARTENAIRE.file) -> Iterator[str]:
     """The places of a contract whose words are still to write, a sentence each."""
     for number, line in enumerate(text.splitlines(), 1):
         if any(mark in line for mark in UNWRITTEN.values()):
-            yield f"openapi.yaml:{number}: write it: {line.strip()}"
+            yield f"{file}:{number}: write it: {line.strip()}"
 
 
-def describe(contract: Contract, wanted: Wanted) -> str:
-    """The whole text of openapi.yaml with the operation in it. Raises SkeletonError."""
-    return _Description(contract, wanted).text()
+def describe(contract: Contract, wanted: Wanted, source: str | None = None) -> str:
+    """The whole text of the contract's file with the operation in it. Raises SkeletonError.
+
+    `source` is the text of that file, where what is published is made of several.
+    """
+    kind = _OfPersons if contract.surface.persons else _Description
+    return kind(contract, wanted, source or contract.source.decode("utf-8")).text()
 
 
 class _Description:
-    def __init__(self, contract: Contract, wanted: Wanted) -> None:
-        self.contract, self.wanted = contract, wanted
-        self.source = contract.source.decode("utf-8")
+    def __init__(self, contract: Contract, wanted: Wanted, source: str) -> None:
+        self.contract, self.wanted, self.source = contract, wanted, source
+        self.file = contract.surface.file
         self.lines = self.source.splitlines()
         self.root: Any = yaml.compose(self.source, Loader=_LOADER)
         self.components: dict[str, Json] = contract.document["components"]
@@ -109,24 +115,27 @@ class _Description:
             raise SkeletonError(
                 f"Write the path in-kebab-case, such as /bloquer-carte: {wanted.path}."
             )
+        prefix = self.contract.surface.prefix
+        if not wanted.path.startswith(f"{prefix}/"):
+            raise SkeletonError(f"Every path of {self.file} begins with {prefix}/: {wanted.path}.")
         if not re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)*", wanted.operation_id):
             raise SkeletonError(
                 f"Name the operation in lowerCamelCase without accents, not {wanted.operation_id!r}."
             )
         if wanted.path in document["paths"]:
             raise SkeletonError(
-                f"openapi.yaml has the path {wanted.path} already; add to it by hand."
+                f"{self.file} has the path {wanted.path} already; add to it by hand."
             )
         tags = [tag["name"] for tag in document["tags"]]
         if wanted.tag not in tags:
             raise SkeletonError(
-                f"openapi.yaml has no tag {wanted.tag}{meant(wanted.tag, tags)} A new tag is an entry of "
+                f"{self.file} has no tag {wanted.tag}{meant(wanted.tag, tags)} A new tag is an entry of "
                 "its root list `tags`, with a name and a description."
             )
         scopes = self.contract.scopes
         if wanted.scope and wanted.scope not in scopes:
             raise SkeletonError(
-                f"openapi.yaml has no scope {wanted.scope}{meant(wanted.scope, scopes)}"
+                f"{self.file} has no scope {wanted.scope}{meant(wanted.scope, scopes)}"
             )
         for kind, name in (
             ("schemas", wanted.name),
@@ -136,7 +145,7 @@ class _Description:
         ):
             if name in self.components[kind]:
                 raise SkeletonError(
-                    f"openapi.yaml has components.{kind}.{name} already; say another noun by --name."
+                    f"{self.file} has components.{kind}.{name} already; say another noun by --name."
                 )
 
     def _field(self, text: str) -> tuple[str, str]:
@@ -150,7 +159,7 @@ class _Description:
         ]
         if schema not in plain:
             raise SkeletonError(
-                f"openapi.yaml has no plain schema {schema}{meant(schema, plain)} Leave the field out and "
+                f"{self.file} has no plain schema {schema}{meant(schema, plain)} Leave the field out and "
                 "write it by hand, or say FIELD:SCHEMA."
             )
         return name, schema
@@ -216,8 +225,12 @@ class _Description:
         places = sorted(self._insertions(), key=lambda place: place[0], reverse=True)
         lines = list(self.lines)
         for at, block in places:
-            lines[at:at] = block.splitlines()
+            lines[at:at] = self._refer(block).splitlines()
         return "\n".join(lines) + "\n"
+
+    def _refer(self, block: str) -> str:
+        """The block, each reference of which names the file that has what it refers to."""
+        return block
 
     def _insertions(self) -> Iterator[tuple[int, str]]:
         """Line numbers, and what is written before each."""
@@ -225,21 +238,26 @@ class _Description:
         success = raw["responses"]["200"]["content"][JSON_TYPE]
         yield self._after(("paths",), self.before.path), self._operation()
         answer = _name(success["schema"])
-        schemas = [self._item(), self._answer()]
-        if self.has_body:
-            schemas.insert(0, self._asked())
-        yield self._after(("components", "schemas"), answer), "\n" + "\n".join(schemas)
+        yield (
+            self._after(("components", "schemas"), answer),
+            "\n" + "\n".join(self._schemas()),
+        )
         first = _name(next(iter(success["examples"].values())))
         yield self._after(("components", "examples"), first), self._examples()
         if STORY in self.contract.document:
             last = self._node((STORY,)).value[-1]
-            step = f"  - {{operation: {self.wanted.operation_id}, exemple: {self.example}}}"
+            told = f"operation: {self.wanted.operation_id}, exemple: {self.example}{self._actor()}"
+            step = f"  - {{{told}}}"
             yield self._end(last.start_mark.line), step
         if self._response(400) is None:
             refused = _name(raw["responses"]["400"])
             yield self._after(("components", "responses"), refused), self._refused()
         for code in sorted(self.entries, key=_order):
             yield self._place_in_catalogue(code), self._entry(code)
+
+    def _schemas(self) -> list[str]:
+        asked = [self._asked()] if self.has_body else []
+        return [*asked, self._item(), self._answer()]
 
     def _node(self, path: tuple[str, ...]) -> Any:
         node = self.root
@@ -267,7 +285,12 @@ class _Description:
     def _place_in_catalogue(self, code: str) -> int:
         entries = self._node(("x-catalogue-erreurs",)).value
         codes = [
-            next(value.value for key, value in entry.value if key.value == "code")
+            # One of another file is named by its code, at the end of its reference.
+            next(
+                value.value.rpartition("/")[2]
+                for key, value in entry.value
+                if key.value in ("code", "$ref")
+            )
             for entry in entries
         ]
         line = 0
@@ -291,14 +314,12 @@ class _Description:
             "      description: |",
             f"        {UNWRITTEN['fr']} : ce que fait l'opération.",
             "",
-            f"        **Préconditions** : {self._preconditions()}. **Effet sur le solde** : aucun.",
+            f"        **Préconditions** : {self._preconditions()}. {self._effect()}",
+            *self._right(),
             f"      x-codes-erreur:{codes}",
             "      x-message-succes:",
             *(f'        {language}: "{text}"' for language, text in UNWRITTEN.items()),
-            f"      x-classe-debit: {'ecriture' if self.has_body else 'lecture'}",
-            "      security:",
-            "        - basic: []",
-            f'        - oauth2: ["{self.scope}"]',
+            *self._access(),
         ]
         if self.has_body:
             lines += self._request()
@@ -315,7 +336,7 @@ class _Description:
             *_headers(10),
             "          content:",
             "            application/json:",
-            f'              schema: {{$ref: "#/components/schemas/Reponse{wanted.name}"}}',
+            f'              schema: {{$ref: "#/components/schemas/{self._answered()}"}}',
             "              examples:",
             f'                {self.example}: {{$ref: "#/components/examples/{wanted.name}"}}',
         ]
@@ -323,6 +344,29 @@ class _Description:
             name = self._response(status) or f"{wanted.name}Refuse"
             lines.append(f'        "{status}": {{$ref: "#/components/responses/{name}"}}')
         return "\n".join(lines)
+
+    def _effect(self) -> str:
+        return "**Effet sur le solde** : aucun."
+
+    def _right(self) -> list[str]:
+        """The right that a person needs."""
+        return []
+
+    def _access(self) -> list[str]:
+        """How it is counted, and who may call it."""
+        return [
+            f"      x-classe-debit: {'ecriture' if self.has_body else 'lecture'}",
+            "      security:",
+            "        - basic: []",
+            f'        - oauth2: ["{self.scope}"]',
+        ]
+
+    def _actor(self) -> str:
+        """What a step of the story says of who sends it."""
+        return ""
+
+    def _answered(self) -> str:
+        return f"Reponse{self.wanted.name}"
 
     def _preconditions(self) -> str:
         known = ["celles du solde (sinon 412)"] if "412" in self.codes else []
@@ -335,7 +379,7 @@ class _Description:
         if not named:
             known = {node["name"] for node in parameters.values()}
             raise SkeletonError(
-                f"openapi.yaml has no parameter {name} in components.parameters{meant(name, known)}"
+                f"{self.file} has no parameter {name} in components.parameters{meant(name, known)}"
             )
         # Of those of one name, the one that is no filter.
         usual = f"Param{name[:1].upper()}{name[1:]}"
@@ -427,17 +471,7 @@ class _Description:
                 "  value:",
                 *(f"    {field}: {self._example(schema)}" for field, schema in self.takes),
             ]
-        lines += [
-            f"{name}:",
-            f'  summary: "{UNWRITTEN["fr"]}"',
-            "  value:",
-            "    success: true",
-            "    code: 200",
-            f'    message: "{UNWRITTEN["fr"]}"',
-            "    data:",
-        ]
-        for number, (field, schema) in enumerate(self.gives):
-            lines.append(f"      {'-' if number == 0 else ' '} {field}: {self._example(schema)}")
+        lines += self._shown()
         for refused in self.entries.values():
             text = f'"{UNWRITTEN["fr"]} {refused}"'
             lines += [
@@ -451,6 +485,21 @@ class _Description:
                 "    moreInfo: null",
             ]
         return textwrap.indent("\n".join(lines), "    ")
+
+    def _shown(self) -> list[str]:
+        """The example of its answer."""
+        lines = [
+            f"{self.wanted.name}:",
+            f'  summary: "{UNWRITTEN["fr"]}"',
+            "  value:",
+            "    success: true",
+            "    code: 200",
+            f'    message: "{UNWRITTEN["fr"]}"',
+            "    data:",
+        ]
+        for number, (field, schema) in enumerate(self.gives):
+            lines.append(f"      {'-' if number == 0 else ' '} {field}: {self._example(schema)}")
+        return lines
 
     def _code_of(self, name: str) -> str:
         return next(code for code, known in self.entries.items() if known == name)
@@ -493,6 +542,89 @@ class _Description:
             f'    conseil: {{fr: "{UNWRITTEN["fr"]}.", en: "{UNWRITTEN["en"]}."}}\n'
             "    reessayer: false"
         )
+
+
+class _OfPersons(_Description):
+    """An operation of the back office. One that writes enters a demande, and answers it."""
+
+    def __init__(self, contract: Contract, wanted: Wanted, source: str) -> None:
+        self._own: Json = yaml.load(source, Loader=_LOADER)["components"]  # noqa: S506 - a safe loader
+        super().__init__(contract, wanted, source)
+        if self.has_body:
+            self.takes = [*self.takes, ("reference", "ReferenceDemande")]
+
+    def _refer(self, block: str) -> str:
+        noun = self.wanted.name
+        made = {noun, f"Demande{noun}", f"Reponse{noun}", f"{noun}Refuse", *self.entries.values()}
+
+        def refer(found: re.Match[str]) -> str:
+            kind, name = found.groups()
+            here = name in made or name in self._own.get(kind, {})
+            return f'"{"" if here else PARTENAIRE.file}#/components/{kind}/{name}"'
+
+        return re.sub(r'"#/components/(\w+)/(\w+)"', refer, block)
+
+    def _usual_scope(self) -> str:
+        return "base-core:saisir" if self.has_body else "base-core:lire"
+
+    def _codes(self) -> list[str]:
+        entered = {"4002"} if self.has_body else set()
+        return sorted({*super()._codes(), *entered}, key=_order)
+
+    def _effect(self) -> str:
+        words = UNWRITTEN["fr"]
+        if self.has_body:
+            return f"**Validation** : {words}. **Effet** : {words}."
+        return "**Effet** : aucun."
+
+    def _right(self) -> list[str]:
+        verb = ":saisir" if self.has_body else ":lire"
+        operations = list(self.contract.operations.values())
+        # That of the same tag first.
+        operations.sort(key=lambda one: one.module != self.before.module)
+        rights = [one.droit or "" for one in operations]
+        right = next(one for one in rights if one.endswith(verb) and "*" not in one)
+        return [f"      x-droit: {right}"]
+
+    def _access(self) -> list[str]:
+        return [
+            "      x-classe-debit: base-core",
+            *(["      x-idempotence: reference"] if self.has_body else []),
+            "      security:",
+            "        - agent: []",
+            f'        - oauth2: ["{self.scope}"]',
+        ]
+
+    def _actor(self) -> str:
+        return f", agent: {self.contract.document[STORY][0]['agent']}"
+
+    def _answered(self) -> str:
+        return "ReponseDemande" if self.has_body else super()._answered()
+
+    def _asked(self) -> str:
+        more = (("motif", "Motif"), ("pourLeCompteDe", "PourLeCompteDe"))
+        lines = [f'{name}: {{$ref: "#/components/schemas/{schema}"}}' for name, schema in more]
+        return f"{super()._asked()}\n{textwrap.indent(chr(10).join(lines), ' ' * 8)}"
+
+    def _schemas(self) -> list[str]:
+        return [self._asked()] if self.has_body else super()._schemas()
+
+    def _shown(self) -> list[str]:
+        if not self.has_body:
+            return super()._shown()
+        examples = self.contract.document["components"]["examples"]
+        like: Json = next(
+            one["value"]
+            for one in examples.values()
+            if isinstance(one["value"], dict) and "demandeId" in str(one["value"].get("data"))
+        )
+        asked = {name: self.components["schemas"][schema]["example"] for name, schema in self.takes}
+        demande = {**next(iter(like["data"])), "type": self.wanted.operation_id}
+        demande["reference"] = asked.pop("reference")
+        value = {**like, "message": UNWRITTEN["fr"], "data": [{**demande, "contenu": asked}]}
+        return as_yaml(
+            {self.wanted.name: {"summary": UNWRITTEN["fr"], "value": value}}
+        ).splitlines()
 
 
 def replace_operation(model: OperationContract, made: _Description) -> OperationContract:

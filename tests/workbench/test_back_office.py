@@ -1,0 +1,147 @@
+"""`cynod contract new --surface base-core` writes the first lines of an operation of the back office."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from handlers.contract.bundle import read_whole
+from handlers.contract.model import Contract
+from handlers.contract.reading import build, load, read_document
+from handlers.contract.surface import BASE_CORE
+from handlers.workbench.back_office import TESTS, make_back_office_skeleton
+from handlers.workbench.description import SkeletonError, Wanted, describe
+from handlers.workbench.insertion import names
+from handlers.workbench.skeleton import Skeleton
+from tests.support.contract_client import BASE_CORE_CONTRACT as FILE
+from tests.support.contract_client import ROOT, Json
+
+TEXT = FILE.read_text(encoding="utf-8")
+ARCHIVER = Wanted(
+    "archiverClient", "/base-core/archiver-client", "post", "clients", "Archive",
+    codes=(("6009", ""), ("6020", "ClientArchive")), takes=("clientId",),
+)  # fmt: skip
+ARCHIVE = Wanted(
+    "getArchive", "/base-core/get-archive", "get", "clients", "Archive",
+    codes=(("6007", ""),), takes=("clientId",), gives=("clientId", "creeLe:Instant"),
+)  # fmt: skip
+
+
+@cache
+def _other(path: Path) -> tuple[Json, bytes]:
+    return read_document(path)
+
+
+def read(text: str) -> Contract:
+    """The contract with this text in its file. Raises ContractError."""
+    document = yaml.safe_load(text)
+    whole, _ = read_whole(FILE, lambda path: (document, b"") if path == FILE else _other(path))
+    return build(whole, text.encode(), again=True, surface=BASE_CORE)
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    """The back office's contract as it is."""
+    return load(FILE, surface=BASE_CORE)
+
+
+def described(contract: Contract, wanted: Wanted) -> tuple[str, Contract]:
+    """The text with the operation, its summary written, which keeps every rule."""
+    text = describe(contract, wanted, TEXT)
+    text = text.replace(f"À ÉCRIRE : {wanted.operation_id}", "Archive d'un client")
+    return text, read(text)
+
+
+def added_lines(text: str) -> list[str]:
+    """What is new in the text; nothing that was there is gone."""
+    new = iter(text.splitlines())
+    found = []
+    for line in TEXT.splitlines():
+        for other in new:
+            if other == line:
+                break
+            found.append(other)
+        else:
+            raise AssertionError(f"gone: {line}")
+    return [*found, *new]
+
+
+def function_of(skeleton: Skeleton, name: str) -> str:
+    """The function in the handlers of the tag."""
+    (text,) = (text for path, text in skeleton.files.items() if path.name == "clients.py")
+    tree = ast.parse(text)
+    return next(
+        ast.unparse(node)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+
+
+def test_write_is_a_demande_and_one_line_of_its_handler(contract: Contract) -> None:
+    text, made = described(contract, ARCHIVER)
+    operation = made.operations["archiverClient"]
+    assert (operation.droit, operation.by_person, operation.idempotent_on) == (
+        "clients:saisir",
+        True,
+        "reference",
+    )
+    assert (
+        made.resolve(operation.responses[200]["content"]["application/json"]["schema"])
+        == (made.document["components"]["schemas"]["ReponseDemande"])
+    )
+    assert {"4002", "6009", "6020"} < operation.codes
+    asked: Mapping[str, Any] = made.document["components"]["schemas"]["DemandeArchive"]
+    assert list(asked["properties"]) == ["clientId", "reference", "motif", "pourLeCompteDe"]
+    assert asked["required"] == ["clientId", "reference"]
+    assert all("openapi.yaml" in line for line in added_lines(text) if "/headers/" in line)
+
+    skeleton = make_back_office_skeleton(made, "archiverClient", ROOT)
+    assert function_of(skeleton, "archiver_client") == (
+        "def archiver_client(corps: DemandeArchive, *, connection: Connection, personne: Personne, "
+        "settings: Settings) -> Answer[Demande]:\n"
+        "    return enter(connection, personne, settings, read_saisie('archiverClient', corps), corps)"
+    )
+    assert re.search(r'"archiverClient": \{"6009", "6020"\},', skeleton.files[ROOT / TESTS])
+    assert "6009 (EtatInterdit), 6020 (ClientArchive)" in skeleton.todo[0]
+
+
+def test_read_has_its_own_answer_and_its_rule_to_write(contract: Contract) -> None:
+    _, made = described(contract, ARCHIVE)
+    operation = made.operations["getArchive"]
+    assert (operation.droit, operation.writes) == ("clients:lire", False)
+    skeleton = make_back_office_skeleton(made, "getArchive", ROOT)
+    assert function_of(skeleton, "get_archive").startswith(
+        "def get_archive(client_id: str, *, connection: Connection, personne: Personne) -> "
+        "Answer[Archive]:"
+    )
+    assert names(skeleton.files[ROOT / "handlers" / "base_core" / "clients.py"]) >= {"get_archive"}
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "told"),
+    [
+        ("saisirClient", "saisirClient has its function in handlers/base_core/clients.py already."),
+        ("saisirClients", "base-core.yaml has no operation saisirClients; did you mean "),
+    ],
+)
+def test_what_is_there_already_or_nowhere_is_told(
+    contract: Contract, operation_id: str, told: str
+) -> None:
+    with pytest.raises(SkeletonError) as refused:
+        make_back_office_skeleton(contract, operation_id, ROOT)
+    assert str(refused.value).startswith(told)
+
+
+def test_path_of_another_surface_is_refused(contract: Contract) -> None:
+    wanted = Wanted("archiverClient", "/archiver-client", "post", "clients", "Archive")
+    with pytest.raises(
+        SkeletonError, match=r"Every path of base-core\.yaml begins with /base-core/"
+    ):
+        describe(contract, wanted, TEXT)
