@@ -15,7 +15,6 @@ from handlers.base_core.wire import (
     Agent,
     ClientDetaille,
     ClientId,
-    Curseur,
     Demande,
     DemandeDetaillee,
     DemandeId,
@@ -80,7 +79,7 @@ class GetListeDemandesHandler(Protocol):
         date_debut: JourDemande | None,
         date_fin: JourDemande | None,
         limite: int | None,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> Answer[LigneDemande, ReponseListeDemandesBeside]: ...
@@ -101,7 +100,7 @@ class GetListeDemandesCsvHandler(Protocol):
         date_debut: JourDemande | None,
         date_fin: JourDemande | None,
         limite: int | None,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> TableAnswer: ...
@@ -200,7 +199,7 @@ class GetListeAgentsHandler(Protocol):
         statut: StatutAgentDemande | None,
         role: Role | None,
         limite: int,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> Answer[Agent, ReponseListeAgentsBeside]: ...
@@ -252,7 +251,7 @@ class GetListeClientsHandler(Protocol):
         reseau_id: ReseauId | None,
         recherche: Recherche | None,
         limite: int | None,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> Answer[LigneClient, ReponseListeClientsBeside]: ...
@@ -268,7 +267,7 @@ class GetListeClientsCsvHandler(Protocol):
         reseau_id: ReseauId | None,
         recherche: Recherche | None,
         limite: int | None,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> TableAnswer: ...
@@ -329,7 +328,7 @@ class GetListeReseauxHandler(Protocol):
     def __call__(
         self,
         limite: int,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> Answer[Reseau, ReponseListeReseauxBeside]: ...
@@ -370,7 +369,7 @@ class GetListeMembresHandler(Protocol):
         wallet_id: WalletId | None,
         recherche: Recherche | None,
         limite: int,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> Answer[LigneMembre, ReponseListeMembresBeside]: ...
@@ -440,7 +439,7 @@ class GetAuditHandler(Protocol):
         date_debut: JourDemande | None,
         date_fin: JourDemande | None,
         limite: int | None,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> Answer[LigneAudit, ReponseAuditBeside]: ...
@@ -461,7 +460,7 @@ class GetAuditCsvHandler(Protocol):
         date_debut: JourDemande | None,
         date_fin: JourDemande | None,
         limite: int | None,
-        curseur: Curseur | None,
+        curseur: str | None,
         *more: Any,
         **injected: Any,
     ) -> TableAnswer: ...

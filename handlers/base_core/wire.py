@@ -59,6 +59,9 @@ StatutClientDemande: TypeAlias = Literal['ACTIF', 'SUSPENDU', 'CLOS']
 StatutMembreDemande: TypeAlias = Literal['ACTIF', 'CLOS']
 
 
+StatutMembreVoulu: TypeAlias = Literal['CLOS']
+
+
 Role: TypeAlias = Literal['LECTEUR', 'SUPPORT', 'SAISIE', 'VALIDATION', 'SECURITE_SAISIE', 'SECURITE_VALIDATION', 'AUDITEUR']
 
 
@@ -199,9 +202,6 @@ ClientId: TypeAlias = str
 
 
 MembreId: TypeAlias = str
-
-
-Curseur: TypeAlias = str
 
 
 SoldeOnline: TypeAlias = float
@@ -647,7 +647,7 @@ class ModificationMembre(TypedDict):
 class StatutMembre(TypedDict):
     clientId: ClientId
     membreId: MembreId
-    statut: StatutMembreDemande
+    statut: StatutMembreVoulu
     reference: ReferenceDemande
     motif: Motif
     pourLeCompteDe: NotRequired[PourLeCompteDe]

@@ -3,5 +3,5 @@
 
 CONTRACT_SHA256 = {
     "openapi.yaml": "9f2bfb86801101781c5ce8513ae1820059e7f352b7ab44c95fa54939f702ab18",
-    "base-core.yaml": "3cd64a7528d6917e15df3a16ee90ebf1228eaeeb6ce8100769d27f836801720b",
+    "base-core.yaml": "7ef0cd805100129e1c5ef722b25547edeb800817c18dc20b4881b32e4ff8678d",
 }

@@ -25,9 +25,9 @@ PLACES = {operation["operationId"]: place for place, operation in READING.operat
 STORY: list[Json] = READING.document["x-parcours"]
 SCHEMAS: Json = READING.document["components"]["schemas"]
 
-INSTANT = re.compile(SCHEMAS["Instant"]["pattern"].strip("^$"))
-DEMANDE = re.compile(SCHEMAS["DemandeId"]["pattern"].strip("^$"))
-EMPREINTE = re.compile(SCHEMAS["Empreinte"]["pattern"].strip("^$"))
+INSTANT: re.Pattern[str] = re.compile(SCHEMAS["Instant"]["pattern"].strip("^$"))
+DEMANDE: re.Pattern[str] = re.compile(SCHEMAS["DemandeId"]["pattern"].strip("^$"))
+EMPREINTE: re.Pattern[str] = re.compile(SCHEMAS["Empreinte"]["pattern"].strip("^$"))
 
 BY_PLACE = ("position", "lignes", "premiere", "derniere")
 """Fields that tell how long the audit is, which is as long as what was done before."""
