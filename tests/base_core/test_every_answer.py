@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from handlers.contract.reading import load
 from handlers.contract.surface import BASE_CORE
@@ -18,7 +20,6 @@ from tests.support.office import ALL, CONTRACT, PLACES, READING, WRITES, Ask, Of
 from tests.support.persons import new_reference
 from tests.support.registry import missing
 from tests.support.scene import assert_refused
-from tests.support.world import new_number
 
 HURRIED, AWAY, LAST, FAULT = "1008", "5001", "6013", "9999"
 APART = (HURRIED, AWAY, LAST, FAULT)
@@ -112,6 +113,22 @@ def test_fault_of_ours_is_answered_without_its_details_and_changes_nothing(
     monkeypatch.setattr(*core_of(HANDLERS[operation]), fail)
     assert_refused(ask.send(language=language), FAULT, language=language)
     assert office.state() == before
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize("operation", answering(AWAY))
+def test_database_that_is_lost_behind_the_door_is_counted_as_a_call(
+    office: Office, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_args: Any, **_kwargs: Any) -> NoReturn:
+        raise OperationalError("SELECT", None, psycopg.OperationalError("it went away"))
+
+    ask = office.ask(operation)
+    monkeypatch.setattr(*core_of(HANDLERS[operation]), lose)
+    answer = ask.send()
+    assert_refused(answer, AWAY)
+    assert "base-core" in answer.headers["RateLimit-Policy"]
+    assert "base-core" in answer.headers["RateLimit"]
 
 
 # ── the last one who may judge rights; this comes before the database of the lone office goes away ─
@@ -213,11 +230,7 @@ def test_same_reference_with_the_same_content_is_the_same_demande(
 def test_page_names_the_next_one_and_the_last_page_names_none(
     office: Office, operation: str
 ) -> None:
-    for _ in range(2):
-        number = new_number()
-        office.world.membre(office.client_id)
-        office.changed("saisirReseau", {"reseauId": f"RES-{number}", "nom": "Réseau"})
-    ask = office.ask(operation, limite="1")
+    ask = office.furnished.ask(operation, limite="1")
     first = ask.send()
     assert first.status_code == 200, first.text
     curseur = first.json()["curseurSuivant"]
@@ -233,7 +246,7 @@ def test_page_names_the_next_one_and_the_last_page_names_none(
     [name for name in READS if "text/csv" in CONTRACT[name]["responses"]["200"]["content"]],
 )
 def test_csv_has_the_same_lines_as_json(office: Office, operation: str) -> None:
-    ask = office.ask(operation)
+    ask = office.furnished.ask(operation)
     csv = ask._replace(options={"headers": {"Accept": "text/csv"}}).send()
     assert csv.status_code == 200, csv.text
     header, *lines = csv.text.split("\r\n")

@@ -231,26 +231,12 @@ def membre_who_was_given_a_card_meanwhile_is_not_closed(office: Office, operatio
 @scene("6011", "validerDemande")
 def rule_whose_minimum_was_raised_meanwhile_is_not_lowered(office: Office, operation: str) -> Ask:
     ask = office.ask(operation)
-    type_ = f"saisirClient:{new_number() % 1000}".translate(
-        str.maketrans("0123456789", "abcdefghij")
-    )
-    _new_regle(office, type_)
+    type_ = office.regle()
     rule = {"type": type_, "validations": 0, "forte": False, "memePersonne": False}
     asked = office.entered("saisirRegleValidation", rule)
     is_it = regles_validation.c.type == type_
     office.alter(regles_validation, Objet("REGLE", type_), is_it, minimum=1)
     return _but(ask, **asked)
-
-
-def _new_regle(office: Office, type_: str, montant_minimal: int = 0) -> None:
-    """A rule of a type that nobody asks for."""
-    with office.world.database.transaction() as connection:
-        values = {
-            "type": type_, "montant_minimal": montant_minimal, "validations": 1, "minimum": 0,
-            "forte": 0, "meme_personne": 0, "version": 1,
-        }  # fmt: skip
-        connection.execute(regles_validation.insert().values(**values))
-        record(connection, TESTEUR, "ajouter", Objet("REGLE", type_), None, {})
 
 
 # ── what is entered ──────────────────────────────────────────────────────────────────────────────

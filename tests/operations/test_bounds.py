@@ -16,6 +16,7 @@ import pytest
 
 from models.database.engine import Database
 from tests.support.contract_client import OPERATIONS, Json, resolve
+from tests.support.every_value import stretched
 from tests.support.scene import (
     ALL,
     BY_PAIR,
@@ -56,14 +57,6 @@ def scene(scenes: Callable[[str], Scene], world: World, request: pytest.FixtureR
     """One scene for all tests of an operation, except where it can be done once only."""
     operation = request.node.callspec.params.get("operation", "verifierReferences")
     return Scene(world) if operation == "annulerOperation" else scenes(operation)
-
-
-def stretched(text: str, length: int) -> str:
-    """The text, cut or repeated in its middle, of this length."""
-    if length <= len(text):
-        return text[:length]
-    middle = len(text) // 2
-    return text[:middle] + text[middle] * (length - len(text)) + text[middle:]
 
 
 def texts(schema: Json) -> Iterator[tuple[str, bool]]:

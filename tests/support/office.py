@@ -172,6 +172,16 @@ class Office:
             place(connection, reseau_id, self.world.client())
         return reseau_id
 
+    @cached_property
+    def furnished(self) -> Office:
+        """The same, with two at least of all that lists show."""
+        for _ in range(2):
+            self.agent("LECTEUR")
+            self.world.membre(self.client_id)
+            self.changed("saisirReseau", {"reseauId": f"RES-{new_number()}", "nom": "Réseau"})
+            self.waiting()
+        return self
+
     def agent(self, *roles: str) -> str:
         """The agentId of a new agent."""
         agent_id = f"agent-{new_number()}"
@@ -184,7 +194,7 @@ class Office:
         return {
             "agentId": agent_id,
             "nom": f"Agent {agent_id}",
-            "email": "",
+            "email": f"{agent_id}@cynod.example",
             "emetteur": EMETTEUR,
             "sujet": agent_id,
         }
@@ -211,6 +221,19 @@ class Office:
         """A demande for a new client, which waits for one who agrees."""
         contenu = {"clientId": f"CLI-{new_number()}", "nom": "Transports Sahel"}
         return self.entered("saisirClient", contenu, duree=duree)
+
+    def regle(self, montant_minimal: int = 0) -> str:
+        """The type of a new rule, which nobody asks for, as long as one may be."""
+        letters = str(new_number()).translate(str.maketrans("0123456789", "abcdefghij"))
+        type_ = f"{letters.ljust(40, 'x')}:{'v' * 20}"
+        values = {
+            "type": type_, "montant_minimal": montant_minimal, "validations": 1, "minimum": 0,
+            "forte": 0, "meme_personne": 0, "version": 1,
+        }  # fmt: skip
+        with self.world.database.transaction() as connection:
+            connection.execute(regles_validation.insert().values(**values))
+            record(connection, TESTEUR, "ajouter", Objet("REGLE", type_), None, {})
+        return type_
 
     def withdraw(self, objet_type: str) -> None:
         """End what waits for objects of this type, so that another one may."""
