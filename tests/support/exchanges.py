@@ -46,6 +46,9 @@ DEMO = frozenset(
 )
 """Cards and telephones of `cynod serve --demo`, as the README tells them."""
 
+GREATEST = frozenset({"9007199254740991", "9007199254740992"})
+"""The greatest number that JSON's readers agree on, and the next one: bounds, and as long as a card's."""
+
 _FORM_SECRET = re.compile(r"(client_secret|access_token|token)=([^&\s]*)")
 _JSON_SECRET = re.compile(r'("(?:client_secret|access_token|token)"\s*:\s*")((?:[^"\\]|\\.)*)')
 _UNTOLD = frozenset(
@@ -67,7 +70,7 @@ def star(text: str) -> str:
 
 
 def _hidden(found: re.Match[str], sign: str) -> str:
-    return found[0] if found[0] in DEMO else found[1] + sign * len(found[2]) + found[3]
+    return found[0] if found[0] in DEMO | GREATEST else found[1] + sign * len(found[2]) + found[3]
 
 
 def _hide_form(found: re.Match[str]) -> str:

@@ -113,7 +113,8 @@ class Contract:
             parameters[called] = Field(place, called, schema, required, called)
             example = parameter.get("example", schema.get("example"))
             if example is not None:
-                examples[Cell(EXAMPLE, name, place, "request")] = mask(str(example))
+                text = str(example).lower() if isinstance(example, bool) else str(example)
+                examples[Cell(EXAMPLE, name, place, "request")] = mask(text)
         media_type, body = None, {}
         if "requestBody" in node:
             ((media_type, content),) = self.resolve(node["requestBody"])["content"].items()
@@ -144,11 +145,12 @@ class Contract:
         """The fields of an object, and those of the objects and of the items of the lists in it."""
         for name, node in schema["properties"].items():
             resolved, path = self.resolve(node), f"{prefix}{name}"
-            named = top or name
+            # A refusal names a field of an object with its path, and one of a list by the list.
+            named = top or path
             required = name in schema.get("required", [])
             yield Field(f"{BODY} {path}", name, resolved, required, named)
             if resolved["type"] == "object" and "properties" in resolved:
-                yield from self.fields(resolved, f"{path}.", named)
+                yield from self.fields(resolved, f"{path}.", top)
             if resolved["type"] == "array":
                 item = self.resolve(resolved["items"])
                 yield Field(f"{BODY} {path}[]", "", item, False, named)

@@ -119,6 +119,8 @@ class Observation:
         texts = contract.catalogue["405"]["message"].values()
         patterns = (re.escape(text).replace(r"\{parametre\}", "(.*)") for text in texts)
         self._naming = [re.compile(pattern) for pattern in patterns]
+        refusal = contract.document["components"].get("schemas", {}).get("Refus", {})
+        self._left_out = frozenset(refusal.get("x-facultatifs", ()))
         self._shapes: dict[tuple[str, str, str], list[tuple[Cell, Any]]] = {}
         for operation in contract.operations.values():
             for cell, example in operation.examples.items():
@@ -195,8 +197,19 @@ class Observation:
             yield from self._body(operation, exchange, named)
         key = (operation.name, str(exchange["status"]), str(code))
         for cell, form in self._shapes.get(key, ()):
-            if _contains(form, exchange["shape"]):
+            if _contains(form, self._told(form, exchange)):
                 yield cell
+
+    def _told(self, form: Any, exchange: Json) -> Any:
+        """The form of an answer; of a refusal, without what its example may leave out."""
+        seen = exchange["shape"]
+        if exchange["status"] == 200 or not isinstance(seen, dict):
+            return seen
+        return {
+            name: value
+            for name, value in seen.items()
+            if name in form or name not in self._left_out
+        }
 
     def _named(self, exchange: Json) -> str | None:
         for pattern in self._naming:
@@ -214,6 +227,8 @@ class Observation:
         else:
             own = field.schema.get("x-code-erreur")
             shown = named == field.top or (own is not None and exchange["code"] == own)
+            if way == values.UNDECLARED and named is not None:
+                shown = shown or named.startswith(f"{field.top}.")
         if shown:
             yield Cell(VALUE, operation.name, field.place, way)
 
@@ -246,7 +261,8 @@ class Observation:
                 return
         found = list(self._field_ways(operation, body))
         tops = {each.top for each in operation.fields}
-        if named is not None and named not in tops and not exchange["query"]:
+        holder = (named or "").partition(".")[0]
+        if named is not None and holder not in tops and not exchange["query"]:
             yield Cell(VALUE, name, BODY, values.UNDECLARED)
         for each, way in found:
             faults = [w for f, w in found if f.top == each.top and _is_fault(f, w)]
@@ -318,6 +334,9 @@ def _object_ways(
             elif item.schema["type"] == "object":
                 inner = _object_ways(fields, item.schema, entry, item.place)
                 shown |= {(each.place, way) for each, way in inner}
+            else:
+                found = values.ways_of_valid(item.schema, entry)
+                shown |= {(item.place, way) for way in found if way != values.VALID}
         for place, way in sorted(shown):
             yield by_place[place], way
 
@@ -355,8 +374,8 @@ def _ways(field: Field, given: dict[str, str], faulty: dict[str, str]) -> list[s
     way = values.way_of_text(field.schema, text)
     if way != values.VALID:
         return [way]
-    number = field.schema["type"] == "integer"
-    return values.ways_of_valid(field.schema, int(text) if number else text)
+    typed: dict[str, Any] = {"integer": int, "boolean": values.BOOLEANS.get}
+    return values.ways_of_valid(field.schema, typed.get(field.schema["type"], str)(text))
 
 
 def _json(body: str) -> Any:
@@ -395,8 +414,22 @@ def _body_examples(operation: Operation, body: str, exchange: Json) -> Iterator[
         return
     value = _pairs(body)[0] if operation.media_type == FORM else _json(body)
     for cell, example in operation.examples.items():
-        if cell.place == BODY and value == example:
+        if cell.place == BODY and _anywhere(value) == _anywhere(example):
             yield cell
+
+
+_GIVEN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}")
+"""What a server names a demande, and what was asked by it: the same call names another one on each server."""
+
+
+def _anywhere(body: Any) -> Any:
+    """A body, in which what its server has named is not told."""
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: "<given>" if isinstance(value, str) and _GIVEN.fullmatch(value) else value
+        for name, value in body.items()
+    }
 
 
 def _code(example: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ TOO_SHORT, TOO_LONG, PATTERN, ENUM = "too short", "too long", "pattern broken", 
 BELOW, ABOVE = "below minimum", "above maximum"
 LEAST, GREATEST, MOST = "valid, the minimum", "valid, the maximum", "valid, the most items"
 TOO_FEW, TOO_MANY, UNDECLARED = "too few items", "too many items", "undeclared field"
+
+BOOLEANS = {"true": True, "false": False}
+"""The texts of a boolean in a query."""
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
@@ -48,6 +52,8 @@ def ways(schema: Json, *, text: bool) -> list[str]:
     kind = schema["type"]
     if kind == "string":
         return made + _string_ways(schema)
+    if kind == "boolean" and text:
+        return [*made, EMPTY, WRONG_TYPE]
     if kind in ("integer", "number"):
         if text:
             made += [EMPTY, WRONG_TYPE]
@@ -74,6 +80,8 @@ def edges(schema: Json) -> Iterator[tuple[str, Any]]:
         yield from ((way, schema[key]) for key, way in limits if key in schema)
     if schema["type"] == "array" and "maxItems" in schema:
         yield MOST, schema["maxItems"]
+    if schema["type"] == "boolean":
+        yield from ((f"{VALID}, {json.dumps(value)}", value) for value in (True, False))
     if len(schema.get("enum", ())) > 1:
         yield from ((f"{VALID}, {value}", value) for value in schema["enum"])
 
@@ -110,6 +118,8 @@ def way_of_text(schema: Json, value: str) -> str:
             # Longer than any limit, and than what Python reads as a number.
             return _number_way(schema, int(value[:40]))
         return FRACTION if re.fullmatch(r"-?[0-9]+\.[0-9]+", value) else WRONG_TYPE
+    if schema["type"] == "boolean" and value not in BOOLEANS:
+        return WRONG_TYPE if value else EMPTY
     return _string_way(schema, value)
 
 
