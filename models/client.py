@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -119,12 +118,16 @@ def create_client(connection: Connection, client: Client) -> bool:
     )
     if made.first() is None:
         return False
-    _place(connection, [client])
+    if client.reseau_id is not None:
+        reseau.count_clients(connection, {client.reseau_id: 1})
     return True
 
 
 def create_clients(connection: Connection, new: Sequence[Client]) -> None:
-    """Write many clients at once. None of their ids may be known yet."""
+    """Write many clients at once. None of their ids may be known yet.
+
+    Whoever calls it counts those that it puts into a réseau, at the end of his work: `reseau.count_clients`.
+    """
     moment = now()
     insert_rows(
         connection,
@@ -132,12 +135,6 @@ def create_clients(connection: Connection, new: Sequence[Client]) -> None:
         (*Client._fields, "cree_le", "cle_id", "cle_nom"),
         ((*one, moment, fold(one.client_id), fold(one.nom)) for one in new),
     )
-    _place(connection, new)
-
-
-def _place(connection: Connection, new: Sequence[Client]) -> None:
-    placed = Counter(one.reseau_id for one in new if one.reseau_id is not None)
-    reseau.count_clients(connection, placed)
 
 
 def update_client(connection: Connection, before: Client, after: Client) -> bool:

@@ -15,7 +15,7 @@ from models.client import Client, Nombres, count_up, create_clients
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import Membre, create_membres
 from models.partenaire import database_holds_anything
-from models.reseau import create_reseau
+from models.reseau import count_clients, create_reseau
 
 CONSUMER_KEY, CONSUMER_SECRET = "demo-partenaire", "demo-secret"
 """The pair of the demo partner, which opens nothing in production."""
@@ -61,6 +61,7 @@ def seed_demo(
     )
     open_cartes(connection, _CARTES, contra=find_ouverture(connection), date_solde=DATE_SOLDE)
     held = Counter(carte.client_id for carte in _CARTES)
+    count_clients(connection, {_RESEAU[0]: len(_CLIENTS)})
     count_up(connection, {client_id: Nombres(1, held[client_id]) for client_id in _CLIENTS})
     written = {"clients": len(_CLIENTS), "membres": len(_WALLETS), "cartes": len(_CARTES)}
     record(connection, acteur, "seed", Objet("FICHIER", "demo"), None, written)

@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
@@ -54,7 +55,7 @@ from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import ACTIF, Membre, create_membres, membres
 from models.motifs import IDENTIFIANT, NUMERO_CARTE, TELEPHONE
 from models.operation import OUVERTURE, operations
-from models.reseau import create_reseau
+from models.reseau import count_clients, create_reseau
 from models.telephone import Telephones
 
 __all__ = [
@@ -386,7 +387,8 @@ class _Importation:
         self._reseau = reseau
         self._reseau_cree = False
         self._elsewhere: dict[str, None] = {}
-        self._nombres: dict[str, Nombres] = {}
+        self._new_membres: Counter[str] = Counter()
+        self._new_cartes: Counter[str] = Counter()
         self._fautes: list[Rejected] = []
         self._contra = find_ouverture(connection)
         self._date_solde = now()
@@ -443,9 +445,15 @@ class _Importation:
         if self._fautes:
             raise ImportationRefusee.of_rows(self._fautes, self.rejetees)
         _seen.drop(self._connection)
-        closed = count_up(self._connection, self._nombres)
+        more = {
+            client_id: Nombres(self._new_membres[client_id], cartes_)
+            for client_id, cartes_ in self._new_cartes.items()
+        }
+        closed = count_up(self._connection, more)
         if closed is not None:
             raise _closed_meanwhile(f"the client {closed}")
+        if self._reseau is not None and self.clients_crees:
+            count_clients(self._connection, {self._reseau: self.clients_crees})
         made = {
             "clients": self.clients_crees,
             "membres": self.membres_crees,
@@ -535,7 +543,9 @@ class _Importation:
             self._reseau_cree = self._reseau_cree or made
         create_clients(connection, new_clients)
         create_membres(connection, new_membres)
-        self._count(new_membres, nouvelles)
+        # What each client has got is written at the end: a client is held from there on.
+        self._new_membres.update(one.client_id for one in new_membres)
+        self._new_cartes.update(one.client_id for one in nouvelles)
         open_cartes(connection, nouvelles, contra=self._contra, date_solde=self._date_solde)
         self.clients_crees += len(new_clients)
         self.membres_crees += len(new_membres)
@@ -543,15 +553,6 @@ class _Importation:
         if nouvelles and not self._analysed:
             analyse_tables(connection, (clients, membres, comptes, cartes, operations, ecritures))
             self._analysed = True
-
-    def _count(self, new_membres: list[Membre], nouvelles: list[NouvelleCarte]) -> None:
-        """Note what each client has got. It is written at the end: a client is held from there on."""
-        for client_id, membres_, cartes_ in (
-            *((one.client_id, 1, 0) for one in new_membres),
-            *((one.client_id, 0, 1) for one in nouvelles),
-        ):
-            had = self._nombres.get(client_id, Nombres())
-            self._nombres[client_id] = Nombres(had.membres + membres_, had.cartes + cartes_)
 
     def _refuse_closed(self, given: Collection[tuple[str, str]]) -> None:
         """Raises ImportationRefusee when a membre was closed between the look at him and his new card.
