@@ -38,7 +38,7 @@ from tests.lab.coverage.recording import (
 )
 from tests.lab.coverage.report import Report, curl
 from tests.support import exchanges
-from tests.support.contract_client import DOCUMENT, ROOT, Json
+from tests.support.contract_client import BASE_CORE_CONTRACT, DOCUMENT, ROOT, Json
 
 CONTRACT = Contract.read()
 SOLDE = "/get-solde-carte"
@@ -360,6 +360,56 @@ def test_an_example_is_observed_when_it_was_sent_as_it_stands(folder: Path) -> N
         assert (cell in seen) is (body == example)
 
 
+def test_an_example_of_a_request_may_name_what_another_server_has_named(folder: Path) -> None:
+    contract = Contract.read(BASE_CORE_CONTRACT)
+    cell = Cell(EXAMPLE, "retirerDemande", BODY, "retrait")
+    example = next(op for op in contract.operations.values() if op.name == cell.operation)
+    path, shown = example.path, example.examples[cell]
+    for demande_id in ("not-one", "0" * 26):
+        body = json.dumps({**shown, "demandeId": demande_id}).encode()
+        _record(path, body, {"code": 200}, status=200)
+        exchanges.close_all()
+        seen = Observation(contract).add_all(read_exchanges(folder)).seen
+        assert (cell in seen) is (demande_id != "not-one")
+
+
+def test_an_example_of_a_refusal_may_leave_out_what_finds_the_fault(folder: Path) -> None:
+    cell = Cell(EXAMPLE, "getSoldeCarte", "401", "jetonExpire")
+    example = DOCUMENT["components"]["examples"]["JetonExpire"]["value"]
+    for more in ({"other": "1"}, {"requestId": "1", "documentation": "/#code-2002"}):
+        _record(f"{SOLDE}?{QUERY_OF_SOLDE}", answer={**example, **more}, status=401)
+        exchanges.close_all()
+        seen = Observation(CONTRACT).add_all(read_exchanges(folder)).seen
+        assert (cell in seen) is ("requestId" in more)
+
+
+def test_a_field_of_an_object_is_observed_when_its_path_is_named(folder: Path) -> None:
+    contract = Contract.read(BASE_CORE_CONTRACT)
+    for told, contact in (
+        ("contact.nom", {"nom": 1}),
+        ("contact.email", {"telephone": 1}),
+        ("contact.surplus", {"surplus": "1"}),
+    ):
+        answer = {**REFUSED, "message": f"Paramètre {told} manquant ou invalide"}
+        _record("/base-core/saisir-client", json.dumps({"contact": contact}).encode(), answer)
+    exchanges.close_all()
+    seen = Observation(contract).add_all(read_exchanges(folder)).seen
+    assert {cell for cell in seen if cell.kind == VALUE} == {
+        Cell(VALUE, "saisirClient", f"{BODY} contact.nom", values.WRONG_TYPE),
+        Cell(VALUE, "saisirClient", f"{BODY} contact", values.UNDECLARED),
+    }
+
+
+def test_values_of_the_items_of_a_list_are_observed(folder: Path) -> None:
+    contract = Contract.read(BASE_CORE_CONTRACT)
+    body = json.dumps({"roles": ["SAISIE", "AUDITEUR"]}).encode()
+    _record("/base-core/modifier-agent", body, {"code": 200}, status=200)
+    exchanges.close_all()
+    seen = Observation(contract).add_all(read_exchanges(folder)).seen
+    found = {cell.what for cell in seen if cell.place == f"{BODY} roles[]"}
+    assert found == {"valid, SAISIE", "valid, AUDITEUR"}
+
+
 def test_a_request_that_can_be_sent_as_it_is_told_is_shown_first(folder: Path) -> None:
     for card in (OTHER_CARD, CARD, OTHER_CARD):
         _record(f"{SOLDE}?{QUERY_OF_SOLDE.replace(CARD, card)}", answer={"code": 200}, status=200)
@@ -436,6 +486,14 @@ def test_nothing_is_recorded_where_no_folder_is_named(
 def test_way_of_a_value(schema: Json, way: str, value: Any) -> None:
     assert values.way_of(schema, value) == way
     assert way in (values.VALID, *values.ways(schema, text=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [("true", values.VALID), ("1", values.WRONG_TYPE), ("", values.EMPTY)],
+)
+def test_way_of_the_text_of_a_boolean(text: str, way: str) -> None:
+    assert values.way_of_text({"type": "boolean"}, text) == way
 
 
 def test_values_at_the_edges_of_a_schema_are_cells_of_their_own(folder: Path) -> None:
