@@ -43,6 +43,7 @@ from models.secret import find_by_secret
 from models.telephone import Deviation, Telephones
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import DOCUMENT
+from tests.support.siege import Siege
 
 HEADER = ",".join(COLUMNS)
 ROW = {
@@ -1014,3 +1015,23 @@ def test_who_is_closed_meanwhile_undoes_the_import(
     _, _, motif = _refusal(database, _file(_row_of(1, numeroCarte="7019800999999999")))
     assert motif.endswith("was closed while the file was imported")
     assert _content(database) == before
+
+
+@pytest.mark.only_on("postgresql")
+def test_client_is_suspended_while_a_file_with_its_cards_is_imported(database: Database) -> None:
+    """What protects does not wait: only the end of the import holds the client."""
+    _import(database, _row_of(1))
+    siege = Siege(database)
+    done: list[str] = []
+
+    def suspend() -> None:
+        done.append(siege.do("changerStatutClient", clientId="CLI-0001", statut="SUSPENDU"))
+
+    import_cartes(
+        database, _file(_row_of(2)), TESTEUR, reseau="RES-1", progress=lambda _: suspend()
+    )
+    assert done[:1] == ["EXECUTEE"]
+    with database.reading() as connection:
+        client = find_client(connection, "CLI-0001")
+    assert client is not None
+    assert (client.statut, client.nombre_cartes) == ("SUSPENDU", 2)
