@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
@@ -15,20 +15,16 @@ from sqlalchemy.exc import DBAPIError
 
 from handlers.cli.root import cli
 from models import migrate
-from models.agent import note_activite
-from models.back_office.moteur import expirer
-from models.base import now
 from models.database.engine import Database
-from models.demande import find_demande
 from models.plafond import set_plafond
 from models.schema import metadata
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ROOT
+from tests.support.plays import play_demandes
 from tests.support.postgresql import create_database
 from tests.support.process import serve
 from tests.support.scene import ALL, Scene
-from tests.support.siege import Siege
-from tests.support.world import PEPPER, World, new_number
+from tests.support.world import PEPPER, World
 
 ROLES = (ROOT / "docs" / "roles.sql").read_text(encoding="utf-8")
 OWNER, SERVICE = "cynod_owner", "cynod_service"
@@ -116,54 +112,8 @@ def test_a_server_needs_no_more_than_the_service_role(
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("backend")
-def test_clients_and_membres_need_no_more_than_the_service_role(two: Two) -> None:
-    siege = Siege(two.service)
-    client = {"clientId": f"CLI-{new_number()}"}
-    membre = {**client, "membreId": "MBR-1"}
-    reseau = {"reseauId": f"RES-{new_number()}"}
-    demandes: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("saisirReseau", {**reseau, "nom": "Réseau"}),
-        ("saisirClient", {**client, "nom": "Client"}),
-        ("affecterReseau", {**client, **reseau}),
-        ("modifierClient", {**client, "nom": "Autre", "contact": {"nom": "Awa"}, "ninea": "1"}),
-        ("saisirMembre", {**membre, "walletId": "221770000001"}),
-        ("modifierMembre", {**membre, "walletId": "221770000002", "dateNaissance": "01/02/1980"}),
-        ("changerStatutMembre", {**membre, "statut": "CLOS"}),
-        ("changerStatutClient", {**client, "statut": "SUSPENDU"}),
-        ("changerStatutClient", {**client, "statut": "CLOS"}),
-    )
-    for type_, contenu in demandes:
-        assert siege.do(type_, **contenu) == "EXECUTEE", type_
-
-
-@pytest.mark.only_on("postgresql")
-@pytest.mark.usefixtures("backend")
-def test_persons_and_rules_need_no_more_than_the_service_role(two: Two) -> None:
-    siege = Siege(two.service, of="SECURITE_")
-    agent = {"agentId": f"awa-{new_number()}"}
-    who = {"nom": "Awa", "email": "", "emetteur": "https://id.example", "sujet": agent["agentId"]}
-    rule = {"type": "saisirReseau", "validations": 2, "forte": False, "memePersonne": False}
-    demandes: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("saisirAgent", {**agent, **who, "roles": ["LECTEUR"]}),
-        ("modifierAgent", {**agent, "roles": ["SAISIE"]}),
-        ("changerStatutAgent", {**agent, "statut": "SUSPENDU"}),
-        ("changerStatutAgent", {**agent, "statut": "ACTIF"}),
-        ("saisirRegleValidation", rule),
-    )
-    for type_, contenu in demandes:
-        assert siege.do(type_, **contenu) == "EXECUTEE", type_
-    late = siege.enter("modifierAgent", agentId=agent["agentId"], roles=["LECTEUR"])
-    with two.owner.transaction() as connection:
-        connection.execute(
-            text("UPDATE demandes SET expire_le = saisie_le WHERE statut = 'SAISIE'")
-        )
-    with two.service.transaction() as connection:
-        note_activite(connection, agent["agentId"], now())
-        assert expirer(connection) == 1
-    with two.service.reading() as connection:
-        found = find_demande(connection, demande_id=late.demande_id)
-    assert found is not None
-    assert found.statut == "EXPIREE"
+def test_demandes_need_no_more_than_the_service_role(two: Two) -> None:
+    play_demandes(two.service)
 
 
 FORBIDDEN = (

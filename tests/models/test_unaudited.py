@@ -31,7 +31,7 @@ from models.plafond import TYPES, remove_plafond, set_plafond
 from models.schema import metadata
 from models.secret import create, rotate
 from tests.support.acteurs import TESTEUR
-from tests.support.plays import play_commands, play_operations
+from tests.support.plays import play_commands, play_demandes, play_operations
 from tests.support.scene import Scene
 from tests.support.scenes import NewUrl, NewWorld
 from tests.support.witness import AUDITED, BY_DEMANDE, dismiss, install
@@ -85,6 +85,7 @@ def test_no_command_and_no_operation_goes_around_the_audit(
         monkeypatch.setenv("CYNOD_DATABASE_URL", url)
         install(world.database)
         secrets = re.findall(r"\b[A-Za-z0-9]{43}\b", play_commands(tmp_path))
+        play_demandes(world.database)
         dismiss(world.database)
         scene, before = Scene(world), 0
 

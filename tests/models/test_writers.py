@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from tests.support.contract_client import ROOT
-from tests.support.plays import play_commands, play_operations
+from tests.support.plays import play_commands, play_demandes, play_operations
 from tests.support.scene import Scene
 from tests.support.scenes import NewWorld
 from tests.support.world import PEPPER
@@ -81,6 +81,7 @@ def test_only_the_journal_writes_ecritures_and_what_a_card_holds(
         monkeypatch.setenv("CYNOD_DATABASE_URL", url)
         play_commands(tmp_path)
         play_operations(Scene(world))
+        play_demandes(world.database)
     wrong = {
         f"{writer} writes {what}"
         for writer, written in found.items()

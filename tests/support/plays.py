@@ -1,17 +1,27 @@
-"""Everything that the program does, played once: each command that writes, each operation."""
+"""Everything that the program does, played once: each command that writes, each operation, each demande."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 
 from handlers.cli.root import cli
+from models.agent import note_activite
+from models.back_office.moteur import Saisie, expirer, saisir
+from models.back_office.registre import TYPES
+from models.base import now
 from models.books.demo import CONSUMER_KEY
 from models.books.rows import COLUMNS
+from models.database.engine import Database
+from models.demande import EXECUTEE, EXPIREE, find_demande
 from tests.support.scene import ALL, ROTATION, Scene
+from tests.support.siege import Siege, personne
+from tests.support.world import new_number
 
 CARD = "7019800100009569"
 
@@ -66,3 +76,46 @@ def play_operations(scene: Scene, *, prepared: Callable[[], object] = lambda: No
     scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
     undone = {"referenceOrigine": "D", "reference": "D2"}
     assert scene.api.post("/annuler-operation", json=undone).status_code == 200
+
+
+def play_demandes(database: Database) -> None:
+    """Each type of demande once as it succeeds, one that waits too long, and what is noted of an agent."""
+    client = {"clientId": f"CLI-{new_number()}"}
+    membre = {**client, "membreId": "MBR-1"}
+    reseau = {"reseauId": f"RES-{new_number()}"}
+    agent = {"agentId": f"awa-{new_number()}"}
+    who = {"nom": "Awa", "email": "", "emetteur": "https://id.example", "sujet": agent["agentId"]}
+    asked: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("saisirReseau", {**reseau, "nom": "Réseau"}),
+        ("saisirClient", {**client, "nom": "Client"}),
+        ("affecterReseau", {**client, **reseau}),
+        ("modifierClient", {**client, "nom": "Autre", "contact": {"nom": "Awa"}, "ninea": "1"}),
+        ("saisirMembre", {**membre, "walletId": "221770000001"}),
+        ("modifierMembre", {**membre, "walletId": "221770000002", "dateNaissance": "01/02/1980"}),
+        ("changerStatutMembre", {**membre, "statut": "CLOS"}),
+        ("changerStatutClient", {**client, "statut": "SUSPENDU"}),
+        ("changerStatutClient", {**client, "statut": "CLOS"}),
+        ("saisirAgent", {**agent, **who, "roles": ["LECTEUR"]}),
+        ("modifierAgent", {**agent, "roles": ["SAISIE"]}),
+        ("changerStatutAgent", {**agent, "statut": "SUSPENDU"}),
+        ("changerStatutAgent", {**agent, "statut": "ACTIF"}),
+        (
+            "saisirRegleValidation",
+            {"type": "saisirClient", "validations": 1, "forte": True, "memePersonne": False},
+        ),
+    )
+    assert {type_ for type_, _ in asked} == TYPES.keys()
+    of_clients, of_rights = Siege(database), Siege(database, of="SECURITE_")
+    for type_, contenu in asked:
+        by = of_rights if TYPES[type_].valider.startswith(("agents", "regles")) else of_clients
+        assert by.do(type_, **contenu) == EXECUTEE, type_
+    saisie = Saisie("saisirReseau", f"LATE-{new_number()}", {"reseauId": "TARD", "nom": "Tard"})
+    with database.transaction() as connection:
+        late = saisir(connection, personne(of_clients.saisie), saisie, duree=timedelta(0))
+    with database.transaction() as connection:
+        note_activite(connection, agent["agentId"], now())
+        expirer(connection)
+    with database.reading() as connection:
+        found = find_demande(connection, demande_id=late.demande_id)
+    assert found is not None
+    assert found.statut == EXPIREE
