@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from rich.table import Table
 from tests.lab.mutants.draw import all_mutants, draw
 from tests.lab.mutants.mutant import Mutant
 from tests.lab.mutants.run import Result, run_all
+from tests.lab.mutants.surface import ENVIRONMENT, SURFACE, SURFACES
 from tests.lab.mutants.survivors import REASONS
 
 REPORT = Path("build/mutants.json")
@@ -26,6 +28,13 @@ SCORE = 95
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--surface",
+    type=click.Choice(SURFACES),
+    default=SURFACE,
+    show_default=True,
+    help="Whose contract.",
+)
 @click.option("--count", default=COUNT, show_default=True, help="How many are drawn.")
 @click.option("--seed", default=SEED, show_default=True, help="Of the draw.")
 @click.option("--only", default="", help="Draw from those whose name has this text.")
@@ -34,9 +43,20 @@ SCORE = 95
 @click.option("--list", "list_only", is_flag=True, help="Name what is drawn, run nothing.")
 @click.option("--report", type=click.Path(path_type=Path), default=REPORT, show_default=True)
 def main(
-    count: int, seed: int, only: str, workers: int, control: bool, list_only: bool, report: Path
+    surface: str,
+    count: int,
+    seed: int,
+    only: str,
+    workers: int,
+    control: bool,
+    list_only: bool,
+    report: Path,
 ) -> None:
     """Judge the contract tests by mutants; exits with 1 below the score or when the control fails."""
+    if surface != SURFACE:
+        # What reads a contract has been imported, and has read the other one.
+        words = [sys.executable, "-m", "tests.lab.mutants", *sys.argv[1:]]
+        os.execve(sys.executable, words, {**os.environ, ENVIRONMENT: surface})  # noqa: S606
     # An end asked for is an end in order too: no fork is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     mutants = all_mutants()

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from tests.lab.mutants import edits, patches
 from tests.lab.mutants.mutant import Mutant
-from tests.support.contract_client import OPERATIONS
+from tests.lab.mutants.surface import IS_BASE_CORE, OPERATIONS
 
-SOURCES = (
+_EVERYWHERE = (
     edits.answers_judged,
     edits.requests,
     edits.rights,
@@ -21,9 +21,11 @@ SOURCES = (
     patches.codes,
     patches.headers,
     patches.requests,
-    patches.rights,
-    patches.handlers,
 )
+_OF_PARTNERS = (patches.rights, patches.handlers)
+"""They change functions of partners' operations by name."""
+
+SOURCES = _EVERYWHERE if IS_BASE_CORE else (*_EVERYWHERE, *_OF_PARTNERS)
 
 
 def all_mutants() -> list[Mutant]:

@@ -22,13 +22,8 @@ from tests.lab.mutants.mutant import (
     own_parameter,
     own_response,
 )
-from tests.support.contract_client import (
-    CATALOGUE,
-    DOCUMENT,
-    OPERATIONS,
-    Json,
-    resolve,
-)
+from tests.lab.mutants.surface import CATALOGUE, DOCUMENT, OPERATIONS, resolve
+from tests.support.contract_client import Json
 
 BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 
@@ -141,7 +136,7 @@ def _leaves(schema: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     """Every schema of an answer or of a body that is no object and no list, with its path."""
     schema = resolve(schema)
     if schema["type"] == "object":
-        for name, node in schema["properties"].items():
+        for name, node in schema.get("properties", {}).items():
             yield from _leaves(node, (*path, name))
     elif schema["type"] == "array":
         yield from _leaves(schema["items"], (*path, "[]"))
@@ -151,7 +146,7 @@ def _leaves(schema: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
 
 def _objects(schema: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     schema = resolve(schema)
-    if schema["type"] == "object":
+    if schema["type"] == "object" and "properties" in schema:
         yield path, schema
         for name, node in schema["properties"].items():
             yield from _objects(node, (*path, name))
@@ -347,7 +342,7 @@ def requests() -> Iterator[Mutant]:
 def _all_of_body(schema: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     schema = resolve(schema)
     if schema["type"] == "object":
-        for name, node in schema["properties"].items():
+        for name, node in schema.get("properties", {}).items():
             yield from _all_of_body(node, (*path, name))
         return
     yield path, schema
@@ -387,12 +382,12 @@ def _parameter(name: str, parameter: Json) -> Iterator[Mutant]:
 
 def _body(name: str, path: Path, schema: Json) -> Iterator[Mutant]:
     where = ".".join(path) or "body"
-    for field in schema["required"]:
+    for field in schema.get("required", []):
         for side in (JUDGE, SERVER):
             edit = _at_body(name, path, _remove("required", field))
             yield Mutant(side, "request: field made optional", name, f"{where}.{field}", edit)
     for field in schema["properties"]:
-        if field not in schema["required"]:
+        if field not in schema.get("required", []):
             for side in (JUDGE, SERVER):
                 edit = _at_body(name, path, _append("required", field))
                 yield Mutant(side, "request: field made required", name, f"{where}.{field}", edit)

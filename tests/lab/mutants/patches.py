@@ -20,12 +20,8 @@ from handlers.edge.routing import CynodRoutingMiddleware
 from handlers.edge.runner import OperationRunner
 from models.errors import Refusal
 from tests.lab.mutants.mutant import SERVER, Mutant
-from tests.support.contract_client import (
-    CATALOGUE,
-    OPERATIONS,
-    Json,
-    resolve,
-)
+from tests.lab.mutants.surface import OPERATIONS, resolve
+from tests.support.contract_client import PARTENAIRE, Json, base_core
 
 BY_ID = {operation["operationId"]: operation for operation in OPERATIONS.values()}
 PATHS = {operation["operationId"]: path for (_, path), operation in OPERATIONS.items()}
@@ -50,6 +46,9 @@ OTHER_CODES = (
     *(("4009", "4008"), ("4010", "4006"), ("2001", "2002"), ("2002", "2001"), ("2003", "2004")),
     *(("2004", "2003"), ("2101", "2004"), ("2103", "2102"), ("1001", "1002"), ("1002", "1001")),
     *(("4002", "4001"), ("1005", "1002"), ("1006", "1002"), ("1007", "1002"), ("5001", "9999")),
+    *(("6001", "6002"), ("6002", "6004"), ("6003", "6005"), ("6004", "6002"), ("6005", "6003")),
+    *(("6006", "6012"), ("6007", "6008"), ("6008", "6007"), ("6009", "6010"), ("6010", "6009")),
+    *(("6011", "6006"), ("6012", "6006"), ("6013", "6009"), ("2007", "2003"), ("2009", "2003")),
 )
 
 
@@ -394,4 +393,5 @@ def _swap(one: str, other: str) -> None:
     setattr(HandlerResolver, "__init__", init)  # noqa: B010
 
 
-assert all(code in CATALOGUE for pair in OTHER_CODES for code in pair)
+_KNOWN = PARTENAIRE.catalogue.keys() | base_core().catalogue.keys()
+assert all(code in _KNOWN for pair in OTHER_CODES for code in pair)

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from handlers.contract.model import ContractError
+from tests.lab.mutants.surface import IS_BASE_CORE
 from tests.support.contract_client import ROOT
 
 HTTP = "tests/operations"
 EDGE = "tests/edge"
+BASE_CORE = "tests/base_core"
 STATIC = tuple(
     f"tests/contract/{name}.py" for name in ("test_catalogue", "test_style", "test_examples")
 )
-SUITE = (HTTP, EDGE, *STATIC)
+SUITE = (BASE_CORE,) if IS_BASE_CORE else (HTTP, EDGE, *STATIC)
 """The contract tests. Those of the start, of the pages and of the generated file compare whole files, which
 any edit fails; Schemathesis and the journeys start processes that a mutant does not reach."""
 

@@ -22,7 +22,8 @@ import pytest
 from handlers.settings import Settings
 from tests.lab.mutants.mutant import JUDGE, Mutant
 from tests.lab.mutants.plugin import SUITE, Judge, Verdict
-from tests.support.contract_client import ROOT
+from tests.lab.mutants.surface import IS_BASE_CORE, READING, judge_by
+from tests.support.contract_client import CONTRACT, ROOT, Reading
 
 TIMEOUT_S = 900
 SHORT = 12
@@ -168,7 +169,7 @@ def _judge_by_mutant(mutant: Mutant | None, place: Path) -> Verdict:
     if mutant is None:
         _serve_by(contract)
     plugin = Judge(*_place_of(mutant), stop=mutant is not None)
-    served = contract if mutant is None else ROOT / "openapi.yaml"
+    served = contract if mutant is None else ROOT / READING.file
     pytest.main(
         [*SUITE, *OPTIONS, f"--basetemp={place / 'tmp'}"],
         plugins=[plugin, _SameHash(contract, served)],
@@ -207,7 +208,7 @@ def _judge_server(session: pytest.Session, mutant: Mutant | None, place: Path) -
     if mutant.edit is not None:
         contract = _write(mutant, place)
         _serve_by(contract)
-        expect_hash(session.items, ROOT / "openapi.yaml", contract)
+        expect_hash(session.items, ROOT / READING.file, contract)
     else:
         assert mutant.patch is not None
         mutant.patch()
@@ -232,41 +233,32 @@ def run_collected(session: pytest.Session, plugin: Judge, place: Path) -> Verdic
 
 def _write(mutant: Mutant | None, place: Path) -> Path:
     """The contract that the mutant makes, in a file. Of the control, it shows what writing it changes."""
-    document: dict[str, Any] = copy.deepcopy(sys.modules["tests.support.contract_client"].DOCUMENT)
+    document: dict[str, Any] = copy.deepcopy(READING.document)
     if mutant is not None and mutant.edit is not None:
         mutant.edit(document)
-    file = place / "openapi.yaml"
+    file = place / READING.file
     # JSON is YAML, and quicker to read.
     file.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-    # The test that compares both versions looks beside the contract.
+    # The test that compares both versions looks beside the contract, and so does the other surface.
     shutil.copy(ROOT / "CHANGELOG.md", place)
+    if IS_BASE_CORE:
+        shutil.copy(CONTRACT, place)
     return file
 
 
 def _judge_by(contract: Path) -> None:
-    client = sys.modules["tests.support.contract_client"]
-    document = client.read_contract(contract)
-    names = client.__dict__
-    names["CONTRACT"] = contract
-    names["DOCUMENT"] = document
-    names["CATALOGUE"] = {entry["code"]: entry for entry in document["x-catalogue-erreurs"]}
-    names["OPERATIONS"] = {
-        (method.upper(), path): operation
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-    }
+    judge_by(Reading(contract, prefix=READING.prefix))
 
 
 def _serve_by(contract: Path) -> None:
     defaults = Settings.__init__.__kwdefaults__
     assert defaults is not None
-    defaults["contract"] = contract
+    defaults["contract"] = contract.with_name(CONTRACT.name)
 
 
 def _place_of(mutant: Mutant | None) -> tuple[str, str, str]:
     """The operation of a mutant, its path and the kind of the mutant."""
-    operations = sys.modules["tests.support.contract_client"].OPERATIONS
-    for (_, path), operation in operations.items():
+    for (_, path), operation in READING.operations.items():
         if mutant is not None and operation["operationId"] == mutant.operation:
             return mutant.operation, path, mutant.kind
     return "none", "none", mutant.kind if mutant else ""
