@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
 from handlers.contract.reading import derive, load
+from handlers.contract.surface import BASE_CORE
 from handlers.workbench import generate as generator
 from handlers.workbench.generate import (
     CHECKED,
@@ -21,28 +22,41 @@ from handlers.workbench.generate import (
     SIGNATURES,
     WIRE,
     generate,
+    place_of,
 )
 from tests.support.contract_client import (
-    CATALOGUE,
     CONTRACT,
-    DOCUMENT,
-    OPERATIONS,
+    PARTENAIRE,
+    base_core,
 )
 
 
 def test_wire_is_what_the_contract_gives() -> None:
     result = CliRunner().invoke(contract, ["build", "--check"])
     assert result.exit_code == 0, result.output
-    assert result.output == (
-        f"openapi.yaml {DOCUMENT['info']['version']}: {len(OPERATIONS)} operations, "
-        f"{len(DOCUMENT['components']['schemas'])} schemas, {len(CATALOGUE)} error codes; "
-        "what is generated from it is up to date.\n"
-    )
+    told = [
+        f"{one.file} {one.document['info']['version']}: {len(one.operations)} operations, "
+        f"{len(one.document['components']['schemas'])} schemas, {len(one.catalogue)} error codes; "
+        for one in (PARTENAIRE, base_core())
+    ]
+    assert result.output == f"{''.join(told)}what is generated from it is up to date.\n"
 
 
-@pytest.mark.parametrize("path", [WIRE, SIGNATURES, CHECKED], ids=lambda path: path.stem)
-def test_generated_file_says_that_it_is_generated(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").startswith(f"{HEADER.format(CONTRACT.name)}\n")
+OF_BOTH = f"{CONTRACT.name}, {BASE_CORE.file}"
+
+
+@pytest.mark.parametrize(
+    ("path", "of"),
+    [
+        (WIRE, CONTRACT.name),
+        (SIGNATURES, CONTRACT.name),
+        (place_of(WIRE, BASE_CORE), BASE_CORE.file),
+        (place_of(SIGNATURES, BASE_CORE), BASE_CORE.file),
+        (CHECKED, OF_BOTH),
+    ],
+)
+def test_generated_file_says_that_it_is_generated(path: Path, of: str) -> None:
+    assert path.read_text(encoding="utf-8").startswith(f"{HEADER.format(of)}\n")
 
 
 def test_generation_is_the_same_each_time() -> None:
@@ -68,9 +82,8 @@ def test_edited_file_is_found_named_and_repaired(
     monkeypatch.setattr(generator, name, copied)
     refused = CliRunner().invoke(contract, ["build", "--check"])
     assert refused.exit_code == 1
-    assert f"{copied.name} is not what openapi.yaml gives; `make contract` repairs it" in (
-        refused.output
-    )
+    of = OF_BOTH if name == "CHECKED" else CONTRACT.name
+    assert f"{copied.name} is not what {of} gives; `make contract` repairs it" in refused.output
     assert re.search(rf"^-\s*{wrong}", refused.output, re.MULTILINE)
     assert copied.read_text(encoding="utf-8") == edited, "--check writes nothing"
     repaired = CliRunner().invoke(contract, ["build"])
@@ -112,7 +125,7 @@ def test_absent_generator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_signature_follows_the_parameter(
     required: bool, schema: dict[str, Any], argument: str
 ) -> None:
-    document = copy.deepcopy(DOCUMENT)
+    document = copy.deepcopy(PARTENAIRE.document)
     parameter = document["components"]["parameters"]["ParamWalletId"]
     parameter.update(required=required, schema=schema)
     parameter.pop("example")
@@ -125,4 +138,4 @@ def test_generated_module_needs_nothing_but_the_standard_library() -> None:
     """It is imported where the server runs, without the tools of development."""
     namespace: dict[str, Any] = {"__name__": "wire"}
     exec(compile(WIRE.read_text(encoding="utf-8"), "wire.py", "exec"), namespace)  # noqa: S102
-    assert set(DOCUMENT["components"]["schemas"]) <= namespace.keys()
+    assert set(PARTENAIRE.document["components"]["schemas"]) <= namespace.keys()
