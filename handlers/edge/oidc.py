@@ -40,6 +40,9 @@ FRESH_S = 600.0
 AGAIN_S = 30.0
 """Shortest time between two readings: whoever sends unknown key ids makes us ask no more often."""
 
+SOON_S = 1.0
+"""The same while there are no keys, when nobody is served."""
+
 KEPT_S = 86_400.0
 """How long the last good keys are used while the provider is away."""
 
@@ -117,13 +120,17 @@ class Provider:
         """
         age = self._clock() - self._read_at
         unknown = kid is not None and not self._knows(kid)
-        if (age > FRESH_S or unknown) and self._clock() - self._asked_at > AGAIN_S:
+        pause_s = AGAIN_S if self._has_good() else SOON_S
+        if (age > FRESH_S or unknown) and self._clock() - self._asked_at > pause_s:
             self._refresh()
-        while self._keys is None and self._is_asking:
+        while self._is_asking and not self._has_good():
             pause(0.02)  # somebody else asks; the call's deadline ends the wait
-        if self._keys is None or self._clock() - self._read_at > KEPT_S:
+        if self._keys is None or not self._has_good():
             raise ServiceIndisponible
         return self._keys
+
+    def _has_good(self) -> bool:
+        return self._keys is not None and self._clock() - self._read_at <= KEPT_S
 
     def _knows(self, kid: str) -> bool:
         return self._keys is not None and any(key.kid == kid for key in self._keys.keys)
@@ -132,9 +139,12 @@ class Provider:
         if self._is_asking:
             return
         self._is_asking, self._asked_at = True, self._clock()
+        aside(self._keep)
+
+    def _keep(self) -> None:
+        """Read the keys and keep them, whether or not somebody waits for them still."""
         try:
-            self._keys = aside(self._read)
-            self._read_at = self._clock()
+            self._keys, self._read_at = self._read(), self._clock()
         except ProviderAway:
             pass  # the last good keys are used on, and who has none is told
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hmac
@@ -24,12 +25,16 @@ from handlers.edge.oidc import (
     FRESH_S,
     KEPT_S,
     MAX_DOCUMENT,
+    SOON_S,
     Persons,
     Provider,
     ProviderAway,
     ask,
 )
+from handlers.edge.rooms import Turns
+from models.database.waiting import DeadlinePassed, Wanted
 from models.errors import AuthentificationInvalide, JetonExpire, Refusal, ServiceIndisponible
+from tests.support.patience import CALL_S
 
 ISSUER, AUDIENCE = "https://id.cynod.example", "cynod-base-core"
 KEYS: dict[str, RSAKey | ECKey | OKPKey] = {
@@ -67,6 +72,13 @@ class Place:
             return {"issuer": self.issuer, "jwks_uri": f"{ISSUER}/keys"}
         assert url == f"{ISSUER}/keys"
         return {"keys": self.keys}
+
+
+class Lent:
+    """What a call has while it runs: nothing here."""
+
+    def close(self) -> None:
+        """It was given up."""
 
 
 @pytest.fixture
@@ -299,6 +311,42 @@ def test_provider_that_is_away_is_not_missed_for_a_day(
     place.away = False
     clock.now += AGAIN_S + 1
     assert refusal(persons, token()) is None, "it is back"
+
+
+def test_provider_that_was_never_there_is_asked_again_soon(
+    persons: Persons, place: Place, clock: Clock
+) -> None:
+    place.away = True
+    for _ in range(5):
+        assert refusal(persons, token()) is ServiceIndisponible
+    assert place.asked == 1
+    place.away = False
+    clock.now += SOON_S + 0.1
+    assert refusal(persons, token()) is None
+
+
+def test_keys_are_kept_though_who_asked_for_them_waits_no_longer(
+    place: Place, clock: Clock
+) -> None:
+    release = threading.Event()
+
+    def ask_slowly(url: str) -> Mapping[str, Any]:
+        release.wait(CALL_S)
+        return place(url)
+
+    persons = Persons(Provider(ISSUER, ask=ask_slowly, clock=clock), AUDIENCE)
+    identify = partial(persons.identify, token())
+
+    async def call() -> str:
+        room = Turns([Lent()])
+        with pytest.raises(DeadlinePassed):
+            await room.run(identify, Wanted(0.05))
+        release.set()
+        identite = await room.run(identify, Wanted(CALL_S))
+        return str(identite.sujet)
+
+    assert asyncio.run(call()) == "awa"
+    assert place.asked == 2, "the discovery document and the keys, once"
 
 
 @pytest.mark.parametrize("spoil", ["issuer", "keys", "secret"])
