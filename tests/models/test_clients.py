@@ -397,7 +397,7 @@ def listed(database: Database) -> Iterator[Connection]:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     rows=LISTED, filtre=FILTRES, limite=st.integers(1, 4), looked_at=st.sampled_from([2, 3, 1000]),

@@ -174,8 +174,8 @@ def test_clients_and_membres_are_those_of_the_model(shared_database: Database) -
     run_state_machine_as_test(
         OnThis,
         settings=settings(
-            max_examples=8,
-            stateful_step_count=15,
+            max_examples=5,
+            stateful_step_count=12,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
