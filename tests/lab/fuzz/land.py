@@ -121,6 +121,10 @@ class Land:
     walkers: list[Partenaire] = field(default_factory=list)
     """Partners whose limits and soldes are walked up to; nobody else acts on their cards."""
 
+    managers: list[Partenaire] = field(default_factory=list)
+    """Who turns secrets over and blocks cards, its own alone: of the generated calls, then of those that ask
+    for every code. None on a deployment, where nobody can be given a pair to lose."""
+
     limites: list[Limite] | None = None
     """Every limit there is; None where nobody knows, as of a deployment."""
 
@@ -137,7 +141,8 @@ class Land:
     @property
     def cartes(self) -> list[Carte]:
         """Every card, of all partners, in an order that a replay finds again."""
-        everyone = sorted([*self.partenaires, *self.walkers], key=lambda one: one.name)
+        everyone = [*self.partenaires, *self.walkers, *self.managers]
+        everyone.sort(key=lambda one: one.name)
         return [carte for one in everyone for carte in one.cartes]
 
     def write(self, path: Path) -> None:
@@ -154,16 +159,17 @@ def nowhere() -> Land:
 def read_land(path: Path) -> Land:
     """Read what `Land.write` wrote."""
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    partenaires, walkers = (
-        [
+    people = {
+        name: [
             Partenaire(**{**one, "cartes": [Carte(**carte) for carte in one["cartes"]]})
             for one in raw.pop(name)
         ]
-        for name in ("partenaires", "walkers")
-    )
+        for name in ("partenaires", "walkers", "managers")
+    }
     limites = raw.pop("limites")
     known = None if limites is None else [Limite(*one) for one in limites]
-    return Land(**raw, partenaires=partenaires, walkers=walkers, limites=known)
+    raw |= people
+    return Land(**raw, limites=known)
 
 
 CLIENTS = {"A": ["FUZZ-A1", "FUZZ-A2"], "B": ["FUZZ-B1", "FUZZ-B2"]}
@@ -172,9 +178,15 @@ CLIENTS = {"A": ["FUZZ-A1", "FUZZ-A2"], "B": ["FUZZ-B1", "FUZZ-B2"]}
 WALKERS = {"D": ["FUZZ-D1"], "E": ["FUZZ-E1"]}
 """And of those whose limits are walked up to: D's are of its cards, E has limits itself."""
 
-_WALKED = {
+MANAGERS = {"G": ["FUZZ-G1"], "H": ["FUZZ-H1"]}
+"""And of those who turn secrets over and block cards: G's are for generated calls, H's for every code."""
+
+OWNERS = {**CLIENTS, **WALKERS, **MANAGERS}
+
+_CARTES = {
     "D": (*(WALKED,) * (len(TYPES) * len(_EACH)), RICH, POOR, POOR, POOR, FULL, FULL, FULL),
     "E": (RICH, RICH),
+    **dict.fromkeys(MANAGERS, (*(RICH,) * 20, OPPOSITION, EXPIRED, ANNULEE)),
 }
 
 
@@ -195,9 +207,9 @@ def limites_of(cartes: list[Carte]) -> list[Limite]:
 def make_cartes(name: str) -> list[Carte]:
     """The cards of a partner: the same in every run, so that a stored failure finds them again."""
     made = []
-    for client_id in {**CLIENTS, **WALKERS}[name]:
+    for client_id in OWNERS[name]:
         block = f"{ord(name[0])}{client_id[-1]}"
-        for number, kind in enumerate(_WALKED.get(name, KINDS)):
+        for number, kind in enumerate(_CARTES.get(name, KINDS)):
             membre = number % 2 + 1
             made.append(
                 Carte(
@@ -214,7 +226,7 @@ def make_cartes(name: str) -> list[Carte]:
 def write_csv(path: Path) -> None:
     """Every card of every partner, as `cynod import` reads it."""
     lines = [HEADER]
-    for name in (*CLIENTS, *WALKERS):
+    for name in OWNERS:
         for carte in make_cartes(name):
             fin = "31/01/2020" if carte.kind == EXPIRED else "18/07/2039"
             statut = carte.kind.upper() if carte.kind in (OPPOSITION, ANNULEE) else "ACTIVE"

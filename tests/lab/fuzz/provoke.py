@@ -1,6 +1,6 @@
 """Every declared code of every operation, asked for by name: what chance alone would not be sure to meet.
 
-They are sent as the partner that the generated calls do not use, so its cards are as they were made.
+They are sent as partners that the generated calls do not use, so their cards are as they were made.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 
 from tests.lab.fuzz import land as lands
 from tests.lab.fuzz import report, rules
-from tests.lab.fuzz.land import SOLDE_MAXIMAL, Carte, Land
+from tests.lab.fuzz.land import SOLDE_MAXIMAL, Carte, Land, Partenaire
 from tests.lab.fuzz.ledger import Ledger
 from tests.lab.fuzz.report import DECLARED, Part, Veil
 from tests.lab.fuzz.stage import PATIENT, POSTGRESQL, Stage
@@ -41,6 +41,12 @@ FORMS = tuple(
     name for name, one in CONTRACT.items() if FORM in one.get("requestBody", {}).get("content", {})
 )
 """Operations of OAuth, whose bodies are forms."""
+
+ALIVE = ("ACTIF", "EN_FIN")
+"""The statuts of secrets that open something."""
+
+MOTIF = "BLOCAGE_TEMPORAIRE"
+"""The reason of a block that its partner may lift."""
 
 SICK = {"3001": lands.EXPIRED, "3002": lands.OPPOSITION, "3003": lands.ANNULEE}
 
@@ -73,18 +79,27 @@ class Scene:
     partial: httpx.Client
     stage: Stage
     ledger: Ledger
+    manager: Partenaire
+    """Who calls what turns secrets over and blocks cards, with the secret that is its own now."""
     count: int = 0
-    bearers: dict[str, str] = field(default_factory=dict)
+    bearers: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def caller(self, operation: str) -> Partenaire:
+        """Who calls this operation."""
+        return self.manager if operation in rules.MANAGED else self.land.partenaires[-1]
 
     @property
     def cartes(self) -> list[Carte]:
-        """The cards of who calls."""
+        """The cards of who moves money."""
         return self.land.partenaires[-1].cartes
 
-    def carte(self, kind: str, *, client: int = 0, nth: int = 0) -> Carte:
-        """A card of this kind."""
-        clients = sorted({carte.client for carte in self.cartes})
-        found = [c for c in self.cartes if c.kind == kind and c.client == clients[client]]
+    def carte(
+        self, kind: str, *, client: int = 0, nth: int = 0, whose: Partenaire | None = None
+    ) -> Carte:
+        """A card of this kind, of who moves money or of another."""
+        cartes = whose.cartes if whose else self.cartes
+        clients = sorted({carte.client for carte in cartes})
+        found = [c for c in cartes if c.kind == kind and c.client == clients[client]]
         return found[nth]
 
     def reference(self) -> str:
@@ -92,22 +107,23 @@ class Scene:
         self.count += 1
         return f"PROVOKED-{self.land.seed}-{self.count}"
 
-    def token(self, client: httpx.Client | None = None, **form: str) -> str:
-        """A token of who calls."""
-        caller = self.land.partenaires[-1]
-        pair = {"client_id": caller.key, "client_secret": caller.secret}
-        data = {"grant_type": "client_credentials", **pair, **form}
-        answer = (client or self.main).post("/access-token", data=data)
-        token: str = answer.raise_for_status().json()["access_token"]
-        return token
+    def bearer(
+        self, operation: str, kind: str = "main", client: httpx.Client | None = None, **form: str
+    ) -> str:
+        """The header of a token of who calls the operation; one of each kind is asked for, once."""
+        caller = self.caller(operation)
+        if (caller.name, kind) not in self.bearers:
+            pair = {"client_id": caller.key, "client_secret": caller.secret}
+            data = {"grant_type": "client_credentials", **pair, **form}
+            answer = (client or self.main).post("/access-token", data=data)
+            self.bearers[caller.name, kind] = answer.raise_for_status().json()["access_token"]
+        return f"Bearer {self.bearers[caller.name, kind]}"
 
     def authorization(self, call: Call) -> dict[str, str]:
         """The header of a good call."""
-        if call.operation in ("accessToken", "revoquerJeton"):
+        if call.operation in rules.BY_PAIR:
             return {}
-        if "main" not in self.bearers:
-            self.bearers["main"] = self.token()
-        return {"Authorization": f"Bearer {self.bearers['main']}"}
+        return {"Authorization": self.bearer(call.operation)}
 
     def send(self, call: Call, client: httpx.Client | None = None) -> httpx.Response:
         """Send a call as the partner, unless it brings headers of its own."""
@@ -120,7 +136,14 @@ class Scene:
             name, body = self.land.partenaires[-1].name, call.options.get("json")
             status, told = answer.status_code, answer.json()
             self.ledger.judge(name, call.operation, body, status, told, strict=False)
+        if call.operation == "renouvelerSecret" and answer.status_code == 200:
+            self._note(answer.json()["data"][0]["consumerSecret"])
         return answer
+
+    def _note(self, secret: str | None) -> None:
+        if secret:
+            self.manager = replace(self.manager, secret=secret)
+            self.land.secrets.append(secret)
 
     def done(self, call: Call) -> Json:
         """Send a call that must succeed; its item."""
@@ -157,6 +180,50 @@ class Scene:
         reference: str = self.done(call)["reference"]
         return reference
 
+    # ── secrets and blocks ───────────────────────────────────────────────────────────────────────
+    def alone(self) -> str:
+        """Leave the manager no secret but the newest: its secretId."""
+        answer = self.send(Call("getMesSecrets", {"params": {}}))
+        alive = [one["secretId"] for one in answer.json()["data"] if one["statut"] in ALIVE]
+        for secret_id in alive[1:]:
+            self.done(self.revocation(secret_id))
+        newest: str = alive[0]
+        return newest
+
+    def rotation(self, hours: int) -> Call:
+        """A new secret, beside an old one that lives for so long."""
+        body = {"delaiHeures": hours, "reference": self.reference()}
+        return Call("renouvelerSecret", {"json": body})
+
+    def succession(self) -> Call:
+        """A new secret in place of the old one."""
+        self.alone()
+        return self.rotation(0)
+
+    def revocation(self, secret_id: str) -> Call:
+        """The end of a secret."""
+        return Call(
+            "revoquerSecret", {"json": {"secretId": secret_id, "reference": self.reference()}}
+        )
+
+    def spare(self) -> Call:
+        """The end of a secret that another has followed."""
+        old = self.alone()
+        self.done(self.rotation(24))
+        return self.revocation(old)
+
+    def block(self, *, first: bool) -> Call:
+        """The block of a card that has none, or what lifts the one that it has."""
+        body = self.carte(lands.RICH, whose=self.manager).query
+        block = Call(
+            "opposerMaCarte",
+            {"json": {**body, "motifOpposition": MOTIF, "reference": self.reference()}},
+        )
+        lift = Call("leverMonOpposition", {"json": {**body, "reference": self.reference()}})
+        before, call = (lift, block) if first else (block, lift)
+        self.send(before)
+        return call
+
     def valid(self, operation: str) -> Call:
         """A call that succeeds."""
         carte = self.carte(lands.RICH)
@@ -183,6 +250,10 @@ class Scene:
                     }
                 },
             ),
+            "renouvelerSecret": self.succession,
+            "revoquerSecret": self.spare,
+            "opposerMaCarte": lambda: self.block(first=True),
+            "leverMonOpposition": lambda: self.block(first=False),
             "introspecterJeton": lambda: Call(operation, {"data": {"token": "nobodys-token"}}),
             "verifierReferences": lambda: Call(operation, {"json": {"lignes": []}}),
             "accessToken": lambda: Call(
@@ -253,37 +324,40 @@ def _switched_off(scene: Scene, operation: str) -> httpx.Response:
 
 
 def _expired(scene: Scene, operation: str) -> httpx.Response:
-    if "expired" not in scene.bearers:
-        scene.bearers["expired"] = scene.token(scene.obedient)
+    first = (scene.caller(operation).name, "expired") not in scene.bearers
+    bearer = scene.bearer(operation, "expired", scene.obedient)
+    if first:
         time.sleep(2.1)
-    return _with(Authorization=f"Bearer {scene.bearers['expired']}")(scene, operation)
+    return _with(Authorization=bearer)(scene, operation)
 
 
 def _narrow(scene: Scene, operation: str) -> httpx.Response:
     needed = [scope for need in CONTRACT[operation]["security"] for scope in need.get("oauth2", [])]
     scope = "cartes:lire" if "cartes:lire" not in needed else "soldes:lire"
-    if scope not in scene.bearers:
-        scene.bearers[scope] = scene.token(scope=scope)
-    return _with(Authorization=f"Bearer {scene.bearers[scope]}")(scene, operation)
+    return _with(Authorization=scene.bearer(operation, scope, scope=scope))(scene, operation)
 
 
 def _from_elsewhere(scene: Scene, operation: str) -> httpx.Response:
     away = scene.stage.partenaires["C"]
     call = scene.valid(operation)
-    if operation in ("accessToken", "revoquerJeton"):
+    if operation in rules.BY_PAIR:
         return scene.send(call.but(client_id=away.key, client_secret=away.secret))
-    basic = httpx.BasicAuth(away.key, away.secret)
-    request = next(basic.auth_flow(httpx.Request("GET", "http://host")))
-    return scene.send(call.with_options(**_headers(Authorization=request.headers["Authorization"])))
+    return _with(Authorization=rules.basic(away.key, away.secret))(scene, operation)
 
 
-def _form(**values: str) -> Callable[[Scene, str], httpx.Response]:
+def _by_pair(scene: Scene, operation: str) -> httpx.Response:
+    only_tokens = scene.stage.partenaires["N"]
+    basic = rules.basic(only_tokens.key, only_tokens.secret)
+    return _with(Authorization=basic)(scene, operation)
+
+
+def _but(**values: str) -> Callable[[Scene, str], httpx.Response]:
     return lambda scene, operation: scene.send(scene.valid(operation).but(**values))
 
 
 def _sick(kind: str) -> Callable[[Scene, str], httpx.Response]:
     def send(scene: Scene, operation: str) -> httpx.Response:
-        carte = scene.carte(kind)
+        carte = scene.carte(kind, whose=scene.caller(operation))
         call = scene.valid(operation)
         names = {**carte.query, "membreId": carte.membre}
         ((_, values),) = call.options.items()
@@ -307,7 +381,23 @@ def _overdrawn(scene: Scene, operation: str) -> httpx.Response:
 def _repeated(scene: Scene, operation: str) -> httpx.Response:
     call = scene.valid(operation)
     scene.done(call)
-    return scene.send(call.but(motif="autre"))
+    other: dict[str, dict[str, Any]] = {
+        "renouvelerSecret": {"delaiHeures": 1},
+        "revoquerSecret": {"avecJetons": True},
+        "opposerMaCarte": {"motifOpposition": "PERDUE"},
+        "leverMonOpposition": scene.carte(lands.RICH, nth=1, whose=scene.manager).query,
+    }
+    return scene.send(call.but(**other.get(operation, {"motif": "autre"})))
+
+
+def _rotating(scene: Scene, _operation: str) -> httpx.Response:
+    scene.alone()
+    scene.done(scene.rotation(24))
+    return scene.send(scene.rotation(24))
+
+
+def _last(scene: Scene, _operation: str) -> httpx.Response:
+    return scene.send(scene.revocation(scene.alone()))
 
 
 def _filled(scene: Scene, operation: str) -> httpx.Response:
@@ -443,10 +533,15 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
     "2002": _expired,
     "2003": _narrow,
     "2004": _from_elsewhere,
-    "2101": _form(client_secret="wrong"),
-    "2102": _form(grant_type="password"),
-    "2103": _form(scope="rien:faire"),
+    "2010": _by_pair,
+    "2101": _but(client_secret="wrong"),
+    "2102": _but(grant_type="password"),
+    "2103": _but(scope="rien:faire"),
+    "2104": _but(secretId="00000000000000000000000000"),
+    "2105": _rotating,
+    "2106": _last,
     **{code: _sick(kind) for code, kind in SICK.items()},
+    **dict.fromkeys(("3006", "3007"), _sick(lands.OPPOSITION)),
     "4001": _overdrawn,
     "4002": _repeated,
     "4003": _filled,
@@ -489,7 +584,9 @@ def provoke_all(
             stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
             for url in (server.url, obedient.url, limited.url, partial.url)
         )
-        scene = Scene(land, main, fallible, slow, part_of_it, made, Ledger.of(land))
+        scene = Scene(
+            land, main, fallible, slow, part_of_it, made, Ledger.of(land), land.managers[1]
+        )
         for code, way in WAYS.items():
             for number, operation in enumerate(DECLARED):
                 name = f"{operation} {code}"
@@ -531,9 +628,18 @@ def judge(answer: httpx.Response, operation: str, code: str, language: str, land
     )
     rules.check_headers(operation, answer.status_code, answer.headers)
     body = answer.json()
-    numbers = [frozenset(c.numero for c in one.cartes) for one in land.partenaires]
+    callers = (land.managers[1] if operation in rules.MANAGED else land.partenaires[-1],)
+    own, others = (
+        frozenset(carte.numero for one in some for carte in one.cartes)
+        for some in (callers, land.partenaires[:1])
+    )
     rules.check_cards(
-        answer.status_code, answer.text, answer.headers, own=numbers[-1], others=numbers[0]
+        answer.status_code,
+        answer.text,
+        answer.headers,
+        own=own,
+        others=others,
+        asked=str(request.url),
     )
     if code == "200":
         assert answer.status_code == 200, f"it answers {answer.status_code}"

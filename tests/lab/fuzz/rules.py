@@ -5,6 +5,7 @@ They read openapi.yaml with another reader than the server's, and raise Assertio
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -34,8 +35,28 @@ WRITES = frozenset(
 )
 """The operations that may move money or take a reference."""
 
+MANAGING = frozenset({"secrets:gerer", "cartes:opposer"})
+"""Rights of partners of a run's own: who turns its secrets over at random is soon without the one that it
+was given, and of cards that are blocked at random the ledger could not tell what a debit must answer."""
+
+MANAGED = frozenset(
+    operation["operationId"]
+    for operation in OPERATIONS.values()
+    for need in operation.get("security", [])
+    if MANAGING.intersection(need.get("oauth2", []))
+)
+"""The operations that these rights open."""
+
+BY_PAIR = frozenset({"accessToken", "revoquerJeton"})
+"""The operations whose caller proves itself by its pair, in the form or by Basic, and sends no token."""
+
 CARD_FIELDS = frozenset({"numeroCarte", "numeroCarteDestination"})
 DIGITS = re.compile(r"[0-9]{12,19}")
+
+
+def basic(key: str, secret: str) -> str:
+    """The header of a pair."""
+    return f"Basic {base64.b64encode(f'{key}:{secret}'.encode()).decode()}"
 
 
 def language_of(accept_language: str | None) -> str:
@@ -206,11 +227,14 @@ def check_cards(
     *,
     own: frozenset[str],
     others: frozenset[str],
+    asked: str,
 ) -> None:
     """No card of another partner, none at all in a refusal or a header, and one of its own only where the
     contract has a card number. A CSV of a history has none."""
-    in_headers = set(DIGITS.findall(" ".join(headers.values()))) & (own | others)
+    told = [value for name, value in headers.items() if name.lower() != "link"]
+    in_headers = set(DIGITS.findall(" ".join(told))) & (own | others)
     assert not in_headers, "a header of the answer holds a card number"
+    _check_link(headers, asked, own | others)
     found = set(DIGITS.findall(text))
     assert not found & others, "the answer shows a card of another partner"
     shown = found & own
@@ -228,6 +252,13 @@ def check_cards(
         if name not in CARD_FIELDS and isinstance(value, str) and set(DIGITS.findall(value)) & shown
     ]
     assert not buried, f"a card number is inside {buried}"
+
+
+def _check_link(headers: Mapping[str, str], asked: str, cartes: frozenset[str]) -> None:
+    """The address of the next page repeats the question, so it holds the card of the question alone."""
+    links = [value for name, value in headers.items() if name.lower() == "link"]
+    strange = set(DIGITS.findall(" ".join(links))) & cartes - set(DIGITS.findall(asked))
+    assert not strange, "the Link of the answer holds a card number that was not asked for"
 
 
 def expected_moves(operation_id: str, sent: Json, answer: Json) -> list[dict[str, int]]:

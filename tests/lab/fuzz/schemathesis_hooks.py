@@ -6,7 +6,6 @@ tests/lab/fuzz/rules.py.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
@@ -87,7 +86,14 @@ def _is_positive(case: Case) -> bool:
 # ── before and after a call ──────────────────────────────────────────────────────────────────────
 @schemathesis.hook
 def before_load_schema(_context: schemathesis.HookContext, raw_schema: Json) -> None:
-    """Say in OpenAPI's word what a link puts into a body: see x-corps at the head of the contract."""
+    """Say in OpenAPI's word what a link puts into a body: see x-corps at the head of the contract.
+
+    Where no partner is there to lose its secrets and cards, what would take them is left out.
+    """
+    if not WITNESS.land.managers:
+        for path, item in list(raw_schema["paths"].items()):
+            if any(one.get("operationId") in rules.MANAGED for one in item.values()):
+                del raw_schema["paths"][path]
     for link in raw_schema.get("components", {}).get("links", {}).values():
         if "x-corps" in link:
             link["requestBody"] = link.pop("x-corps")
@@ -128,8 +134,10 @@ def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[st
         WITNESS.tokens.add(authorization.removeprefix("Bearer "))
     if not WITNESS.land.replay:
         _make_real(case)
-    elif _name(case) == "accessToken":
+    elif _name(case) in rules.BY_PAIR:
         _restore_pair(case)
+    if _name(case) in rules.MANAGED:
+        _let_manager_call(case)
     if _may_write(case):
         _look_before(case)
     elif len(WITNESS.since) < 20:
@@ -141,7 +149,7 @@ def _make_real(case: Case) -> None:
     chance = WITNESS.chance(name, case.query, case.body)
     if "Accept-Language" not in case.headers and chance.random() < 0.5:
         case.headers["Accept-Language"] = "en"
-    if name == "accessToken":
+    if name in rules.BY_PAIR:
         _settle_pair(case, chance)
     elif _is_positive(case):
         if isinstance(case.query, dict):
@@ -151,7 +159,7 @@ def _make_real(case: Case) -> None:
 
 
 def _settle_pair(case: Case, chance: Any) -> None:
-    """The token's operation takes a pair in the form or by Basic, never both, and no token."""
+    """Operations of tokens take a pair in the form or by Basic, never both, and no token."""
     case.headers.pop("Authorization", None)
     body, acting = case.body, WITNESS.land.acting
     if not isinstance(body, dict) or not _is_positive(case) or chance.random() < 0.06:
@@ -159,8 +167,7 @@ def _settle_pair(case: Case, chance: Any) -> None:
     body.pop("client_id", None)
     body.pop("client_secret", None)
     if chance.random() < 0.3:
-        pair = base64.b64encode(f"{acting.key}:{acting.secret}".encode()).decode()
-        case.headers["Authorization"] = f"Basic {pair}"
+        case.headers["Authorization"] = rules.basic(acting.key, acting.secret)
     else:
         body |= {"client_id": acting.key, "client_secret": acting.secret}
     if "scope" in body and chance.random() < 0.9:
@@ -172,8 +179,16 @@ def _restore_pair(case: Case) -> None:
     case.headers.pop("Authorization", None)
     if isinstance(case.body, dict) and "client_id" not in case.body and _is_positive(case):
         acting = WITNESS.land.acting
-        pair = base64.b64encode(f"{acting.key}:{acting.secret}".encode()).decode()
-        case.headers["Authorization"] = f"Basic {pair}"
+        case.headers["Authorization"] = rules.basic(acting.key, acting.secret)
+
+
+def _let_manager_call(case: Case) -> None:
+    """Put the pair of who may lose it into a call that the acting partner would make; nobody else's, and
+    no call that a check made without credentials."""
+    manager = WITNESS.manager
+    given = str(case.headers.get("Authorization", "")).removeprefix("Bearer ")
+    if manager is not None and case.auth_identity != "other" and given in WITNESS.tokens:
+        case.headers["Authorization"] = rules.basic(manager.key, manager.secret)
 
 
 def _settle_query(name: str, query: Json, chance: Any) -> None:
@@ -225,7 +240,9 @@ def _settle_question(query: Json, chance: Any) -> None:
 
 
 def _settle_body(path: str, name: str, body: Json, chance: Any) -> None:
-    if "numeroCarte" in body:
+    if name in rules.MANAGED:
+        _settle_management(name, body, chance)
+    elif "numeroCarte" in body:
         WITNESS.place(body, chance)
     if "numeroCarteDestination" in body:
         WITNESS.place(body, chance, "Destination")
@@ -241,6 +258,20 @@ def _settle_body(path: str, name: str, body: Json, chance: Any) -> None:
     known = name == "cloturerReference" and body["reference"] in WITNESS.known.executed
     if "reference" in body and not known:
         WITNESS.settle_reference(path, body, chance)
+
+
+def _settle_management(name: str, body: Json, chance: Any) -> None:
+    """A block is lifted again, a secret follows another, most often: else all but the first are refused."""
+    if "numeroCarte" in body and chance.random() < 0.95:
+        WITNESS.block(body, chance)
+    if name == "opposerMaCarte" and chance.random() < 0.9:
+        body["motifOpposition"] = "BLOCAGE_TEMPORAIRE"
+    elif name == "renouvelerSecret" and chance.random() < 0.7:
+        body["delaiHeures"] = 0
+    elif name == "revoquerSecret" and chance.random() < 0.7:
+        known = [secret_id for secret_id, _ in WITNESS.secrets if secret_id]
+        if known and body["secretId"] not in known:
+            body["secretId"] = chance.choice(known)
 
 
 def _settle_lines(body: Json, chance: Any) -> None:
@@ -340,6 +371,12 @@ def _remember(case: Case, response: schemathesis.Response) -> None:
             cursors.append(body["curseurSuivant"])
     elif name == "accessToken":
         WITNESS.tokens.add(body["access_token"])
+    elif name == "revoquerJeton":
+        WITNESS.revoked |= {str(case.body["token"])} if isinstance(case.body, dict) else set()
+    elif name in rules.MANAGED:
+        sent = _sent(response)
+        if sent is not None:
+            WITNESS.note_managed(name, sent, body["data"][0])
     elif name in rules.WRITES:
         sent = _sent(response)
         if sent is not None:
@@ -392,12 +429,20 @@ def fitting_requests_are_not_called_malformed(
 
 @schemathesis.check
 def good_credentials_are_accepted(
-    _ctx: schemathesis.CheckContext, response: schemathesis.Response, _case: Case
+    _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
-    """A token of the partner, who has every right, is never refused."""
-    if response.status_code in (401, 403):
-        given = str(response.request.headers.get("Authorization", ""))
-        assert given.removeprefix("Bearer ") not in WITNESS.tokens, "a good token is refused"
+    """A token of the partner is never refused, but for the rights of who manages; nor is who has those."""
+    if response.status_code not in (401, 403):
+        return
+    given, name = str(response.request.headers.get("Authorization", "")), _name(case)
+    manager = WITNESS.manager
+    if manager is not None and name in rules.MANAGED:
+        assert given != rules.basic(manager.key, manager.secret), "a good pair is refused"
+        if response.status_code == 403:
+            return
+    good = WITNESS.tokens - WITNESS.revoked
+    asked = name not in rules.BY_PAIR
+    assert not asked or given.removeprefix("Bearer ") not in good, "a good token is refused"
 
 
 @schemathesis.check
@@ -444,16 +489,20 @@ def no_card_but_the_partner_s_own(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """No card of another partner, no full number where none belongs."""
+    own, others = WITNESS.own_numbers, WITNESS.other_numbers
+    if _name(case) in rules.MANAGED:
+        own, others = WITNESS.managed_numbers, (own | others) - WITNESS.managed_numbers
     rules.check_cards(
         response.status_code,
         _text(response),
         _headers(response),
-        own=WITNESS.own_numbers,
-        others=WITNESS.other_numbers,
+        own=own,
+        others=others,
+        asked=str(response.request.url),
     )
     if response.status_code == 200 and _name(case) not in ("verifierReferences", "getOperation"):
         asked = json.dumps([case.query, case.body], default=str)
-        seen = [numero for numero in WITNESS.other_numbers if numero in asked]
+        seen = [numero for numero in others if numero in asked]
         assert not seen, "a card of another partner is acted upon"
 
 

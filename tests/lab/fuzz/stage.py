@@ -13,6 +13,8 @@ from typing import Any
 
 from tests.lab.fuzz.land import (
     CLIENTS,
+    MANAGERS,
+    OWNERS,
     WALKERS,
     Land,
     Limite,
@@ -21,6 +23,7 @@ from tests.lab.fuzz.land import (
     make_cartes,
     write_csv,
 )
+from tests.lab.fuzz.rules import MANAGING
 from tests.support.contract_client import DOCUMENT
 from tests.support.postgresql import PostgresqlServer, create_database, running_server
 from tests.support.process import ServerProcess, finish, run_cynod, serve, start_cynod
@@ -31,15 +34,7 @@ WORKERS = 2
 PATIENT = "echec=off,echec-adresse=off"
 """Limits of servers that are asked from one address for nothing but refusals."""
 
-SCOPES = [
-    scope
-    for scope in DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"][
-        "scopes"
-    ]
-    # Who turns its secrets over at random is soon without the one that the run was given, and of cards
-    # that are blocked at random the ledger could not tell what a debit must answer.
-    if scope not in ("secrets:gerer", "cartes:opposer")
-]
+SCOPES = DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
 
 
 class StageError(RuntimeError):
@@ -68,6 +63,7 @@ class Stage:
             replay=replay,
             secrets=[one.secret for one in self.partenaires.values()],
             walkers=[self.partenaires[name] for name in WALKERS],
+            managers=[self.partenaires[name] for name in MANAGERS],
             limites=self.limites,
         )
 
@@ -116,9 +112,10 @@ def _run_all(folder: Path, url: str, commands: Sequence[Sequence[str]]) -> list[
 
 
 def _create(name: str, clients: Sequence[str], *more: str) -> list[str]:
+    scopes = [one for one in SCOPES if name in MANAGERS or one not in MANAGING]
     return [
         *("partenaire", "create", "--nom", f"Partenaire {name}", "--json"),
-        *("--client", *clients, "--scope", *SCOPES, "--basic", *more),
+        *("--client", *clients, "--scope", *scopes, *more),
     ]
 
 
@@ -132,8 +129,8 @@ def _limit(limite: Limite, partenaires: dict[str, Partenaire]) -> list[str]:
 
 @contextlib.contextmanager
 def stage(kind: str, folder: Path) -> Iterator[Stage]:
-    """A migrated database with two partners, a third that may not call from here, two whose limits
-    are walked up to, and limited cards."""
+    """A migrated database with two partners, a third that may not call from here, a fourth that has to ask
+    for tokens, two whose limits are walked up to, two with secrets to turn over, and limited cards."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         server = None
@@ -143,12 +140,12 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
             url = create_database(server.url, f"fuzz_{uuid.uuid4().hex[:12]}")
         csv = folder / "cartes.csv"
         write_csv(csv)
-        clients = {**CLIENTS, **WALKERS}
-        cartes = {name: make_cartes(name) for name in clients}
+        cartes = {name: make_cartes(name) for name in OWNERS}
         limites = limites_of([carte for one in cartes.values() for carte in one])
         creations = [
-            *(_create(name, clients[name]) for name in clients),
-            _create("C", CLIENTS["A"], "--adresse", "192.0.2.0/24"),
+            *(_create(name, clients, "--basic") for name, clients in OWNERS.items()),
+            _create("C", CLIENTS["A"], "--basic", "--adresse", "192.0.2.0/24"),
+            _create("N", CLIENTS["A"]),
         ]
         said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations])
         pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:]]
@@ -157,10 +154,10 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
                 name,
                 pair["consumerKey"],
                 pair["consumerSecret"],
-                clients.get(name, []),
+                OWNERS.get(name, []),
                 cartes.get(name, []),
             )
-            for name, pair in zip((*clients, "C"), pairs, strict=True)
+            for name, pair in zip((*OWNERS, "C", "N"), pairs, strict=True)
         }
         _run_all(folder, url, [_limit(one, partenaires) for one in limites])
         yield Stage(kind, folder, url, partenaires, limites, server)

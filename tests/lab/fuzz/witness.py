@@ -10,7 +10,7 @@ import os
 import random
 import zlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,21 @@ class Witness:
         """The content that each reference was first sent with."""
         self.cursors: dict[str, list[str]] = {}
         self.tokens: set[str] = set()
+        self.revoked: set[str] = set()
         self.cartes = {carte.numero: carte for carte in land.cartes}
         self.own = [self.cartes[carte.numero] for carte in land.acting.cartes]
         self.own_numbers = frozenset(carte.numero for carte in self.own)
         self.other_numbers = frozenset(self.cartes) - self.own_numbers
         self.others = [self.cartes[numero] for numero in sorted(self.other_numbers)]
+        self.managed = [carte for one in land.managers[:1] for carte in one.cartes]
+        self.managed_numbers = frozenset(carte.numero for carte in self.managed)
+        self.secrets: list[tuple[str | None, str]] = [
+            (None, one.secret) for one in land.managers[:1]
+        ]
+        """The secrets of who manages, by secretId, the newest last: one of them always opens."""
+        self.blocked: list[str] = []
         self.client = httpx.Client(base_url=land.url, trust_env=False, timeout=30)
+        self.minted: list[str] = []
         self._bearers: dict[str, str] = {}
         self.last: dict[str, int] | None = None
         """The soldes after the last call that could change them."""
@@ -100,6 +109,34 @@ class Witness:
     def close(self) -> None:
         """Close its connections."""
         self.client.close()
+
+    # ── who manages its secrets and cards ────────────────────────────────────────────────────────
+    @property
+    def manager(self) -> Partenaire | None:
+        """The partner that turns secrets over and blocks cards, None where there is none."""
+        if not self.secrets:
+            return None
+        return replace(self.land.managers[0], secret=self.secrets[-1][1])
+
+    def note_managed(self, operation_id: str, sent: Json, item: Json) -> None:
+        """Note a secret that came or went, and a card that may be opened again."""
+        if operation_id == "opposerMaCarte" and sent["motifOpposition"] == "BLOCAGE_TEMPORAIRE":
+            self.blocked.append(sent["numeroCarte"])
+        if operation_id == "renouvelerSecret" and item["consumerSecret"]:
+            self.secrets.append((item["secretId"], item["consumerSecret"]))
+            self.minted.append(item["consumerSecret"])
+        elif operation_id == "revoquerSecret":
+            kept = [one for one in self.secrets if one[0] != sent["secretId"]]
+            self.secrets = kept or self.secrets
+
+    def block(self, values: Json, chance: random.Random) -> None:
+        """Give a request a card of who manages; one that an answer named stays."""
+        known = {carte.numero: carte for carte in self.managed}
+        carte = known.get(values["numeroCarte"]) or chance.choice(self.managed)
+        if "motifOpposition" not in values and self.blocked and chance.random() < 0.8:
+            carte = known[chance.choice(self.blocked[-3:])]
+        values["numeroCarte"] = carte.numero
+        values |= {"walletId": carte.wallet, "clientId": carte.client}
 
     # ── the ledger ───────────────────────────────────────────────────────────────────────────────
     def open_ledger(self, soldes: dict[str, int]) -> None:
@@ -282,7 +319,7 @@ class Witness:
             "reversed": self.known.reversed,
             "unknown": self.known.unknown,
             "closed": len(self.known.closed),
-            "tokens": sorted(self.tokens),
+            "tokens": sorted(self.tokens | set(self.minted)),
         }
         path.touch(mode=0o600)
         path.write_text(json.dumps(record), encoding="utf-8")
