@@ -118,7 +118,7 @@ def create_app(
     check_contracts(contracts, settings)
     mounted = []
     for contract, resolver in zip(contracts, resolvers, strict=True):
-        refusals = Refusals(contract)
+        refusals = Refusals(contract, settings)
         conformite = check_oneself(contract, settings.switched_off)
         runners = {
             operation_id: OperationRunner(

@@ -74,7 +74,7 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
     _announce(
         settings, contracts, listener, demo=demo and not settings.is_production, seeded=seeded
     )
-    teach_protocol(contracts[0])
+    teach_protocol(contracts[0], settings.url_publique)
     config = server_config(app, settings, workers=workers)
     _keep_what_is_built(config)
     if workers == 1:
