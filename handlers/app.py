@@ -191,7 +191,7 @@ def _mount(
 ) -> Mounted:
     """A contract with a runner for each operation, made of what all runners share."""
     settings: Settings = common["settings"]
-    refusals = Refusals(contract)
+    refusals = Refusals(contract, settings)
     given = {
         **common,
         "contract": contract,

@@ -75,7 +75,7 @@ def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
         click.echo(f"cynod: {error}", err=True)
         return 1
     _announce(settings, contracts, listener, demo=demo, seeded=seeded, agents=agents)
-    teach_protocol(contracts[0])
+    teach_protocol(contracts[0], settings.url_publique)
     config = server_config(app, settings, workers=workers)
     _keep_what_is_built(config)
     if workers == 1:

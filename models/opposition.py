@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, update
 
 from models.audit import Champs, Objet
-from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes, find_carte, objet_carte
+from models.carte import ACTIVE, ANNULEE, OPPOSITION, Carte, cartes, find_carte, objet_carte
 from models.errors import CarteAnnulee, OppositionDefinitive, TransitionInterdite
 from models.geste import Geste, begin, finish
 from models.journal.empreinte import Contenu
@@ -52,17 +52,9 @@ def opposer(
 
     Raises UtilisateurInconnu, CarteAnnulee, TransitionInterdite, ReferenceDejaUtilisee, DroitsRetires.
     """
-    contenu = Contenu({1: ("opposerMaCarte", *demande.carte, demande.motif)})
-    geste = begin(
-        connection,
-        partenaire,
-        type_="opposerMaCarte",
-        reference=demande.reference,
-        contenu=contenu,
-    )
-    if geste.resultat is not None:
+    geste, carte = _begin(connection, partenaire, "opposerMaCarte", demande, demande.motif)
+    if carte is None:
         return _told(geste, demande.reference, replayed=True)
-    carte = find_carte(connection, partenaire, **demande.carte._asdict())
     blocked = connection.execute(
         update(cartes)
         .where(cartes.c.id == carte.id, cartes.c.statut == ACTIVE)
@@ -98,17 +90,9 @@ def lever(connection: Connection, partenaire: Partenaire, demande: DemandeLevee)
 
     Raises UtilisateurInconnu, OppositionDefinitive, ReferenceDejaUtilisee, DroitsRetires.
     """
-    contenu = Contenu({1: ("leverMonOpposition", *demande.carte)})
-    geste = begin(
-        connection,
-        partenaire,
-        type_="leverMonOpposition",
-        reference=demande.reference,
-        contenu=contenu,
-    )
-    if geste.resultat is not None:
+    geste, carte = _begin(connection, partenaire, "leverMonOpposition", demande)
+    if carte is None:
         return _told(geste, demande.reference, replayed=True)
-    carte = find_carte(connection, partenaire, **demande.carte._asdict())
     lifted = connection.execute(
         update(cartes)
         .where(
@@ -131,6 +115,24 @@ def lever(connection: Connection, partenaire: Partenaire, demande: DemandeLevee)
     etat = {"numeroCarte": carte.numero_carte, "statut": lifted.statut, "motif": ""}
     avant: Champs = {"statut": OPPOSITION, "motif": BLOCAGE_TEMPORAIRE}
     return _done(connection, geste, demande.reference, etat, objet_carte(carte.compte_id), avant)
+
+
+def _begin(
+    connection: Connection,
+    partenaire: Partenaire,
+    type_: str,
+    demande: DemandeOpposition | DemandeLevee,
+    *asked: str,
+) -> tuple[Geste, Carte | None]:
+    """Take the reference and find the card, unless the reference was taken by this same demand.
+
+    Raises UtilisateurInconnu, ReferenceDejaUtilisee, DroitsRetires.
+    """
+    contenu = Contenu({1: (type_, *demande.carte, *asked)})
+    geste = begin(connection, partenaire, type_=type_, reference=demande.reference, contenu=contenu)
+    if geste.resultat is not None:
+        return geste, None
+    return geste, find_carte(connection, partenaire, **demande.carte._asdict())
 
 
 def _done(

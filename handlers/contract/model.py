@@ -147,9 +147,9 @@ class Contract:
         """What each answer says of it: the version, and the first digits of the hash."""
         return f"{self.version}+{self.sha256[:12]}"
 
-    def documentation_of(self, code: str) -> str:
-        """Where its page explains a code, relative to the address of the server."""
-        return f"{self.surface.prefix}/#code-{code}"
+    def documentation_of(self, code: str, base: str = "") -> str:
+        """Where its page explains a code, at the address `base` of the server, or relative to it."""
+        return f"{base}{self.surface.prefix}/#code-{code}"
 
     @property
     def optional_operations(self) -> frozenset[str]:

@@ -289,7 +289,7 @@ def _readable(data: bytes) -> bytes:
     return _UPGRADE.sub(_IGNORED, data)
 
 
-def teach_protocol(contract: Contract) -> None:
+def teach_protocol(contract: Contract, base: str) -> None:
     """Give the protocol the refusal that the contract has for bytes that are no HTTP."""
-    Protocol.envelopes = Envelopes(contract)
+    Protocol.envelopes = Envelopes(contract, base)
     Protocol.served_version = contract.served_version.encode("ascii")

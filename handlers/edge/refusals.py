@@ -111,11 +111,13 @@ class EntreesInvalides(EdgeRefusal):
 
 
 class Envelopes:
-    """Makes the envelope of a refusal in the caller's language."""
+    """Makes the envelope of a refusal in the caller's language. `base` is the server's address, if known."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, base: str = "") -> None:
         self._catalogue = contract.catalogue
-        self._documentation = {code: contract.documentation_of(code) for code in contract.catalogue}
+        self._documentation = {
+            code: contract.documentation_of(code, base) for code in contract.catalogue
+        }
 
     def render(
         self,

@@ -16,7 +16,8 @@ from handlers.edge.call import Call, Reply
 from handlers.edge.faults import Fault
 from handlers.edge.places import Places
 from handlers.edge.refusals import Envelopes, ErreurSysteme
-from handlers.edge.security import authorization_of, challenge
+from handlers.edge.security import authorization_of, bearer_challenge, challenge
+from handlers.settings import Settings
 from models.database.failures import is_unavailable
 from models.errors import Refusal, ServiceIndisponible
 
@@ -37,8 +38,9 @@ def declared_headers(operation: OperationContract, status: int) -> Mapping[str, 
 class Refusals:
     """Turns an exception into the operation's declared refusal."""
 
-    def __init__(self, contract: Contract) -> None:
-        self._envelopes = Envelopes(contract)
+    def __init__(self, contract: Contract, settings: Settings) -> None:
+        self._envelopes = Envelopes(contract, settings.url_publique)
+        self._bearer = bearer_challenge(contract, settings)
         self._places = Places(contract)
         self._log = structlog.get_logger("cynod")
 
@@ -70,7 +72,7 @@ class Refusals:
         )
         headers = list(getattr(refusal, "headers", {}).items())
         if operation is not None and status in (401, 403):
-            asked = challenge(refusal.code, operation, authorization_of(call))
+            asked = challenge(refusal.code, operation, authorization_of(call), self._bearer)
             if asked is not None:
                 headers.append(("WWW-Authenticate", asked))
         # Only OAuth's operations declare it, and this is the way of every refusal.

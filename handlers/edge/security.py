@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from sqlalchemy import Connection
 
 from handlers.contract.model import (
+    Contract,
     OperationContract,
 )
 from handlers.edge.address import is_within
@@ -48,7 +49,8 @@ MAX_KEY = 128
 """Characters of the longest consumer-key that is looked up."""
 
 _BASIC = 'Basic realm="cynod", charset="UTF-8"'
-_BEARER = 'Bearer realm="cynod"'
+_METADATA = "metadonneesRessource"
+"""The operation that tells OAuth's clients what this resource is."""
 
 
 class Pair(NamedTuple):
@@ -58,8 +60,19 @@ class Pair(NamedTuple):
     secret: str
 
 
-def challenge(code: str, operation: OperationContract, authorization: bytes | None) -> str | None:
-    """The WWW-Authenticate of a refusal, None for one that has none.
+def bearer_challenge(contract: Contract, settings: Settings) -> str:
+    """What asks for a token, and says where the resource describes itself if it does (RFC 9728, 5.1)."""
+    realm = 'Bearer realm="cynod"'
+    operation = contract.operations.get(_METADATA)
+    if operation is None or _METADATA in settings.switched_off:
+        return realm
+    return f'{realm}, resource_metadata="{settings.url_publique}{operation.path}"'
+
+
+def challenge(
+    code: str, operation: OperationContract, authorization: bytes | None, bearer: str
+) -> str | None:
+    """The WWW-Authenticate of a refusal, None for one that has none; `bearer` is what asks for a token.
 
     RFC 6750, 3: a token that was sent is told what is wrong with it, and who sent none is told no
     error. A person is told the right that he lacks as the scope that it is to others. RFC 6749, 5.2: the
@@ -68,17 +81,17 @@ def challenge(code: str, operation: OperationContract, authorization: bytes | No
     if code == "2101":
         return _BASIC
     if code == "2010":
-        return _BEARER
+        return bearer
     if code not in ("2001", "2002", "2003"):
         return None
     scheme, value = split_authorization(authorization)
     if code == "2003":
         needed = _droits(operation) if is_jwt(value) else sorted(operation.scopes)
         scopes = f', scope="{" ".join(needed)}"' if needed else ""
-        return f'{_BEARER}, error="insufficient_scope"{scopes}'
+        return f'{bearer}, error="insufficient_scope"{scopes}'
     if scheme == b"bearer" and value:
-        return f'{_BEARER}, error="invalid_token"'
-    return _BEARER if operation.by_person else f"{_BEARER}, {_BASIC}"
+        return f'{bearer}, error="invalid_token"'
+    return bearer if operation.by_person else f"{bearer}, {_BASIC}"
 
 
 def _droits(operation: OperationContract) -> list[str]:

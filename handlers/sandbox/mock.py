@@ -63,7 +63,7 @@ def serve(settings: Settings) -> int:
             ]
         )
     )
-    teach_protocol(contracts[0])
+    teach_protocol(contracts[0], settings.url_publique)
     Server(server_config(app, settings)).run(sockets=[listener])
     return 0
 
@@ -74,7 +74,7 @@ def create_mock(settings: Settings, contracts: Sequence[Contract]) -> CynodApp:
     mounted = []
     for contract in contracts:
         check_oneself(contract, settings.switched_off)
-        refusals = Refusals(contract)
+        refusals = Refusals(contract, settings)
         runners = {
             name: MockRunner(contract, operation, refusals)
             for name, operation in contract.operations.items()

@@ -25,7 +25,7 @@ from handlers.site.packages import Package
 _UI = Path(__file__).with_name("ui")
 _VENDORED = _UI / "swagger-ui"
 
-_OWN_FILES = ("icon.svg", "init.js", "page.css", "page.js", "style.css")
+_OWN_FILES = ("access.js", "icon.svg", "init.js", "page.css", "page.js", "style.css")
 _VENDORED_FILES = ("swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css")
 
 _CONTENT_TYPES = {

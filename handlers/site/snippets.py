@@ -36,6 +36,15 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenForm:
+    """A form of OAuth about a token: the one that the preparation has obtained."""
+
+    path: str
+    by_pair: bool
+    """Whether the pair opens the operation, as for tokens, in the place of the token."""
+
+
+@dataclass(frozen=True, slots=True)
 class Language:
     """A language of the page: `lexer` colours it. `prepare` takes the path of the tokens, and None where
     they come from elsewhere: a person's from the provider of identities, by the application."""
@@ -45,6 +54,7 @@ class Language:
     lexer: str
     prepare: Callable[[str | None], str]
     call: Callable[[Request], str]
+    send: Callable[[TokenForm], str]
 
 
 def example_request(contract: Contract, operation: OperationContract) -> Request:
@@ -80,11 +90,14 @@ def example_body(contract: Contract, operation: OperationContract) -> Json | Non
 
 
 def snippets(contract: Contract, operation: OperationContract) -> dict[str, str]:
-    """The operation's snippet in each language, by the language's name; none for another form of OAuth."""
+    """The operation's snippet in each language, by the language's name; none for another form."""
     if operation.issues_tokens:
         return {language.name: language.prepare(operation.path) for language in SNIPPETS}
     if operation.body is not None and operation.body.media_type != JSON_TYPE:
-        return {}  # a library of OAuth sends these forms
+        if contract.resolve(operation.body.schema).get("required") != ["token"]:
+            return {}  # what else it wants is not known here
+        form = TokenForm(operation.path, operation.by_pair)
+        return {language.name: language.send(form) for language in SNIPPETS}
     request = example_request(contract, operation)
     return {language.name: language.call(request) for language in SNIPPETS}
 
@@ -146,6 +159,15 @@ def _call_curl(request: Request) -> str:
     return " \\\n  ".join(words)
 
 
+def _send_curl(form: TokenForm) -> str:
+    caller = (
+        '-u "$CONSUMER_KEY:$CONSUMER_SECRET"'
+        if form.by_pair
+        else '-H "Authorization: Bearer $JETON"'
+    )
+    return f'curl -sS "$API{form.path}" \\\n  {caller} \\\n  --data-urlencode "token=$JETON"'
+
+
 # ── Python ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -187,6 +209,14 @@ def _call_python(request: Request) -> str:
         return f"corps = lire(api.{method}({arguments[0]}))\nprint(corps)"
     lines = "".join(f"    {argument},\n" for argument in arguments)
     return f"corps = lire(api.{method}(\n{lines}))\nprint(corps)"
+
+
+def _send_python(form: TokenForm) -> str:
+    pair = '    auth=(os.environ["CONSUMER_KEY"], os.environ["CONSUMER_SECRET"]),\n'
+    return (
+        f'corps = lire(api.post(\n    "{form.path}",\n{pair if form.by_pair else ""}'
+        '    data={"token": jeton},\n))\nprint(corps)'
+    )
 
 
 def _python_literal(value: Any, depth: int = 1) -> str:
@@ -247,6 +277,15 @@ def _call_typescript(request: Request) -> str:
     return "\n".join(lines)
 
 
+def _send_typescript(form: TokenForm) -> str:
+    caller = '"Basic " + btoa(paire)' if form.by_pair else "headers.Authorization"
+    return f"""const corps = await appeler("POST", "{form.path}", {{
+  headers: {{ Authorization: {caller} }},
+  body: new URLSearchParams({{ token: jeton }}),
+}});
+console.log(corps);"""
+
+
 def _typescript_literal(value: Any, depth: int = 1) -> str:
     pad, end = "  " * depth, "  " * (depth - 1)
     if isinstance(value, dict):
@@ -263,6 +302,13 @@ def _typescript_literal(value: Any, depth: int = 1) -> str:
 # ── Java ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _start_java(token_path: str | None) -> str:
+    return f"""
+// Dans le programme :
+var cynod = new Cynod("{EXAMPLE_ADDRESS}",
+    {_credentials_in_java(token_path)});"""
+
+
 def _prepare_java(token_path: str | None) -> str:
     return f"""import java.net.URI;
 import java.net.http.*;
@@ -271,9 +317,16 @@ import java.util.regex.*;
 
 class Cynod {{
     private final HttpClient http = HttpClient.newHttpClient();
-    private final String api, jeton;
+    private final String api;
+    final String {"paire, jeton" if token_path else "jeton"};
 
 {_token_in_java(token_path)}
+
+    String formulaire(String chemin, String autorisation, String champs) throws Exception {{
+        return envoyer(requete(chemin, autorisation)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .POST(HttpRequest.BodyPublishers.ofString(champs)));
+    }}
 
     String get(String chemin) throws Exception {{
         return envoyer(requete(chemin, "Bearer " + jeton));
@@ -296,10 +349,7 @@ class Cynod {{
         return reponse.body();
     }}
 }}
-
-// Dans le programme :
-var cynod = new Cynod("{EXAMPLE_ADDRESS}",
-    {_credentials_in_java(token_path)});"""
+{_start_java(token_path)}"""
 
 
 def _token_in_java(token_path: str | None) -> str:
@@ -311,10 +361,9 @@ def _token_in_java(token_path: str | None) -> str:
     return f"""    /** Demande un jeton. Une bibliothèque JSON remplacera l'expression régulière. */
     Cynod(String api, String consumerKey, String consumerSecret) throws Exception {{
         this.api = api;
-        var paire = Base64.getEncoder().encodeToString((consumerKey + ":" + consumerSecret).getBytes());
-        var recu = envoyer(requete("{token_path}", "Basic " + paire)
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .POST(HttpRequest.BodyPublishers.ofString("grant_type=client_credentials")));
+        var octets = (consumerKey + ":" + consumerSecret).getBytes();
+        paire = "Basic " + Base64.getEncoder().encodeToString(octets);
+        var recu = formulaire("{token_path}", paire, "grant_type=client_credentials");
         var trouve = Pattern.compile("\\"access_token\\": *\\"([^\\"]+)\\"").matcher(recu);
         if (!trouve.find()) throw new RuntimeException(recu);
         jeton = trouve.group(1);
@@ -339,6 +388,14 @@ def _call_java(request: Request) -> str:
         arguments += f", {text}"
     method = request.method.lower()
     return f"var reponse = cynod.{method}({arguments});\nSystem.out.println(reponse);"
+
+
+def _send_java(form: TokenForm) -> str:
+    caller = "cynod.paire" if form.by_pair else '"Bearer " + cynod.jeton'
+    return (
+        f'var reponse = cynod.formulaire("{form.path}",\n    {caller}, "token=" + cynod.jeton);\n'
+        "System.out.println(reponse);"
+    )
 
 
 # ── PHP ──────────────────────────────────────────────────────────────────────────────────────────
@@ -390,6 +447,13 @@ def _call_php(request: Request) -> str:
     return "\n".join(lines)
 
 
+def _send_php(form: TokenForm) -> str:
+    caller = "Basic $paire" if form.by_pair else "Bearer $jeton"
+    return f"""$corps = appeler('POST', '{form.path}', ["Authorization: {caller}"],
+    http_build_query(['token' => $jeton]));
+print_r($corps);"""
+
+
 def _php_literal(value: Any, depth: int = 1) -> str:
     pad, end = "    " * depth, "    " * (depth - 1)
     if isinstance(value, dict):
@@ -407,11 +471,18 @@ def _php_literal(value: Any, depth: int = 1) -> str:
 
 
 SNIPPETS = (
-    Language("curl", "curl", "bash", _prepare_curl, _call_curl),
-    Language("python", "Python", "python", _prepare_python, _call_python),
-    Language("typescript", "TypeScript", "typescript", _prepare_typescript, _call_typescript),
-    Language("java", "Java", "java", _prepare_java, _call_java),
-    Language("php", "PHP", "php", _prepare_php, _call_php),
+    Language("curl", "curl", "bash", _prepare_curl, _call_curl, _send_curl),
+    Language("python", "Python", "python", _prepare_python, _call_python, _send_python),
+    Language(
+        "typescript",
+        "TypeScript",
+        "typescript",
+        _prepare_typescript,
+        _call_typescript,
+        _send_typescript,
+    ),
+    Language("java", "Java", "java", _prepare_java, _call_java, _send_java),
+    Language("php", "PHP", "php", _prepare_php, _call_php, _send_php),
 )
 
 _PIP_GENERATOR = "pip install openapi-generator-cli"

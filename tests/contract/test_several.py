@@ -38,7 +38,7 @@ from handlers.workbench.diff.redocly import RedoclyMissing
 from handlers.workbench.history import as_published, find_state, publish
 from models.database.engine import Database
 from tests.support.contract_client import CATALOGUE, CONTRACT, Json, envelope_of
-from tests.support.live import serving, settings_for
+from tests.support.live import URL_PUBLIQUE, serving, settings_for
 from tests.support.needs import lack
 from tests.support.patience import CALL_S
 from tests.support.world import TLS, World
@@ -177,7 +177,7 @@ def test_refusal_is_that_of_the_called_contract(
     answer = client.get(path, params=query)
     told = envelope_of(answer)
     assert (answer.status_code, told, version_of(answer)) == (status, expected, "0.2.0")
-    assert answer.json()["documentation"] == "/essai/#code-405"
+    assert answer.json()["documentation"] == f"{URL_PUBLIQUE}/essai/#code-405"
 
 
 def test_code_of_its_own_is_said_in_both_languages(client: httpx.Client) -> None:
@@ -232,7 +232,7 @@ def test_http_is_refused_as_everywhere(
 def test_unknown_path_is_answered_by_the_first_contract(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, envelope_of(answer)) == (404, refusal("1003"))
-    assert answer.json()["documentation"] == "/#code-1003"
+    assert answer.json()["documentation"] == f"{URL_PUBLIQUE}/#code-1003"
     assert version_of(answer) != "0.2.0"
 
 
@@ -583,7 +583,7 @@ def test_paths_that_may_mean_both_are_refused(contracts: tuple[Contract, ...]) -
 def test_templated_path_is_answered_by_its_contract(contracts: tuple[Contract, ...]) -> None:
     partners, second = contracts
     templated = _templated(second, "/essai/tickets/{reference}.x")
-    voices = Voices([Voice(one, Refusals(one), {}) for one in (partners, templated)])
+    voices = Voices([Voice(one, Refusals(one, Settings()), {}) for one in (partners, templated)])
     assert voices.find("/essai/tickets/A.x").contract is templated
     assert voices.find(POST).contract is templated
     for path in ("/essai/tickets/A/B.x", "/essai/tickets/Ax", "/essai/tickets/.x", "/mes-droits"):

@@ -18,7 +18,7 @@ from models.database.engine import Database
 from models.partenaire import allow_basic, partenaires
 from models.secret import NouveauPartenaire, create, list_all, rotate
 from tests.support.acteurs import TESTEUR
-from tests.support.live import serving, settings_for
+from tests.support.live import BEARER, serving, settings_for
 from tests.support.scene import (
     SCOPES,
     SECURED,
@@ -124,9 +124,9 @@ def test_bad_credentials_are_refused(scene: Scene, operation: str) -> None:
         # RFC 6750, 3.1: who sent no token is told no error.
         sent_a_token = (authorization or "").startswith("Bearer ")
         assert answer.headers["WWW-Authenticate"] == (
-            'Bearer realm="cynod", error="invalid_token"'
+            f'{BEARER}, error="invalid_token"'
             if sent_a_token
-            else 'Bearer realm="cynod", Basic realm="cynod", charset="UTF-8"'
+            else f'{BEARER}, Basic realm="cynod", charset="UTF-8"'
         )
 
 
@@ -145,7 +145,7 @@ def without(operation: str) -> list[str]:
 
 def insufficient(operation: str) -> str:
     """The challenge of a 403: what the operation needs (RFC 6750, 3 and 3.1)."""
-    return f'Bearer realm="cynod", error="insufficient_scope", scope="{SCOPES[operation]}"'
+    return f'{BEARER}, error="insufficient_scope", scope="{SCOPES[operation]}"'
 
 
 @METHODS
@@ -269,7 +269,7 @@ def test_expired_token_is_refused_as_expired(own_scene: Scene, operation: str) -
     _end_tokens(own_scene)
     answer = send(own_scene, operation, token)
     assert_refused(answer, "2002")
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="cynod", error="invalid_token"'
+    assert answer.headers["WWW-Authenticate"] == f'{BEARER}, error="invalid_token"'
     assert admitted(send(own_scene, operation, _bearer(own_scene.world, own_scene.pair)), operation)
 
 
@@ -394,7 +394,7 @@ def test_new_partner_may_not_use_basic_unless_it_is_told(world: World) -> None:
 def test_basic_of_a_partner_that_may_not_is_refused_with_what_to_do(modern: Modern) -> None:
     answer = modern.api.get("/get-solde-carte", params=modern.carte.query)
     assert_refused(answer, "2010")
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="cynod"'
+    assert answer.headers["WWW-Authenticate"] == BEARER
     debit = modern.carte.mouvement(1, "R1")
     assert_refused(modern.api.post("/debit-carte", json=debit), "2010")
     modern.api.auth = httpx.BasicAuth(modern.pair.consumer_key, "wrong")

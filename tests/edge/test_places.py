@@ -19,7 +19,7 @@ from handlers.edge.refusals import EntreesInvalides
 from models.database.engine import Database
 from tests.contract.test_catalogue import SERVED
 from tests.support.contract_client import BY_ID, CATALOGUE, Json, places_of
-from tests.support.live import serving, settings_for, with_limits
+from tests.support.live import URL_PUBLIQUE, serving, settings_for, with_limits
 from tests.support.scene import Call, Scene
 from tests.support.world import World
 
@@ -68,7 +68,7 @@ def test_faults_of_a_body_are_told_together(scene: Scene) -> None:
         "debugMessage": None,
         "moreInfo": None,
         "requestId": "partenaire-1",
-        "documentation": "/#code-405",
+        "documentation": f"{URL_PUBLIQUE}/#code-405",
         "erreurs": [
             {"dans": "CORPS", "emplacement": place, "code": "405", "message": invalid(place)}
             for place in places
@@ -212,7 +212,10 @@ def test_partner_who_calls_too_often_is_told_by_id(database: Database) -> None:
         answer = api.get("/mes-droits", headers={"X-Request-Id": "trop-1"})
         world.close()
     assert (answer.json()["code"], answer.json()["requestId"]) == ("1008", "trop-1")
-    assert (answer.json()["documentation"], answer.json()["erreurs"]) == ("/#code-1008", [])
+    assert (answer.json()["documentation"], answer.json()["erreurs"]) == (
+        f"{URL_PUBLIQUE}/#code-1008",
+        [],
+    )
 
 
 # ── any request ──────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.support.live import BEARER
 from tests.support.scene import (
     ALL,
     NEEDED,
@@ -37,5 +38,5 @@ def test_each_scope_of_the_operation_is_needed(scene: Scene, operation: str, abs
     # Those that suffice, not only those that lack (RFC 6750, 3).
     suffice = " ".join(sorted(NEEDED[operation] or []))
     assert answer.headers["WWW-Authenticate"] == (
-        f'Bearer realm="cynod", error="insufficient_scope", scope="{suffice}"'
+        f'{BEARER}, error="insufficient_scope", scope="{suffice}"'
     )

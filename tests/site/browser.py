@@ -16,10 +16,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.contract_client import ROOT
-from tests.support.needs import need
+from tests.support.needs import lack, need
 from tests.support.patience import CALL_S
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
+AXE = ROOT / "build" / "docs-node" / "node_modules" / "axe-core" / "axe.min.js"
 WAIT_S = float(CALL_S)
 
 _ARGUMENTS = (
@@ -149,6 +150,30 @@ class Browser:
         """How many pixels the page is wider than the window."""
         root = "document.documentElement"
         return cast("int", self.run(f"return {root}.scrollWidth - {root}.clientWidth"))
+
+    def faults_of_access(self, repeated: str) -> list[str]:
+        """What breaks the rules of WCAG 2.2 AA that a program can judge: contrast, names, headings …
+
+        Of what repeats itself, `repeated` designates what is hidden first: all of it would take a minute.
+        """
+        if not AXE.exists():
+            lack("no axe-core: make test installs it, with npm")
+        self.run(
+            "document.querySelectorAll(arguments[0]).forEach(one => { one.style.display = 'none' })",
+            repeated,
+        )
+        self.run(AXE.read_text(encoding="utf-8") + "; window.axe = axe")
+        judged: dict[str, Any] = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, {resultTypes: ['violations'], runOnly: {type: 'tag', values: "
+            "['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']}}).then(done)"
+        )
+        assert len(judged["passes"]) > 20
+        return [
+            f"{one['id']}: {one['help']}: {node['html'][:120]}: {node['failureSummary'][:160]}"
+            for one in judged["violations"]
+            for node in one["nodes"][:3]
+        ]
 
     def photograph(self, name: str) -> None:
         """Keep what is seen in build/screenshots, for people."""

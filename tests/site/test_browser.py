@@ -6,21 +6,21 @@ fixture `browser`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from handlers.site.snippets import SNIPPETS
 from tests.site.browser import Browser
-from tests.support.contract_client import OPERATIONS, ROOT
-from tests.support.needs import lack
+from tests.support.contract_client import OPERATIONS
 
 pytestmark = pytest.mark.xdist_group("docs-browser")
 
 DESK, PHONE, SMALL_PHONE = 1280, 390, 360
-AXE = ROOT / "build" / "docs-node" / "node_modules" / "axe-core" / "axe.min.js"
 OTHERS = [f"doc/{name}.html" for name in ("concepts", "codes", "telechargements", "changements")]
+REPEATED = (
+    "tbody > tr:nth-child(n+7), li > ul > li:nth-child(n+4), .index > li:nth-child(n+4), "
+    ".codes-courts > li:nth-child(n+4), .refus:nth-of-type(n+4)"
+)
 NAMES = [language.name for language in SNIPPETS]
 
 
@@ -212,8 +212,6 @@ def test_page_is_never_wider_than_the_window(browser: Browser, demo: str, width:
 @pytest.mark.parametrize(("width", "dark"), [(DESK, False), (DESK, True), (PHONE, False)])
 def test_pages_are_accessible(browser: Browser, demo: str, width: int, dark: bool) -> None:
     """By the rules of WCAG 2.2 AA that a program can judge: contrast, names, headings, language …"""
-    if not AXE.exists():
-        lack("no axe-core: make test installs it, with npm")
     # What the other pages are made of is judged by one light; the changes are prose.
     others = [] if dark or width == PHONE else OTHERS[:-1]
     for page in ["", "doc/getHistoriqueCarte.html", *others]:
@@ -227,27 +225,7 @@ def test_pages_are_accessible(browser: Browser, demo: str, width: int, dark: boo
         if not page:
             browser.one("#recherche").send_keys("solde")
             browser.wait(lambda: browser.all(".trouves a"), "results")
-        assert _faults_of_access(browser) == [], page
-
-
-def _faults_of_access(browser: Browser) -> list[str]:
-    # What repeats is judged some times: all of it would take a minute.
-    browser.run(
-        "document.querySelectorAll('tbody > tr:nth-child(n+7), li > ul > li:nth-child(n+4), "
-        ".index > li:nth-child(n+4), .codes-courts > li:nth-child(n+4), .refus:nth-of-type(n+4)')"
-        ".forEach(one => one.remove())"
-    )
-    browser.run(AXE.read_text(encoding="utf-8") + "; window.axe = axe")
-    judged: dict[str, Any] = browser.driver.execute_async_script(
-        "const done = arguments[arguments.length - 1];"
-        "axe.run(document, {resultTypes: ['violations'], runOnly: {type: 'tag', values: "
-        "['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']}}).then(done)"
-    )
-    assert len(judged["passes"]) > 20
-    return [
-        f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:120]}"
-        for one in judged["violations"]
-    ]
+        assert browser.faults_of_access(REPEATED) == [], page
 
 
 def test_watch_of_these_tests_sees_a_breach_and_another_host(browser: Browser, demo: str) -> None:

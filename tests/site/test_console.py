@@ -104,6 +104,40 @@ def test_console_begins_with_the_operations_in_the_colours_that_are_asked_for(
     assert browser.driver.current_url == f"{demo}/ui#/sante/healthLive"
 
 
+@pytest.mark.parametrize(("width", "dark"), [(DESK, False), (DESK, True), (PHONE, False)])
+def test_console_is_accessible(browser: Browser, demo: str, width: int, dark: bool) -> None:
+    """Operations closed and open, one tried, a schema, and the window of "Authorize"."""
+    shown = "night" if dark else "day"
+    browser.show(f"{demo}/ui", width=width, dark=dark)
+    for place in ("cartes-getHistoriqueCarte", "mouvements-debitCarte", "sante-healthLive"):
+        browser.click(browser.one(f"#operations-{place} .opblock-summary-control"))
+        browser.one(f"#operations-{place} .responses-table")
+    browser.click(browser.one("#operations-sante-healthLive .execute"))
+    browser.one("#operations-sante-healthLive .live-responses-table")
+    browser.photograph(f"console-tried-{width}-{shown}")
+    browser.click(
+        browser.one("#operations-mouvements-debitCarte .response .tablinks[data-name=model]")
+    )
+    browser.one("#operations-mouvements-debitCarte .response .model")
+    browser.click(browser.one("#operations-cartes-getHistoriqueCarte .opblock-summary-method"))
+    browser.click(browser.one("#operations-cartes-getHistoriqueCarte .opblock-summary-method"))
+    browser.photograph(f"console-open-{width}-{shown}")
+    repeated = (
+        ".response:nth-child(n+4), .headers tr:nth-child(n+3), .opblock-tag-section:nth-child(n+6)"
+    )
+    assert browser.faults_of_access(repeated) == []
+    browser.click(browser.one("button.authorize"))
+    browser.one(".auth-container")
+    browser.photograph(f"console-authorize-{width}-{shown}")
+    assert browser.faults_of_access(".opblock-tag-section") == []
+    # What has no address is pressed by the keys of a button.
+    everything = browser.one(".scopes [data-all=true]")
+    everything.send_keys(" ")
+    scopes = browser.all(".scopes input[type=checkbox]")
+    assert scopes
+    assert all(one.is_selected() for one in scopes)
+
+
 @contextmanager
 def _file_server(folder: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):

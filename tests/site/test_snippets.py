@@ -43,13 +43,11 @@ ORDER = [
 ]
 """The story of the examples, as far as each call succeeds: its snippet is the first example's."""
 
-CALLED = [
-    name
-    for name in ORDER
-    if "application/x-www-form-urlencoded"
-    not in BY_ID[name].get("requestBody", {}).get("content", {})
-]
-"""Those that the pages show in code: a library of OAuth sends its forms."""
+ENDING = ["introspecterJeton", "revoquerJeton"]
+"""Played alone: the last ends the token by the pair, to which the story has put an end before."""
+
+CALLED = [name for name in ORDER if name not in ("accessToken", "revoquerJeton")]
+"""Those that have a snippet after the preparation, which is the page of the tokens."""
 
 
 @pytest.fixture
@@ -59,9 +57,10 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield running.url
 
 
-def _pages(server: str) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def pages(demo: str) -> dict[str, str]:
     """The first page under an empty name, and those of the operations."""
-    with httpx.Client(base_url=server, trust_env=False, timeout=CALL_S) as client:
+    with httpx.Client(base_url=demo, trust_env=False, timeout=CALL_S) as client:
         return {"": client.get("/").text} | {
             name: client.get(f"/doc/{name}.html").text for name in ORDER
         }
@@ -75,13 +74,12 @@ def _code(page: str, name: str) -> str:
     return html.unescape(re.sub(r"</?span[^>]*>", "", found[1]))
 
 
-def _snippets(pages: dict[str, str], language: str, server: str) -> tuple[str, list[str]]:
-    """The preparation, which addresses the server, and the snippets in the order of the story."""
+def _preparation(pages: dict[str, str], language: str, server: str) -> str:
+    """What precedes each snippet, and addresses the server."""
     preparation = _code(pages[""], language)
     assert EXAMPLE_ADDRESS in preparation
     assert _code(pages["accessToken"], language) == preparation
-    calls = {name: _code(pages[name], language) for name in CALLED}
-    return preparation.replace(EXAMPLE_ADDRESS, server), [calls[name] for name in CALLED]
+    return preparation.replace(EXAMPLE_ADDRESS, server)
 
 
 def _run(folder: Path, *command: str) -> str:
@@ -172,21 +170,29 @@ PROGRAMS: dict[str, Callable[[Path, str, list[str]], str]] = {
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-def test_snippets_of_the_page_run_as_pasted(server: str, tmp_path: Path, language: str) -> None:
-    preparation, calls = _snippets(_pages(server), language, server)
-    folder = tmp_path / language
-    folder.mkdir()
-    said = PROGRAMS[language](folder, preparation, calls).split("----\n")[1:]
-    assert len(said) == len(CALLED)
-    for name, text in zip(CALLED, said, strict=True):
-        plain = re.sub(r"\s+", " ", text)
-        example = _first_success(name)[1]
-        # What OAuth's own answers say depends on the address of the server.
-        texts = [example[key] for key in ("message", "statut") if key in example] or [*example]
-        for told in texts:
-            assert " ".join(told.split()) in plain, name
-        if "success" in example:
-            assert re.search(r"success\W+(true|1)\b", plain, re.I), (name, plain)
+def test_snippets_of_the_page_run_as_pasted(
+    server: str, demo: str, pages: dict[str, str], tmp_path: Path, language: str
+) -> None:
+    for place, address, names in (("story", server, CALLED), ("ending", demo, ENDING)):
+        folder = tmp_path / place
+        folder.mkdir()
+        preparation = _preparation(pages, language, address)
+        calls = [_code(pages[name], language) for name in names]
+        said = PROGRAMS[language](folder, preparation, calls).split("----\n")[1:]
+        for name, text in zip(names, said, strict=True):
+            _assert_told(name, re.sub(r"\s+", " ", text))
+
+
+def _assert_told(name: str, plain: str) -> None:
+    """What the program printed of the answer is what the example says."""
+    example = _first_success(name)[1]
+    # What OAuth's own answers say depends on the address of the server.
+    texts = [example[key] for key in ("message", "statut") if key in example] or [*example]
+    for told in texts:
+        assert " ".join(told.split()) in plain, name
+    # An unknown token would be told so, and PHP prints true as 1.
+    for field in {"success", "active"} & example.keys():
+        assert re.search(rf"{field}\W+(true|1)\b", plain, re.I), (name, plain)
 
 
 def test_every_language_of_the_page_is_run(demo: str) -> None:

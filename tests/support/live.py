@@ -27,6 +27,10 @@ PATIENT = {"echec": "off", "echec-adresse": "off"}
 
 
 URL_PUBLIQUE = "https://api.cynod.example"
+BEARER = (
+    f'Bearer realm="cynod", resource_metadata="{URL_PUBLIQUE}/.well-known/oauth-protected-resource"'
+)
+"""How such a server asks for a token."""
 """Where the test servers say that they are."""
 
 
@@ -57,7 +61,7 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
     beside = {settings.contract, *settings.contract.parent.glob("*.yaml")}
     sources = tuple(file.read_bytes() for file in sorted(beside))
     contracts = _load(settings.contract, settings.surfaces, sources)
-    teach_protocol(contracts[0])
+    teach_protocol(contracts[0], settings.url_publique)
     app = create_app(settings, contracts=contracts, database=database)
     listener = listen(replace(settings, port=0))
     # handlers.server.Server takes the process's signals, which a thread cannot.

@@ -76,7 +76,7 @@ class _Views(Resolver):
                     return self._envelope(operation, handler(**arguments))
             except Refusal as refusal:
                 status, body = self._envelopes.render(refusal, "fr", request_id="inconnu")
-                return body, status, _headers()
+                return body, status, self._headers(operation, status)
 
         return view
 
@@ -89,15 +89,21 @@ class _Views(Resolver):
         if answer.data is not None:
             body["data"] = answer.data
         body |= answer.fields
-        return body, 200, _headers()
+        return body, 200, self._headers(operation, 200)
 
+    def _headers(self, operation: OperationContract, status: int) -> dict[str, str]:
+        """Those that every answer has, and any value for the others that the contract requires of this one.
 
-def _headers() -> dict[str, str]:
-    return {
-        "X-Request-Id": secrets.token_hex(16),
-        "X-Contract-Version": "1.2.0+000000000000",  # any: Connexion wants one
-        "Content-Type": "application/json",
-    }
+        Connexion refuses an answer of its own without them.
+        """
+        resolve = self._contract.resolve
+        declared = operation.responses[status].get("headers", {})
+        return {
+            **{name: "any" for name, header in declared.items() if resolve(header).get("required")},
+            "X-Request-Id": secrets.token_hex(16),
+            "X-Contract-Version": "1.2.0+000000000000",
+            "Content-Type": "application/json",
+        }
 
 
 def _told(partenaire: Partenaire | None, *, valid: bool) -> dict[str, Any] | None:

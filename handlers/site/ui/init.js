@@ -25,9 +25,12 @@ function ourDefaults() {
     wrapComponents: {
       // The introduction is the pages' first concern; here it would stand between a reader and the operations.
       InfoContainer: () => () => null,
-      // The text of a tag alone: its address stays the one that its name makes.
+      // The text of a tag alone: its address stays the one that its name makes. That of an operation lies in
+      // the button that opens it, which may hold no link; opening it shows its address.
       DeepLink: (DeepLink, { React }) => (props) =>
-        React.createElement(DeepLink, { ...props, text: tagTitles.get(props.text) ?? props.text }),
+        props.path.includes("/")
+          ? React.createElement("span", null, props.text)
+          : React.createElement(DeepLink, { ...props, text: tagTitles.get(props.text) ?? props.text }),
       // "Authorize" would open scrolled down to the field of Basic, past the token, which is preferred.
       Input: (Input, { React }) => (props) =>
         React.createElement(Input, { ...props, autoFocus: false }),
@@ -100,6 +103,8 @@ SwaggerUIBundle({
   tryItOutEnabled: essai === "oui",
   persistAuthorization: false,
   displayRequestDuration: true,
+  // The numbers of its first choice are too dark a red to be read on black.
+  syntaxHighlight: { theme: "tomorrow-night" },
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
   // A static copy lies where no API answers.

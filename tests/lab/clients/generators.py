@@ -231,18 +231,8 @@ def class_path() -> str:
 
 def _generate(generator: Generator, folder: Path, contract: str) -> str:
     if generator.tool == "openapi-generator":
-        command = [
-            "java",
-            *JAVA_IN_HASTE,
-            "-jar",
-            str(generator_jar()),
-            "generate",
-            "-i",
-            contract,
-            "-o",
-            str(folder),
-        ]
-        return run([*command, *generator.arguments], cwd=TOOLS)
+        command = ["-jar", str(generator_jar()), "generate", "-i", contract, "-o", str(folder)]
+        return _java(*command, *generator.arguments)
     if generator.tool == "openapi-python-client":
         tool = str(PYTHON.with_name("openapi-python-client"))
         config = str(HERE / "openapi-python-client.yaml")
@@ -262,6 +252,21 @@ def _generate(generator: Generator, folder: Path, contract: str) -> str:
     return run([tool, "-i", contract, "-o", str(folder), "--no-log-file"], cwd=NODE, NO_COLOR="1")
 
 
+def _java(*command: str) -> str:
+    """Run openapi-generator. Its first run leaves the classes that it loaded, which is half of its work."""
+    archive = TOOLS / "generator.jsa"
+    with _alone("classes"):
+        if not archive.exists():
+            made = archive.with_suffix(".new")
+            silent = ("-Xlog:disable", "-Xlog:all=error:stderr")
+            leaving = (*silent, f"-XX:ArchiveClassesAtExit={made}")
+            said = run(["java", *JAVA_IN_HASTE, *leaving, *command], cwd=TOOLS)
+            made.replace(archive)
+            return said
+    # One that another Java has left is passed over.
+    return run(["java", *JAVA_IN_HASTE, f"-XX:SharedArchiveFile={archive}", *command], cwd=TOOLS)
+
+
 def install() -> None:
     """The tools, from their lock files."""
     with _alone("tools"):
@@ -271,12 +276,13 @@ def install() -> None:
             return
         shutil.rmtree(TOOLS, ignore_errors=True)
         TOOLS.mkdir(parents=True)
-        run([sys.executable, "-m", "venv", str(TOOLS / "python")], cwd=TOOLS)
-        pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-qq"]
+        # The pip of this environment serves that one: to install another takes seconds.
+        run([sys.executable, "-m", "venv", "--without-pip", str(TOOLS / "python")], cwd=TOOLS)
+        pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "--disable-pip-version-check"]
         # What the lock names, and nothing that pip resolves or builds.
         locked = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
-        run([*pip, *locked, "-r", str(HERE / "requirements.lock")], cwd=TOOLS)
-        run([str(PYTHON), "-m", "pip", "check"], cwd=TOOLS)
+        run([*pip, "install", "-qq", *locked, "-r", str(HERE / "requirements.lock")], cwd=TOOLS)
+        run([*pip, "check"], cwd=TOOLS)
         shutil.copytree(HERE / "node", NODE)
         run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=NODE)
         stamp.write_text(pins)

@@ -16,6 +16,7 @@ from models.plafond import set_plafond
 from models.secret import rotate, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient, Json
+from tests.support.live import BEARER
 from tests.support.scene import (
     AUTHENTICATED,
     NEEDED,
@@ -180,7 +181,7 @@ def test_caller_without_good_credentials_is_refused(scene: Scene, operation: str
         headers = {} if authorization is None else {"Authorization": authorization}
         answer = scene.call(operation).send(scene.nobody, headers=headers)
         assert_refused(answer, "2001")
-        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="cynod"')
+        assert answer.headers["WWW-Authenticate"].startswith(BEARER)
     assert scene.world.journal(scene.carte) == before
 
 

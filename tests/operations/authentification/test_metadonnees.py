@@ -66,6 +66,32 @@ def nameless(shared_database: Database) -> Iterator[ContractClient]:
         client.close()
 
 
+def test_refusal_leads_there_and_to_the_page_of_its_code(scene: Scene) -> None:
+    """RFC 9728, 5.1: a client that knows only the API finds who issues its tokens."""
+    answer = scene.nobody.get("/mes-droits")
+    assert answer.headers["WWW-Authenticate"] == (
+        f'Bearer realm="cynod", resource_metadata="{URL_PUBLIQUE}{RESSOURCE}", '
+        'Basic realm="cynod", charset="UTF-8"'
+    )
+    assert answer.json()["documentation"] == f"{URL_PUBLIQUE}/#code-2001"
+
+
+def test_refusal_of_a_server_without_an_address_is_relative(nameless: ContractClient) -> None:
+    answer = nameless.get("/mes-droits")
+    challenge = 'Bearer realm="cynod", Basic realm="cynod", charset="UTF-8"'
+    assert answer.headers["WWW-Authenticate"] == challenge
+    assert answer.json()["documentation"] == "/#code-2001"
+
+
+def test_refusal_leads_to_no_metadata_that_are_switched_off(shared_database: Database) -> None:
+    url = shared_database.url.render_as_string(hide_password=False)
+    off = replace(settings_for(url), desactivees=frozenset({"metadonneesRessource"}))
+    with serving(off) as base, ContractClient(base_url=base) as client:
+        answer = client.get("/mes-droits")
+    assert "resource_metadata" not in answer.headers["WWW-Authenticate"]
+    assert answer.json()["documentation"] == f"{URL_PUBLIQUE}/#code-2001"
+
+
 @pytest.mark.parametrize("path", [OAUTH, RESSOURCE])
 def test_server_without_an_address_offers_neither(nameless: ContractClient, path: str) -> None:
     assert_refused(nameless.get(path), "1009")
