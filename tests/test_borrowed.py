@@ -29,7 +29,7 @@ LIBRARIES = ("connexion", "starlette", "werkzeug", "flask", "uvicorn", "httptool
 NAMED_TUPLE = frozenset({"_asdict", "_fields", "_make", "_replace"})
 """Documented, whatever their underscore says."""
 
-PROGRAMS = ("tests/lab/fuzz/schemathesis_hooks.py",)
+PROGRAMS = ("tests/lab/fuzz/cases.py",)
 
 
 class Row(NamedTuple):
