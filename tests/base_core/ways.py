@@ -449,6 +449,11 @@ def demande_is_withdrawn_by_nobody_but_who_entered_it(office: Office, operation:
     return office.ask(operation)._replace(client=office.both)
 
 
+@other("2003", "rejeterDemande")
+def right_to_reject_others_is_not_that_to_reject_this(office: Office, operation: str) -> Ask:
+    return office.ask(operation)._replace(client=office.with_role("SECURITE_VALIDATION"))
+
+
 @other("2003", "validerDemande")
 def right_to_agree_to_others_is_not_that_to_agree_to_this(office: Office, operation: str) -> Ask:
     return office.ask(operation)._replace(client=office.with_role("SECURITE_VALIDATION"))
@@ -464,10 +469,13 @@ def agent_who_was_suspended_is_unknown_from_then_on(office: Office, operation: s
 
 @other("6003", "validerDemande")
 def nobody_agrees_twice_where_two_are_asked_for(office: Office, operation: str) -> Ask:
-    regle = {"type": "saisirReseau", "forte": False, "memePersonne": False}
-    office.changed("saisirRegleValidation", {**regle, "validations": 2})
+    regle = {"type": "saisirReseau", "forte": False}
+    # Not even where one person may do both.
+    two = {**regle, "validations": 2, "memePersonne": True}
+    office.changed("saisirRegleValidation", two)
     asked = office.entered("saisirReseau", {"reseauId": f"RES-{new_number()}", "nom": "Réseau"})
-    office.changed("saisirRegleValidation", {**regle, "validations": 1})
+    one = {**regle, "validations": 1, "memePersonne": False}
+    office.changed("saisirRegleValidation", one)
     ask = office.ask(operation, **asked)
     first = ask.send()
     assert first.json()["data"][0]["validationsManquantes"] == 1, first.text

@@ -463,7 +463,7 @@ def envelope_of(answer: httpx.Response) -> Json:
     """A refusal as the original document has it. What it tells beside that is judged of each exchange."""
     body: Json = answer.json()
     for name in ("requestId", "documentation", "erreurs"):
-        del body[name]
+        body.pop(name, None)
     return body
 
 
