@@ -13,8 +13,8 @@ from models.audit import Objet, record
 from models.regle_validation import regles_validation
 from models.reseau import reseaux
 from tests.support.acteurs import TESTEUR
-from tests.support.office import CONTRACT, ROLES, WRITES, Ask, Office, opens
-from tests.support.persons import MACHINE_SCOPES, PersonClient
+from tests.support.office import CHECKER, CONTRACT, MAKER, ROLES, WRITES, Ask, Office, opens
+from tests.support.persons import PersonClient
 from tests.support.registry import entry_of
 from tests.support.world import new_number
 
@@ -26,6 +26,9 @@ NO_TIME = timedelta(seconds=-1)
 Way = Callable[[Office, str], Ask]
 SCENES: dict[tuple[str, str], Way] = {}
 """By operation and code."""
+
+OTHERS: list[tuple[str, str, Way]] = []
+"""Other scenes of the same codes: operation, code and scene."""
 
 HERE = "tests/base_core/ways.py"
 
@@ -41,6 +44,16 @@ def scene(code: str, *operations: str) -> Callable[[Way], Way]:
     def note(way: Way) -> Way:
         for operation in operations:
             SCENES[operation, code] = way
+        return way
+
+    return note
+
+
+def other(code: str, operation: str) -> Callable[[Way], Way]:
+    """Say that a function makes another scene in which an operation answers a code."""
+
+    def note(way: Way) -> Way:
+        OTHERS.append((operation, code, way))
         return way
 
     return note
@@ -95,7 +108,7 @@ def _without_right(office: Office, operation: str) -> Ask:
     role = next((one for one in ROLES if not opens(droit, one)), None)
     if role is not None:
         return Ask(office.with_role(role), call)
-    return Ask(office.bureau.machine(MACHINE_SCOPES[1]), call)
+    return Ask(office.machine_that_enters, call)
 
 
 ALIKE: dict[str, Way] = {
@@ -357,3 +370,164 @@ def second_demande_about_an_object_waits_for_the_end_of_the_first(
     first = ask.send()
     assert first.json()["data"][0]["statut"] == "SAISIE", first.text
     return _but(ask, reference=f"REF-{new_number()}")
+
+
+# ── other scenes of the same codes ───────────────────────────────────────────────────────────────
+def _restricted(office: Office) -> PersonClient:
+    """Somebody who may do everything, with another client than the one that stands."""
+    return office.bureau.agent(*MAKER, *CHECKER, clients=[office.other_client_id])
+
+
+@other("6007", "getClient")
+def client_that_the_agent_does_not_see_is_unknown(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Client"})._replace(client=_restricted(office))
+
+
+@other("6007", "getListeMembres")
+def membres_of_a_client_that_the_agent_does_not_see_are_unknown(
+    office: Office, operation: str
+) -> Ask:
+    return office.ask(operation, told={"objet": "Client"})._replace(client=_restricted(office))
+
+
+@other("6007", "getMembre")
+def membre_of_a_client_that_the_agent_does_not_see_is_unknown(
+    office: Office, operation: str
+) -> Ask:
+    return office.ask(operation, told={"objet": "Membre"})._replace(client=_restricted(office))
+
+
+@other("6007", "modifierClient")
+def client_that_the_agent_does_not_see_is_not_changed(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Client"})._replace(client=_restricted(office))
+
+
+@other("6007", "saisirMembre")
+def client_that_the_agent_does_not_see_gets_no_membre(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Client"})._replace(client=_restricted(office))
+
+
+@other("6007", "saisirClient")
+def agent_of_some_clients_enters_no_other_one(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Client"})._replace(client=_restricted(office))
+
+
+@other("6007", "affecterReseau")
+def client_that_is_not_there_goes_into_no_reseau(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Client"}, clientId=NOBODY)
+
+
+@other("6001", "validerDemande")
+def demande_of_a_client_that_the_agent_does_not_see_is_unknown(
+    office: Office, operation: str
+) -> Ask:
+    return office.ask(operation)._replace(client=_restricted(office))
+
+
+@other("6001", "getDemande")
+def reference_that_nobody_gave_is_of_no_demande(office: Office, operation: str) -> Ask:
+    return office.ask(operation, demandeId=None, reference=f"REF-{new_number()}")
+
+
+@other("6002", "validerDemande")
+def demande_that_was_executed_is_not_agreed_to_again(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"statut": "EXECUTEE"})
+    assert ask.send().status_code == 200
+    return ask
+
+
+@other("6002", "rejeterDemande")
+def demande_that_was_withdrawn_is_not_rejected(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"statut": "RETIREE"})
+    withdrawn = {"demandeId": ask.call.values["demandeId"]}
+    assert office.maker.post("/retirer-demande", json=withdrawn).status_code == 200
+    return ask
+
+
+@other("2003", "retirerDemande")
+def demande_is_withdrawn_by_nobody_but_who_entered_it(office: Office, operation: str) -> Ask:
+    return office.ask(operation)._replace(client=office.both)
+
+
+@other("2003", "rejeterDemande")
+def right_to_reject_others_is_not_that_to_reject_this(office: Office, operation: str) -> Ask:
+    return office.ask(operation)._replace(client=office.with_role("SECURITE_VALIDATION"))
+
+
+@other("2003", "validerDemande")
+def right_to_agree_to_others_is_not_that_to_agree_to_this(office: Office, operation: str) -> Ask:
+    return office.ask(operation)._replace(client=office.with_role("SECURITE_VALIDATION"))
+
+
+@other("2007", "getMonProfil")
+def agent_who_was_suspended_is_unknown_from_then_on(office: Office, operation: str) -> Ask:
+    suspended = office.bureau.agent("LECTEUR")
+    named = {"agentId": suspended.agent_id, "statut": "SUSPENDU"}
+    office.changed("changerStatutAgent", named)
+    return office.ask(operation)._replace(client=suspended)
+
+
+@other("6003", "validerDemande")
+def nobody_agrees_twice_where_two_are_asked_for(office: Office, operation: str) -> Ask:
+    regle = {"type": "saisirReseau", "forte": False}
+    # Not even where one person may do both.
+    two = {**regle, "validations": 2, "memePersonne": True}
+    office.changed("saisirRegleValidation", two)
+    asked = office.entered("saisirReseau", {"reseauId": f"RES-{new_number()}", "nom": "Réseau"})
+    one = {**regle, "validations": 1, "memePersonne": False}
+    office.changed("saisirRegleValidation", one)
+    ask = office.ask(operation, **asked)
+    first = ask.send()
+    assert first.json()["data"][0]["validationsManquantes"] == 1, first.text
+    return ask
+
+
+@other("6003", "validerDemande")
+def nobody_agrees_to_a_change_of_his_own_rights(office: Office, operation: str) -> Ask:
+    change = {"agentId": office.checker.agent_id, "roles": list(CHECKER)}
+    return office.ask(operation, **office.entered("modifierAgent", change))
+
+
+@other("6008", "saisirAgent")
+def subject_of_another_agent_is_taken(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Agent"}, sujet=office.checker.agent_id)
+
+
+@other("6008", "saisirMembre")
+def membre_id_of_another_membre_of_the_client_is_taken(office: Office, operation: str) -> Ask:
+    return office.ask(operation, told={"objet": "Membre"}, membreId=office.membre.membre_id)
+
+
+@other("6009", "changerStatutClient")
+def client_that_is_closed_is_not_opened_again(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"statut": "CLOS"}, statut="ACTIF")
+    named = {"clientId": ask.call.values["clientId"]}
+    office.changed("changerStatutClient", {**named, "statut": "CLOS"})
+    return ask
+
+
+@other("6010", "changerStatutClient")
+def client_whose_cancelled_card_holds_money_is_not_closed(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation, told={"par": "solde"})
+    membre = office.world.membre(ask.call.values["clientId"])
+    office.world.carte(5, membre=membre, statut="ANNULEE")
+    return ask
+
+
+@other("6011", "saisirRegleValidation")
+def rule_that_others_must_agree_to_is_not_given_to_one_person(
+    office: Office, operation: str
+) -> Ask:
+    return office.ask(operation, type="affecterReseau", memePersonne=True)
+
+
+@other("6011", "saisirRegleValidation")
+def rule_that_is_strong_stays_so(office: Office, operation: str) -> Ask:
+    return office.ask(operation, type="saisirAgent", forte=False)
+
+
+@other("4002", "saisirClient")
+def reference_of_somebody_else_is_taken(office: Office, operation: str) -> Ask:
+    ask = office.ask(operation)
+    assert ask.send().status_code == 200
+    return ask._replace(client=office.both)

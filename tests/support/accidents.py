@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,14 +17,14 @@ from models.database.engine import Database
 from tests.support.registry import missing
 
 
-def core_of(handlers: Mapping[str, Callable[..., Any]]) -> tuple[ModuleType, str]:
-    """The module of an operation's first handler, and the last function that it has of the core: its work.
+def core_of(handler: Callable[..., Any]) -> tuple[ModuleType, str]:
+    """The module of a handler, and the last function that it has of the core: its work.
 
     An operation that asks nothing of the core only renders.
     """
-    handler: Any = next(iter(handlers.values()))
     module = sys.modules[handler.__module__]
-    used = {name: getattr(module, name, None) for name in handler.__code__.co_names}
+    names_used = handler.__code__.co_names
+    used = {name: getattr(module, name, None) for name in names_used}
     names = [name for name, value in used.items() if inspect.isfunction(value)]
     of_the_core = [name for name in names if used[name].__module__.startswith("models.")]
     if not names:

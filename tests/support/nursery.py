@@ -353,6 +353,8 @@ def _load(*, bare: bool) -> None:
     for name in (
         *("handlers.cli.root", "handlers.server", "handlers.sandbox.mock"),
         *("psycopg", "models.database.engine", "openapi_spec_validator", "alembic.command"),
+        # What a server imports when a person calls it first.
+        "httpx",
     ):
         importlib.import_module(name)
     for entry in importlib.import_module("handlers.cli.root").COMMANDS.values():

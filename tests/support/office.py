@@ -24,7 +24,7 @@ from models.regle_validation import regles_validation
 from models.reseau import reseaux
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import BASE_CORE_PREFIX, Json, base_core
-from tests.support.persons import Bureau, PersonClient, new_reference
+from tests.support.persons import MACHINE_SCOPES, Bureau, PersonClient, new_reference
 from tests.support.registry import entry_of
 from tests.support.scene import Call
 from tests.support.world import Membre, new_number, place
@@ -123,6 +123,11 @@ class Office:
         return self.bureau.machine()
 
     @cached_property
+    def machine_that_enters(self) -> PersonClient:
+        """A machine that may enter, and reads nothing."""
+        return self.bureau.machine(MACHINE_SCOPES[1])
+
+    @cached_property
     def machine_elsewhere(self) -> PersonClient:
         """A machine whose token comes from an address that it does not have."""
         made = self.bureau.machine()
@@ -157,6 +162,11 @@ class Office:
     @cached_property
     def client_id(self) -> str:
         """A client that stands: nothing changes it."""
+        return self.world.client()
+
+    @cached_property
+    def other_client_id(self) -> str:
+        """Another one that stands."""
         return self.world.client()
 
     @cached_property

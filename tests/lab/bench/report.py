@@ -447,11 +447,12 @@ def tables(body: Json) -> list[Shown]:
         ),
         Shown(
             "Proof of the audit, by `cynod audit verify`",
-            ("database", "rows", "seconds", "peak, MiB", "lines of progress"),
+            ("database", "rows", "seconds", "CPU s", "peak, MiB", "lines of progress"),
             [
                 (
                     *("sqlite", f"{one['rows']:,}", f"{one['seconds']:.1f}"),
-                    *(f"{one['peak_mib']:.0f}", str(len(one["progress"]))),
+                    *(f"{one['cpu_s']:.1f}", f"{one['peak_mib']:.0f}"),
+                    str(len(one["progress"])),
                 )
                 for one in body.get("audit", [])
             ],

@@ -95,7 +95,10 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
     stage.moments = Moments()
     plan = Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)
     staff = sign_in(stage.staff)
-    bureau = clerks.Plan(stage.ports, staff, prefix, seed, _bureau(folder))
+    bureau = clerks.Plan(
+        *(stage.ports, staff, prefix, seed, _bureau(folder)),
+        clerks=clerks.CLERKS if stage.has_office else 0,
+    )
     with Load(plan) as load, clerks.Office(bureau) as office:
         stage.load = load
         spell = Spell(seconds)
@@ -116,13 +119,15 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
         prefix=f"{prefix}-",
         moments=stage.moments,
     )
+    verdict.findings[WRONG] += stage.complaints
+    if not stage.has_office:
+        return verdict, fault.felt(exchanges)
     verdict.back_office = audit(
         read_records(_bureau(folder)),
         read_registers(stage.place.judged_url),
         prefix=f"{prefix}-",
         moments=stage.moments,
     )
-    verdict.findings[WRONG] += stage.complaints
     # A run in which no person got anything done proves nothing of them.
     worked = fault.once or verdict.back_office.acknowledged > 0
     return verdict, worked and fault.felt(exchanges)

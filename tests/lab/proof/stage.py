@@ -119,8 +119,10 @@ class Stage:
         spoil: str = "",
         settings: Mapping[str, str] | None = None,
         model: Stage | None = None,
+        office: bool = True,
     ) -> None:
         self.place = place
+        self.has_office = office
         self.nursery = nursery
         self.spoil = spoil
         self._model = model
@@ -136,7 +138,7 @@ class Stage:
             "CYNOD_PEPPER": PEPPER,
             "CYNOD_LOG_FORMAT": "json",
             "CYNOD_ATTENTE_S": "2",
-            "CYNOD_SURFACES": "partenaire,base-core",
+            "CYNOD_SURFACES": "partenaire,base-core" if office else "partenaire",
             "CYNOD_OIDC_EMETTEUR": provider().emetteur,
             "HOST": "127.0.0.1",
             **(settings or {}),
@@ -294,9 +296,18 @@ def staged(
     spoil: str = "",
     settings: Mapping[str, str] | None = None,
     model: Stage | None = None,
+    office: bool = True,
 ) -> Iterator[Stage]:
-    """A stage for the block, its world a copy of the model's when there is one."""
-    stage = Stage(place, nursery, servers=servers, spoil=spoil, settings=settings, model=model)
+    """A stage for the block, its world a copy of the model's when there is one; with persons at work in its
+    back office, unless told otherwise."""
+    stage = Stage(
+        *(place, nursery),
+        servers=servers,
+        spoil=spoil,
+        settings=settings,
+        model=model,
+        office=office,
+    )
     try:
         stage.open()
         yield stage
