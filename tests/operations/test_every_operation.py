@@ -412,6 +412,22 @@ def test_operation_without_a_database_is_served_while_it_is_away(
     assert away.send(operation).status_code == 200
 
 
+# ── 2010 and 2004: whose pair it is, and where it comes from ─────────────────────────────────────
+@pytest.mark.parametrize("operation", answering("2010"))
+def test_pair_of_a_partner_that_has_to_ask_for_tokens_is_refused(
+    scene: Scene, operation: str
+) -> None:
+    pair = scene.world.partenaire([], basic=False)
+    answer = scene.call(operation).send(scene.nobody, auth=httpx.BasicAuth(*pair))
+    assert_refused(answer, "2010")
+
+
+def test_pair_that_ends_a_token_from_another_address_is_refused(scene: Scene) -> None:
+    pair = scene.world.partenaire([], adresses=["192.0.2.0/24"])
+    answer = scene.nobody.post("/revoquer-jeton", auth=httpx.BasicAuth(*pair), data={"token": "x"})
+    assert_refused(answer, "2004")
+
+
 @pytest.fixture(scope="module")
 def fragile(own_world: NewWorld) -> Iterator[World]:
     """A world whose database each test may break, and repairs."""
