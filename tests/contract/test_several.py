@@ -37,7 +37,7 @@ from handlers.workbench import generate as generator
 from handlers.workbench.diff.redocly import RedoclyMissing
 from handlers.workbench.history import as_published, find_state, publish
 from models.database.engine import Database
-from tests.support.contract_client import CATALOGUE, CONTRACT, Json, envelope_of
+from tests.support.contract_client import CATALOGUE, CONTRACT, Json, at_version, envelope_of
 from tests.support.live import URL_PUBLIQUE, serving, settings_for
 from tests.support.needs import lack
 from tests.support.patience import CALL_S
@@ -362,7 +362,8 @@ def test_self_contained_form_is_the_same_each_time(folder: Path) -> None:
 
 def test_what_is_referred_to_comes_along_with_all_that_it_refers_to(folder: Path) -> None:
     document = read_published(folder / SECOND.name)[0]
-    partners = read_document(CONTRACT)[0]
+    # An example that shows a version shows that of the contract which it stands in.
+    partners = at_version(read_document(CONTRACT)[0], document["info"]["version"])
     components = document["components"]
     for kind, name in {
         ("responses", "NonAuthentifie"),
