@@ -23,6 +23,7 @@ from tests.lab.bench import report
 from tests.lab.bench.ground import POSTGRESQL, SQLITE
 from tests.lab.bench.load import (
     CONNECTIONS,
+    LIMITE,
     WORKLOADS,
     LoadError,
     find_wrk,
@@ -149,6 +150,10 @@ Limits, not peers: greenlet, on PostgreSQL, an ASGI function with the same SQL a
 for each call over libpq's calls that do not wait; bare, on SQLite, such a function that asks the database
 from threads as the others do; bare-loop, the same on the event loop, which a slow database would stop whole;
 pgbench, the statements of our debit, taken from PostgreSQL's log.
+
+Lists of the back office, on SQLite: pages of {LIMITE} lines at even distances, and searches, in a database of
+1,000 clients, membres, demandes and rows of the audit, and in one of {plan.large:,} membres and rows of the
+audit, a tenth as many clients and demandes. A reading of the audit writes a row of it.
 
 CPU is the server's processes' alone, not the database's.
 """

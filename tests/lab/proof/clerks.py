@@ -34,7 +34,7 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Desks:
     """One load: who works at which servers, and the seed of every choice."""
 
     ports: Sequence[int]
@@ -48,7 +48,7 @@ class Plan:
 class Office:
     """Runs the clerks of a plan until it is told to stop."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Desks) -> None:
         self.stopped = threading.Event()
         self.faults: list[BaseException] = []
         board = Board()
@@ -85,7 +85,7 @@ class Office:
 class Clerk:
     """One desk: at it sits now this person, now that one. A second caller acts at the very same time."""
 
-    def __init__(self, plan: Plan, board: Board, number: int, stopped: threading.Event) -> None:
+    def __init__(self, plan: Desks, board: Board, number: int, stopped: threading.Event) -> None:
         self._plan = plan
         self._board = board
         self._stopped = stopped

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.proof import clerks
 from tests.lab.proof.acts import DEMANDE, SAISIES, Act
 from tests.lab.proof.answers import WRONG, Verdict
 from tests.lab.proof.auditor import audit
 from tests.lab.proof.books import read_books
+from tests.lab.proof.clerks import CLERKS, Desks, Office
 from tests.lab.proof.faults import Fault, Spell
 from tests.lab.proof.judge import judge
 from tests.lab.proof.load import (
@@ -73,11 +73,12 @@ class Proof:
         return {**asdict(self), "ok": self.ok}
 
 
-def prove(stage: Stage, fault: Fault, *, seconds: float, seed: str) -> Proof:
+def prove(stage: Stage, fault: Fault, *, seconds: float, seed: str, clerks: int = CLERKS) -> Proof:
     """Run the load on the stage for `seconds`, do the fault to it until it is felt, and judge."""
     verdict, attempts = Verdict(), 1 if fault.once else ATTEMPTS
     for _ in range(attempts):
-        verdict, felt = _try(stage, fault, seconds, f"{seed}:{fault.name}:{stage.place.kind}")
+        seeded = f"{seed}:{fault.name}:{stage.place.kind}"
+        verdict, felt = _try(stage, fault, seconds, seeded, clerks if stage.has_office else 0)
         if felt or not verdict.ok:
             break
     else:
@@ -87,7 +88,9 @@ def prove(stage: Stage, fault: Fault, *, seconds: float, seed: str) -> Proof:
     return Proof(fault.name, stage.place.kind, seconds, seed, verdict)
 
 
-def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict, bool]:
+def _try(
+    stage: Stage, fault: Fault, seconds: float, seed: str, clerks: int
+) -> tuple[Verdict, bool]:
     prefix = stage.new_prefix()
     folder = stage.folder / f"records-{prefix}"
     folder.mkdir()
@@ -95,11 +98,8 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
     stage.moments = Moments()
     plan = Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)
     staff = sign_in(stage.staff)
-    bureau = clerks.Plan(
-        *(stage.ports, staff, prefix, seed, _bureau(folder)),
-        clerks=clerks.CLERKS if stage.has_office else 0,
-    )
-    with Load(plan) as load, clerks.Office(bureau) as office:
+    desks = Desks(stage.ports, staff, prefix, seed, _bureau(folder), clerks)
+    with Load(plan) as load, Office(desks) as office:
         stage.load = load
         spell = Spell(seconds)
         with stage.armed(), stage.keeping_alive() if fault.kept_alive else contextlib.nullcontext():
@@ -120,7 +120,7 @@ def _try(stage: Stage, fault: Fault, seconds: float, seed: str) -> tuple[Verdict
         moments=stage.moments,
     )
     verdict.findings[WRONG] += stage.complaints
-    if not stage.has_office:
+    if not clerks:
         return verdict, fault.felt(exchanges)
     verdict.back_office = audit(
         read_records(_bureau(folder)),
