@@ -24,7 +24,12 @@ from tests.support.world import new_number
 Result = TypeVar("Result")
 
 ADD = Prepared(
-    insert(clients).values({"client_id": bindparam("client_id"), "nom": bindparam("nom")})
+    insert(clients).values(
+        {
+            **dict.fromkeys(("client_id", "cle_id"), bindparam("client_id")),
+            **dict.fromkeys(("nom", "cle_nom"), bindparam("nom")),
+        }
+    )
 )
 FIND = Prepared(select(clients.c.nom).where(clients.c.client_id == bindparam("client_id")))
 COUNT = Prepared(select(func.count()).select_from(clients).where(clients.c.nom == bindparam("nom")))

@@ -23,7 +23,12 @@ from models.database.prepared import Prepared
 from models.partenaire import partenaires
 from tests.support.world import World, new_number
 
-_ADD = insert(clients).values({"client_id": bindparam("client_id"), "nom": bindparam("nom")})
+_ADD = insert(clients).values(
+    {
+        **dict.fromkeys(("client_id", "cle_id"), bindparam("client_id")),
+        **dict.fromkeys(("nom", "cle_nom"), bindparam("nom")),
+    }
+)
 ADD = Prepared(_ADD)
 FIND = Prepared(select(clients.c.nom).where(clients.c.client_id == bindparam("le_client")))
 TABLES = [cartes, partenaires, jetons]
