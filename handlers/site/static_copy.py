@@ -1,4 +1,7 @@
-"""`make docs`: the pages that a server shows, as a folder for any server of files, under any prefix."""
+"""`make docs`: the pages that a server shows, as a folder for any server of files, under any prefix.
+
+Each contract has a folder of its own: who publishes the partners' pages publishes nothing of the back office.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import load
+from handlers.contract.surface import PARTENAIRE, SURFACES
 from handlers.settings import ROOT, SettingsError, read_settings
 from handlers.site.packages import Package, packages
 from handlers.site.pages import (
@@ -45,16 +49,20 @@ def write(
 
 
 def main() -> int:
-    """Write into the folder that the command line names. The exit code."""
+    """Write into the folder that the command line names, and beside it for other contracts. The exit code."""
     folder = Path(sys.argv[1])
     try:
         settings = read_settings()
-        contract = load(settings.contract)
-        write(contract, packages(settings.clients, contract), folder)
+        for surface in SURFACES.values():
+            of = surface is PARTENAIRE
+            file = settings.contract if of else settings.contract.with_name(surface.file)
+            contract = load(file, surface=surface)
+            target = folder if of else folder.with_name(f"{folder.name}-{surface.name}")
+            write(contract, packages(settings.clients, contract) if of else [], target)
+            sys.stdout.write(f"{target}/index.html\n")
     except (ContractError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{folder}/index.html\n")
     return 0
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from handlers.contract.model import OperationContract
 from handlers.contract.reading import load
 from handlers.contract.surface import BASE_CORE
+from handlers.site import static_copy
 from handlers.site.pages import pages
 from tests.support.contract_client import BASE_CORE_CONTRACT, CONTRACT
 
@@ -62,3 +65,17 @@ def test_pages_of_partners_know_nothing_of_it() -> None:
     made = [page.body for path, page in partners.items() if path.endswith((".html", ".js", "/"))]
     assert made
     assert not any(b"base-core" in body for body in made if b"swagger" not in body[:2000])
+
+
+def test_static_copies_stand_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "docs"
+    monkeypatch.setattr(sys, "argv", ["static_copy", str(folder)])
+    assert static_copy.main() == 0
+    beside = tmp_path / "docs-base-core"
+    assert capsys.readouterr().out == f"{folder}/index.html\n{beside}/index.html\n"
+    assert "validerDemande" in (beside / "doc" / "validerDemande.html").read_text(encoding="utf-8")
+    told = b"".join(one.read_bytes() for one in folder.rglob("*.*") if "swagger" not in one.name)
+    assert b"base-core" not in told
+    assert b"validerDemande" not in told
