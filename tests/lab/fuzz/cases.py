@@ -11,7 +11,7 @@ from schemathesis.engine import statistic
 from schemathesis.generation.stateful.state_machine import ExtractionFailure
 
 from tests.lab.fuzz import rules
-from tests.support.contract_client import Json
+from tests.support.contract_client import Json, Reading
 
 Case = schemathesis.Case[Any]
 
@@ -74,6 +74,27 @@ def answer_of(response: schemathesis.Response) -> tuple[int, str]:
     """The status, and the code of a refusal."""
     refused = response.status_code >= 300 and is_json(response)
     return response.status_code, str(response.json().get("code", "200")) if refused else "200"
+
+
+def check_code_and_text(response: schemathesis.Response, case: Case, contract: Reading) -> None:
+    """A code that the operation lists, with the text of the language asked for."""
+    method = str(response.request.method)
+    if method == "HEAD" or not is_json(response):
+        return
+    name, body, language = declared_of(case, method), response.json(), language_of(response)
+    if response.status_code == 200:
+        assert name is not None, f"{method} {case.path} is served, which the contract lacks"
+        rules.check_success_text(name, body, language, contract)
+    else:
+        known = name if response.status_code not in rules.ROUTE_CODES else None
+        rules.check_code(known, response.status_code, body, language, contract)
+
+
+def check_headers(response: schemathesis.Response, case: Case, contract: Reading) -> None:
+    """No header but those of HTTP and of the contract."""
+    name = declared_of(case, str(response.request.method))
+    known = name if response.status_code not in rules.ROUTE_CODES else None
+    contract.check_header_names(known, response.status_code, response.headers)
 
 
 def steps_to(ctx: schemathesis.CheckContext, case: Case) -> list[str]:

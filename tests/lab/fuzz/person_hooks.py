@@ -20,7 +20,7 @@ sys.path += [
     str(one) for one in Path(__file__).resolve().parents if (one / "base-core.yaml").exists()
 ]
 
-from tests.lab.fuzz import cases, rules
+from tests.lab.fuzz import cases
 from tests.lab.fuzz.cases import Case
 from tests.lab.fuzz.persons import CIBLE, SAISIE, VALIDATION, from_environment
 from tests.support import exchanges
@@ -224,28 +224,16 @@ def good_persons_are_accepted(
 def code_and_text_are_the_contract_s(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
-    """A code that the operation lists, with the text of the language asked for."""
-    method = str(response.request.method)
-    if method == "HEAD" or not cases.is_json(response):
-        return
-    name, body = cases.declared_of(case, method), response.json()
-    language = cases.language_of(response)
-    if response.status_code == 200:
-        assert name is not None, f"{method} {case.path} is served, which the contract lacks"
-        rules.check_success_text(name, body, language, CONTRACT)
-    else:
-        known = name if response.status_code not in rules.ROUTE_CODES else None
-        rules.check_code(known, response.status_code, body, language, CONTRACT)
+    """Refusals and texts are those that the operation lists."""
+    cases.check_code_and_text(response, case, CONTRACT)
 
 
 @schemathesis.check
-def answers_are_declared(
+def headers_are_declared(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """No header but those of HTTP and of the contract."""
-    name = cases.declared_of(case, str(response.request.method))
-    known = name if response.status_code not in rules.ROUTE_CODES else None
-    CONTRACT.check_header_names(known, response.status_code, response.headers)
+    cases.check_headers(response, case, CONTRACT)
 
 
 @schemathesis.check

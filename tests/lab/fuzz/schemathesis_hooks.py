@@ -27,7 +27,7 @@ from tests.lab.fuzz import by_hand, cases, rules
 from tests.lab.fuzz.cases import Case
 from tests.lab.fuzz.witness import from_environment
 from tests.support import exchanges
-from tests.support.contract_client import Json
+from tests.support.contract_client import PARTENAIRE, Json
 
 FORM_CODES = ("405", "1001", "1002")
 REPLAYED = "Idempotent-Replayed"
@@ -380,19 +380,7 @@ def code_and_text_are_the_contract_s(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """A code that the operation lists, with the text of the language asked for."""
-    method = str(response.request.method)
-    if method == "HEAD":
-        return
-    name = cases.declared_of(case, method)
-    if response.headers.get("content-type") != ["application/json"]:
-        return
-    body, language = response.json(), cases.language_of(response)
-    if response.status_code == 200:
-        assert name is not None, f"{method} {case.path} is served, which the contract lacks"
-        rules.check_success_text(name, body, language)
-    else:
-        known = name if response.status_code not in rules.ROUTE_CODES else None
-        rules.check_code(known, response.status_code, body, language)
+    cases.check_code_and_text(response, case, PARTENAIRE)
 
 
 @schemathesis.check
@@ -400,9 +388,7 @@ def headers_are_declared(
     _ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """No header but those of HTTP and of the contract."""
-    name = cases.declared_of(case, str(response.request.method))
-    known = name if response.status_code not in rules.ROUTE_CODES else None
-    rules.check_headers(known, response.status_code, response.headers)
+    cases.check_headers(response, case, PARTENAIRE)
 
 
 @schemathesis.check
