@@ -29,6 +29,7 @@ from models.demande import EXECUTEE, SAISIE, demandes, validations
 from models.membre import membres, name_of
 from tests.lab.bench.ground import PEPPER, SQLITE, Ground, Size, ground
 from tests.lab.bench.load import LIMITE, Line, Lines, Workload
+from tests.lab.bench.servers import CLASSES, unlimited
 from tests.support.process import CYNOD, environment
 
 Json = dict[str, Any]
@@ -90,7 +91,11 @@ class Land(Ground):
     @property
     def variables(self) -> dict[str, str]:
         """What a server of it must be told."""
-        return {"CYNOD_SURFACES": SURFACES, "CYNOD_CLE_LOCALE": str(self.key)}
+        return {
+            "CYNOD_SURFACES": SURFACES,
+            "CYNOD_CLE_LOCALE": str(self.key),
+            "CYNOD_LIMITES": unlimited(*CLASSES, "base-core"),
+        }
 
 
 @contextlib.contextmanager

@@ -37,10 +37,16 @@ POOL = 12
 """Connections of each process: ours has 11 for its operations and one for its probes."""
 
 THREADS = 11
-UNLIMITED = ",".join(
-    f"{one}=100000000/second" for one in ("lecture", "ecriture", "jeton", "base-core")
-)
-"""Limits that count each call, and refuse none."""
+
+
+CLASSES = ("lecture", "ecriture", "jeton")
+"""Rate classes of partners' calls."""
+
+
+def unlimited(*classes: str) -> str:
+    """Limits that count each call of these classes, and refuse none."""
+    return ",".join(f"{one}=100000000/second" for one in classes)
+
 
 PATIENCE_S = 90
 
@@ -132,14 +138,13 @@ def serve(
         folder,
         CYNOD_DATABASE_URL=ground.url,
         CYNOD_PEPPER=PEPPER.decode(),
-        CYNOD_LIMITES=UNLIMITED,
         CYNOD_LOG_FORMAT="json",
         CYNOD_POOL_SIZE=str(THREADS),
         BENCH_POOL=str(POOL),
         BENCH_BARE="loop" if name == BARE_LOOP else "threads",
         PORT=str(port),
         WORKERS=str(workers),
-        **(variables or {}),
+        **{"CYNOD_LIMITES": unlimited(*CLASSES), **(variables or {})},
     )
     log = folder / f"{name}-{port}.log"
     # As `make` leaves it: modules are compiled, so that a start does not compile them again.

@@ -15,10 +15,12 @@ import httpx
 import schemathesis
 from schemathesis.generation.meta import TestPhase
 
-# `schemathesis run` knows the folder of its command only.
-sys.path += [
-    str(one) for one in Path(__file__).resolve().parents if (one / "base-core.yaml").exists()
-]
+# `schemathesis run` knows the folder of its command only, and others than we
+# have installed a package of this name.
+sys.path.insert(
+    0,
+    next(str(one) for one in Path(__file__).resolve().parents if (one / "base-core.yaml").exists()),
+)
 
 from tests.lab.fuzz import cases
 from tests.lab.fuzz.cases import Case

@@ -18,10 +18,12 @@ import schemathesis
 from schemathesis.core.failures import Failure
 from schemathesis.generation.meta import TestPhase
 
-# `schemathesis run` by hand knows the folder of its command only.
-sys.path += [
-    str(one) for one in Path(__file__).resolve().parents if (one / "openapi.yaml").exists()
-]
+# `schemathesis run` by hand knows the folder of its command only, and others than we
+# have installed a package of this name.
+sys.path.insert(
+    0,
+    next(str(one) for one in Path(__file__).resolve().parents if (one / "openapi.yaml").exists()),
+)
 
 from tests.lab.fuzz import by_hand, cases, rules
 from tests.lab.fuzz.cases import Case
