@@ -27,6 +27,7 @@ from handlers.app import create_app
 from handlers.edge.bridge import CynodApp
 from models.database.engine import Database
 from tests.support.live import settings_for
+from tests.support.patience import CALL_S
 from tests.support.scene import Call, Scene
 
 ROOT = Path(__file__).parents[2]
@@ -240,6 +241,10 @@ def measure(bench: Bench, scene: Scene, operation: str) -> tuple[int, Counter[st
     expected = 400 if operation == REFUSED else 200
     for _ in range(WARM_UP):
         assert bench.send(scene, operation) == expected
+    # The first use of a secret on a day is written down beside the calls, and is none of theirs.
+    for thread in threading.enumerate():
+        if thread.name == "usage":
+            thread.join(CALL_S)
     gc.disable()
     try:
         taken = []

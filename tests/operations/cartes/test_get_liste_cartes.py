@@ -9,10 +9,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from models.base import today
 from models.carte import ACTIVE, ANNULEE, OPPOSITION
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
+from models.membre import membres
 from tests.support.contract_client import Json
 from tests.support.scene import Scene, assert_refused
 from tests.support.world import (
@@ -162,8 +164,16 @@ def test_member_without_cards_has_an_empty_list(world: World) -> None:
 
 
 def test_two_members_of_one_phone_are_both_listed(world: World) -> None:
+    """As they may have been before a phone was one active member's of a client."""
     awa = world.membre()
-    twin = world.membre(awa.client_id, wallet_id=awa.wallet_id)
+    twin = world.membre(awa.client_id)
+    with world.database.transaction() as connection:
+        # They keep it together, and nobody else can have it.
+        connection.execute(
+            update(membres)
+            .where(membres.c.client_id == awa.client_id)
+            .values(wallet_id=awa.wallet_id, wallet_partage=1)
+        )
     first, second = world.carte(membre=awa), world.carte(membre=twin)
     answer = world.api(first).get(
         "/get-liste-cartes", params={"clientId": awa.client_id, "walletId": awa.wallet_id}
