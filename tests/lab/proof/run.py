@@ -39,6 +39,9 @@ ASKED_PER_S = 20
 """Answered references about which the service is asked after the load, for each second of it; about
 every reference without an answer it is asked anyway."""
 
+BACK_S = 30.0
+"""How long a service that was healed may take until it answers what it is asked."""
+
 ATTEMPTS = 5
 """A fault that no client felt, by bad luck or on a busy machine, is done again."""
 
@@ -187,7 +190,7 @@ def _ask_after(stage: Stage, folder: Path, sample: int) -> None:
     caller = Caller(recorder, phase="after")
     for number, (partner, reference) in enumerate(asked):
         intent = Intent(partners[partner], QUESTION, reference, {})
-        caller.call(intent, stage.ports[number % len(stage.ports)])
+        _ask(caller, intent, stage.ports[number % len(stage.ports)])
     caller.close()
     recorder.close()
 
@@ -204,9 +207,19 @@ def _ask_persons_after(stage: Stage, staff: list[Person], folder: Path, sample: 
     caller = Caller(recorder, phase="after")
     for number, reference in enumerate(asked):
         act = Act(staff[number % len(staff)], DEMANDE, reference, {})
-        caller.call(act, stage.ports[number % len(stage.ports)])
+        _ask(caller, act, stage.ports[number % len(stage.ports)])
     caller.close()
     recorder.close()
+
+
+def _ask(caller: Caller, intent: Intent, port: int) -> None:
+    """Ask until the service says what it knows: on a busy machine it may not be back yet."""
+    until = time.monotonic() + BACK_S
+    while True:
+        end, status, _ = caller.call(intent, port)
+        if (end == ANSWERED and status != 503) or time.monotonic() > until:
+            return
+        time.sleep(0.2)
 
 
 def _is_answered(exchange: Exchange) -> bool:
