@@ -7,7 +7,7 @@ and the scopes of the back office.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,16 @@ def open_persons(settings: Settings) -> Persons:
     return Persons(LocalIssuer(Path(settings.cle_locale)), settings.oidc_audience)
 
 
+def again(acr: Sequence[str]) -> str:
+    """What asks a person to authenticate again, and how (RFC 9470, 3)."""
+    asked = [
+        'Bearer realm="cynod", error="insufficient_user_authentication"',
+        f"max_age={FORTE_S}",
+        *([f'acr_values="{" ".join(acr)}"'] if acr else []),
+    ]
+    return ", ".join(asked)
+
+
 class AuthentificationAReprendre(EdgeRefusal):
     """The person must authenticate again, as RFC 9470 tells his application."""
 
@@ -73,12 +83,7 @@ class PersonRunner(OperationRunner):
         self._note_activite = note_activite
         self._scopes = contract.scopes
         self._acr = settings.oidc_acr
-        asked = [
-            'Bearer realm="cynod", error="insufficient_user_authentication"',
-            f"max_age={FORTE_S}",
-            *([f'acr_values="{" ".join(self._acr)}"'] if self._acr else []),
-        ]
-        self._again = {"WWW-Authenticate": ", ".join(asked)}
+        self._again = {"WWW-Authenticate": again(self._acr)}
 
     def _choose_way(self) -> Way:
         return Way((self._judge_token,), self._identify, (self._count, self._check))

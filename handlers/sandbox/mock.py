@@ -147,8 +147,12 @@ class MockRunner:
                 # A wrong preference would be ignored (RFC 7240); who tests a refusal wants to know.
                 raise EntreesInvalides([Fault(ENTETE, "Prefer", "405")])
             code = of_status[0]
-        headers = {"Retry-After": "2"} if code == "1008" else {}
         example = self._example_of(code)
+        headers = {"Retry-After": "2"} if code == "1008" else {}
+        if code == "2008":
+            from handlers.edge.persons import again  # noqa: PLC0415 - of persons alone, and large
+
+            headers = {"WWW-Authenticate": again(())}
         fields = self._fields(code, example)
         return MockRefusal(code, headers, example.get("moreInfo"), **fields)
 
