@@ -23,9 +23,12 @@ OPERATIONS = [
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Who asks a mock of both surfaces."""
-    surfaces = {"CYNOD_SURFACES": "partenaire,base-core"}
     with (
-        serve(folder=tmp_path_factory.mktemp("mock"), verb="mock", **surfaces) as process,
+        serve(
+            folder=tmp_path_factory.mktemp("mock"),
+            verb="mock",
+            CYNOD_SURFACES="partenaire,base-core",
+        ) as process,
         httpx.Client(base_url=process.url, trust_env=False, timeout=CALL_S) as client,
     ):
         yield client
