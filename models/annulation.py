@@ -104,7 +104,8 @@ def annuler(
     motif: str | None,
     fenetre: timedelta,
 ) -> Operation:
-    """Move the whole amount back, whatever has become of the card; the original stays as it is.
+    """Move the whole amount back, whatever has become of the card; the original stays as it is. It is too
+    late once the card's client is closed, which keeps no money.
 
     Limits count the original no more, in the day and the month in which they counted it.
 

@@ -189,7 +189,18 @@ def count_up(connection: Connection, more: Mapping[str, Nombres]) -> str | None:
 
 
 def en_service(client_id: Column[Any]) -> ColumnElement[bool]:
-    """Whether the cards of a client may move money, as a condition of a statement about other rows."""
-    # As a value of one row: of an EXISTS, a database could think that it has few rows of this statut.
+    """Whether the cards of a client may move money, as a condition of a statement about other rows.
+
+    As a value of one row: of an EXISTS, a database could think that it has few rows of this statut.
+    """
+    return _statut_of(client_id) != SUSPENDU
+
+
+def pas_clos(client_id: Column[Any]) -> ColumnElement[bool]:
+    """Whether a client may still have money, as a condition of a statement about other rows."""
+    return _statut_of(client_id) != CLOS
+
+
+def _statut_of(client_id: Column[Any]) -> ColumnElement[str]:
     statut = select(clients.c.statut).where(clients.c.client_id == client_id)
-    return statut.correlate_except(clients).scalar_subquery() != SUSPENDU
+    return statut.correlate_except(clients).scalar_subquery()

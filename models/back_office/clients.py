@@ -336,8 +336,11 @@ def check_no_use(connection: Connection, *whose: Any) -> None:
 def _change_statut(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
     before = find_client(connection, contenu["clientId"], lock=True)
     assert before is not None, "it was read before"
-    if contenu["statut"] == SUSPENDU:
+    if contenu["statut"] in (SUSPENDU, CLOS):
         _wait_for_movements(connection, before.client_id)
+    if contenu["statut"] == CLOS:
+        # A reversal that was under way has given money back to a card that was empty.
+        check_no_use(connection, cartes.c.client_id == before.client_id)
     return _replace(connection, before, before._replace(statut=contenu["statut"]))
 
 

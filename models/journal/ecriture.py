@@ -34,9 +34,13 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, BigId, metadata
 from models.carte import ACTIVE, cartes, check_usable
-from models.client import clients, en_service
+from models.client import CLOS, clients, en_service, pas_clos
 from models.database.prepared import Prepared
-from models.errors import SoldeInsuffisant, SoldeMaximalDepasse
+from models.errors import (
+    DelaiAnnulationDepasse,
+    SoldeInsuffisant,
+    SoldeMaximalDepasse,
+)
 from models.journal.reference import CarteCle, Claim, Demandeur, Entree
 from models.operation import CREDIT, DEBIT, operations
 from models.partenaire import ENTITLED, DroitsRetires
@@ -112,9 +116,9 @@ def _update(*guards: ColumnElement[bool], solde: _Columns) -> ReturningUpdate[An
 _TAKEN_FROM = _update(_USABLE, _ENOUGH, solde=_TAKEN)
 _GIVEN_TO = _update(_USABLE, _ROOM, solde=_GIVEN)
 _TAKE, _GIVE = Prepared(_TAKEN_FROM, Position), Prepared(_GIVEN_TO, Position)
-# A reversal undoes what was done, whatever has become of the card since.
+# A reversal undoes what was done, whatever has become of the card since. A closed client gets nothing.
 _TAKE_BACK = Prepared(_update(_ENOUGH, solde=_TAKEN), Position)
-_GIVE_BACK = Prepared(_update(_ROOM, solde=_GIVEN), Position)
+_GIVE_BACK = Prepared(_update(_ROOM, pas_clos(cartes.c.client_id), solde=_GIVEN), Position)
 
 _STATE = Prepared(
     select(cartes.c.statut, cartes.c.fin_validite, clients.c.statut.label("client_statut"))
@@ -282,9 +286,12 @@ def take_back(connection: Connection, carte: CarteCle, montant: int, quand: date
 
 
 def give_back(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
-    """Undo a debit, whatever the card's state. Raises SoldeMaximalDepasse."""
+    """Undo a debit, whatever the card's state. Raises DelaiAnnulationDepasse when its client is closed, which
+    keeps no money, else SoldeMaximalDepasse."""
     moved = _move(connection, _GIVE_BACK, carte, montant, quand)
     if moved is None:
+        if _read_state(connection, carte).client_statut == CLOS:
+            raise DelaiAnnulationDepasse
         raise SoldeMaximalDepasse
     return moved
 
@@ -303,10 +310,15 @@ def _move(
 
 
 def _refuse_unusable(connection: Connection, carte: CarteCle) -> None:
+    state = _read_state(connection, carte)
+    check_usable(state.statut, state.fin_validite, state.client_statut)
+
+
+def _read_state(connection: Connection, carte: CarteCle) -> _State:
     """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
     state = _STATE.first(connection, {"la_carte": carte.id})
     assert state is not None, "no card is ever deleted"
-    check_usable(state.statut, state.fin_validite, state.client_statut)
+    return state
 
 
 def post(

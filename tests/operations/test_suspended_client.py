@@ -1,17 +1,22 @@
-"""A client that is suspended: its cards move nothing and are not valid, from the next call on (3005)."""
+"""A client that is suspended: its cards move nothing and are not valid, from the next call on (3005).
+
+One that is closed keeps no money, and gets none back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import httpx
 import pytest
 from sqlalchemy import select
 
-from models.carte import OPPOSITION, cartes
-from models.client import ACTIF, SUSPENDU
+from models.carte import ANNULEE, OPPOSITION, cartes
+from models.client import ACTIF, CLOS, SUSPENDU
 from models.demande import EXECUTEE
+from tests.support.contract_client import ContractClient
 from tests.support.scene import Scene, assert_refused
 from tests.support.siege import Siege
 from tests.support.steps import (
@@ -24,7 +29,7 @@ from tests.support.steps import (
     transfer,
     wait_for_locks,
 )
-from tests.support.world import new_number, place
+from tests.support.world import Carte, new_number, place
 
 
 @pytest.fixture
@@ -125,3 +130,49 @@ def test_suspension_waits_for_a_debit_that_waits_for_its_card(scene: Scene, sieg
         assert suspension.result() == EXECUTEE
     assert_refused(debit(scene.api, scene.carte, 1_000, new_reference()), "3005")
     assert world.journal(scene.carte)[1:] == [("DEBIT", 1_000)]
+
+
+class Spent(NamedTuple):
+    """The only card of a client, cancelled and empty, and the debit that emptied it."""
+
+    carte: Carte
+    api: ContractClient
+    reference: str
+
+
+@pytest.fixture
+def spent(scene: Scene) -> Spent:
+    carte, reference = scene.world.carte(1_000), new_reference()
+    api = scene.world.api(carte)
+    assert debit(api, carte, 1_000, reference).status_code == 200
+    scene.world.change_carte(carte, statut=ANNULEE)
+    return Spent(carte, api, reference)
+
+
+def test_reversal_is_too_late_once_the_client_is_closed(
+    scene: Scene, siege: Siege, spent: Spent
+) -> None:
+    client_id = spent.carte.membre.client_id
+    assert siege.do("changerStatutClient", clientId=client_id, statut=CLOS) == EXECUTEE
+    assert_refused(reverse(spent.api, spent.reference, new_reference()), "4009")
+    assert scene.world.solde(spent.carte) == 0
+    scene.world.check_books(spent.carte)
+
+
+@pytest.mark.only_on("postgresql")
+def test_closing_waits_for_a_reversal_and_is_refused_for_its_money(
+    scene: Scene, siege: Siege, spent: Spent
+) -> None:
+    world, client_id = scene.world, spent.carte.membre.client_id
+    with ThreadPoolExecutor(2) as pool:
+        with world.database.transaction() as holder:
+            of_card = select(cartes.c.id).where(cartes.c.id == spent.carte.id)
+            holder.execute(of_card.with_for_update())
+            waiting = pool.submit(reverse, spent.api, spent.reference, new_reference())
+            wait_for_locks(world.database)
+            closing = pool.submit(siege.do, "changerStatutClient", clientId=client_id, statut=CLOS)
+            wait_for_locks(world.database, 2)
+            assert not closing.done()
+        assert waiting.result().status_code == 200
+        assert closing.result() == "6010"
+    assert world.solde(spent.carte) == 1_000
