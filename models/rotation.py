@@ -176,8 +176,9 @@ def revoquer(
     if found is None:
         raise SecretInconnu
     alive = list_alive(connection, partenaire.id)
+    # By id: what else is known of it, its last use, is written beside the calls, between two readings too.
     others = [one for one in alive if one.id != found.id]
-    if found in alive and not others:
+    if alive and not others:
         raise DernierSecret
     moment = found.revoque_le or geste.date
     connection.execute(update(secrets).where(secrets.c.id == found.id).values(revoque_le=moment))

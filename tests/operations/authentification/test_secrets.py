@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, create_engine, select, update
 
 import models.authentification
 from models.authentification import jetons
 from models.geste import gestes
 from models.partenaire import hold, partenaires
-from models.secret import secrets
+from models.secret import note_usage, read_secret, secrets
 from tests.support.patience import wait_until
 from tests.support.scene import Scene, assert_refused
 from tests.support.steps import (
@@ -270,6 +270,26 @@ def test_last_secret_is_not_revoked(scene: Scene) -> None:
     # One that ended by itself may be, and takes its tokens along: the one that asks for it, too.
     assert item(revoke(scene, only, avecJetons=True))["jetonsRevoques"] == 1
     assert_refused(scene.api.get("/get-mes-secrets"), "2001")
+
+
+@pytest.mark.only_on("postgresql")
+def test_last_secret_stays_though_its_use_is_written_down_meanwhile(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day of its last use is written beside the calls: a secret that is read twice reads otherwise."""
+    (only,) = alive(scene)
+    beside = create_engine(scene.world.database.url)
+
+    def read_and_use(connection: Connection, partenaire_id: int, secret_id: str) -> Any:
+        found = read_secret(connection, partenaire_id, secret_id)
+        assert found is not None
+        with beside.begin() as other:
+            note_usage(other, found.id, date(2039, 12, 31))
+        return found
+
+    monkeypatch.setattr("models.rotation.read_secret", read_and_use)
+    assert_refused(revoke(scene, only), "2106")
+    assert alive(scene) == [only]
 
 
 def test_tokens_of_a_revoked_secret_live_to_their_end_unless_it_is_asked(scene: Scene) -> None:
