@@ -366,6 +366,21 @@ def _sick(kind: str) -> Callable[[Scene, str], httpx.Response]:
     return send
 
 
+def _suspended(scene: Scene, operation: str) -> httpx.Response:
+    carte, other = (scene.carte(lands.RICH, client=1, nth=nth) for nth in (0, 1))
+    call = scene.valid(operation)
+    if operation == "transfererSolde":
+        call = scene.transfer(carte, other)
+    else:
+        ((_, values),) = call.options.items()
+        names = {**carte.query, "membreId": carte.membre}
+        call = call.but(**{k: v for k, v in names.items() if k in values})
+    method, path = PLACES[operation]
+    # The ledger knows of no suspension: it is not asked.
+    with scene.stage.suspended(carte.client):
+        return scene.main.request(method, path, headers=scene.authorization(call), **call.options)
+
+
 def _overdrawn(scene: Scene, operation: str) -> httpx.Response:
     poor, rich = scene.carte(lands.POOR), scene.carte(lands.RICH)
     if operation == "debitCarte":
@@ -541,6 +556,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
     "2105": _rotating,
     "2106": _last,
     **{code: _sick(kind) for code, kind in SICK.items()},
+    "3005": _suspended,
     **dict.fromkeys(("3006", "3007"), _sick(lands.OPPOSITION)),
     "4001": _overdrawn,
     "4002": _repeated,

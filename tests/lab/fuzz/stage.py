@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine, text
+
 from tests.lab.fuzz.land import (
     CLIENTS,
     MANAGERS,
@@ -86,6 +88,23 @@ class Stage:
             "--workers", number, folder=self.folder, command=None, spoil=spoil, **given
         ) as server:
             yield server
+
+    @contextlib.contextmanager
+    def suspended(self, client_id: str) -> Iterator[None]:
+        """A client that is suspended meanwhile."""
+        engine = create_engine(self.database_url)
+        statement = text("UPDATE clients SET statut = :statut WHERE client_id = :client_id")
+
+        def become(statut: str) -> None:
+            with engine.begin() as connection:
+                connection.execute(statement, {"statut": statut, "client_id": client_id})
+
+        try:
+            become("SUSPENDU")
+            yield
+        finally:
+            become("ACTIF")
+            engine.dispose()
 
     def cynod(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run one command of cynod on the database."""

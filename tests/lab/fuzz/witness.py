@@ -320,6 +320,7 @@ class Witness:
             "unknown": self.known.unknown,
             "closed": len(self.known.closed),
             "tokens": sorted(self.tokens | set(self.minted)),
+            "manager": self.secrets[-1][1] if self.secrets else None,
         }
         path.touch(mode=0o600)
         path.write_text(json.dumps(record), encoding="utf-8")
