@@ -313,7 +313,9 @@ def _request_changes(schema: Json) -> Iterator[tuple[str, str, Change]]:
         for name, pattern in _patterns(schema["pattern"]):
             yield "pattern", name, _set("pattern", pattern)
     if "enum" in schema:
-        yield "enum narrowed", schema["enum"][-1], _remove("enum", schema["enum"][-1])
+        # Without its only value, a list of values would be none: nothing would be narrowed.
+        if len(schema["enum"]) > 1:
+            yield "enum narrowed", schema["enum"][-1], _remove("enum", schema["enum"][-1])
         yield "enum widened", "AUTRE", _append("enum", "AUTRE")
     if "default" in schema:
         yield "default", str(schema["default"]), _set("default", schema["default"] - 1)
