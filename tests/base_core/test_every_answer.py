@@ -25,11 +25,19 @@ HURRIED, AWAY, LAST, FAULT = "1008", "5001", "6013", "9999"
 APART = (HURRIED, AWAY, LAST, FAULT)
 """Codes that call for a server of their own, or for an accident."""
 
+EVERYWHERE = ("405", "1002", "1005", HURRIED, "2001", "2002", "2003", "2004", "2007", AWAY, FAULT)
+OF_BODIES = ("1001", "1006", "1007")
+"""What any operation answers, and any that takes a body, whether or not the contract remembers it."""
+
+
+def codes_of(operation: str) -> list[str]:
+    """The codes that an operation lists or must list."""
+    bodies = OF_BODIES if PLACES[operation][0] == "POST" else ()
+    return list(dict.fromkeys([*CONTRACT[operation]["x-codes-erreur"], *EVERYWHERE, *bodies]))
+
+
 REFUSALS = [
-    (operation, code)
-    for operation in ALL
-    for code in CONTRACT[operation]["x-codes-erreur"]
-    if code not in APART
+    (operation, code) for operation in ALL for code in codes_of(operation) if code not in APART
 ]
 READS = [name for name in ALL if PLACES[name][0] == "GET"]
 LISTS = [
@@ -41,7 +49,7 @@ LISTS = [
 
 def answering(code: str) -> list[str]:
     """The operations that list this code."""
-    return [name for name in ALL if code in CONTRACT[name]["x-codes-erreur"]]
+    return [name for name in ALL if code in codes_of(name)]
 
 
 def language_of(operation: str, backend: str) -> str:
