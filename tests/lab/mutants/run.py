@@ -23,7 +23,7 @@ from handlers.settings import Settings
 from tests.lab.mutants.mutant import JUDGE, Mutant
 from tests.lab.mutants.plugin import SUITE, Judge, Verdict
 from tests.lab.mutants.surface import IS_BASE_CORE, READING, judge_by
-from tests.support.contract_client import CONTRACT, ROOT, Reading
+from tests.support.contract_client import CONTRACT, ROOT
 
 TIMEOUT_S = 900
 SHORT = 12
@@ -165,7 +165,7 @@ def _redirect(file: Path) -> None:
 def _judge_by_mutant(mutant: Mutant | None, place: Path) -> Verdict:
     """Run the tests, not imported yet, by another contract. The control's server reads it too."""
     contract = _write(mutant, place)
-    _judge_by(contract)
+    judge_by(contract)
     if mutant is None:
         _serve_by(contract)
     plugin = Judge(*_place_of(mutant), stop=mutant is not None)
@@ -244,10 +244,6 @@ def _write(mutant: Mutant | None, place: Path) -> Path:
     if IS_BASE_CORE:
         shutil.copy(CONTRACT, place)
     return file
-
-
-def _judge_by(contract: Path) -> None:
-    judge_by(Reading(contract, prefix=READING.prefix))
 
 
 def _serve_by(contract: Path) -> None:

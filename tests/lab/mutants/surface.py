@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from tests.support import contract_client
 from tests.support.contract_client import PARTENAIRE, Reading, base_core
@@ -16,13 +17,15 @@ CATALOGUE, DOCUMENT, OPERATIONS = READING.catalogue, READING.document, READING.o
 resolve = READING.resolve
 
 
-def judge_by(reading: Reading) -> None:
-    """Let the client of the tests, before any of them is imported, judge by another reading."""
-    if IS_BASE_CORE:
-        contract_client.base_core = lambda: reading  # type: ignore[assignment]
-        return
+def judge_by(contract: Path) -> None:
+    """Let the client of the tests, before any of them is imported, judge by another file."""
+    reading = Reading(contract, prefix=READING.prefix)
     names = contract_client.__dict__
-    names["CONTRACT"] = contract_client.ROOT / reading.file
+    if IS_BASE_CORE:
+        names["BASE_CORE_CONTRACT"] = contract
+        names["base_core"] = lambda: reading
+        return
+    names["CONTRACT"] = contract
     names["PARTENAIRE"] = reading
     for name in ("document", "catalogue", "operations", "by_id"):
         names[name.upper()] = getattr(reading, name)
