@@ -96,6 +96,8 @@ def refuse(office: Office, ask: Ask, code: str, language: str) -> None:
     before = office.state() if ask.call.method == "POST" else None
     answer = ask.send(language=language)
     assert_refused(answer, code, language=language, **ask.told)
+    if answer.status_code == 401:
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="cynod"')
     assert before is None or office.state() == before
 
 
