@@ -74,6 +74,7 @@ def test_parameter_that_breaks_its_schema_is_refused(
     for query, way in (
         (f"{field.name}={text}&{field.name}={text}", values.REPEATED),
         (f"{field.name}=%ff", values.UNDECODABLE),
+        (f"{field.name}={text}%0A", "a line end"),
     ):
         assert_refused_by_name(with_query(call, f"{query}&{rest}").send(caller), field, way)
     if field.required:
