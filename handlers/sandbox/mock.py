@@ -32,6 +32,7 @@ from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.claims import Claims
 from handlers.edge.faults import ENTETE, Fault
 from handlers.edge.logs import configure_logs
+from handlers.edge.persons import again
 from handlers.edge.protocol import teach_protocol
 from handlers.edge.refusals import EdgeRefusal, EntreesInvalides
 from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
@@ -150,8 +151,6 @@ class MockRunner:
         example = self._example_of(code)
         headers = {"Retry-After": "2"} if code == "1008" else {}
         if code == "2008":
-            from handlers.edge.persons import again  # noqa: PLC0415 - of persons alone, and large
-
             headers = {"WWW-Authenticate": again(())}
         fields = self._fields(code, example)
         return MockRefusal(code, headers, example.get("moreInfo"), **fields)

@@ -288,7 +288,10 @@ def test_last_secret_stays_though_its_use_is_written_down_meanwhile(
         return found
 
     monkeypatch.setattr("models.rotation.read_secret", read_and_use)
-    assert_refused(revoke(scene, only), "2106")
+    try:
+        assert_refused(revoke(scene, only), "2106")
+    finally:
+        beside.dispose()
     assert alive(scene) == [only]
 
 
