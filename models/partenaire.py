@@ -145,7 +145,10 @@ def hold(connection: Connection, consumer_key: str) -> int | None:
 
 def hold_row(connection: Connection, partenaire_id: int) -> None:
     """Wait for whoever changes what the partner authenticates with, and let nobody until the end of the
-    transaction. Its operations go on."""
+    transaction. Its operations go on.
+
+    Whoever takes the lock of `hold`, or a share of it, in the same transaction takes that one first.
+    """
     connection.execute(
         select(partenaires.c.id)
         .where(partenaires.c.id == partenaire_id)

@@ -80,7 +80,6 @@ def renouveler(
 
     Raises RotationEnCours while two are good, ReferenceDejaUtilisee, DroitsRetires.
     """
-    hold_row(connection, partenaire.id)
     contenu = Contenu({1: ("renouvelerSecret", demande.delai_heures)})
     reference = demande.reference
     geste = begin(
@@ -88,6 +87,8 @@ def renouveler(
     )
     if geste.resultat is not None:
         return _told(partenaire, reference, geste.resultat, secret=None)
+    # After the lock that `begin` shares, never before it: `hold` takes the two in this order.
+    hold_row(connection, partenaire.id)
     alive = list_alive(connection, partenaire.id)
     if len(alive) >= MAX_ALIVE:
         raise RotationEnCours
