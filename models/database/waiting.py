@@ -8,11 +8,10 @@ thread, and a wait can be ended from outside: by its deadline, or because its ca
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -161,38 +160,62 @@ def pause(seconds: float) -> None:
         timer.cancel()
 
 
+class Made(NamedTuple):
+    """What a thread has made: a result, or what it raised."""
+
+    result: Any
+    error: BaseException | None
+
+    @classmethod
+    def by(cls, function: Callable[[], Any]) -> Made:
+        """What this function makes."""
+        try:
+            return cls(function(), None)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the work
+            return cls(None, error)
+
+    def told(self) -> Any:
+        """The result. Raises what the thread raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def refuse(self, unwanted: Callable[[Any], object] | None) -> None:
+        """Give a result that nobody waits for to whoever ends it."""
+        if self.error is None and unwanted is not None:
+            unwanted(self.result)
+
+
 def aside(
     function: Callable[[], Result], *, unwanted: Callable[[Result], object] | None = None
 ) -> Result:
     """What the function returns, which may block: work waits while a thread runs it.
 
-    When the wait was ended first, the result goes to `unwanted`.
+    When the wait was ended first, or the loop, the result goes to `unwanted`.
     """
     work = current_work()
     if work is None:
         return function()
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
+    future: asyncio.Future[Made] = loop.create_future()
 
     def wake(_: object) -> None:
         work.resume()
 
     future.add_done_callback(wake)
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if not future.cancelled():
-            _settle(future, result, error)
-        elif error is None and unwanted is not None:
-            unwanted(result)
+    def settle(made: Made) -> None:
+        if future.cancelled():
+            made.refuse(unwanted)
+        else:
+            future.set_result(made)
 
     def run() -> None:
-        result, error = None, None
+        made = Made.by(function)
         try:
-            result = function()
-        except BaseException as raised:  # noqa: BLE001 - it is raised again in the work
-            error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and the process with it
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, made)
+        except RuntimeError:  # the loop has ended
+            made.refuse(unwanted)
 
     # A thread that just ends with the process: nothing is acknowledged that it has not told.
     threading.Thread(target=run, name="aside", daemon=True).start()
@@ -201,13 +224,8 @@ def aside(
             work.pause()
         except InterruptedWork:
             future.remove_done_callback(wake)
-            future.cancel()
+            if not future.cancel():  # it was made, and the work not yet told
+                future.result().refuse(unwanted)
             raise
-    return future.result()
-
-
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+    result: Result = future.result().told()
+    return result

@@ -4,6 +4,7 @@ ends with its deadline."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -178,6 +179,47 @@ def test_what_blocks_runs_beside_the_loop_and_its_late_result_is_told() -> None:
 
     run(ask)
     assert unwanted == ["late"]
+
+
+def test_result_that_is_made_as_the_work_ends_is_told_as_late() -> None:
+    unwanted: list[str] = []
+
+    async def ask() -> None:
+        loop, caller = asyncio.get_running_loop(), Wanted(CALL_S)
+
+        def make() -> str:
+            # The loop hears first of the result, and before it wakes the work, of the end.
+            loop.call_soon_threadsafe(loop.call_soon, caller.end, DeadlinePassed)
+            return "made"
+
+        waiting = Turns([Place()]).run(lambda: aside(make, unwanted=unwanted.append), caller)
+        with pytest.raises(DeadlinePassed):
+            await waiting
+
+    run(ask)
+    assert unwanted == ["made"]
+
+
+def test_result_that_is_made_after_its_loop_has_ended_is_told_as_late() -> None:
+    unwanted: list[str] = []
+    ended, told = threading.Event(), threading.Event()
+
+    def make() -> str:
+        ended.wait(CALL_S)
+        return "made"
+
+    def tell(result: str) -> None:
+        unwanted.append(result)
+        told.set()
+
+    async def ask() -> None:
+        with pytest.raises(DeadlinePassed):
+            await Turns([Place()]).run(lambda: aside(make, unwanted=tell), Wanted(SHORT_S))
+
+    run(ask)
+    ended.set()
+    assert told.wait(CALL_S)
+    assert unwanted == ["made"]
 
 
 def test_error_of_work_is_its_caller_s() -> None:
