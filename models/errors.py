@@ -69,7 +69,6 @@ class PartenaireSuspendu(Refusal):
     code = "2005"
 
 
-
 class BasicInterdit(Refusal):
     """The partner's pair opens no operation by Basic: it asks for a token with it."""
 
@@ -112,7 +111,6 @@ class CodeRetraitInvalide(Refusal):
     code = "2108"
 
 
-
 class CarteExpiree(Refusal):
     """The card's last day of validity is past."""
 
@@ -135,7 +133,6 @@ class CarteNonActivee(Refusal):
     """The card was issued and is not activated yet."""
 
     code = "3004"
-
 
 
 class ClientSuspendu(Refusal):
@@ -170,7 +167,6 @@ class RemplacementEnCours(Refusal):
     """The card has a replacement that waits to be validated or to be activated."""
 
     code = "3009"
-
 
 
 class SoldeInsuffisant(Refusal):
@@ -247,7 +243,6 @@ class CarteEnService(Refusal):
     """The card is neither blocked nor cancelled: its balance leaves by what its holder does."""
 
     code = "4014"
-
 
 
 class ServiceIndisponible(Refusal):
