@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from models.agent import ACTIF, Agent, find_agent
 from models.audit import AGENT, CLI, SYSTEME, Acteur, Champs, Objet, record
 from models.back_office.registre import TYPES
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.base import UNITE, canonical_json, new_ulid, now
 from models.demande import (
     COLUMNS,
@@ -56,7 +56,7 @@ from models.errors import (
     ValidationReserveeAuxPersonnes,
     VersionPerimee,
 )
-from models.regle_validation import find_regle
+from models.regle_validation import Regle, find_regle
 
 DUREE = timedelta(hours=168)
 """How long a demande waits for those who may agree to it."""
@@ -158,6 +158,7 @@ def valider(
     etat = _read_objet(connection, type_, demande.objet_id, personne, demande.contenu)
     if etat is not None and demande.version_objet not in (None, etat.version):
         raise VersionPerimee
+    _check_montant(connection, type_, demande, etat)
     type_.verifier(connection, demande.contenu, etat)
     return _execute(connection, personne, demande, etat)
 
@@ -299,8 +300,8 @@ def _new(
     etat: Etat | None,
     duree: timedelta,
 ) -> Demande:
-    variante, montant = type_.variante(saisie.contenu, etat), type_.montant(saisie.contenu)
-    regle = find_regle(connection, f"{type_.nom}:{variante}" if variante else type_.nom, montant)
+    montant = type_.montant(saisie.contenu, etat)
+    regle = _find_regle(connection, type_, saisie.contenu, etat, montant)
     # Whoever has a shell is above validations, and the audit says that it was he.
     requises = 0 if personne.acteur.type == CLI else regle.validations
     version = None if etat is None else etat.version
@@ -331,6 +332,30 @@ def _new(
         motif=saisie.motif,
         **processed,
     )
+
+
+def _find_regle(
+    connection: Connection,
+    type_: TypeDemande,
+    contenu: Contenu,
+    etat: Etat | None,
+    montant: int | None,
+) -> Regle:
+    variante = type_.variante(contenu, etat)
+    return find_regle(connection, f"{type_.nom}:{variante}" if variante else type_.nom, montant)
+
+
+def _check_montant(
+    connection: Connection, type_: TypeDemande, demande: Demande, etat: Etat | None
+) -> None:
+    """An amount that is read of the object may have grown since: those who agreed are then too few, and
+    agreed to another amount than this one. Raises VersionPerimee."""
+    montant = type_.montant(demande.contenu, etat)
+    if montant == demande.montant:
+        return
+    regle = _find_regle(connection, type_, demande.contenu, etat, montant)
+    if regle.validations > demande.validations_requises:
+        raise VersionPerimee
 
 
 def _insert(connection: Connection, demande: Demande) -> bool:
@@ -365,7 +390,8 @@ def _execute(
     connection: Connection, personne: Personne, demande: Demande, etat: Etat | None
 ) -> Demande:
     type_ = TYPES[demande.type]
-    effet = type_.executer(connection, demande.contenu, etat)
+    acte = Acte(demande.contenu, demande.demande_id, demande.motif, personne.acteur)
+    effet = type_.executer(connection, acte, etat)
     executed = demande._replace(
         statut=EXECUTEE,
         traitee_par=personne.acteur.nom,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from models.audit import Objet
+from models.audit import Acteur, Objet
 
 Contenu = Mapping[str, Any]
 """Fields under the names of the contract."""
@@ -20,6 +20,16 @@ class Etat(NamedTuple):
     version: int
     champs: Contenu
     client_id: str | None = None
+
+
+class Acte(NamedTuple):
+    """What is executed: what was asked, by which demande, why, and who has it done. What an execution writes
+    beside the fields of its object names that demande."""
+
+    contenu: Contenu
+    demande_id: str
+    motif: str | None
+    acteur: Acteur
 
 
 class Effet(NamedTuple):
@@ -41,7 +51,7 @@ class Lire(Protocol):
 Verifier = Callable[[Connection, Contenu, Etat | None], None]
 """Raises the Refusal for which the demande cannot be executed now, whatever its version."""
 
-Executer = Callable[[Connection, Contenu, Etat | None], Effet]
+Executer = Callable[[Connection, Acte, Etat | None], Effet]
 """Does it. Called after `verifier`, in the same transaction, with the object held. Raises Refusal."""
 
 Constater = Callable[[Connection, Effet], None]
@@ -58,7 +68,7 @@ def _no_client(_contenu: Contenu) -> str | None:
     return None
 
 
-def _no_montant(_contenu: Contenu) -> int | None:
+def _no_montant(_contenu: Contenu, _etat: Etat | None) -> int | None:
     return None
 
 
@@ -88,7 +98,8 @@ class TypeDemande:
     variante: Callable[[Contenu, Etat | None], str] = _one_variant
     client: Callable[[Contenu], str | None] = _no_client
     """The client that the content names, for what makes an object; of others, `Etat` has it."""
-    montant: Callable[[Contenu], int | None] = _no_montant
+    montant: Callable[[Contenu, Etat | None], int | None] = _no_montant
+    """The francs by which its rule is chosen: those of the content, or of the object where it says so."""
     constater: Constater = _all_well
     of_others: bool = False
     """Whether its object is a person who neither enters it nor agrees to it."""
