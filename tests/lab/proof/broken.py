@@ -19,6 +19,7 @@ from models.agent import find_agent
 from models.audit import AGENT, Objet
 from models.back_office import corbeille, moteur
 from models.back_office.registre import TYPES
+from models.base import now
 from models.carte import cartes
 from models.database.engine import Database
 from models.database.waiting import pause
@@ -28,6 +29,9 @@ from models.journal import ecriture, reference
 from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
 from tests.lab.proof.spoilt import is_armed
+from tests.lab.proof.spoilt import (
+    shortens_demandes as shortens_demandes,  # a stage asks it of this module
+)
 from tests.support.nursery import replace_everywhere
 
 SHARE = 1 / 20
@@ -217,9 +221,9 @@ def does_it_twice() -> None:
     """An effect happens twice."""
     right = TYPES["modifierClient"]
 
-    def executer(connection: Connection, contenu: Any, etat: Any) -> Any:
-        right.executer(connection, contenu, etat)
-        return right.executer(connection, contenu, etat)
+    def executer(connection: Connection, acte: Any, etat: Any) -> Any:
+        right.executer(connection, acte, etat)
+        return right.executer(connection, acte, etat)
 
     TYPES["modifierClient"] = replace(right, executer=executer)
 
@@ -235,6 +239,16 @@ def forgets_rejections() -> None:
         return ended
 
     _put(moteur, "rejeter", rejeter)
+
+
+def agrees_too_late() -> None:
+    """What has waited too long is agreed to all the same."""
+    right = _engine("_refus_par_etat")
+
+    def _refus_par_etat(demande: Demande) -> Any:
+        return right(demande._replace(expire_le=now() + moteur.DUREE))
+
+    _put(moteur, "_refus_par_etat", _refus_par_etat)
 
 
 def lies_of_references() -> None:
