@@ -29,6 +29,9 @@ SAISIES = frozenset(
 )
 """What enters a demande, under a reference of the caller's."""
 
+BRIEF = "-bref"
+"""Ends the reference of a demande whose time is over in a moment."""
+
 JUDGEMENTS = frozenset({VALIDER, REJETER, RETIRER})
 """What is done to a demande; `reference` of such an act is the demandeId."""
 

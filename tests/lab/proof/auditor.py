@@ -4,6 +4,7 @@ What it holds the service to:
 
 - nothing took effect without as many validators as its rule asks: persons, all others than the maker;
 - of those who validate at once one executes; an effect is there exactly once, and whole;
+- what has waited too long is agreed to by nobody, and is ended by time alone, never before its time;
 - every acknowledged answer is still true; of a reference the service tells the truth at any time;
 - each refusal was true when it was given; what is there, somebody asked for;
 - every change has exactly one row of the audit, what was rolled back has none, and the chain holds.
@@ -40,7 +41,11 @@ from tests.lab.proof.record import ANSWERED, UNSENT, Exchange, Json, Moments
 from tests.lab.proof.registers import Demande, Registers
 
 SAISIE, EXECUTEE, REJETEE, RETIREE = "SAISIE", "EXECUTEE", "REJETEE", "RETIREE"
+EXPIREE = "EXPIREE"
 AGENT, CLI = "AGENT", "CLI"
+SYSTEME = ("SYSTEME", "SYSTEME")
+SLACK_NS = 50_000_000
+"""Between two clocks that are read one after the other."""
 
 REFUSALS = {
     "saisirClient": {"4002", "6008"},
@@ -49,9 +54,9 @@ REFUSALS = {
     "affecterReseau": {"4002", "6006", "6012"},
     "saisirReseau": {"4002", "6008"},
     "saisirMembre": {"4002", "6008"},
-    VALIDER: {"2009", "6002", "6003", "6005", "6006", "6008", "6009"},
-    REJETER: {"6002", "6003"},
-    RETIRER: {"6002"},
+    VALIDER: {"2009", "6002", "6003", "6004", "6005", "6006", "6008", "6009"},
+    REJETER: {"6002", "6003", "6004"},
+    RETIRER: {"6002", "6004"},
     DEMANDE: {"6001"},
     AUDIT: set[str](),
 }
@@ -65,6 +70,7 @@ ATTEMPT = "demande.refusee"
 Line = tuple[str, str | None]
 """Rows of the audit are counted by their action, or by who acted, and the demande."""
 _ENDS = {REJETEE: (REJETER, "demande.rejetee"), RETIREE: (RETIRER, "demande.retiree")}
+_END_OF_TIME = "demande.expiree"
 
 
 def audit(
@@ -75,23 +81,28 @@ def audit(
     moments: Moments | None = None,
 ) -> Verdict:
     """Hold the registers against the records. `prefix` begins every reference of this run."""
-    auditor = _Auditor(list(exchanges), registers, prefix)
+    moments = moments or Moments()
+    auditor = _Auditor(list(exchanges), registers, prefix, moments)
     auditor.check_answers()
     auditor.check_references()
     auditor.check_told()
     auditor.check_judgements()
+    auditor.check_ends_of_time()
     auditor.check_refusals()
     auditor.check_four_eyes()
     auditor.check_effects()
     auditor.check_audit()
     auditor.check_chain()
-    check_times(auditor.exchanges, auditor.answers, moments or Moments(), auditor.find)
+    check_times(auditor.exchanges, auditor.answers, moments, auditor.find)
     return auditor.verdict
 
 
 class _Auditor:
-    def __init__(self, exchanges: list[Exchange], registers: Registers, prefix: str) -> None:
+    def __init__(
+        self, exchanges: list[Exchange], registers: Registers, prefix: str, moments: Moments
+    ) -> None:
         self.exchanges = exchanges
+        self.moments = moments
         self.registers = registers
         self.prefix = prefix
         self.verdict = Verdict(exchanges=len(exchanges))
@@ -276,6 +287,24 @@ class _Auditor:
         if row.statut in _ENDS and not asked(_ENDS[row.statut][0]):
             self.find(WRONG, f"{row.reference} is {row.statut}, which nobody asked for")
 
+    def check_ends_of_time(self) -> None:
+        """Nobody judges what has waited too long; time ends it, when it is over and not before."""
+        for answer in self.answers:
+            exchange = answer.exchange
+            row = self.by_id.get(exchange.reference)
+            if not answer.acknowledges or exchange.what not in JUDGEMENTS or row is None:
+                continue
+            if self._is_over(row, exchange.started, -SLACK_NS):
+                self.find(WRONG, f"{describe(exchange)}, after the end of its time")
+        looked = self.moments.expired
+        for row in self.ours:
+            if row.statut == EXPIREE:
+                self.verdict.expired += 1
+                if (row.traitee_le or 0) < row.expire_le:
+                    self.find(WRONG, f"{row.reference} was ended by time before its time")
+            elif row.statut == SAISIE and looked is not None and self._is_over(row, looked):
+                self.find(LOST, f"{row.reference} waits, after its end was looked for")
+
     # ── refusals ─────────────────────────────────────────────────────────────────────────────────
     def check_refusals(self) -> None:
         """Each was true when it was given."""
@@ -293,7 +322,7 @@ class _Auditor:
         row = self.by_id.get(exchange.reference)
         if code in ("6006", "6008", "6009", "6012"):
             return self._is_another_change(answer, row)
-        if code in ("6002", "6003", "6005"):
+        if code in ("6002", "6003", "6004", "6005"):
             return row is not None and self._is_true_of(row, answer)
         return True  # of what is no refusal of this load, or of an unknown reference, others tell
 
@@ -301,18 +330,25 @@ class _Auditor:
         exchange = answer.exchange
         if answer.code == "6002":
             return row.statut != SAISIE and self._was_ended(row, answer.ended)
+        if answer.code == "6004":
+            return self._is_over(row, answer.ended, SLACK_NS)
         if answer.code == "6003":
             agreed = self.registers.validations.get(row.demande_id, [])
             return exchange.partner in (row.saisie_par[1], *agreed)
         return bool(exchange.content["empreinte"] != row.empreinte)
 
     def _was_ended(self, row: Demande, by: int) -> bool:
-        """Whether somebody had begun to end it by then."""
+        """Whether somebody, or time, had begun to end it by then."""
+        if row.statut == EXPIREE:
+            return self._is_over(row, by, SLACK_NS)
         return any(
             self._may_have_done(one) and one.started < by
             for what in JUDGEMENTS
             for one in self.by_what[what][row.demande_id]
         )
+
+    def _is_over(self, row: Demande, by: int, slack: int = 0) -> bool:
+        return row.expire_le <= by + self.moments.epoch + slack
 
     def _is_another_change(self, answer: Answer, row: Demande | None) -> bool:
         """Whether another demande is about the same object, as the code says."""
@@ -438,6 +474,7 @@ class _Auditor:
             "demande.saisie": int(row.requises > 0),
             "demande.validee": partial,
             row.type: int(row.statut == EXECUTEE),
+            _END_OF_TIME: int(row.statut == EXPIREE),
             **{action: int(row.statut == statut) for statut, (_, action) in _ENDS.items()},
         }
         return {(action, row.demande_id): count for action, count in rows.items() if count}
@@ -452,7 +489,9 @@ class _Auditor:
             makes = line.action == "demande.saisie" or (
                 line.action == row.type and not row.requises
             )
-            if makes and line.acteur != row.saisie_par:
+            if line.action == _END_OF_TIME and line.acteur != SYSTEME:
+                self.find(WRONG, f"{row.reference}: the audit says that {line.acteur} was its time")
+            elif makes and line.acteur != row.saisie_par:
                 self.find(WRONG, f"{row.reference}: the audit says that {line.acteur} entered it")
             elif line.action == row.type and row.requises and line.acteur[1] not in agreed:
                 self.find(WRONG, f"{row.reference}: the audit says that {line.acteur} executed it")

@@ -28,11 +28,10 @@ from models.errors import DemandeDejaTraitee, SoldeInsuffisant
 from models.journal import ecriture, reference
 from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
-from tests.lab.proof.spoilt import is_armed
-from tests.lab.proof.spoilt import (
-    shortens_demandes as shortens_demandes,  # a stage asks it of this module
-)
+from tests.lab.proof.spoilt import is_armed, shortens_demandes
 from tests.support.nursery import replace_everywhere
+
+__all__ = ["shortens_demandes"]  # stages ask it of this module, beside its mistakes
 
 SHARE = 1 / 20
 """Of the transactions that go wrong, where a mistake does not spoil each of them."""

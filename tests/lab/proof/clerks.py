@@ -12,7 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.lab.proof.acts import AUDIT, DEMANDE, REJETER, RETIRER, SAISIES, VALIDER, Act
+from tests.lab.proof.acts import (
+    AUDIT,
+    BRIEF,
+    DEMANDE,
+    JUDGEMENTS,
+    REJETER,
+    RETIRER,
+    SAISIES,
+    VALIDER,
+    Act,
+)
 from tests.lab.proof.load import CUT, HALF, PATIENCE_S, SHORT, WHOLE, Caller
 from tests.lab.proof.record import ANSWERED, UNSENT, Json, Recorder
 from tests.lab.proof.staff import Person
@@ -20,6 +30,8 @@ from tests.lab.proof.staff import Person
 CLERKS = 4
 ATTEMPTS = 4
 THINK_S = 0.01
+_OVER = ("6002", "6004")
+"""What is said of a demande about which nothing is left to do."""
 
 
 @dataclass
@@ -128,7 +140,9 @@ class Clerk:
         what, content = self._draw()
         by = self._machine if self._random.random() < 0.05 else self._one()
         self._counter += 1
-        act = Act(by, what, f"{self._name}-{self._counter}", content)
+        # Of some, the first one too, the time is over before somebody comes to them.
+        brief = BRIEF if self._counter % 5 == 1 else ""
+        act = Act(by, what, f"{self._name}-{self._counter}{brief}", content)
         self._board.recent.append(act)
         self._pursue(act)
 
@@ -278,9 +292,15 @@ class Clerk:
 
     def _learn(self, act: Act, status: int | None, body: str) -> None:
         """Tell the others what an answer says of demandes and objects."""
+        pending = self._board.pending
+        if status == 400 and act.what in JUDGEMENTS and json.loads(body)["code"] in _OVER:
+            for one in list(pending):
+                if one["demandeId"] == act.reference:
+                    with contextlib.suppress(ValueError):
+                        pending.remove(one)
         if status != 200 or act.what == AUDIT:
             return
-        demande, pending = json.loads(body)["data"][0], self._board.pending
+        demande = json.loads(body)["data"][0]
         known = [one for one in list(pending) if one["demandeId"] == demande["demandeId"]]
         if demande["statut"] == "SAISIE" and not known:
             pending.append(demande)

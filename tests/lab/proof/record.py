@@ -116,3 +116,7 @@ class Moments:
     """From when to when the database could do nothing at all."""
     waited: list[tuple[int, int, int]] = field(default_factory=list)
     """From when to when the database let calls wait, and how long one may then take at most."""
+    expired: int | None = None
+    """When the last task began that ends what has waited too long, and was not disturbed."""
+    epoch: int = field(default_factory=lambda: time.time_ns() - time.monotonic_ns())
+    """What makes an instant of this clock one of the registers."""

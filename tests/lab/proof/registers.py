@@ -31,6 +31,9 @@ class Demande(NamedTuple):
     motif: str | None
     motif_rejet: str | None
     resultat: Json | None
+    expire_le: int
+    """In nanoseconds since 1970."""
+    traitee_le: int | None
 
 
 class Agent(NamedTuple):
@@ -81,7 +84,7 @@ class Registers:
 _DEMANDES = """
     SELECT demande_id, type, statut, reference, objet_type, objet_id, contenu, empreinte,
            version_objet, validations_requises, saisie_par_type, saisie_par_id, traitee_par, motif,
-           motif_rejet, resultat
+           motif_rejet, resultat, expire_le, traitee_le
       FROM demandes ORDER BY id
 """
 _AUDIT_COLUMNS = (
@@ -147,6 +150,7 @@ def _read_demande(row: tuple[Any, ...]) -> Demande:
     told = list(row)
     told[6] = json.loads(told[6])
     told[15] = None if told[15] is None else json.loads(told[15])
+    told[16:] = [None if date is None else _instant(date) for date in told[16:]]
     return Demande._make([*told[:10], (told[10], told[11]), *told[12:]])
 
 
@@ -180,6 +184,10 @@ def _write_date(stored: str | datetime) -> str:
         return f"{stored.replace(' ', 'T')}Z"
     moment = stored.astimezone(UTC).replace(tzinfo=None)
     return f"{moment.isoformat(timespec='microseconds')}Z"
+
+
+def _instant(stored: str | datetime) -> int:
+    return int(datetime.fromisoformat(_write_date(stored)).timestamp() * 1e6) * 1_000
 
 
 def _read_objets(select: Any) -> Iterable[tuple[tuple[str, str], Objet]]:

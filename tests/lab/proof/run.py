@@ -22,6 +22,7 @@ from tests.lab.proof.load import (
     Load,
     Plan,
 )
+from tests.lab.proof.passing import Passing
 from tests.lab.proof.record import (
     ANSWERED,
     MONEY,
@@ -102,7 +103,7 @@ def _try(
     plan = Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)
     staff = sign_in(stage.staff)
     desks = Desks(stage.ports, staff, prefix, seed, _bureau(folder), clerks)
-    with Load(plan) as load, Office(desks) as office:
+    with Load(plan) as load, Office(desks) as office, Passing(stage) as passing:
         stage.load = load
         spell = Spell(seconds)
         with stage.armed(), stage.keeping_alive() if fault.kept_alive else contextlib.nullcontext():
@@ -113,6 +114,7 @@ def _try(
         load.stop()
         office.stop()
     _settle(stage)
+    passing.end()
     _ask_after(stage, folder, int(ASKED_PER_S * seconds))
     _ask_persons_after(stage, staff, _bureau(folder), int(ASKED_PER_S * seconds))
     exchanges = read_records(folder)
@@ -132,8 +134,9 @@ def _try(
         moments=stage.moments,
     )
     # A run in which no person got anything done proves nothing of them.
-    worked = fault.once or verdict.back_office.acknowledged > 0
-    return verdict, worked and fault.felt(exchanges)
+    worked = verdict.back_office.acknowledged > 0
+    worked &= verdict.back_office.expired > 0 or not stage.is_hurried
+    return verdict, (worked or fault.once) and fault.felt(exchanges)
 
 
 def _bureau(folder: Path) -> Path:

@@ -37,6 +37,8 @@ COLUMNS = (
 SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
 PEPPER = "pepper of the proof"
 START_S = 30.0
+TASK = ("demande", "expirer")
+SPOILT, SHORTENS = "tests.lab.proof.spoilt", "shortens_demandes"
 
 
 class Server:
@@ -55,7 +57,7 @@ class Server:
             folder=self._stage.folder,
             output=self.log,
             variables=self._stage.variables,
-            spoil=self._stage.spoil,
+            spoil=self._stage.spoil_of_servers,
         )
         deadline = time.monotonic() + START_S
         while not self.answers():
@@ -120,9 +122,11 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         model: Stage | None = None,
         office: bool = True,
+        hurried: bool = False,
     ) -> None:
         self.place = place
         self.has_office = office
+        self.is_hurried = office and hurried
         self.nursery = nursery
         self.spoil = spoil
         self._model = model
@@ -153,6 +157,14 @@ class Stage:
     @property
     def ports(self) -> list[int]:
         return [server.port for server in self.servers]
+
+    @property
+    def spoil_of_servers(self) -> str:
+        """What its servers are spoilt by: on a hurried stage, demandes can be brief."""
+        if not self.is_hurried:
+            return self.spoil
+        module, _, names = self.spoil.partition(":")
+        return ":".join((module or SPOILT, "+".join(filter(None, (names, SHORTENS)))))
 
     def open(self) -> None:
         """Migrate, make the world by the commands of an administrator, start the servers."""
@@ -208,6 +220,25 @@ class Stage:
                 return
             time.sleep(0.01)
         self.complain("no request came to wait for what the fault had stopped")
+
+    def end_demandes(self, spoil: str = "") -> None:
+        """Run the task that ends what has waited too long."""
+        self.nursery.run(list(TASK), folder=self.folder, variables=self.variables, spoil=spoil)
+
+    def try_to_end_demandes(self, *, tasks: int) -> None:
+        """Run it so often at once; each may be killed at it, or find no database."""
+        pids = [
+            self.nursery.spawn(
+                list(TASK),
+                folder=self.folder,
+                output=self.folder / "task.log",
+                variables=self.variables,
+                spoil=f"{SPOILT}:dies_in_mid_work",
+            )
+            for _ in range(tasks)
+        ]
+        for pid in pids:
+            self.nursery.wait(pid)
 
     def new_prefix(self) -> str:
         """What begins the references of one more run."""
@@ -297,9 +328,10 @@ def staged(
     settings: Mapping[str, str] | None = None,
     model: Stage | None = None,
     office: bool = True,
+    hurried: bool = False,
 ) -> Iterator[Stage]:
     """A stage for the block, its world a copy of the model's when there is one; with persons at work in its
-    back office, unless told otherwise."""
+    back office, unless told otherwise, whose demandes can be brief when time is `hurried`."""
     stage = Stage(
         *(place, nursery),
         servers=servers,
@@ -307,6 +339,7 @@ def staged(
         settings=settings,
         model=model,
         office=office,
+        hurried=hurried,
     )
     try:
         stage.open()

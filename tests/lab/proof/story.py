@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 
-from tests.lab.proof.acts import AUDIT, DEMANDE, REJETER, RETIRER, SAISIES, VALIDER, Act
+from tests.lab.proof.acts import AUDIT, BRIEF, DEMANDE, REJETER, RETIRER, SAISIES, VALIDER, Act
 from tests.lab.proof.load import HALF, WHOLE, Caller
 from tests.lab.proof.record import Exchange, Json, Recorder, read_records
+from tests.lab.proof.spoilt import BRIEFLY
 from tests.lab.proof.staff import Person, sign_in
 from tests.lab.proof.stage import Stage
+
+PASSED = (f"tard{BRIEF}", f"perimee{BRIEF}")
+"""Ends of the references of two demandes to which nobody comes in time."""
 
 
 class Story:
@@ -16,6 +21,7 @@ class Story:
 
     def __init__(self, stage: Stage, name: str) -> None:
         self.name = name
+        self._stage = stage
         self._folder = stage.folder / f"story-{name}"
         self._folder.mkdir()
         self._recorder = Recorder(self._folder, "story")
@@ -27,8 +33,10 @@ class Story:
 
     def tell(self) -> list[Exchange]:
         """All of it; what was sent and seen."""
+        self._begin_what_time_ends()
         self._tell_of_a_client()
         self._tell_of_ends()
+        self._let_time_pass()
         self._send(Act(self._awa, AUDIT, f"{self.name}-audit", {}))
         self._caller.close()
         self._recorder.close()
@@ -66,6 +74,19 @@ class Story:
         self._end("rejetee", self._binta, REJETER, {"motif": "preuve"})
         asked = {"reseauId": f"R-{self.name}-perdue", "nom": "perdue"}
         self._send(Act(self._awa, "saisirReseau", f"{self.name}-perdue", asked), HALF)
+
+    def _begin_what_time_ends(self) -> None:
+        for name in PASSED:
+            asked = {"reseauId": f"R-{self.name}-{name}", "nom": name}
+            self._enter(self._awa, name, "saisirReseau", asked)
+
+    def _let_time_pass(self) -> None:
+        """Nobody comes to either in time; one is then ended, and somebody comes to it too late."""
+        time.sleep(BRIEFLY.total_seconds())
+        first, second = PASSED
+        self._agree(first, self._binta)
+        self._stage.end_demandes()
+        self._agree(second, self._binta)
 
     # ── its acts ─────────────────────────────────────────────────────────────────────────────────
     def _enter(self, person: Person, name: str, what: str, content: Json) -> None:

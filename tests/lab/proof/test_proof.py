@@ -6,6 +6,7 @@ import ast
 import contextlib
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,7 +35,7 @@ from tests.lab.proof.record import Exchange, Moments, read_records
 from tests.lab.proof.registers import Audit, Objet, Registers, read_registers
 from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import Stage, staged
-from tests.lab.proof.story import Story
+from tests.lab.proof.story import PASSED, Story
 from tests.support import exchanges
 from tests.support.contract_client import ROOT
 from tests.support.needs import REQUIRED, lack, need
@@ -119,6 +120,7 @@ def open_stage(nursery: Nursery, models: Models, request: pytest.FixtureRequest)
                         settings=fault.settings,
                         model=models(place),
                         office=office,
+                        hurried=fault.hurried,
                     )
                 )
             return opened[key]
@@ -207,7 +209,7 @@ def test_broken_server_is_found(
 def calm(nursery: Nursery, models: Models) -> Iterator[Stage]:
     """A stage to which nothing is done."""
     place = SqlitePlace()
-    with staged(place, nursery, servers=1, model=models(place)) as stage:
+    with staged(place, nursery, servers=1, model=models(place), hurried=True) as stage:
         yield stage
 
 
@@ -425,8 +427,8 @@ def tidy(calm: Stage) -> Seen:
 def test_registers_of_a_story_pass(tidy: Seen) -> None:
     verdict = audit(*tidy, prefix=f"{STORY}-")
     assert verdict.ok, verdict.findings
-    codes = {"2009": 1, "6001": 1, "6002": 1, "6003": 3, "unanswered": 1}
-    assert verdict.statuses == {"200": 27, **codes}
+    codes = {"2009": 1, "6001": 1, "6002": 2, "6003": 3, "6004": 1, "unanswered": 1}
+    assert verdict.statuses == {"200": 31, **codes}
 
 
 BROKEN_OFFICE = {
@@ -436,6 +438,7 @@ BROKEN_OFFICE = {
     "lets_machines_validate": (WRONG, "demba never validated it"),
     "does_it_twice": (DOUBLED, "was changed to version 5, not 4"),
     "forgets_rejections": (LOST, "told REJETEE, the registers have SAISIE"),
+    "agrees_too_late": (WRONG, "answered 200, after the end of its time"),
     "lies_of_references": (WRONG, "told SAISIE, the registers have RETIREE"),
     "forgets_a_row": (LOST, "0 rows of the audit, 1 changes"),
     "audits_what_is_undone": (DOUBLED, "rows of the audit, 1 changes"),
@@ -451,7 +454,9 @@ def untidy(nursery: Nursery, models: Models) -> Verdict:
     spoil = f"tests.lab.proof.broken:{'+'.join(BROKEN_OFFICE)}"
     kept = os.environ.pop(exchanges.FOLDER, None)
     try:
-        with staged(place, nursery, servers=1, spoil=spoil, model=models(place)) as stage:
+        with staged(
+            place, nursery, servers=1, spoil=spoil, model=models(place), hurried=True
+        ) as stage:
             told = Story(stage, STORY).tell()
             return audit(told, read_registers(stage.place.judged_url), prefix=f"{STORY}-")
     finally:
@@ -534,6 +539,11 @@ def _other_actor(registers: Registers) -> Registers:
     return _lines(registers, line._replace(acteur=("AGENT", "demba")), without=line)
 
 
+def _ended_by_a_person(registers: Registers) -> Registers:
+    line = _line(registers, PASSED[1], "demande.expiree")
+    return _lines(registers, line._replace(acteur=("AGENT", "demba")), without=line)
+
+
 def _without_reading(registers: Registers) -> Registers:
     line = next(one for one in registers.audit if one.action == "getAudit")
     return _lines(registers, without=line)
@@ -564,6 +574,10 @@ def _sealed_otherwise(registers: Registers) -> Registers:
         (lambda r: _change(r, "nom", traitee_par="x"), WRONG, "another person ended it"),
         (lambda r: _change(r, "nom", resultat={}), WRONG, "told another result"),
         (lambda r: _change(r, "pendante", statut="RETIREE"), WRONG, "which nobody asked for"),
+        (lambda r: _change(r, PASSED[1], expire_le=2**62), WRONG, "ended by time before its time"),
+        (lambda r: _change(r, "nom", expire_le=0), WRONG, "after the end of its time"),
+        (lambda r: _without_line(r, PASSED[1], "demande.expiree"), LOST, "0 rows of the audit"),
+        (_ended_by_a_person, WRONG, "the audit says that ('AGENT', 'demba') was its time"),
         (lambda r: _version(r, -1), LOST, "was changed to version 3, not 4"),
         (lambda r: _version(r, 1), DOUBLED, "was changed to version 5, not 4"),
         (lambda r: _objet(r, CLIENT, None), LOST, "is not there"),
@@ -653,7 +667,8 @@ def _unknown_after(told: list[Exchange]) -> list[Exchange]:
         (_refuse("6003", "validerDemande"), LOST, "tried 1 times, the audit has 0"),
         (_refuse("6005", "validerDemande"), WRONG, "(6005), which is not so"),
         (_refuse("2009", "validerDemande"), WRONG, "(2009), which is not so"),
-        (_refuse("6004", "validerDemande"), WRONG, "which nothing here justifies"),
+        (_refuse("6004", "validerDemande"), WRONG, "(6004), which is not so"),
+        (_refuse("6006", "rejeterDemande"), WRONG, "which nothing here justifies"),
         (_refuse("4002", "saisirReseau", "pendante"), WRONG, "(4002), which is not so"),
         (_refuse("6008", "saisirReseau", "pendante"), WRONG, "(6008), which is not so"),
         (_refuse("6008", "saisirReseau", "pendante"), WRONG, "every time, and was entered"),
@@ -666,6 +681,15 @@ def test_false_answers_to_persons_are_found(
     told, registers = tidy
     verdict = audit(change(told), registers, prefix=f"{STORY}-")
     assert any(words in text for text in verdict.findings[kind]), verdict.findings
+
+
+def test_demande_that_still_waits_after_its_end_was_looked_for_is_found(tidy: Seen) -> None:
+    told, registers = tidy
+    moments = Moments(expired=time.monotonic_ns())
+    assert audit(told, registers, prefix=f"{STORY}-", moments=moments).ok
+    waiting = _change(registers, PASSED[1], statut="SAISIE")
+    verdict = audit(told, waiting, prefix=f"{STORY}-", moments=moments)
+    assert any("waits, after its end" in text for text in verdict.findings[LOST])
 
 
 def test_answer_to_a_person_while_the_database_was_frozen_is_found(tidy: Seen) -> None:
