@@ -282,7 +282,8 @@ def _read_objet(
     """The object, held. One of a client whom the person does not see is as if there were none."""
     etat = None if objet_id is None else type_.lire(connection, objet_id, lock=True)
     client_id = type_.client(contenu) if etat is None else etat.client_id
-    hidden = personne.agent is not None and not personne.agent.sees(client_id)
+    touched = (client_id, *type_.autres_clients(connection, contenu))
+    hidden = personne.agent is not None and not all(map(personne.agent.sees, touched))
     if hidden and objet_id is None:
         # What would be of a client that he does not see.
         raise ObjetInconnu(objet="Client")

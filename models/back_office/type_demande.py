@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -72,6 +72,10 @@ def _no_montant(_contenu: Contenu, _etat: Etat | None) -> int | None:
     return None
 
 
+def _no_others(_connection: Connection, _contenu: Contenu) -> Collection[str]:
+    return ()
+
+
 def _all_well(_connection: Connection, _effet: Effet) -> None:
     """Nothing has to hold over several objects."""
 
@@ -98,6 +102,8 @@ class TypeDemande:
     variante: Callable[[Contenu, Etat | None], str] = _one_variant
     client: Callable[[Contenu], str | None] = _no_client
     """The client that the content names, for what makes an object; of others, `Etat` has it."""
+    autres_clients: Callable[[Connection, Contenu], Collection[str]] = _no_others
+    """Clients whose objects it touches beside its own: who asks it or agrees to it sees them too."""
     montant: Callable[[Contenu, Etat | None], int | None] = _no_montant
     """The francs by which its rule is chosen: those of the content, or of the object where it says so."""
     constater: Constater = _all_well
