@@ -465,13 +465,13 @@ def _subject(
         # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
         # waits, again and again.
         carte = connection.execute(
-            select(cartes.c.id, cartes.c.compte_id)
+            select(cartes.c.id, cartes.c.carte_id)
             .where(cartes.c.numero_carte == numero_carte)
             .with_for_update(key_share=True)
         ).first()
         if carte is None:
             return None
-        return _Sujet("carte_id", carte.id, objet_carte(carte.compte_id).id)
+        return _Sujet("carte_id", carte.id, objet_carte(carte.carte_id).id)
     found = None if consumer_key is None else hold(connection, consumer_key)
     if found is None or consumer_key is None:
         return None
