@@ -31,6 +31,7 @@ from models.errors import ClientInvalide, PorteeInvalide
 from models.partenaire import (
     _STILL,
     PARTENAIRE_COLUMNS,
+    REVOQUE,
     Credentials,
     Partenaire,
     PartenaireRow,
@@ -181,7 +182,9 @@ def revoke(connection: Connection, acteur: Acteur, consumer_key: str) -> bool:
     if partenaire_id is None:
         return False
     connection.execute(
-        update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
+        update(partenaires)
+        .where(partenaires.c.id == partenaire_id)
+        .values(statut=REVOQUE, revoque_le=now(), version=partenaires.c.version + 1)
     )
     connection.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
     record(

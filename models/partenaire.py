@@ -1,4 +1,4 @@
-"""A partenaire: who calls the API, its secrets, its rights, its clients.
+"""A partenaire: who calls the API, its secrets, its rights, its clients, its life.
 
 Secrets are 256-bit random values kept as HMAC-SHA-256 under a pepper: a slow hash would protect
 nothing more and would make every Basic call an easy denial of service.
@@ -35,6 +35,25 @@ from models.client import clients
 from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
 
+EXTERNE, INTERNE = "EXTERNE", "INTERNE"
+TYPES = (EXTERNE, INTERNE)
+"""Kinds of partners: one of another company acts for clients, a machine of the company enters demandes."""
+
+ACTIF, SUSPENDU, REVOQUE = "ACTIF", "SUSPENDU", "REVOQUE"
+STATUTS = (ACTIF, SUSPENDU, REVOQUE)
+
+PASSAGES: dict[str, frozenset[str]] = {
+    ACTIF: frozenset({SUSPENDU, REVOQUE}),
+    SUSPENDU: frozenset({ACTIF, REVOQUE}),
+    REVOQUE: frozenset(),
+}
+"""To which statuts a partner may pass from each."""
+
+LIBRE, OBSERVER, APPLIQUER = "LIBRE", "OBSERVER", "APPLIQUER"
+MODES = (LIBRE, OBSERVER, APPLIQUER)
+"""What is done with the list of addresses of a partner: nothing; calls from elsewhere are counted; they are
+refused."""
+
 partenaires = Table(
     "partenaires",
     metadata,
@@ -43,7 +62,7 @@ partenaires = Table(
     Column("consumer_key", String(64), nullable=False, unique=True),
     Column("compte_id", ForeignKey("comptes.id"), nullable=False, unique=True),
     Column("scopes", String(500), nullable=False, doc="separated by a space"),
-    Column("adresses", String(1000), nullable=False, server_default="", doc="CIDR, by a space"),
+    Column("adresses", String(2500), nullable=False, server_default="", doc="CIDR, by a space"),
     Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
     Column("plafonne", BigId, nullable=False, server_default="0", doc="1: the partner has limits"),
     Column(
@@ -58,9 +77,21 @@ partenaires = Table(
         server_default="0",
         doc="1: its pair opens operations by Basic, not only what gives and ends tokens",
     ),
+    Column("type", String(8), nullable=False, server_default=EXTERNE),
+    Column("statut", String(8), nullable=False, server_default=ACTIF),
+    Column("mode_adresses", String(9), nullable=False, server_default=LIBRE),
+    Column("contact_email", String(254), nullable=False, server_default=""),
+    Column("contact_telephone", String(32), nullable=False, server_default=""),
+    Column("version", BigId, nullable=False, server_default="1", doc="of what persons change"),
     CheckConstraint("basic_autorise IN (0, 1)", name="basic_autorise_booleen"),
     CheckConstraint("plafonne IN (0, 1)", name="plafonne_booleen"),
     CheckConstraint("demo IN (0, 1)", name="demo_booleen"),
+    CheckConstraint("type IN ('EXTERNE', 'INTERNE')", name="type_connu"),
+    CheckConstraint("statut IN ('ACTIF', 'SUSPENDU', 'REVOQUE')", name="statut_connu"),
+    CheckConstraint("(statut = 'REVOQUE') = (revoque_le IS NOT NULL)", name="revoque_depuis"),
+    CheckConstraint("mode_adresses IN ('LIBRE', 'OBSERVER', 'APPLIQUER')", name="mode_connu"),
+    CheckConstraint("mode_adresses <> 'APPLIQUER' OR adresses <> ''", name="liste_appliquee"),
+    CheckConstraint("version > 0", name="version_positive"),
 )
 
 
@@ -77,7 +108,8 @@ class Partenaire(NamedTuple):
     """The caller of an operation: who, with which scopes, from which addresses.
 
     `generation` says how often all of its tokens had been ended when the call was authenticated,
-    `secret` is the row of the secret that it was authenticated with, None for a token.
+    `secret` is the row of the secret that it was authenticated with, None for a token. `adresses` are
+    judged as `mode_adresses` says.
     """
 
     id: int
@@ -89,6 +121,9 @@ class Partenaire(NamedTuple):
     generation: int
     basic_autorise: bool = False
     secret: int | None = None
+    statut: str = ACTIF
+    type: str = EXTERNE
+    mode_adresses: str = LIBRE
 
 
 class PartenaireRow(NamedTuple):
@@ -103,13 +138,16 @@ class PartenaireRow(NamedTuple):
     demo: int
     generation: int
     basic_autorise: int
+    statut: str
+    type: str
+    mode_adresses: str
 
 
 PARTENAIRE_COLUMNS = [partenaires.c[name] for name in PartenaireRow._fields]
 
 
 class DroitsRetires(AuthentificationInvalide):
-    """The partner was revoked, or all of its tokens were ended, after the call was authenticated.
+    """The partner was suspended or revoked, or its tokens were ended, since the call was authenticated.
 
     A caller who is authenticated again, and still may, may go on: its secret may be as good as before.
     """
@@ -155,7 +193,7 @@ def hold_row(connection: Connection, partenaire_id: int) -> None:
 
 _STILL = (
     partenaires.c.id == bindparam("le_partenaire"),
-    partenaires.c.revoque_le.is_(None),
+    partenaires.c.statut == ACTIF,
     partenaires.c.generation == bindparam("la_generation"),
 )
 
@@ -191,6 +229,9 @@ def read_partenaire(
         row.generation,
         row.basic_autorise == 1,
         secret,
+        row.statut,
+        row.type,
+        row.mode_adresses,
     )
 
 

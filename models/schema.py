@@ -1,6 +1,7 @@
 """Every table, imported once, so that `metadata` is whole for migrations and checks."""
 
 from models import (
+    adresse_vue,
     agent,
     audit,
     authentification,
@@ -16,6 +17,7 @@ from models import (
     profil_carte,
     regle_validation,
     reseau,
+    retrait,
     sceau,
     secret,
 )
@@ -23,6 +25,7 @@ from models.base import metadata
 from models.journal import ecriture
 
 __all__ = [
+    "adresse_vue",
     "agent",
     "audit",
     "authentification",
@@ -40,6 +43,7 @@ __all__ = [
     "profil_carte",
     "regle_validation",
     "reseau",
+    "retrait",
     "sceau",
     "secret",
 ]
