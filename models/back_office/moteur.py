@@ -94,15 +94,24 @@ class Saisie(NamedTuple):
 
 
 def saisir(
-    connection: Connection, personne: Personne, saisie: Saisie, *, duree: timedelta = DUREE
+    connection: Connection,
+    personne: Personne,
+    saisie: Saisie,
+    *,
+    duree: timedelta = DUREE,
+    pepper: bytes = b"",
 ) -> Demande:
     """Enter a demande, and execute it at once when its rule asks nobody else.
 
-    The same reference with the same content of the same acteur is the same demande: nothing runs twice.
-    Raises ReferenceDejaUtilisee, ObjetInconnu, VersionPerimee, DemandeConcurrente, and what the type
-    raises.
+    The same reference with the same content of the same acteur is the same demande: nothing runs twice, and
+    what is told once is not told again. Without the deployment's pepper, nothing that needs it opens.
+    Raises ReferenceDejaUtilisee, DroitInsuffisant, ObjetInconnu, VersionPerimee, DemandeConcurrente, and
+    what the type raises.
     """
     type_ = TYPES[saisie.type]
+    droit = type_.droit(saisie.contenu)
+    if droit is not None and personne.agent is not None and droit not in personne.agent.droits:
+        raise DroitInsuffisant
     replay = _find_replay(connection, personne, saisie)
     if replay is not None:
         return replay
@@ -122,13 +131,18 @@ def saisir(
         raise VersionPerimee
     type_.verifier(connection, saisie.contenu, etat)
     if not demande.validations_requises:
-        return _execute(connection, personne, demande, etat)
+        return _execute(connection, personne, demande, etat, pepper)
     _audit(connection, personne, demande, (None, SAISIE), None, _told(demande))
     return demande
 
 
 def valider(
-    connection: Connection, personne: Personne, demande_id: str, *, empreinte: str
+    connection: Connection,
+    personne: Personne,
+    demande_id: str,
+    *,
+    empreinte: str,
+    pepper: bytes = b"",
 ) -> Demande:
     """Agree to what was seen; the last who has to agree executes it, all of it checked again.
 
@@ -160,7 +174,7 @@ def valider(
         raise VersionPerimee
     _check_montant(connection, type_, demande, etat)
     type_.verifier(connection, demande.contenu, etat)
-    return _execute(connection, personne, demande, etat)
+    return _execute(connection, personne, demande, etat, pepper)
 
 
 def rejeter(connection: Connection, personne: Personne, demande_id: str, *, motif: str) -> Demande:
@@ -388,10 +402,10 @@ def _hold(connection: Connection, personne: Personne, demande_id: str) -> Demand
 
 
 def _execute(
-    connection: Connection, personne: Personne, demande: Demande, etat: Etat | None
+    connection: Connection, personne: Personne, demande: Demande, etat: Etat | None, pepper: bytes
 ) -> Demande:
     type_ = TYPES[demande.type]
-    acte = Acte(demande.contenu, demande.demande_id, demande.motif, personne.acteur)
+    acte = Acte(demande.contenu, demande.demande_id, demande.motif, personne.acteur, pepper)
     effet = type_.executer(connection, acte, etat)
     executed = demande._replace(
         statut=EXECUTEE,
@@ -402,7 +416,7 @@ def _execute(
     _update(connection, demande, executed)
     _audit_effet(connection, personne, executed, effet)
     type_.constater(connection, effet)
-    return executed
+    return executed._replace(resultat={**effet.resultat, **effet.une_fois})
 
 
 def _end(

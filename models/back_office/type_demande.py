@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
@@ -30,15 +31,19 @@ class Acte(NamedTuple):
     demande_id: str
     motif: str | None
     acteur: Acteur
+    pepper: bytes = b""
+    """Of the deployment, for what is kept as a hash."""
 
 
 class Effet(NamedTuple):
-    """What an execution did: to which object, which fields, and what the caller learns of it."""
+    """What an execution did: to which object, which fields, and what the caller learns of it. `une_fois` is
+    told beside the result to who has it executed, once: it is kept nowhere."""
 
     objet: Objet
     avant: Contenu | None
     apres: Contenu | None
     resultat: Contenu
+    une_fois: Contenu = MappingProxyType({})
 
 
 class Lire(Protocol):
@@ -62,6 +67,10 @@ needs no lock of theirs."""
 
 def _one_variant(_contenu: Contenu, _etat: Etat | None) -> str:
     return ""
+
+
+def _no_droit(_contenu: Contenu) -> str | None:
+    return None
 
 
 def _no_client(_contenu: Contenu) -> str | None:
@@ -100,6 +109,8 @@ class TypeDemande:
     """What its object is called where there is none; its type, unless said."""
     cle: tuple[str, ...] = ()
     variante: Callable[[Contenu, Etat | None], str] = _one_variant
+    droit: Callable[[Contenu], str | None] = _no_droit
+    """The right that a person needs to ask for this content, beside the one that opens the operation."""
     client: Callable[[Contenu], str | None] = _no_client
     """The client that the content names, for what makes an object; of others, `Etat` has it."""
     autres_clients: Callable[[Connection, Contenu], Collection[str]] = _no_others
