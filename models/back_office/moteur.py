@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from models.agent import ACTIF, Agent, find_agent
 from models.audit import AGENT, CLI, SYSTEME, Acteur, Champs, Objet, record
 from models.back_office.registre import TYPES
-from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Changement, Contenu, Effet, Etat, TypeDemande
 from models.base import UNITE, canonical_json, new_ulid, now
 from models.demande import (
     COLUMNS,
@@ -120,6 +120,8 @@ def saisir(
         objet = Objet(type_.objet_type, objet_id or "")
         raise _traced(AutoValidationInterdite(), personne, type_.nom, objet)
     etat = _read_objet(connection, type_, objet_id, personne, saisie.contenu)
+    if _protect(connection, personne, type_, saisie, etat):
+        etat = _read_objet(connection, type_, objet_id, personne, saisie.contenu)
     demande = _new(connection, personne, type_, saisie, objet_id, etat, duree)
     # The reference is claimed before anything is judged: a twin has changed what would be judged.
     if not _insert(connection, demande):
@@ -306,6 +308,23 @@ def _read_objet(
     return etat
 
 
+def _protect(
+    connection: Connection,
+    personne: Personne,
+    type_: TypeDemande,
+    saisie: Saisie,
+    etat: Etat | None,
+) -> bool:
+    """Do at once what cannot wait for those who agree to the rest, by a demande of its own. Whether there was
+    any: it goes with the rest, so that a refusal undoes it too."""
+    prealable = type_.prealable(saisie.contenu, etat)
+    if prealable is None:
+        return False
+    first = Saisie(prealable.type, new_ulid(), prealable.contenu, motif=saisie.motif)
+    saisir(connection, personne, first)
+    return True
+
+
 def _new(
     connection: Connection,
     personne: Personne,
@@ -482,13 +501,15 @@ def _audit(
 def _audit_effet(
     connection: Connection, personne: Personne, demande: Demande, effet: Effet
 ) -> None:
-    """One row for the change itself: it names its demande, which tells who entered it and who agreed."""
+    """One row for each object that it changed: they name its demande, which tells who entered it and who
+    agreed."""
     same = any(one.agent_id == demande.saisie_par_id for one in demande.validations)
-    record(
-        connection, personne.acteur, demande.type, effet.objet, effet.avant, effet.apres,
-        motif=demande.motif, demande_id=demande.demande_id,
-        meme_personne=same and demande.saisie_par_type == AGENT,
-    )  # fmt: skip
+    for change in (Changement(effet.objet, effet.avant, effet.apres), *effet.autres):
+        record(
+            connection, personne.acteur, demande.type, change.objet, change.avant, change.apres,
+            motif=demande.motif, demande_id=demande.demande_id,
+            meme_personne=same and demande.saisie_par_type == AGENT,
+        )  # fmt: skip
     _check_still(connection, personne, demande)
 
 

@@ -35,6 +35,21 @@ class Acte(NamedTuple):
     """Of the deployment, for what is kept as a hash."""
 
 
+class Changement(NamedTuple):
+    """What became of an object: which fields."""
+
+    objet: Objet
+    avant: Contenu | None
+    apres: Contenu | None
+
+
+class Prealable(NamedTuple):
+    """What is asked first, and at once: as which type, and what."""
+
+    type: str
+    contenu: Contenu
+
+
 class Effet(NamedTuple):
     """What an execution did: to which object, which fields, and what the caller learns of it. `une_fois` is
     told beside the result to who has it executed, once: it is kept nowhere."""
@@ -44,6 +59,8 @@ class Effet(NamedTuple):
     apres: Contenu | None
     resultat: Contenu
     une_fois: Contenu = MappingProxyType({})
+    autres: tuple[Changement, ...] = ()
+    """Other objects that it changed: each has its row of the audit."""
 
 
 class Lire(Protocol):
@@ -85,6 +102,10 @@ def _no_others(_connection: Connection, _contenu: Contenu) -> Collection[str]:
     return ()
 
 
+def _nothing_first(_contenu: Contenu, _etat: Etat | None) -> Prealable | None:
+    return None
+
+
 def _all_well(_connection: Connection, _effet: Effet) -> None:
     """Nothing has to hold over several objects."""
 
@@ -118,6 +139,8 @@ class TypeDemande:
     montant: Callable[[Contenu, Etat | None], int | None] = _no_montant
     """The francs by which its rule is chosen: those of the content, or of the object where it says so."""
     constater: Constater = _all_well
+    prealable: Callable[[Contenu, Etat | None], Prealable | None] = _nothing_first
+    """What protects, and does not wait for those who agree to the rest."""
     of_others: bool = False
     """Whether its object is a person who neither enters it nor agrees to it."""
 
