@@ -93,9 +93,7 @@ cartes = Table(
     Column("plafonnee", BigId, nullable=False, server_default="0", doc="1: the card has limits"),
     Column("motif_statut", String(32), doc="why it is blocked; null where nobody wrote it down"),
     Column("statut_avant_opposition", String(16), doc="what it is again when the block is lifted"),
-    Column(
-        "etat_version", BigId, nullable=False, server_default="0", doc="changes of its state so far"
-    ),
+    Column("etat_version", BigId, nullable=False, server_default="1", doc="version of its state"),
     Column("oppose_par", BigInteger, doc="id of the partner who blocked it"),
     Column("carte_id", String(26), nullable=False, unique=True, doc="its name for life"),
     Column("profil_id", String(32), ForeignKey("profils_carte.profil_id")),

@@ -43,7 +43,7 @@ EMISE_LE = (
 
 OLD = (
     "id, numero_carte, client_id, membre_id, compte_id, fin_validite, statut, unite, solde, version,"
-    " date_solde, plafonnee, motif_statut, statut_avant_opposition, etat_version, oppose_par"
+    " date_solde, plafonnee, motif_statut, statut_avant_opposition, oppose_par"
 )
 
 INDEXES = (["client_id", "statut", "id"], ["client_id", "dernier_quatre", "id"])
@@ -59,7 +59,6 @@ def upgrade() -> None:
         _rebuild(new=True)
     else:
         _alter()
-    # One pass: a row is written once, and not again where it is known when it became active.
     op.execute(f"UPDATE cartes SET activee_le = emise_le WHERE {_ACTIVE_SINCE}")  # noqa: S608
     for columns in INDEXES:
         op.create_index(op.f(f"ix_cartes_{'_'.join(columns)}"), "cartes", columns)
@@ -207,7 +206,7 @@ def _rebuild(*, new: bool) -> None:
         sa.Column("date_solde", INSTANT, nullable=False),
         sa.Column("motif_statut", sa.String(length=32), nullable=True),
         sa.Column("statut_avant_opposition", sa.String(length=16), nullable=True),
-        sa.Column("etat_version", ID, server_default="0", nullable=False),
+        sa.Column("etat_version", ID, server_default="1" if new else "0", nullable=False),
         sa.Column("oppose_par", sa.BigInteger(), nullable=True),
         *constraints,
     )
@@ -216,9 +215,10 @@ def _rebuild(*, new: bool) -> None:
         "ALTER TABLE new_cartes ADD COLUMN plafonnee INTEGER DEFAULT '0' NOT NULL"
         " CONSTRAINT ck_cartes_plafonnee_booleen CHECK (plafonnee IN (0, 1))"
     )
-    into, given = OLD, OLD
+    into, given = f"{OLD}, etat_version", f"{OLD}, etat_version - 1"
     if new:
-        into, given = f"{OLD}, carte_id, emise_le", f"{OLD}, {NAMES['sqlite']}, {EMISE_LE}"
+        into = f"{OLD}, etat_version, carte_id, emise_le"
+        given = f"{OLD}, etat_version + 1, {NAMES['sqlite']}, {EMISE_LE}"
     op.execute(f"INSERT INTO new_cartes ({into}) SELECT {given} FROM cartes ORDER BY id")  # noqa: S608
     op.execute("DROP TABLE cartes")  # its indexes go with it
     op.execute("ALTER TABLE new_cartes RENAME TO cartes")
@@ -229,7 +229,11 @@ def _rebuild(*, new: bool) -> None:
 def _alter() -> None:
     for column in _added():
         op.add_column("cartes", column)
-    op.execute(f"UPDATE cartes SET carte_id = {NAMES['postgresql']}, emise_le = {EMISE_LE}")  # noqa: S608
+    op.execute(
+        f"UPDATE cartes SET carte_id = {NAMES['postgresql']}, emise_le = {EMISE_LE},"  # noqa: S608
+        " etat_version = etat_version + 1"
+    )
+    op.alter_column("cartes", "etat_version", server_default="1")
     op.alter_column("cartes", "carte_id", nullable=False)
     op.create_unique_constraint(op.f("uq_cartes_carte_id"), "cartes", ["carte_id"])
     op.create_foreign_key(
@@ -247,6 +251,8 @@ def _alter_back() -> None:
     for name in CHECKS:
         op.drop_constraint(op.f(f"ck_cartes_{name}"), "cartes", type_="check")
     _check_statuts("old")
+    op.execute("UPDATE cartes SET etat_version = etat_version - 1")
+    op.alter_column("cartes", "etat_version", server_default="0")
     for column in _added():
         op.drop_column("cartes", column.name)  # its references go with it
 
