@@ -47,7 +47,7 @@ from handlers.wire import (
 from models.authentification import find_jeton, issue_token, revoke_jeton
 from models.opposition import lever, opposer
 from models.partenaire import Partenaire, list_clients
-from models.plafond import remaining
+from models.plafond import list_restes
 from models.rotation import renouveler, revoquer
 from models.secret import find_secret_expiry, list_secrets
 
@@ -70,14 +70,14 @@ def mes_droits(*, connection: Connection, partenaire: Partenaire) -> Answer[Droi
         partenaire,
         list_clients(connection, partenaire),
         find_secret_expiry(connection, partenaire),
-        remaining(connection, partenaire),
+        list_restes(connection, partenaire_id=partenaire.id),
     )
 
 
 def get_mes_secrets(
     *, connection: Connection, partenaire: Partenaire
 ) -> Answer[SecretDuPartenaire]:
-    return render_secrets(list_secrets(connection, partenaire))
+    return render_secrets(list_secrets(connection, partenaire.id))
 
 
 def renouveler_secret(

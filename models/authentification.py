@@ -198,15 +198,8 @@ def revoke(connection: Connection, acteur: Acteur, consumer_key: str) -> bool:
     return True
 
 
-def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> int | None:
-    """End every token of a partner: how many lived, None when no active partner has that key.
-
-    Waits for what the partner has under way. Once committed, no token that was issued or asked for
-    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
-    """
-    partenaire_id = hold_active(connection, consumer_key)
-    if partenaire_id is None:
-        return None
+def end_jetons(connection: Connection, partenaire_id: int) -> tuple[int, int]:
+    """End every token of a partner, that is held: its new generation, and how many tokens lived."""
     generation = connection.execute(
         update(partenaires)
         .where(partenaires.c.id == partenaire_id)
@@ -217,7 +210,19 @@ def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> 
         delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
     ).all()
     moment = now()
-    number = len([row for row in ended if row.expire_le > moment])
+    return generation, len([row for row in ended if row.expire_le > moment])
+
+
+def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> int | None:
+    """End every token of a partner: how many lived, None when no active partner has that key.
+
+    Waits for what the partner has under way. Once committed, no token that was issued or asked for
+    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
+    """
+    partenaire_id = hold_active(connection, consumer_key)
+    if partenaire_id is None:
+        return None
+    generation, number = end_jetons(connection, partenaire_id)
     record(
         connection,
         acteur,

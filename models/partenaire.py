@@ -39,6 +39,17 @@ EXTERNE, INTERNE = "EXTERNE", "INTERNE"
 TYPES = (EXTERNE, INTERNE)
 """Kinds of partners: one of another company acts for clients, a machine of the company enters demandes."""
 
+SCOPES = {
+    EXTERNE: frozenset(
+        {
+            *("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter"),
+            *("secrets:gerer", "jetons:verifier", "cartes:opposer"),
+        }
+    ),
+    INTERNE: frozenset({"base-core:lire", "base-core:saisir"}),
+}
+"""What partners of each kind may be given: the scopes that the contracts declare."""
+
 ACTIF, SUSPENDU, REVOQUE = "ACTIF", "SUSPENDU", "REVOQUE"
 STATUTS = (ACTIF, SUSPENDU, REVOQUE)
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     insert,
     or_,
     select,
@@ -350,11 +351,21 @@ def list_alive(connection: Connection, partenaire_id: int) -> list[SecretDuParte
     )
 
 
-def list_secrets(connection: Connection, partenaire: Partenaire) -> list[SecretDuPartenaire]:
+def count_alive(connection: Connection, partenaire_ids: list[int]) -> dict[int, int]:
+    """How many secrets of each of these partners open something; one that has none is not there."""
+    rows = connection.execute(
+        select(secrets.c.partenaire_id, func.count())
+        .where(secrets.c.partenaire_id.in_(partenaire_ids), _alive_at(now()))
+        .group_by(secrets.c.partenaire_id)
+    )
+    return dict(tuple(row) for row in rows)
+
+
+def list_secrets(connection: Connection, partenaire_id: int) -> list[SecretDuPartenaire]:
     """The partner's secrets: those that open something, then the others, newest first."""
     return _read(
         connection,
-        _SHOWN.where(secrets.c.partenaire_id == partenaire.id)
+        _SHOWN.where(secrets.c.partenaire_id == partenaire_id)
         .order_by(case((_alive_at(now()), 0), else_=1), secrets.c.id.desc())
         .limit(MAX_SHOWN),
     )

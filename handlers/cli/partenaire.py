@@ -20,10 +20,10 @@ from handlers.cli.common import (
 from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
 from handlers.contract.surface import BASE_CORE, PARTENAIRE
-from handlers.edge.address import plain_network
 from handlers.operateur import read_operateur
 from handlers.settings import Settings, read_settings
 from models import authentification, partenaire, secret
+from models.adresse import plain_network
 from models.database.engine import Database
 from models.errors import AuthentificationInvalide
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.back_office import agents, clients, membres, regles, reseaux
+from models.back_office import agents, clients, membres, partenaires, regles, reseaux
 from models.back_office.type_demande import TypeDemande
 
 TYPES: dict[str, TypeDemande] = {
@@ -13,5 +13,8 @@ TYPES: dict[str, TypeDemande] = {
         *(clients.SAISIR, clients.MODIFIER, clients.CHANGER_STATUT, clients.AFFECTER_RESEAU),
         reseaux.SAISIR,
         *(membres.SAISIR, membres.MODIFIER, membres.CHANGER_STATUT),
+        *(partenaires.SAISIR, partenaires.MODIFIER, partenaires.CHANGER_STATUT),
+        *(partenaires.SAISIR_ADRESSES, partenaires.RENOUVELER_SECRET),
+        *(partenaires.REVOQUER_SECRET, partenaires.REVOQUER_JETONS),
     )
 }
