@@ -30,6 +30,7 @@ from handlers.wire import (
     DemandeLevee,
     DemandeOpposition,
     DemandeRenouvellement,
+    DemandeRetraitSecret,
     DemandeRevocationJeton,
     DemandeRevocationSecret,
     Droits,
@@ -96,6 +97,10 @@ def revoquer_secret(
     corps: DemandeRevocationSecret, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[SecretRevoque]:
     return render_secret_revoque(revoquer(connection, partenaire, read_revocation_secret(corps)))
+
+
+def retirer_secret_initial(corps: DemandeRetraitSecret) -> Never:
+    raise NotImplementedError
 
 
 def revoquer_jeton(

@@ -325,7 +325,7 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
     if operation.body is not None:
         codes |= {"1001", "1006", "1007"}
     if operation.secured:
-        codes |= {"2001", "2002", "2004", "5001"}
+        codes |= {"2001", "2002", "2004", "2005", "5001"}
     if operation.by_person:
         # A machine may come where it has no right to be, and a person who is no agent any more.
         codes |= {"2003", "2007"}
@@ -335,7 +335,7 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
     if operation.scopes:
         codes.add("2003")
     if operation.by_pair:
-        codes |= {"2004", "2101", "5001"}
+        codes |= {"2004", "2005", "2101", "5001"}
     # Failed authentications are counted whatever the class.
     if operation.rate_class != "libre" or operation.secured:
         codes.add("1008")

@@ -73,7 +73,7 @@ _OTHER_NAME = {
 HEADERS_OF_COUNTED = ("RateLimit-Policy", "RateLimit")
 
 UNCOUNTED = frozenset(
-    {"1003", "1004", "1005", "1006", "1007", "1009", "2001", "2002", "2004", "2010", "2101"}
+    {"1003", "1004", "1005", "1006", "1007", "1009", "2001", "2002", "2004", "2005", "2010", "2101"}
 )
 """Codes of calls that are refused before they are counted, or whose sender is not let in."""
 

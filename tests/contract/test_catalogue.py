@@ -257,7 +257,7 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
         if form not in resolve(operation.get("requestBody", {})).get("content", {}):
             codes |= {"2010"}
     if operation.get("security"):
-        codes |= {"2004"}
+        codes |= {"2004", "2005"}
     if any(scopes for way in operation.get("security", []) for scopes in way.values()):
         codes |= {"2003"}
     if operation.get("x-optionnelle"):
