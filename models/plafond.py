@@ -541,6 +541,24 @@ def take_plafond(
     return before
 
 
+def open_plafonds(
+    connection: Connection, carte_ids: Sequence[int], voulus: Sequence[Voulu]
+) -> None:
+    """Give new cards, which have moved nothing, their limits."""
+    if not carte_ids or not voulus:
+        return
+    moment = now()
+    connection.execute(
+        insert(plafonds),
+        [
+            {"carte_id": carte_id, **one._asdict(), "cree_le": moment}
+            for carte_id in carte_ids
+            for one in voulus
+        ],
+    )
+    connection.execute(update(cartes).where(cartes.c.id.in_(carte_ids)).values(plafonnee=1))
+
+
 def move_to(connection: Connection, ancienne: int, nouvelle: int) -> None:
     """Give a card the limits of the one whose place it has taken, by their `cartes.id`, and what they
     counted: a replacement would double them otherwise.

@@ -1,4 +1,4 @@
-"""A profile: what cards of one kind have in common, and from which numbers theirs are drawn."""
+"""A profile: what cards of one kind have in common."""
 
 from __future__ import annotations
 
@@ -48,16 +48,6 @@ profils_carte = Table(
     CheckConstraint("version > 0", name="version_positive"),
     Index(None, "statut", "id"),
 )
-
-numeros_carte = Table(
-    "numeros_carte",
-    metadata,
-    Column("prefixe", String(8), primary_key=True),
-    Column("suivant", BigId, nullable=False, doc="the next number of the sequence"),
-    CheckConstraint("suivant >= 0", name="suivant_positif"),
-)
-"""How far the numbers of each prefix are drawn: two profiles of one prefix draw from one sequence."""
-
 
 class PlafondProfil(NamedTuple):
     """A limit that a new card has."""

@@ -45,10 +45,10 @@ def open_cartes(
     connection: Connection,
     nouvelles: Sequence[NouvelleCarte],
     *,
-    contra: int,
+    contra: int | None,
     date_solde: datetime,
-) -> None:
-    """Create cards and post their opening soldes from the account that `find_ouverture` gives.
+) -> list[int]:
+    """Create cards and post their opening soldes from the account that `find_ouverture` gives: their ids.
 
     A card whose solde is zero needs no operation: its version is 0. Cards are written with their
     solde, because an update of each would double the cost of a large import.
@@ -72,7 +72,7 @@ def open_cartes(
     )
     opened = [one for one in zip(carte_ids, compte_ids, nouvelles, strict=True) if one[2].solde]
     if not opened:
-        return
+        return carte_ids
     ids = take_ids(connection, operations.c.id, len(opened))
     insert_rows(
         connection,
@@ -118,6 +118,7 @@ def open_cartes(
             for id_, (_, compte_id, carte) in zip(ids, opened, strict=True)
         ),
     )
+    return carte_ids
 
 
 _OF_NEW = ("version", "compte_id", "unite", "date_solde", "emise_le", "activee_le")
