@@ -102,7 +102,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
             text("SELECT compte_id FROM cartes WHERE numero_carte = :card"), {"card": CARD}
         )
     expected: list[tuple[str, str, str, Any, Any]] = [
-        ("seed", "FICHIER", "demo", None, {"clients": 2, "membres": 2, "cartes": 6}),
+        ("seed", "FICHIER", "demo", None, {"clients": 2, "membres": 2, "cartes": 8}),
         (
             "saisirPartenaire", "PARTENAIRE", CONSUMER_KEY, None,
             {
