@@ -19,6 +19,7 @@ from handlers.views.authentification import (
     render_metadonnees_oauth,
     render_metadonnees_ressource,
     render_opposition,
+    render_retrait,
     render_revocation_jeton,
     render_secret_renouvele,
     render_secret_revoque,
@@ -43,14 +44,16 @@ from handlers.wire import (
     RevocationJeton,
     SecretDuPartenaire,
     SecretRenouvele,
+    SecretRetire,
     SecretRevoque,
 )
 from models.authentification import find_jeton, issue_token, revoke_jeton
 from models.opposition import lever, opposer
 from models.partenaire import Partenaire, list_clients
 from models.plafond import list_restes
+from models.retrait import withdraw
 from models.rotation import renouveler, revoquer
-from models.secret import find_secret_expiry, list_secrets
+from models.secret import list_alive, list_secrets
 
 
 def access_token(
@@ -66,12 +69,13 @@ def access_token(
     return render_jeton(jeton)
 
 
-def mes_droits(*, connection: Connection, partenaire: Partenaire) -> Answer[Droits]:
+def mes_droits(*, connection: Connection, partenaire: Partenaire, adresse: str) -> Answer[Droits]:
     return render_droits(
         partenaire,
         list_clients(connection, partenaire),
-        find_secret_expiry(connection, partenaire),
+        list_alive(connection, partenaire.id),
         list_restes(connection, partenaire_id=partenaire.id),
+        adresse,
     )
 
 
@@ -99,8 +103,11 @@ def revoquer_secret(
     return render_secret_revoque(revoquer(connection, partenaire, read_revocation_secret(corps)))
 
 
-def retirer_secret_initial(corps: DemandeRetraitSecret) -> Never:
-    raise NotImplementedError
+def retirer_secret_initial(
+    corps: DemandeRetraitSecret, *, connection: Connection, settings: Settings, adresse: str
+) -> Answer[SecretRetire]:
+    code = corps["codeRetrait"]
+    return render_retrait(withdraw(connection, code, pepper=settings.pepper, adresse=adresse))
 
 
 def revoquer_jeton(

@@ -24,8 +24,8 @@ from sqlalchemy import (
 
 from models.audit import PARTENAIRE, Acteur, record
 from models.base import BigId, Instant, metadata, now
-from models.errors import CodeRetraitInvalide, PartenaireSuspendu
-from models.partenaire import SUSPENDU, hold_row, objet_partenaire, partenaires
+from models.errors import CodeRetraitInvalide
+from models.partenaire import ACTIF, hold_row, objet_partenaire, partenaires
 from models.secret import hash_secret, new_secret, replace_secret
 
 DUREE = timedelta(hours=72)
@@ -82,12 +82,11 @@ def withdraw(
     *,
     pepper: bytes,
     adresse: str | None = None,
-    request_id: str | None = None,
 ) -> Retrait:
     """Use a code: a new secret, and an end for those before it.
 
-    Raises CodeRetraitInvalide for one that is unknown, used or too old, or of a partner that is revoked;
-    PartenaireSuspendu, and the code stays good.
+    Raises CodeRetraitInvalide for one that is unknown, used or too old, or of a partner that may not call: of
+    one that is suspended it is as good as before, afterwards.
     """
     found = connection.execute(
         select(
@@ -106,10 +105,8 @@ def withdraw(
         .where(codes_retrait.c.id == found.id, *_alive(moment))
         .values(utilise_le=moment)
     )
-    if used.rowcount != 1 or partenaire.revoque_le is not None:
+    if used.rowcount != 1 or partenaire.statut != ACTIF:
         raise CodeRetraitInvalide
-    if partenaire.statut == SUSPENDU:
-        raise PartenaireSuspendu
     made = replace_secret(
         connection,
         partenaire.id,
@@ -117,13 +114,7 @@ def withdraw(
         pepper=pepper,
         retire_le=moment,
     )
-    acteur = Acteur(
-        PARTENAIRE,
-        partenaire.consumer_key,
-        partenaire.nom,
-        adresse=adresse,
-        request_id=request_id,
-    )
+    acteur = Acteur(PARTENAIRE, partenaire.consumer_key, partenaire.nom, adresse=adresse)
     record(
         connection,
         acteur,

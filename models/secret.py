@@ -38,7 +38,6 @@ from models.partenaire import (
     LIBRE,
     PARTENAIRE_COLUMNS,
     Credentials,
-    Partenaire,
     PartenaireRow,
     acces,
     hold_row,
@@ -436,13 +435,3 @@ def list_all(connection: Connection) -> list[PartenaireListe]:
         )
         for row in rows
     ]
-
-
-def find_secret_expiry(connection: Connection, partenaire: Partenaire) -> datetime | None:
-    """When the partner's last good secret ends, None when one has no end."""
-    ends = connection.scalars(
-        select(secrets.c.expire_le).where(
-            secrets.c.partenaire_id == partenaire.id, _alive_at(now())
-        )
-    ).all()
-    return None if None in ends or not ends else max(end for end in ends if end is not None)

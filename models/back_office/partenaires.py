@@ -62,7 +62,7 @@ PARTENAIRE_OBJET = "PARTENAIRE"
 PARTENAIRE = "Partenaire"
 """What a refusal calls it."""
 
-_CURSEUR = "p1"
+_CURSEUR = "n1"
 """Kind of the list's curseurs."""
 
 _OF_ALL = "*"

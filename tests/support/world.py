@@ -28,6 +28,7 @@ from models.journal.ecriture import ecritures
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from models.operation import operations
+from models.partenaire import EXTERNE
 from models.reseau import create_reseau
 from models.secret import NouveauPartenaire, create
 from tests.support.acteurs import TESTEUR
@@ -235,6 +236,7 @@ class World:
         demo: bool = False,
         pair: tuple[str, str] | None = None,
         basic: bool = True,
+        type_: str = EXTERNE,
     ) -> NouveauPartenaire:
         """A new partner of these clients, of a pair that is drawn unless told. It may use Basic, as those may
         that were there before it could be refused."""
@@ -249,6 +251,7 @@ class World:
                 pepper=PEPPER,
                 demo=demo,
                 basic_autorise=basic,
+                type_=type_,
                 consumer_key=pair[0] if pair else None,
                 consumer_secret=pair[1] if pair else None,
             )

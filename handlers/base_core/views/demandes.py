@@ -104,7 +104,7 @@ def _render_ligne(demande: Demande) -> wire.LigneDemande:
             "numeroOperation": resultat.get("numeroOperation"),
             "plafondId": resultat.get("plafondId"),
             "cartes": resultat.get("cartes", []),
-            "codeRetrait": None,
+            "codeRetrait": resultat.get("codeRetrait"),
             "jetonsRevoques": resultat.get("jetonsRevoques"),
         },
     }

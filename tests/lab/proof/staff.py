@@ -7,6 +7,7 @@ from dataclasses import replace
 from models.audit import CLI, Acteur
 from models.back_office.moteur import Personne, Saisie, saisir
 from models.database.engine import Database
+from models.partenaire import INTERNE
 from models.regle_validation import find_regle
 from models.secret import create
 from tests.lab.proof.load import Partner
@@ -60,6 +61,7 @@ def hire(url: str, pepper: str) -> list[Person]:
                 scopes=list(MACHINE_SCOPES),
                 adresses=[],
                 pepper=pepper.encode(),
+                type_=INTERNE,
             )
     finally:
         database.close()
