@@ -53,7 +53,7 @@ TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Made once: to put a statement together takes longer than to run it.
 _NEW_CLIENT = insert(clients)
 _NEW_MEMBRE = insert(membres)
-_IDS_OF_CARTES = select(cartes.c.numero_carte, cartes.c.id).where(
+_IDS_OF_CARTES = select(cartes.c.numero_carte, cartes.c.id, cartes.c.carte_id).where(
     cartes.c.numero_carte.in_(bindparam("numeros", expanding=True))
 )
 
@@ -76,6 +76,7 @@ class Carte:
     id: int
     numero: str
     membre: Membre
+    carte_id: str = ""
 
     @property
     def query(self) -> dict[str, str]:
@@ -224,8 +225,9 @@ class World:
         contra = find_ouverture(connection)
         open_cartes(connection, nouvelles, contra=contra, date_solde=date_solde)
         numeros = [nouvelle.numero_carte for nouvelle in nouvelles]
-        ids = {row[0]: row[1] for row in connection.execute(_IDS_OF_CARTES, {"numeros": numeros})}
-        return [Carte(ids[numero], numero, membre) for numero in numeros]
+        found = connection.execute(_IDS_OF_CARTES, {"numeros": numeros})
+        ids = {row.numero_carte: row for row in found}
+        return [Carte(ids[numero].id, numero, membre, ids[numero].carte_id) for numero in numeros]
 
     def partenaire(
         self,
