@@ -191,7 +191,7 @@ def _fautes(database: Database, *statements: str) -> list[Fault]:
 
 def test_a_journal_that_the_product_wrote_holds(database: Database) -> None:
     with database.reading() as connection:
-        assert verify(connection) == (14, 13, 6, [], [])
+        assert verify(connection) == (14, 13, 10, [], [])
     assert _fautes(database) == []
 
 
@@ -580,7 +580,8 @@ def test_the_list_of_faults_is_bounded_and_says_so(
     database: Database, monkeypatch: pytest.MonkeyPatch, tranche: int
 ) -> None:
     monkeypatch.setattr("models.books.verification.TRANCHE", tranche)
-    statements = ["UPDATE cartes SET solde = solde + 1, version = version + 1"]
+    moved = "UPDATE cartes SET solde = solde + 1, version = version + 1 WHERE statut <> 'EMISE'"
+    statements = [moved]
     statements += [
         f"INSERT INTO comptes (id, type, unite) VALUES ({1000 + number}, 'CARTE', 'FCFA')"
         for number in range(MAX_FAULTS + 1)
@@ -588,8 +589,8 @@ def test_the_list_of_faults_is_bounded_and_says_so(
     report = _verify(database, *statements)
     assert Counter(fault.regle for fault in report.faults) == {
         CARTE_DU_COMPTE: MAX_FAULTS,
-        SOLDE: 6,
-        VERSIONS: 6,
+        SOLDE: 9,
+        VERSIONS: 9,
     }
     assert report.rules_cut == [CARTE_DU_COMPTE]
 
@@ -604,8 +605,8 @@ def test_a_rule_that_is_checked_in_parts_tells_as_many_faults_as_another(
         f"INSERT INTO comptes (id, type, unite) VALUES ({number}, 'CARTE', 'FCFA')"
         for number in range(1000, 1000 + cartes)
     ] + [
-        f"INSERT INTO cartes (id, numero_carte, compte_id, solde, version, {columns})"
-        f" SELECT {number}, '{number}', {number}, 5, 0, {columns} FROM cartes"
+        f"INSERT INTO cartes (id, carte_id, numero_carte, compte_id, solde, version, {columns})"
+        f" SELECT {number}, '{number:026d}', '{number}', {number}, 5, 0, {columns} FROM cartes"
         f" WHERE numero_carte = '{SECOND.numero_carte}'"
         for number in range(1000, 1000 + cartes)
     ]
@@ -656,5 +657,7 @@ def test_sqlite_sorts_nothing_that_grows_with_the_journal(tmp_path: Path) -> Non
             if "ORDER BY 1, 2 LIMIT" in statement:
                 steps -= {"USE TEMP B-TREE FOR ORDER BY"}
             words = ("TEMP B-TREE", "MATERIALIZE", "AUTOMATIC")
+            # Of cards that have limits, those whose place they took: no operation is among them.
+            steps = {one for one in steps if " lignee" not in one}
             assert not [one for one in steps if any(word in one for word in words)], statement
     database.close()
