@@ -120,8 +120,6 @@ def saisir(
         objet = Objet(type_.objet_type, objet_id or "")
         raise _traced(AutoValidationInterdite(), personne, type_.nom, objet)
     etat = _read_objet(connection, type_, objet_id, personne, saisie.contenu)
-    if _protect(connection, personne, type_, saisie, etat):
-        etat = _read_objet(connection, type_, objet_id, personne, saisie.contenu)
     demande = _new(connection, personne, type_, saisie, objet_id, etat, duree)
     # The reference is claimed before anything is judged: a twin has changed what would be judged.
     if not _insert(connection, demande):
@@ -133,7 +131,11 @@ def saisir(
         raise VersionPerimee
     type_.verifier(connection, saisie.contenu, etat)
     if not demande.validations_requises:
-        return _execute(connection, personne, demande, etat, pepper)
+        demande = _execute(connection, personne, demande, etat, pepper)
+        _protect(connection, personne, saisie, etat)
+        return demande
+    if _protect(connection, personne, saisie, etat):
+        demande = _see_again(connection, demande)
     _audit(connection, personne, demande, (None, SAISIE), None, _told(demande))
     return demande
 
@@ -308,21 +310,36 @@ def _read_objet(
     return etat
 
 
-def _protect(
-    connection: Connection,
-    personne: Personne,
-    type_: TypeDemande,
-    saisie: Saisie,
-    etat: Etat | None,
-) -> bool:
+def _protect(connection: Connection, personne: Personne, saisie: Saisie, etat: Etat | None) -> bool:
     """Do at once what cannot wait for those who agree to the rest, by a demande of its own. Whether there was
-    any: it goes with the rest, so that a refusal undoes it too."""
-    prealable = type_.prealable(saisie.contenu, etat)
+    any: it goes with the rest, so that a refusal undoes it too.
+
+    It is done last, since it holds the end of the audit.
+    """
+    prealable = TYPES[saisie.type].prealable(saisie.contenu, etat)
     if prealable is None:
         return False
-    first = Saisie(prealable.type, new_ulid(), prealable.contenu, motif=saisie.motif)
-    saisir(connection, personne, first)
+    saisir(
+        connection,
+        personne,
+        Saisie(prealable.type, new_ulid(), prealable.contenu, motif=saisie.motif),
+    )
     return True
+
+
+def _see_again(connection: Connection, demande: Demande) -> Demande:
+    """The demande about its object as it has become."""
+    type_, objet_id = TYPES[demande.type], demande.objet_id
+    assert objet_id is not None, "what protects an object has one"
+    etat = type_.lire(connection, objet_id, lock=True)
+    assert etat is not None, "it was there, and is held"
+    seen = {
+        "version_objet": etat.version,
+        "empreinte": empreinte_of(type_.nom, objet_id, etat.version, demande.contenu),
+    }
+    mine = demandes.c.demande_id == demande.demande_id
+    connection.execute(update(demandes).where(mine).values(seen))
+    return demande._replace(**seen)
 
 
 def _new(

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from models.back_office import agents, clients, membres, partenaires, regles, reseaux
+from models.back_office import (
+    agents,
+    cartes,
+    clients,
+    membres,
+    partenaires,
+    profils,
+    regles,
+    reseaux,
+)
 from models.back_office.type_demande import TypeDemande
 
 TYPES: dict[str, TypeDemande] = {
@@ -12,6 +21,9 @@ TYPES: dict[str, TypeDemande] = {
         regles.SAISIR,
         *(clients.SAISIR, clients.MODIFIER, clients.CHANGER_STATUT, clients.AFFECTER_RESEAU),
         reseaux.SAISIR,
+        *(profils.SAISIR, profils.MODIFIER),
+        *(cartes.EMETTRE, cartes.ACTIVER, cartes.OPPOSER, cartes.LEVER),
+        *(cartes.ANNULER, cartes.RENOUVELER, cartes.REMPLACER),
         *(membres.SAISIR, membres.MODIFIER, membres.CHANGER_STATUT),
         *(partenaires.SAISIR, partenaires.MODIFIER, partenaires.CHANGER_STATUT),
         *(partenaires.SAISIR_ADRESSES, partenaires.RENOUVELER_SECRET),
