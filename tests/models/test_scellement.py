@@ -224,7 +224,7 @@ GOLDEN = (
         (
             2,
             "66dd74460975da21be0e4848a94d7d47d8fb47bd4fa6ae8bbaa140f2b11fb1bc",
-            "",
+            "0e45ad6cbb45b1fa90a1e0fc7a9002380cbbf6e89a27dbfd0c2cc4b3edb6a37f",
         ),
     ],
 )

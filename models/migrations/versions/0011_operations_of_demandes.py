@@ -79,14 +79,13 @@ LOWERABLE = ("saisirProfilCarte", "modifierProfilCarte")
 EXPOSING = (
     *("emettreCartes", "renouvelerCarte", "remplacerCarte", "annulerCarte", "leverOpposition"),
     *("saisirPlafondCarte", "retirerPlafondCarte"),
-    *("saisirPlafondPartenaire", "retirerPlafondPartenaire"),
 )
 """One other person, and never fewer."""
 
 OF_MONEY_AND_PARTNERS = (
     *("transfererSoldeSpecial", "corrigerSoldeOuverture"),
     *("saisirPartenaire", "modifierPartenaire", "changerStatutPartenaire"),
-    "saisirAdressesPartenaire",
+    *("saisirAdressesPartenaire", "saisirPlafondPartenaire", "retirerPlafondPartenaire"),
 )
 """The same, who authenticated a moment ago."""
 
