@@ -206,10 +206,12 @@ class CarteListee(NamedTuple):
 
     id: int
     numero_carte: str
+    carte_id: str
     membre_id: str
     prenom: str
     nom: str
     statut: str
+    motif_statut: str | None
     fin_validite: date
     solde: int
     unite: str
@@ -365,10 +367,12 @@ def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared[CarteListee]:
         select(
             cartes.c.id,
             cartes.c.numero_carte,
+            cartes.c.carte_id,
             cartes.c.membre_id,
             membres.c.prenom,
             membres.c.nom,
             cartes.c.statut,
+            cartes.c.motif_statut,
             cartes.c.fin_validite,
             cartes.c.solde,
             cartes.c.unite,

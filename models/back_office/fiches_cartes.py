@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, tuple_
 
 from models.agent import Agent
 from models.audit import audit
@@ -21,7 +21,7 @@ from models.demande import SAISIE, demandes
 from models.errors import ObjetInconnu, ParametreInvalide
 from models.etat_carte import VIE
 from models.membre import membres
-from models.plafond import Reste, list_restes
+from models.plafond import PERIODES, TYPES, Reste, list_restes
 
 _CURSEUR = "k1"
 """Kind of the list's curseurs."""
@@ -351,9 +351,10 @@ def _read_changement(row: Row[Any]) -> ChangementStatut:
 
 def _count_waiting(connection: Connection, carte_id: str) -> int:
     """Demandes about the card itself, its limits and what is on it."""
-    of_it = or_(
-        demandes.c.objet_id == carte_id,
-        and_(demandes.c.objet_id > f"{carte_id}:", demandes.c.objet_id < f"{carte_id};"),
+    names = [carte_id, *(f"{carte_id}:{one}:{periode}" for one in TYPES for periode in PERIODES)]
+    waiting = (
+        select(func.count())
+        .select_from(demandes)
+        .where(demandes.c.objet_id.in_(names), demandes.c.statut == SAISIE)
     )
-    waiting = select(demandes.c.id).where(of_it, demandes.c.statut == SAISIE)
-    return len(connection.execute(waiting).all())
+    return connection.scalar(waiting) or 0
