@@ -82,8 +82,9 @@ def withdraw(
     *,
     pepper: bytes,
     adresse: str | None = None,
+    acteur: Acteur | None = None,
 ) -> Retrait:
-    """Use a code: a new secret, and an end for those before it.
+    """Use a code: a new secret, and an end for those before it. It is the partner who does, unless told.
 
     Raises CodeRetraitInvalide for one that is unknown, used or too old, or of a partner that may not call: of
     one that is suspended it is as good as before, afterwards.
@@ -114,10 +115,10 @@ def withdraw(
         pepper=pepper,
         retire_le=moment,
     )
-    acteur = Acteur(PARTENAIRE, partenaire.consumer_key, partenaire.nom, adresse=adresse)
+    engineer = Acteur(PARTENAIRE, partenaire.consumer_key, partenaire.nom, adresse=adresse)
     record(
         connection,
-        acteur,
+        acteur or engineer,
         "retirerSecretInitial",
         objet_partenaire(partenaire.consumer_key),
         {"secretPrecedentExpireLe": made.fin_avant},

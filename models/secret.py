@@ -406,6 +406,9 @@ class PartenaireListe(NamedTuple):
     cree_le: datetime
     revoque_le: datetime | None
     basic_autorise: bool
+    type: str
+    statut: str
+    mode_adresses: str
 
 
 def list_all(connection: Connection) -> list[PartenaireListe]:
@@ -432,6 +435,9 @@ def list_all(connection: Connection) -> list[PartenaireListe]:
             cree_le=row.cree_le,
             revoque_le=row.revoque_le,
             basic_autorise=row.basic_autorise == 1,
+            type=row.type,
+            statut=row.statut,
+            mode_adresses=row.mode_adresses,
         )
         for row in rows
     ]
