@@ -8,6 +8,7 @@ from typing import Any
 
 from handlers.contract.deprecation import deprecation_headers
 from handlers.contract.lines import Lines, Place, Problem, tell
+from handlers.contract.message import variants
 from handlers.contract.model import (
     LANGUAGES,
     METHODS,
@@ -306,17 +307,19 @@ def _message_problems(
         return
     if "data" in fields:
         fields = contract.resolve(contract.resolve(fields["data"])["items"])["properties"]
-    for language in LANGUAGES:
-        text = message.get(language)
-        if not isinstance(text, str):
-            yield f"x-message-succes has no text in {language!r}.", "x-message-succes"
-            continue
-        for _, name, _, _ in string.Formatter().parse(text):
-            if name is not None and name not in fields:
-                yield (
-                    f"x-message-succes names {{{name}}}, which its answer does not have.",
-                    "x-message-succes",
-                )
+    for texts, when in variants(message):
+        names = set(when)
+        for language in LANGUAGES:
+            text = texts.get(language)
+            if not isinstance(text, str):
+                yield f"x-message-succes has no text in {language!r}.", "x-message-succes"
+                continue
+            names |= {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+        for name in sorted(names - fields.keys()):
+            yield (
+                f"x-message-succes names {{{name}}}, which its answer does not have.",
+                "x-message-succes",
+            )
 
 
 def inevitable_codes(operation: OperationContract) -> set[str]:
