@@ -642,8 +642,8 @@ def numero_of(entry: Entry) -> str:
     return str(httpx.Response(200, content=entry.answer).json()["data"][0]["numeroOperation"])
 
 
-def assert_code(answer: httpx.Response, codes: set[str]) -> None:
+def assert_code(answer: httpx.Response, codes: set[str], catalogue: Json = CATALOGUE) -> None:
     """Assert that an answer is a refusal with one of these codes, under its status."""
     code = answer.json()["code"]
     assert code in codes, f"{answer.text}, expected {sorted(codes)}"
-    assert answer.status_code == CATALOGUE[code]["statut"]
+    assert answer.status_code == catalogue[code]["statut"]
