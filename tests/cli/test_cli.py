@@ -369,6 +369,9 @@ def test_create_takes_several_values_after_one_option_or_repeated(
     assert listed == {
         "consumerKey": key,
         **created,
+        "modeAdresses": "APPLIQUER",
+        "type": "EXTERNE",
+        "statut": "ACTIF",
         "secretsActifs": 1,
         "creeLe": listed["creeLe"],
         "revoqueLe": None,
