@@ -38,6 +38,9 @@ CLOTURE = "CLOTURE"
 
 EXECUTEE, CLOTUREE = "EXECUTEE", "CLOTUREE"
 
+_DEMANDEE = text("demande_id IS NOT NULL")
+_RECEIVED = text("carte_destination_id IS NOT NULL")
+
 operations = Table(
     "operations",
     metadata,
@@ -100,10 +103,19 @@ operations = Table(
         "uq_operations_demande_id",
         "demande_id",
         unique=True,
-        postgresql_where=text("demande_id IS NOT NULL"),
-        sqlite_where=text("demande_id IS NOT NULL"),
+        postgresql_where=_DEMANDEE,
+        sqlite_where=_DEMANDEE,
     ),
-    Index(None, "carte_id", "id"),
+    Index(None, "carte_id", "date_operation", "id"),
+    # What a card receives of another one. Most operations are not in it.
+    Index(
+        None,
+        "carte_destination_id",
+        "date_operation",
+        "id",
+        postgresql_where=_RECEIVED,
+        sqlite_where=_RECEIVED,
+    ),
     Index(None, "partenaire_id", "date_operation"),
 )
 

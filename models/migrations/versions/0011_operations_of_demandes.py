@@ -61,9 +61,14 @@ REFERENCES = {
     "annulation_de": "operations.id",
 }
 INDEXES = {
+    "carte_id_date_operation_id": ["carte_id", "date_operation", "id"],
+    "partenaire_id_date_operation": ["partenaire_id", "date_operation"],
+}
+OLD_INDEXES = {
     "carte_id_id": ["carte_id", "id"],
     "partenaire_id_date_operation": ["partenaire_id", "date_operation"],
 }
+RECEIVED = ["carte_destination_id", "date_operation", "id"]
 
 IMMEDIATE = (
     *("opposerCarte", "activerCarte", "leverOpposition:BLOCAGE_TEMPORAIRE"),
@@ -98,7 +103,7 @@ def upgrade() -> None:
         _rebuild_operations(CHECKS, new=True)
     else:
         _alter_operations()
-    _index_demandes()
+    _index_some()
     for types, validations, minimum, forte in (
         (IMMEDIATE, 0, 0, 0),
         (LOWERABLE, 1, 0, 0),
@@ -114,10 +119,12 @@ def downgrade() -> None:
     """Fails, and changes nothing, when a demande has moved money. Its rules go as they came."""
     for type_ in (*IMMEDIATE, *LOWERABLE, *EXPOSING, *OF_MONEY_AND_PARTNERS):
         op.execute(f"DELETE FROM regles_validation WHERE type = '{type_}'")  # noqa: S608 - ours
-    op.drop_index(op.f("uq_operations_demande_id"), "operations")
     if _on_sqlite():
         _rebuild_operations(OLD_CHECKS, new=False)
     else:
+        op.drop_index(op.f("uq_operations_demande_id"), "operations")
+        op.drop_index(op.f(f"ix_operations_{'_'.join(RECEIVED)}"), "operations")
+        _replace_indexes(INDEXES, OLD_INDEXES)
         _replace_checks(CHECKS, OLD_CHECKS)
         op.drop_column("operations", "demande_id")
         op.alter_column("operations", "type", type_=sa.String(length=16))
@@ -137,13 +144,22 @@ def _add_regle(
     )
 
 
-def _index_demandes() -> None:
-    """A demande moves money once. What partners move is not in the index."""
-    some = sa.text("demande_id IS NOT NULL")
-    op.create_index(
-        op.f("uq_operations_demande_id"), "operations", ["demande_id"], unique=True,
-        sqlite_where=some, postgresql_where=some,
-    )  # fmt: skip
+def _index_some() -> None:
+    """What most operations are not in: those of demandes, each of which moves money once, and those that a
+    second card receives."""
+    for name, columns, unique in (
+        ("uq_operations_demande_id", ["demande_id"], True),
+        (f"ix_operations_{'_'.join(RECEIVED)}", RECEIVED, False),
+    ):
+        some = sa.text(f"{columns[0]} IS NOT NULL")
+        op.create_index(
+            op.f(name),
+            "operations",
+            columns,
+            unique=unique,
+            sqlite_where=some,
+            postgresql_where=some,
+        )
 
 
 def _alter_operations() -> None:
@@ -153,6 +169,14 @@ def _alter_operations() -> None:
         op.f("fk_operations_demande_id"), "operations", "demandes", ["demande_id"], ["demande_id"]
     )
     _replace_checks(OLD_CHECKS, CHECKS)
+    _replace_indexes(OLD_INDEXES, INDEXES)
+
+
+def _replace_indexes(old: dict[str, list[str]], new: dict[str, list[str]]) -> None:
+    for name in old.keys() - new.keys():
+        op.drop_index(op.f(f"ix_operations_{name}"), "operations")
+    for name in new.keys() - old.keys():
+        op.create_index(op.f(f"ix_operations_{name}"), "operations", new[name])
 
 
 def _replace_checks(old: dict[str, str], new: dict[str, str]) -> None:
@@ -168,7 +192,7 @@ def _rebuild_operations(checks: dict[str, str], *, new: bool) -> None:
     op.execute(f"INSERT INTO new_operations ({COLUMNS}) SELECT {COLUMNS} FROM operations")  # noqa: S608
     op.execute("DROP TABLE operations")  # its triggers and indexes go with it
     op.execute("ALTER TABLE new_operations RENAME TO operations")
-    for name, columns in INDEXES.items():
+    for name, columns in (INDEXES if new else OLD_INDEXES).items():
         op.create_index(op.f(f"ix_operations_{name}"), "operations", columns)
     for verb in ("UPDATE", "DELETE"):
         op.execute(
