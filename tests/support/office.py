@@ -22,7 +22,7 @@ from models.client import clients
 from models.demande import SAISIE, Demande, demandes, validations
 from models.membre import membres
 from models.operation import operations
-from models.partenaire import objet_partenaire, partenaires
+from models.partenaire import APPLIQUER, objet_partenaire, partenaires
 from models.plafond import plafonds
 from models.profil_carte import profils_carte
 from models.regle_validation import REGLES, regles_validation
@@ -93,13 +93,14 @@ def _nothing() -> None:
 
 
 class Ask(NamedTuple):
-    """A call that is ready to be sent, by whom, what stands in the text of its refusal, and what is done
-    once it was answered."""
+    """A call that is ready to be sent, by whom, what stands in the text of its refusal, what that tells
+    programs, and what is done once it was answered."""
 
     client: PersonClient
     call: Call
     told: Mapping[str, str] = MappingProxyType({})
     options: Mapping[str, Any] = MappingProxyType({})
+    more_info: str | None = None
     after: Callable[[], object] = _nothing
 
     def send(self, *, language: str = "fr") -> httpx.Response:
@@ -152,7 +153,8 @@ class Office:
         made = self.bureau.machine()
         with self.world.writing() as connection:
             is_it = partenaires.c.consumer_key == made.agent_id
-            connection.execute(update(partenaires).where(is_it).values(adresses="203.0.113.7/32"))
+            elsewhere = {"adresses": "203.0.113.7/32", "mode_adresses": APPLIQUER}
+            connection.execute(update(partenaires).where(is_it).values(**elsewhere))
             record(connection, TESTEUR, "preparer", objet_partenaire(made.agent_id), None, {})
         return made
 
@@ -290,14 +292,16 @@ class Office:
             saisie = Saisie(type_, new_reference(), contenu)
             return saisir(connection, Personne(TESTEUR), saisie)
 
-    def entered(self, type_: str, contenu: Json, *, duree: timedelta = DUREE) -> Json:
+    def entered(
+        self, type_: str, contenu: Json, *, duree: timedelta = DUREE, motif: str | None = None
+    ) -> Json:
         """What names a new demande of the one who enters, to those who judge it."""
         maker = self.maker.agent_id
         with self.world.writing() as connection:
             demande = saisir(
                 connection,
                 Personne(Acteur(AGENT, maker, f"Agent {maker}")),
-                Saisie(type_, new_reference(), contenu),
+                Saisie(type_, new_reference(), contenu, motif=motif),
                 duree=duree,
             )
         return {"demandeId": demande.demande_id, "empreinte": demande.empreinte}

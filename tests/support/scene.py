@@ -100,6 +100,7 @@ def refusal(
     language: str = "fr",
     oauth: bool = False,
     of: Reading = PARTENAIRE,
+    more_info: str | None = None,
     **fields: str,
 ) -> Json:
     """The envelope of a refusal of a contract."""
@@ -110,18 +111,23 @@ def refusal(
         "code": code,
         "message": message,
         "debugMessage": None if "debugMessage" in entry else message,
-        "moreInfo": None,
+        "moreInfo": more_info,
     }
     return {"error": entry["oauth"], **body} if oauth and "oauth" in entry else body
 
 
 def assert_refused(
-    answer: httpx.Response, code: str, *, language: str = "fr", **fields: str
+    answer: httpx.Response,
+    code: str,
+    *,
+    language: str = "fr",
+    more_info: str | None = None,
+    **fields: str,
 ) -> None:
     """Assert status, headers and envelope of a refusal, by the contract that its path is of."""
     path = answer.request.url.path
     oauth, of = path in _OF_OAUTH, reading_of(path)
-    expected = refusal(code, language=language, oauth=oauth, of=of, **fields)
+    expected = refusal(code, language=language, oauth=oauth, of=of, more_info=more_info, **fields)
     assert envelope_of(answer) == expected, answer.text
     assert answer.status_code == entry_in_catalogue(code, of)["statut"]
     assert answer.headers["content-type"] == "application/json"
