@@ -128,12 +128,10 @@ class Nursery:
             time.sleep(0.01)
         return code
 
-    def run(
-        self, arguments: list[str], *, folder: Path, variables: Mapping[str, str], spoil: str = ""
-    ) -> str:
+    def run(self, arguments: list[str], *, folder: Path, variables: Mapping[str, str]) -> str:
         """Run a command to its end; what it printed. Raises RuntimeError unless it succeeds."""
         output = folder / "command.log"
-        pid = self.spawn(arguments, folder=folder, output=output, variables=variables, spoil=spoil)
+        pid = self.spawn(arguments, folder=folder, output=output, variables=variables)
         code = self.wait(pid)
         text = output.read_text(encoding="utf-8")
         output.unlink()

@@ -7,6 +7,7 @@ What it holds the service to:
 - what has waited too long is agreed to by nobody, and is ended by time alone, never before its time;
 - every acknowledged answer is still true; of a reference the service tells the truth at any time;
 - each refusal was true when it was given; what is there, somebody asked for;
+- cards are what their changes make of them, and what moves with them moves once (`cards.py`);
 - every change has exactly one row of the audit, what was rolled back has none, and the chain holds.
 """
 
@@ -37,12 +38,27 @@ from tests.lab.proof.answers import (
     describe,
     read_answer,
 )
+from tests.lab.proof.cards import (
+    ACTIVE,
+    ANNULEE,
+    CARTE,
+    EMISE,
+    MOVES,
+    OPPOSITION,
+    check_cards,
+)
 from tests.lab.proof.record import ANSWERED, UNSENT, Exchange, Json, Moments
 from tests.lab.proof.registers import Demande, Registers
+from tests.lab.proof.states import Clock, States, states_of
 
 SAISIE, EXECUTEE, REJETEE, RETIREE = "SAISIE", "EXECUTEE", "REJETEE", "RETIREE"
 EXPIREE = "EXPIREE"
 AGENT, CLI = "AGENT", "CLI"
+OF_CARDS = frozenset(
+    name for name in SAISIES if "Carte" in name or name in ("leverOpposition", *MOVES)
+)
+"""Types of demandes about cards, which `cards` looks at."""
+
 SYSTEME = ("SYSTEME", "SYSTEME")
 SLACK_NS = 50_000_000
 """Between two clocks that are read one after the other."""
@@ -54,13 +70,39 @@ REFUSALS = {
     "affecterReseau": {"4002", "6006", "6012"},
     "saisirReseau": {"4002", "6008"},
     "saisirMembre": {"4002", "6008"},
-    VALIDER: {"2009", "6002", "6003", "6004", "6005", "6006", "6008", "6009"},
+    "emettreCartes": {"4002"},
+    "activerCarte": {"3006", "4002"},
+    "opposerCarte": {"3003", "3006", "4002"},
+    "leverOpposition": {"3006", "3007", "4002", "6012"},
+    "annulerCarte": {"3003", "4002", "6012"},
+    "remplacerCarte": {"3003", "3006", "3009", "4002", "6012"},
+    "transfererSoldeSpecial": {"3002", "3003", "3004", "4001", "4002", "4014", "6012"},
+    VALIDER: {
+        *("2009", "6002", "6003", "6004", "6005", "6006", "6008", "6009"),
+        *("3002", "3003", "3004", "3006", "3007", "3009", "4001", "4014"),
+    },
     REJETER: {"6002", "6003", "6004"},
     RETIRER: {"6002", "6004"},
     DEMANDE: {"6001"},
     AUDIT: set[str](),
 }
 """The only refusals that this load can truly meet: any other is a false one."""
+
+WRONG_STATES = {
+    "3002": {OPPOSITION},
+    "3003": {ANNULEE},
+    "3004": {EMISE},
+    "4014": {EMISE, ACTIVE},
+}
+"""In which states a card is of which this is said, whatever was asked."""
+
+NO_PASSAGE = {
+    "activerCarte": {ACTIVE, OPPOSITION, ANNULEE},
+    "opposerCarte": {OPPOSITION},
+    "leverOpposition": {EMISE, ACTIVE, ANNULEE},
+    "remplacerCarte": {EMISE},
+}
+"""In which states a card is from which this leads nowhere (3006)."""
 
 OUTSIDE = ("motif", "versionAttendue")
 """Fields of a body beside what is asked."""
@@ -88,6 +130,7 @@ def audit(
     auditor.check_told()
     auditor.check_judgements()
     auditor.check_ends_of_time()
+    auditor.check_cards()
     auditor.check_refusals()
     auditor.check_four_eyes()
     auditor.check_effects()
@@ -114,6 +157,7 @@ class _Auditor:
         for exchange in exchanges:
             self.by_what[exchange.what][exchange.reference].append(exchange)
         self.refused: set[int] = set()
+        self.states: dict[str, States] = {}
 
     def find(self, kind: str, text: str) -> None:
         self.verdict.findings[kind].append(text)
@@ -247,7 +291,7 @@ class _Auditor:
             self.find(kind, f"{where}: told {item['statut']}, the registers have {row.statut}")
         elif (item["traiteePar"], item["motifRejet"]) != (row.traitee_par, row.motif_rejet):
             self.find(WRONG, f"{where}: another person ended it, or for another reason")
-        elif {k: v for k, v in item["resultat"].items() if v is not None} != (row.resultat or {}):
+        elif _given(item["resultat"]) != _given(row.resultat or {}):
             self.find(WRONG, f"{where}: told another result than the registers have")
 
     # ── judgements ───────────────────────────────────────────────────────────────────────────────
@@ -305,6 +349,17 @@ class _Auditor:
             elif row.statut == SAISIE and looked is not None and self._is_over(row, looked):
                 self.find(LOST, f"{row.reference} waits, after its end was looked for")
 
+    # ── cards ────────────────────────────────────────────────────────────────────────────────────
+    def check_cards(self) -> None:
+        """Cards are what their changes make of them, and when that was is known."""
+        passages = check_cards(self.registers, self.find)
+        clock = Clock(self.exchanges, self.answers, self.registers)
+        self.states = states_of(clock, passages)
+
+    def _states_within(self, carte_id: str, answer: Answer) -> set[str]:
+        states = self.states.get(carte_id)
+        return set() if states is None else states.within(answer.exchange.started, answer.ended)
+
     # ── refusals ─────────────────────────────────────────────────────────────────────────────────
     def check_refusals(self) -> None:
         """Each was true when it was given."""
@@ -322,9 +377,28 @@ class _Auditor:
         row = self.by_id.get(exchange.reference)
         if code in ("6006", "6008", "6009", "6012"):
             return self._is_another_change(answer, row)
+        if code in ("3006", "3009", *WRONG_STATES):
+            return self._is_true_of_cards(answer, row)
         if code in ("6002", "6003", "6004", "6005"):
             return row is not None and self._is_true_of(row, answer)
         return True  # of what is no refusal of this load, or of an unknown reference, others tell
+
+    def _is_true_of_cards(self, answer: Answer, row: Demande | None) -> bool:
+        """Whether a card that was named can have been in a state of which the code is true."""
+        exchange, code = answer.exchange, answer.code
+        if exchange.what == VALIDER and row is None:
+            return False
+        type_ = row.type if exchange.what == VALIDER and row else exchange.what
+        contenu = row.contenu if exchange.what == VALIDER and row else exchange.content
+        if code == "3009":
+            return any(
+                one.type == type_ and one.contenu["carteId"] == contenu["carteId"]
+                for one in self.registers.demandes
+                if one.reference != (row.reference if row else exchange.reference)
+            )
+        wrong = NO_PASSAGE.get(type_, set()) if code == "3006" else WRONG_STATES[code]
+        named = [contenu[name] for name in ("carteId", "carteIdDestination") if name in contenu]
+        return any(wrong & self._states_within(one, answer) for one in named)
 
     def _is_true_of(self, row: Demande, answer: Answer) -> bool:
         exchange = answer.exchange
@@ -360,6 +434,12 @@ class _Auditor:
         else:
             type_, contenu, mine = exchange.what, exchange.content, exchange.reference
         objet = _objet(type_, contenu)
+        if code == "6006" and objet[0] == CARTE:
+            # What activates one card may change another one.
+            return any(
+                line.objet == objet and line.demande_id != (row and row.demande_id)
+                for line in self.registers.audit
+            )
         others = [
             one
             for one in self.registers.demandes
@@ -395,8 +475,19 @@ class _Auditor:
                 self.find(WRONG, f"{row.reference} was validated by its maker, or twice by one")
 
     def _rule(self, row: Demande) -> int:
+        if row.type == "leverOpposition":
+            # Who lifts what was placed for a time needs nobody; what is executed tells what it was.
+            return row.requises if row.statut != EXECUTEE else self._lifts(row)
         variant = f"{row.type}:{row.contenu.get('statut')}"
         return self.registers.regles.get(variant, self.registers.regles.get(row.type, 0))
+
+    def _lifts(self, row: Demande) -> int:
+        for line in self.registers.audit:
+            if line.demande_id == row.demande_id and line.action == row.type:
+                motif = (line.avant or {}).get("motif")
+                variant = f"{row.type}:{motif}"
+                return self.registers.regles.get(variant, self.registers.regles[row.type])
+        return -1
 
     # ── effects ──────────────────────────────────────────────────────────────────────────────────
     def check_effects(self) -> None:
@@ -406,7 +497,7 @@ class _Auditor:
             for line in self.registers.audit
             if line.demande_id is not None
         }
-        executed = [one for one in self.ours if one.statut == EXECUTEE]
+        executed = [one for one in self.ours if one.statut == EXECUTEE and one.type not in OF_CARDS]
         expected: dict[tuple[str, str], tuple[int, Json]] = {}
         for row in sorted(executed, key=lambda one: order.get(one.demande_id, 0)):
             objet = _objet(row.type, row.contenu)
@@ -473,11 +564,26 @@ class _Auditor:
         rows = {
             "demande.saisie": int(row.requises > 0),
             "demande.validee": partial,
-            row.type: int(row.statut == EXECUTEE),
+            row.type: int(row.statut == EXECUTEE) * self._changed_by(row),
             _END_OF_TIME: int(row.statut == EXPIREE),
             **{action: int(row.statut == statut) for statut, (_, action) in _ENDS.items()},
         }
         return {(action, row.demande_id): count for action, count in rows.items() if count}
+
+    def _changed_by(self, row: Demande) -> int:
+        """How many objects a demande changes, each with its row."""
+        if row.type == "emettreCartes":
+            return len(row.contenu["porteurs"])
+        if row.type == "activerCarte":
+            replaced = self.registers.cartes[row.contenu["carteId"]].remplace
+            by_it = [
+                line
+                for line in self.registers.audit
+                if (line.demande_id, line.objet) == (row.demande_id, (CARTE, replaced))
+            ]
+            # What somebody had cancelled before it stays as it was; `cards` says whether it may.
+            return 1 + len(by_it[:1])
+        return 1
 
     def _check_actors(self) -> None:
         """The row of an entry names its maker, that of a change its last validator."""
@@ -560,6 +666,11 @@ def _asks(exchange: Exchange, row: Demande) -> bool:
     )
 
 
+def _given(resultat: Json) -> Json:
+    """What of a result is there: answers name what there is none of."""
+    return {name: value for name, value in resultat.items() if value not in (None, [])}
+
+
 def _kept(item: Json) -> tuple[object, ...]:
     """What a demande keeps all its life, as an answer tells it."""
     names = ("type", "reference", "objetType", "objetId", "contenu", "empreinte", "versionObjet")
@@ -575,6 +686,8 @@ def _kept_of(row: Demande) -> tuple[object, ...]:
 
 def _objet(type_: str, contenu: Json) -> tuple[str, str]:
     """What a demande is about."""
+    if type_ in OF_CARDS:
+        return CARTE, str(contenu.get("carteId"))
     if type_ == "saisirReseau":
         return "RESEAU", str(contenu["reseauId"])
     if type_ == "saisirMembre":

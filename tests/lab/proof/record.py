@@ -19,6 +19,7 @@ ANSWERED, UNANSWERED, UNSENT = "answered", "unanswered", "unsent"
 """How an exchange ended: an answer was read, none was, or the request never left."""
 
 CREDIT, DEBIT, TRANSFERT, ANNULATION = "CREDIT", "DEBIT", "TRANSFERT", "ANNULATION"
+SPECIAL = "TRANSFERT_SPECIAL"
 CLOTURE, QUESTION = "CLOTURE", "QUESTION"
 """What a request asks: an operation by its type, to close a reference, or what became of one."""
 

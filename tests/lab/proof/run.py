@@ -35,6 +35,7 @@ from tests.lab.proof.record import (
 from tests.lab.proof.registers import read_registers
 from tests.lab.proof.staff import Person, sign_in
 from tests.lab.proof.stage import Stage
+from tests.lab.proof.states import seen_beside
 
 ASKED_PER_S = 20
 """Answered references about which the service is asked after the load, for each second of it; about
@@ -102,7 +103,7 @@ def _try(
     stage.moments = Moments()
     plan = Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)
     staff = sign_in(stage.staff)
-    desks = Desks(stage.ports, staff, prefix, seed, _bureau(folder), clerks)
+    desks = Desks(stage.ports, stage.cards, staff, prefix, seed, _bureau(folder), clerks)
     with Load(plan) as load, Office(desks) as office, Passing(stage) as passing:
         stage.load = load
         spell = Spell(seconds)
@@ -118,18 +119,20 @@ def _try(
     _ask_after(stage, folder, int(ASKED_PER_S * seconds))
     _ask_persons_after(stage, staff, _bureau(folder), int(ASKED_PER_S * seconds))
     exchanges = read_records(folder)
+    registers, of_persons = read_registers(stage.place.judged_url), read_records(_bureau(folder))
     verdict = judge(
         exchanges,
         read_books(stage.place.judged_url),
         prefix=f"{prefix}-",
         moments=stage.moments,
+        beside=seen_beside(of_persons, registers),
     )
     verdict.findings[WRONG] += stage.complaints
     if not clerks:
         return verdict, fault.felt(exchanges)
     verdict.back_office = audit(
-        read_records(_bureau(folder)),
-        read_registers(stage.place.judged_url),
+        of_persons,
+        registers,
         prefix=f"{prefix}-",
         moments=stage.moments,
     )

@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests.lab.proof.books import reading
 from tests.lab.proof.load import Card, Load, Partner
 from tests.lab.proof.places import Place
 from tests.lab.proof.provider import provider
@@ -221,9 +223,9 @@ class Stage:
             time.sleep(0.01)
         self.complain("no request came to wait for what the fault had stopped")
 
-    def end_demandes(self, spoil: str = "") -> None:
+    def end_demandes(self) -> None:
         """Run the task that ends what has waited too long."""
-        self.nursery.run(list(TASK), folder=self.folder, variables=self.variables, spoil=spoil)
+        self.run(*TASK)
 
     def try_to_end_demandes(self, *, tasks: int) -> None:
         """Run it so often at once; each may be killed at it, or find no database."""
@@ -244,13 +246,16 @@ class Stage:
         """What begins the references of one more run."""
         return f"P{next(self._runs)}"
 
-    def _populate(self) -> None:
-        def run(*arguments: str) -> str:
-            return self.nursery.run(list(arguments), folder=self.folder, variables=self.variables)
+    def run(self, *arguments: str) -> str:
+        """Run a command to its end; what it printed."""
+        return self.nursery.run(list(arguments), folder=self.folder, variables=self.variables)
 
+    def _populate(self) -> None:
+        run = self.run
         run("migrate")
         self.cards = [
-            Card(f"70198001{number:08d}", MEMBRES[number % 2][1], CLIENT) for number in range(CARDS)
+            Card(f"70198001{number:08d}", MEMBRES[number % 2][1], CLIENT, MEMBRES[number % 2][0])
+            for number in range(CARDS)
         ]
         file = self.folder / "cards.csv"
         with file.open("w", encoding="utf-8", newline="") as target:
@@ -261,6 +266,10 @@ class Stage:
                 who = (CLIENT, "Client de la preuve", membre, "Diop", "Awa", "", wallet, "", "")
                 writer.writerow((*who, card.numero, "31/12/2099", "ACTIVE", OPENING[number]))
         run("import", str(file))
+        with reading(self.place.judged_url) as connection:
+            rows = connection.execute("SELECT numero_carte, carte_id FROM cartes").fetchall()
+        named = {str(row[0]): str(row[1]) for row in rows}
+        self.cards = [replace(card, carte_id=named[card.numero]) for card in self.cards]
         for number in range(2):
             made = json.loads(
                 run(
@@ -269,7 +278,7 @@ class Stage:
                 )
             )
             self.partners.append(Partner(made["consumerKey"], made["consumerSecret"]))
-        self.staff = hire(self.place.url, PEPPER)
+        self.staff = hire(self.place.url, PEPPER, self.cards)
 
     @contextlib.contextmanager
     def keeping_alive(self) -> Iterator[None]:
