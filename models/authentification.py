@@ -24,19 +24,15 @@ from sqlalchemy import (
     update,
 )
 
-from models.audit import Acteur, record
 from models.base import Instant, metadata, now
 from models.database.prepared import Prepared
 from models.errors import ClientInvalide, PorteeInvalide
 from models.partenaire import (
     _STILL,
     PARTENAIRE_COLUMNS,
-    REVOQUE,
     Credentials,
     Partenaire,
     PartenaireRow,
-    hold_active,
-    objet_partenaire,
     partenaire_lock,
     partenaires,
     read_partenaire,
@@ -173,31 +169,6 @@ def issue_token(
     return Jeton(token, duree_s, scopes)
 
 
-def revoke(connection: Connection, acteur: Acteur, consumer_key: str) -> bool:
-    """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
-
-    Waits for what the partner has under way; once committed, nothing of the partner commits.
-    """
-    partenaire_id = hold_active(connection, consumer_key)
-    if partenaire_id is None:
-        return False
-    connection.execute(
-        update(partenaires)
-        .where(partenaires.c.id == partenaire_id)
-        .values(statut=REVOQUE, revoque_le=now(), version=partenaires.c.version + 1)
-    )
-    connection.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
-    record(
-        connection,
-        acteur,
-        "changerStatutPartenaire",
-        objet_partenaire(consumer_key),
-        {"statut": "ACTIF"},
-        {"statut": "REVOQUE"},
-    )
-    return True
-
-
 def end_jetons(connection: Connection, partenaire_id: int) -> tuple[int, int]:
     """End every token of a partner, that is held: its new generation, and how many tokens lived."""
     generation = connection.execute(
@@ -211,27 +182,6 @@ def end_jetons(connection: Connection, partenaire_id: int) -> tuple[int, int]:
     ).all()
     moment = now()
     return generation, len([row for row in ended if row.expire_le > moment])
-
-
-def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> int | None:
-    """End every token of a partner: how many lived, None when no active partner has that key.
-
-    Waits for what the partner has under way. Once committed, no token that was issued or asked for
-    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
-    """
-    partenaire_id = hold_active(connection, consumer_key)
-    if partenaire_id is None:
-        return None
-    generation, number = end_jetons(connection, partenaire_id)
-    record(
-        connection,
-        acteur,
-        "revoquerJetonsPartenaire",
-        objet_partenaire(consumer_key),
-        {"generation": generation - 1},
-        {"generation": generation, "jetonsRevoques": number},
-    )
-    return number
 
 
 def revoke_jeton(

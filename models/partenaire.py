@@ -7,7 +7,6 @@ nothing more and would make every Basic call an easy denial of service.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,10 +25,9 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    update,
 )
 
-from models.audit import Acteur, Objet, record
+from models.audit import Objet
 from models.base import BigId, Instant, metadata
 from models.client import clients
 from models.database.prepared import Prepared
@@ -256,13 +254,6 @@ def check_client(connection: Connection, client_id: str) -> bool:
     return bool(connection.scalar(select(exists().where(clients.c.client_id == client_id))))
 
 
-def hold_active(connection: Connection, consumer_key: str) -> int | None:
-    """As `hold`, of a partner that is not revoked."""
-    partenaire_id = hold(connection, consumer_key)
-    active = exists().where(partenaires.c.id == partenaire_id, partenaires.c.revoque_le.is_(None))
-    return partenaire_id if connection.scalar(select(active)) else None
-
-
 def database_holds_anything(connection: Connection) -> bool:
     """Whether any client or partner exists: the demo seed goes to an empty database only."""
     return bool(
@@ -285,37 +276,6 @@ def list_clients(connection: Connection, partenaire: Partenaire) -> list[str]:
             .order_by(acces.c.client_id)
         )
     )
-
-
-def allow_basic(
-    connection: Connection, acteur: Acteur, consumer_key: str, *, allowed: bool
-) -> None:
-    """Whether the partner's pair opens operations by Basic, from its next call on."""
-    wanted = partenaires.c.consumer_key == consumer_key
-    was = connection.scalar(select(partenaires.c.basic_autorise).where(wanted).with_for_update())
-    if was in (None, int(allowed)):
-        return
-    connection.execute(update(partenaires).where(wanted).values(basic_autorise=int(allowed)))
-    record(
-        connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
-        {"basicAutorise": bool(was)}, {"basicAutorise": allowed},
-    )  # fmt: skip
-
-
-def change_scopes(
-    connection: Connection, acteur: Acteur, consumer_key: str, scopes: Collection[str]
-) -> None:
-    """Give the partner these scopes and no others, from its next call on; its tokens lose what it loses."""
-    wanted = partenaires.c.consumer_key == consumer_key
-    was = connection.scalar(select(partenaires.c.scopes).where(wanted).with_for_update())
-    told = sorted(set(scopes))
-    if was is None or was.split() == told:
-        return
-    connection.execute(update(partenaires).where(wanted).values(scopes=" ".join(told)))
-    record(
-        connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
-        {"scopes": was.split()}, {"scopes": told},
-    )  # fmt: skip
 
 
 class Credentials(NamedTuple):

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from models.audit import AGENT, Acteur, Objet, audit, record
-from models.authentification import revoke, revoke_jetons
 from models.books.chaine import export_audit, verify_chaine
 from models.books.demo import CONSUMER_SECRET, seed_demo
 from models.books.importation import import_cartes
@@ -31,6 +30,7 @@ from models.plafond import TYPES, remove_plafond, set_plafond
 from models.schema import metadata
 from models.secret import create, rotate
 from tests.support.acteurs import TESTEUR
+from tests.support.partners import revoke, revoke_jetons
 from tests.support.plays import play_commands, play_demandes, play_operations
 from tests.support.scene import Scene
 from tests.support.scenes import NewUrl, NewWorld

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 import models.secret
-from models.authentification import jetons, revoke
+from models.authentification import jetons
 from models.base import now
 from models.partenaire import partenaires
 from models.plafond import set_plafond
@@ -17,6 +17,7 @@ from models.secret import rotate, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient, Json
 from tests.support.live import BEARER
+from tests.support.partners import revoke
 from tests.support.scene import (
     AUTHENTICATED,
     NEEDED,
