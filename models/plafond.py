@@ -505,6 +505,14 @@ def hold_sujet(
     return None if carte is None else Sujet("carte_id", carte.id, carte.carte_id)
 
 
+def find_voulu(connection: Connection, sujet: Sujet, type_: str, periode: str) -> Voulu | None:
+    """The limit of that type and period, None when there is none."""
+    found = _find_own(connection, sujet, type_, periode)
+    if found is None:
+        return None
+    return Voulu(type_, periode, found.montant_maximal, found.nombre_maximal)
+
+
 def put_plafond(connection: Connection, sujet: Sujet, voulu: Voulu) -> dict[str, int | None] | None:
     """Give who is held a limit, in place of the one of that type and period it had, which it tells.
 
@@ -598,14 +606,23 @@ def _forget(
     return {"montantMaximal": found.montant_maximal, "nombreMaximal": found.nombre_maximal}
 
 
-def _find_own(connection: Connection, sujet: Sujet, type_: str, periode: str) -> Row[Any] | None:
-    return connection.execute(
-        select(plafonds.c.id, plafonds.c.montant_maximal, plafonds.c.nombre_maximal).where(
+class _Propre(NamedTuple):
+    """The row of a limit of somebody."""
+
+    id: int
+    montant_maximal: int | None
+    nombre_maximal: int | None
+
+
+def _find_own(connection: Connection, sujet: Sujet, type_: str, periode: str) -> _Propre | None:
+    row = connection.execute(
+        select(*(plafonds.c[name] for name in _Propre._fields)).where(
             plafonds.c[sujet.column] == sujet.id,
             plafonds.c.type == type_,
             plafonds.c.periode == periode,
         )
     ).first()
+    return None if row is None else _Propre._make(row)
 
 
 def _flag(connection: Connection, sujet: Sujet, value: int) -> None:
