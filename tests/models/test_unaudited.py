@@ -73,6 +73,10 @@ PERSONS = [
     (
         "INSERT INTO reseaux (reseau_id, nom, version, cree_le) VALUES ('R', 'R', 1, '2026-01-01 00:00:00')"
     ),
+    (
+        "INSERT INTO plafonds (id, partenaire_id, type, periode, montant_maximal, cree_le)"
+        " VALUES (-8, 1, 'DEBIT', 'MOIS', 1, '2026-01-01 00:00:00')"
+    ),
 ]
 
 
@@ -285,7 +289,9 @@ def _record(connection: Connection, acteur: Acteur) -> None:
 @pytest.mark.parametrize("table", sorted(BY_DEMANDE))
 def test_change_around_the_demandes_is_not_committed(watched: Database, table: str) -> None:
     """A person, or a machine, changes nothing of it but by a demande that others agreed to."""
-    column = "version" if table == "regles_validation" else "nom"
+    column = {"regles_validation": "version", "plafonds": "type", "cartes": "statut"}.get(
+        table, "nom"
+    )
     before = _count(watched)
     with pytest.raises(IntegrityError, match="around the demandes"):
         _change(watched, f"UPDATE {table} SET {column} = {column}", acteur=Acteur(AGENT, "a", "A"))
@@ -315,5 +321,6 @@ NO_CHANGES = {
     "consommations": "what money has counted of a limit",
     "sceaux": "what proves the books, chained by itself",
     "gestes": "what a partner asked under a reference; what that changed has its row",
+    "adresses_vues": "counted beside the calls",
     "jetons": "issued to whoever has a secret; ended by a change of the partner",
 }

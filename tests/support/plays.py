@@ -18,10 +18,11 @@ from models.base import now
 from models.books.demo import CONSUMER_KEY
 from models.books.rows import COLUMNS
 from models.database.engine import Database
-from models.demande import EXECUTEE, EXPIREE, find_demande
+from models.demande import EXECUTEE, EXPIREE, SAISIE, find_demande
+from models.retrait import withdraw
 from tests.support.scene import ALL, ROTATION, Scene
 from tests.support.siege import Siege, personne
-from tests.support.world import new_number
+from tests.support.world import PEPPER, new_number
 
 CARD = "7019800100009569"
 
@@ -51,6 +52,10 @@ def play_commands(folder: Path) -> str:
         _run("plafond", "remove", *limit)
     _run("partenaire", "basic", key, "--autoriser")
     _run("partenaire", "scopes", key, "--scope", "cartes:lire")
+    _run("partenaire", "modify", key, "--nom", "Y", "--contact-email", "it@exemple.sn")
+    _run("partenaire", "adresses", key, "--mode", "OBSERVER", "--adresse", "192.0.2.0/24")
+    _run("partenaire", "suspend", key, "--motif", "essai")
+    _run("partenaire", "resume", key, "--motif", "essai")
     _run("demande", "expirer")
     _run("journal", "seal")
     _run("partenaire", "jetons", key, "--revoquer", "--yes")
@@ -76,6 +81,36 @@ def play_operations(scene: Scene, *, prepared: Callable[[], object] = lambda: No
     scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
     undone = {"referenceOrigine": "D", "reference": "D2"}
     assert scene.api.post("/annuler-operation", json=undone).status_code == 200
+
+
+def _play_partenaire(siege: Siege, client_id: str) -> set[str]:
+    """A partner's life, whose codes are used: the types of what was asked."""
+    asked: set[str] = set()
+
+    def ask(type_: str, **contenu: Any) -> Any:
+        asked.add(type_)
+        demande = siege.enter(type_, **contenu)
+        executed = siege.agree(demande) if demande.statut == SAISIE else demande
+        assert executed.statut == EXECUTEE, type_
+        return executed.resultat
+
+    def withdrawn(resultat: Any) -> str:
+        with siege.database.transaction() as connection:
+            return withdraw(connection, resultat["codeRetrait"], pepper=PEPPER).secret_id
+
+    named = {"type": "EXTERNE", "scopes": ["cartes:lire", "soldes:lire"], "clients": [client_id]}
+    made = ask("saisirPartenaire", nom="Banque", **named)
+    key = {"consumerKey": made["consumerKey"]}
+    first = withdrawn(made)
+    ask("modifierPartenaire", **key, nom="Autre", contactTechnique={"telephone": "338000000"})
+    ask("modifierPartenaire", **key, scopes=["soldes:lire"])
+    ask("saisirAdressesPartenaire", **key, adresses=["192.0.2.0/24"], mode="APPLIQUER")
+    withdrawn(ask("renouvelerSecretPartenaire", **key, delaiHeures=1))
+    ask("revoquerSecretPartenaire", **key, secretId=first)
+    ask("revoquerJetonsPartenaire", **key)
+    for statut in ("SUSPENDU", "ACTIF", "REVOQUE"):
+        ask("changerStatutPartenaire", **key, statut=statut)
+    return asked
 
 
 def play_demandes(database: Database) -> None:
@@ -104,11 +139,12 @@ def play_demandes(database: Database) -> None:
             {"type": "saisirClient", "validations": 1, "forte": True, "memePersonne": False},
         ),
     )
-    assert {type_ for type_, _ in asked} == TYPES.keys()
     of_clients, of_rights = Siege(database), Siege(database, of="SECURITE_")
     for type_, contenu in asked:
         by = of_rights if TYPES[type_].valider.startswith(("agents", "regles")) else of_clients
         assert by.do(type_, **contenu) == EXECUTEE, type_
+    played = {type_ for type_, _ in asked} | _play_partenaire(of_rights, client["clientId"])
+    assert played == TYPES.keys()
     saisie = Saisie("saisirReseau", f"LATE-{new_number()}", {"reseauId": "TARD", "nom": "Tard"})
     with database.transaction() as connection:
         late = saisir(connection, personne(of_clients.saisie), saisie, duree=timedelta(0))
