@@ -54,16 +54,21 @@ class Retrait(NamedTuple):
 
 
 def give_code(
-    connection: Connection, partenaire_id: int, *, pepper: bytes, delai_heures: int = 0
+    connection: Connection,
+    partenaire_id: int,
+    *,
+    pepper: bytes,
+    delai_heures: int = 0,
+    code: str | None = None,
 ) -> str:
-    """A new code for the partner, which is held. One that was given before opens nothing more."""
+    """A code for the partner, which is held: a new one, unless told. One from before opens nothing more."""
     moment = now()
     connection.execute(
         update(codes_retrait)
         .where(codes_retrait.c.partenaire_id == partenaire_id, *_alive(moment))
         .values(expire_le=moment)
     )
-    code = new_secret()
+    code = code or new_secret()
     connection.execute(
         insert(codes_retrait).values(
             partenaire_id=partenaire_id,

@@ -14,15 +14,19 @@ from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, PERDUE, REMPLACEE, 
 from models.client import Client, Nombres, count_up, create_clients
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import Membre, create_membres
-from models.partenaire import database_holds_anything
+from models.partenaire import database_holds_anything, hold
 from models.profil_carte import PlafondProfil, Profil, create_profil
 from models.reseau import count_clients, create_reseau
+from models.retrait import give_code
 
 CONSUMER_KEY, CONSUMER_SECRET = "demo-partenaire", "demo-secret"
 """The pair of the demo partner, which opens nothing in production."""
 
 SECRET_ID = "01KB2M9F4D5E6F7G8H9J0K1M2N"  # noqa: S105 - its name
 """The name of its secret: that of the contract's examples, which can be sent as they stand."""
+
+CODE_RETRAIT = "codeDeDemonstrationQuiNOuvreRienEnProduction"
+"""With it the demo partner withdraws a second secret: that too is of the contract's examples."""
 
 DATE_SOLDE = datetime(2021, 8, 23, 10, 11, 42, tzinfo=UTC)
 
@@ -122,3 +126,6 @@ def seed_demo(
         basic_autorise=True,
         secret_id=SECRET_ID,
     )
+    partenaire_id = hold(connection, CONSUMER_KEY)
+    assert partenaire_id is not None
+    give_code(connection, partenaire_id, pepper=pepper, delai_heures=24, code=CODE_RETRAIT)
