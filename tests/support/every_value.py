@@ -133,6 +133,8 @@ def _made(valid: Any, way: str, field: Field) -> Any:
         return edge
     if not isinstance(valid[0], dict):
         return valid[:1] * edge
+    if "reference" not in valid[0]:
+        return valid[:1] * edge
     return [{**valid[0], "reference": f"R-{number}"} for number in range(edge)]
 
 

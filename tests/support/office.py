@@ -361,7 +361,10 @@ class Office:
         if operation in WRITES:
             values = {**values, "reference": new_reference()}
         method, path = PLACES[operation]
-        return Call(method, path, {"json" if method == "POST" else "params": values})
+        if method == "GET":
+            return Call(method, path, {"params": values})
+        beside: Json = {"params": {}} if CONTRACT[operation].get("parameters") else {}
+        return Call(method, path, {**beside, "json": values})
 
     def standing(self, operation: str) -> Call:
         """The same call each time, for those who will be refused before it changes anything."""
@@ -513,6 +516,7 @@ CALLS: dict[str, Callable[[Office], Json]] = {
     "opposerCarte": lambda office: {
         **_of_carte(office.new_carte()),
         "motifOpposition": "PERDUE",
+        "commentaire": "Vue à Thiès",
     },
     "leverOpposition": lambda office: {
         **_of_carte(office.new_carte(OPPOSITION)),

@@ -14,11 +14,13 @@ from models.partenaire import objet_partenaire, partenaires
 from models.secret import NouveauPartenaire, add_secret, new_secret, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import (
+    BASE_CORE_PREFIX,
     OPERATIONS,
     PARTENAIRE,
     ContractClient,
     Json,
     Reading,
+    base_core,
     envelope_of,
     reading_of,
     resolve,
@@ -210,9 +212,16 @@ class Call(NamedTuple):
 
     def _place_of(self, name: str) -> str:
         *others, last = self.options
-        declared = OPERATIONS[self.method, self.path].get("parameters", []) if others else []
-        in_query = any(resolve(parameter)["name"] == name for parameter in declared)
+        in_query = others and name in _parameters_of(self.method, self.path)
         return "params" if in_query else last
+
+
+def _parameters_of(method: str, path: str) -> set[str]:
+    """What an operation takes beside its body; a path of the back office is written without its prefix."""
+    of, place = PARTENAIRE, (method, path)
+    if place not in OPERATIONS:
+        of, place = base_core(), (method, f"{BASE_CORE_PREFIX}{path}")
+    return {of.resolve(one)["name"] for one in of.operations[place].get("parameters", [])}
 
 
 STOCK = 25
