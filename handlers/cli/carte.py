@@ -43,7 +43,7 @@ def group() -> None:
 
 _carte = click.argument("named", metavar="CARTE")
 _commentaire = click.option(
-    "--commentaire", metavar="TEXT", help="What else is known, 1 to 255 characters; AUTRE needs it."
+    "--commentaire", metavar="TEXT", help="What else is known, 1 to 255 characters."
 )
 
 
@@ -58,14 +58,16 @@ def opposer(named: str, motif: str, commentaire: str | None, *, as_json: bool) -
     """Block a card: no debit of it commits once this has ended. Its solde stays.
 
     One that is blocked already takes a graver motif, and no lighter one. VOLEE and FRAUDE are never
-    lifted: such a card is replaced, or cancelled.
+    lifted: such a card is replaced, or cancelled. AUTRE needs a --commentaire.
 
     \b
     Example:    cynod carte opposer 7019800100009569 --motif VOLEE
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 blocked, 1 no such card, refused, or operations did not end, 2 wrong usage
     """
-    contenu = {"motifOpposition": motif, **_check_commentaire(motif, commentaire)}
+    if motif == AUTRE and commentaire is None:
+        raise click.UsageError("AUTRE needs a --commentaire that says what it is.")
+    contenu = {"motifOpposition": motif, **_check_commentaire(commentaire)}
     _do_one("opposerCarte", named, contenu, None, as_json=as_json)
 
 
@@ -103,7 +105,7 @@ def annuler(named: str, motif: str, commentaire: str | None, *, yes: bool, as_js
     Exit codes: 0 cancelled, 1 no such card, refused, or operations did not end,
                 2 wrong usage, or nobody to ask
     """
-    contenu = {"motifAnnulation": motif, **_check_commentaire(motif, commentaire)}
+    contenu = {"motifAnnulation": motif, **_check_commentaire(commentaire)}
     with open_database() as database:
         one = _find(database, named)
         confirm(f"Cancel {_name(one)} for good?", yes=yes)
@@ -248,10 +250,8 @@ def _list_expirees(connection: Connection, client_id: str) -> list[Designee]:
     return list_expirees(connection, client_id)
 
 
-def _check_commentaire(motif: str, commentaire: str | None) -> dict[str, str]:
+def _check_commentaire(commentaire: str | None) -> dict[str, str]:
     if commentaire is None:
-        if motif == AUTRE:
-            raise click.UsageError("AUTRE needs a --commentaire that says what it is.")
         return {}
     return {"commentaire": check_text(commentaire, 255, "--commentaire")}
 

@@ -190,7 +190,7 @@ WRONG = (
     ("opposer", CARD, "--motif", "AUTRE", "--commentaire", "a\nb"),
     ("lever", CARD),
     ("lever", CARD, "--motif", ""),
-    ("annuler", CARD, "--motif", "AUTRE", "--yes"),
+    ("annuler", CARD, "--motif", "AUTRE"),
     ("renouveler",),
     ("renouveler", CARD, "--client", "CLI-0001"),
     ("renouveler", CARD, "--mois", "0"),
