@@ -42,7 +42,6 @@ from models.membre import membres
 from models.partenaire import Partenaire, acces
 
 EMISE, ACTIVE, OPPOSITION, ANNULEE = "EMISE", "ACTIVE", "OPPOSITION", "ANNULEE"
-STATUTS = (EMISE, ACTIVE, OPPOSITION, ANNULEE)
 """Statuts of a card. Expired is not one: the day of validity says it."""
 
 BLOCAGE_TEMPORAIRE, AUTRE, PERDUE, VOLEE, FRAUDE = (
@@ -63,9 +62,6 @@ MOTIFS_ANNULATION = (
     *("FIN_DE_CONTRAT", "NON_DISTRIBUEE", AUTRE),
 )
 """Why a card is cancelled, as a person says it."""
-
-MOTIFS_REMPLACEMENT = (PERDUE, VOLEE, FRAUDE, "DEGRADEE", "CHANGEMENT_PROFIL")
-"""Why a card is replaced."""
 
 _CURSEUR = "1"
 """Kind of the card list's curseurs, whose position is a card's id."""

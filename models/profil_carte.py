@@ -22,7 +22,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from models.base import UNITE, BigId, Instant, canonical_json, metadata, now
 
 ACTIF, RETIRE = "ACTIF", "RETIRE"
-STATUTS = (ACTIF, RETIRE)
 """Cards are issued of an active profile only; those that a retired one has stay as they are."""
 
 VALIDITE_MOIS = 12
@@ -48,6 +47,7 @@ profils_carte = Table(
     CheckConstraint("version > 0", name="version_positive"),
     Index(None, "statut", "id"),
 )
+
 
 class PlafondProfil(NamedTuple):
     """A limit that a new card has."""

@@ -114,7 +114,10 @@ OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
 
 CHANGED_BY_A_DEMANDE = frozenset(
-    {"agents", "regles_validation", "clients", "reseaux", "membres", "demandes", "validations"}
+    {
+        *("agents", "regles_validation", "clients", "reseaux", "membres", "profils_carte"),
+        *("demandes", "validations"),
+    }
 )
 """Tables of the back office: tests/support/witness.py has the database say the same."""
 
@@ -130,7 +133,10 @@ RECORDED_BY_ITS_CALLER: dict[str, str] = {
     "models/journal/ouverture.py": "cards come with an import or the demo, which record what they loaded",
     **{
         f"models/{noun}.py": "demandes change it, which models/back_office/moteur.py records"
-        for noun in ("agent", "client", "membre", "regle_validation", "reseau")
+        for noun in (
+            *("agent", "client", "etat_carte", "membre", "profil_carte"),
+            *("regle_validation", "reseau"),
+        )
     },
 }
 

@@ -14,7 +14,7 @@ from models.audit import Objet
 from models.back_office.reseaux import RESEAU
 from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.base import today
-from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, cartes
 from models.client import (
     CLOS,
     PASSAGES,
@@ -201,8 +201,7 @@ def _of_few(client_ids: list[str], wanted: dict[str, str], recherche: str | None
 
 
 # ── one ──────────────────────────────────────────────────────────────────────────────────────────
-_STATUTS_CARTE = ("EMISE", ACTIVE, OPPOSITION, ANNULEE)
-"""Those of the contract: no card is EMISE before the back office issues some."""
+_STATUTS_CARTE = (EMISE, ACTIVE, OPPOSITION, ANNULEE)
 
 EXPIREES = "expirees"
 """Cards that are not cancelled and whose last day is past, in whatever statut they are counted too."""

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 import pytest
 
 from models.base import today
-from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, STATUTS
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
 from models.etat_carte import VIE
 from tests.support.contract_client import Json
 from tests.support.lives import Lives
 from tests.support.office import Office
 from tests.support.persons import new_reference
 from tests.support.world import Carte
+
+
+STATUTS = (EMISE, ACTIVE, OPPOSITION, ANNULEE)
 
 
 class Asked(NamedTuple):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from sqlalchemy import func, select
 from stdnum import luhn
 
+from handlers.base_core import wire
 from models import numero_carte
 from models.annulation import annuler
 from models.audit import audit
@@ -29,7 +30,6 @@ from models.carte import (
     ACTIVE,
     ANNULEE,
     EMISE,
-    MOTIFS_REMPLACEMENT,
     OPPOSITION,
     cartes,
     find_carte,
@@ -319,7 +319,7 @@ def replacement(siege: Siege, lives: Lives, carte: Carte, motif: str, **more: An
     return siege.enter("remplacerCarte", carteId=carte.carte_id, motifRemplacement=motif, **profil)
 
 
-@pytest.mark.parametrize("motif", MOTIFS_REMPLACEMENT)
+@pytest.mark.parametrize("motif", get_args(wire.MotifRemplacement))
 def test_the_new_card_receives_all_and_the_old_one_is_cancelled_at_its_activation(
     siege: Siege, ground: World, lives: Lives, motif: str
 ) -> None:

@@ -77,6 +77,11 @@ PERSONS = [
         "INSERT INTO plafonds (id, partenaire_id, type, periode, montant_maximal, cree_le)"
         " VALUES (-8, 1, 'DEBIT', 'MOIS', 1, '2026-01-01 00:00:00')"
     ),
+    (
+        "INSERT INTO profils_carte (id, profil_id, nom, unite, validite_mois, prefixe, plafonds,"
+        " hors_ligne_autorise, statut, cree_le)"
+        " VALUES (-8, 'P', 'P', 'FCFA', 12, '701980', '[]', 0, 'ACTIF', '2026-01-01 00:00:00')"
+    ),
 ]
 
 
@@ -319,6 +324,7 @@ NO_CHANGES = {
     "operations": "money",
     "ecritures": "money",
     "consommations": "what money has counted of a limit",
+    "numeros_carte": "how far numbers are drawn; the cards that have them have their rows",
     "sceaux": "what proves the books, chained by itself",
     "gestes": "what a partner asked under a reference; what that changed has its row",
     "adresses_vues": "counted beside the calls",

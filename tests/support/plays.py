@@ -113,6 +113,41 @@ def _play_partenaire(siege: Siege, client_id: str) -> set[str]:
     return asked
 
 
+def _play_carte(siege: Siege) -> set[str]:
+    """A card's life, and that of the one that takes its place: the types of what was asked."""
+    asked: set[str] = set()
+
+    def ask(type_: str, **contenu: Any) -> Any:
+        asked.add(type_)
+        demande = siege.enter(type_, **contenu)
+        executed = siege.agree(demande) if demande.statut == SAISIE else demande
+        assert executed.statut == EXECUTEE, type_
+        return executed.resultat
+
+    client = {"clientId": f"CLI-{new_number()}"}
+    membre = {"membreId": "MBR-1"}
+    assert siege.do("saisirClient", **client, nom="Client") == EXECUTEE
+    assert siege.do("saisirMembre", **client, **membre, walletId="221770000003") == EXECUTEE
+    profil = {"profilId": f"PRF-{new_number()}"}
+    limit = {"type": "DEBIT", "periode": "JOUR", "montantMaximal": 5}
+    ask(
+        "saisirProfilCarte", **profil, nom="Carte", unite="FCFA", validiteMois=12,
+        prefixe=f"{new_number() % 10**8:08d}", plafonds=[limit], horsLigneAutorise=False,
+    )  # fmt: skip
+    ask("modifierProfilCarte", **profil, nom="Carte flotte")
+    (first, _) = ask("emettreCartes", **client, **profil, porteurs=[membre] * 2)["cartes"]
+    carte = {"carteId": first["carteId"]}
+    ask("activerCarte", **carte, dernierQuatre=first["numeroCarte"][-4:])
+    ask("renouvelerCarte", **carte, validiteMois=24)
+    for motif in ("BLOCAGE_TEMPORAIRE", "PERDUE"):
+        ask("opposerCarte", **carte, motifOpposition=motif)
+        ask("leverOpposition", **carte)
+    second = ask("remplacerCarte", **carte, motifRemplacement="VOLEE")
+    ask("activerCarte", carteId=second["carteId"], dernierQuatre=second["numeroCarte"][-4:])
+    ask("annulerCarte", carteId=second["carteId"], motifAnnulation="DEMANDE_CLIENT")
+    return asked
+
+
 def play_demandes(database: Database) -> None:
     """Each type of demande once as it succeeds, one that waits too long, and what is noted of an agent."""
     client = {"clientId": f"CLI-{new_number()}"}
@@ -144,6 +179,7 @@ def play_demandes(database: Database) -> None:
         by = of_rights if TYPES[type_].valider.startswith(("agents", "regles")) else of_clients
         assert by.do(type_, **contenu) == EXECUTEE, type_
     played = {type_ for type_, _ in asked} | _play_partenaire(of_rights, client["clientId"])
+    played |= _play_carte(of_clients)
     assert played == TYPES.keys()
     saisie = Saisie("saisirReseau", f"LATE-{new_number()}", {"reseauId": "TARD", "nom": "Tard"})
     with database.transaction() as connection:

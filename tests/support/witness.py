@@ -20,6 +20,7 @@ from models.demande import demandes, validations
 from models.membre import membres
 from models.partenaire import acces, partenaires
 from models.plafond import plafonds
+from models.profil_carte import profils_carte
 from models.regle_validation import regles_validation
 from models.reseau import reseaux
 from models.retrait import codes_retrait
@@ -27,7 +28,7 @@ from models.secret import secrets
 
 AUDITED: tuple[Table, ...] = (
     *(clients, reseaux, membres, partenaires, acces, secrets, plafonds, cartes),
-    codes_retrait,
+    *(codes_retrait, profils_carte),
     *(agents, demandes, validations, regles_validation),
 )
 """What is changed by a person or a command, and never by money."""
@@ -43,7 +44,7 @@ OF_MONEY = {
 BY_DEMANDE = frozenset(
     {
         *("agents", "regles_validation", "clients", "reseaux", "membres"),
-        *("partenaires", "plafonds", "cartes"),
+        *("partenaires", "plafonds", "cartes", "profils_carte"),
     }
 )
 """Of these, what only a demande changes, executed and agreed to as its rule asked, or the command line."""

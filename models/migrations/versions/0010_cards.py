@@ -14,7 +14,7 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
-STATUTS = {
+STATUT_CONNU = {
     "old": "statut IN ('ACTIVE', 'OPPOSITION', 'ANNULEE')",
     "new": "statut IN ('EMISE', 'ACTIVE', 'OPPOSITION', 'ANNULEE')",
 }
@@ -160,7 +160,9 @@ def _rebuild(*, new: bool) -> None:
         sa.CheckConstraint("solde >= 0", name=op.f("ck_cartes_solde_positif")),
         sa.CheckConstraint("solde <= 9007199254740991", name=op.f("ck_cartes_solde_maximal")),
         sa.CheckConstraint("version >= 0", name=op.f("ck_cartes_version_positive")),
-        sa.CheckConstraint(STATUTS["new" if new else "old"], name=op.f("ck_cartes_statut_connu")),
+        sa.CheckConstraint(
+            STATUT_CONNU["new" if new else "old"], name=op.f("ck_cartes_statut_connu")
+        ),
         sa.ForeignKeyConstraint(
             ["client_id", "membre_id"],
             ["membres.client_id", "membres.membre_id"],
@@ -259,7 +261,7 @@ def _alter_back() -> None:
 
 def _check_statuts(age: str) -> None:
     op.drop_constraint(op.f("ck_cartes_statut_connu"), "cartes", type_="check")
-    op.create_check_constraint(op.f("ck_cartes_statut_connu"), "cartes", STATUTS[age])
+    op.create_check_constraint(op.f("ck_cartes_statut_connu"), "cartes", STATUT_CONNU[age])
 
 
 def _refuse_to_forget() -> None:
