@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import text
 
-from models.back_office.registre import TYPES
 from models.base import SOLDE_MAXIMAL
 from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
 from tests.support.contract_client import Json, base_core
@@ -403,7 +402,6 @@ class Programme(Teller):
         return {"3009"} if any(statuts[one] != ANNULEE for one in heirs) else set()
 
     # ── money ────────────────────────────────────────────────────────────────────────────────────
-    @precondition(lambda _: "transfererSoldeSpecial" in TYPES)
     @rule(person=persons, carte=cards, other=cards, part=parts, way=how)
     def rescue(self, person: int, carte: str, other: str, part: int | None, way: str) -> None:
         """Move what is on a card out of service to one that is in service."""
@@ -439,7 +437,6 @@ class Programme(Teller):
             person, "transfererSoldeSpecial", body, on=name, way=way, reasons=reasons, effect=effect
         )
 
-    @precondition(lambda _: "transfererSoldeSpecial" in TYPES)
     @rule(person=persons, carte=cards, right=openings, way=how)
     def correct(self, person: int, carte: str, right: int, way: str) -> None:
         """Say what the opening of a card should have been."""
@@ -450,6 +447,8 @@ class Programme(Teller):
             if life.opening is None or model.statuts[name] in (OPPOSITION, ANNULEE):
                 return {"6009"}
             more = right - life.opening
+            if not more:
+                return {"6009"}
             after = model.soldes[name] + more
             return {"4001"} if after < 0 else {"4003"} if after > SOLDE_MAXIMAL else set()
 
@@ -519,7 +518,7 @@ class Programme(Teller):
         """Demandes of a card that nobody has agreed to are counted on it."""
         name = self.found("A1")
         (told,) = self.staff[0].data("/get-carte", carteId=self.desk.lives[name].carte_id)
-        waits = sum(on == name for _, on in self.desk.pending)
+        waits = sum(on == name and what not in OF_MONEY for what, on in self.desk.pending)
         found = (told["statut"], told["soldeOnline"], told["demandesEnAttente"])
         expected = (self.model.statuts[name], self.model.soldes[name], waits)
         assert found == expected, f"{found}, expected {expected}"
@@ -531,6 +530,9 @@ _STATES = """
       FROM cartes c LEFT JOIN cartes r ON r.id = c.remplace_id
      WHERE c.id > :cartes
 """
+
+OF_MONEY = ("transfererSoldeSpecial", "corrigerSoldeOuverture")
+"""Demandes about what is on a card, and not about the card."""
 
 PATHS = {
     "emettreCartes": "/emettre-cartes",

@@ -397,8 +397,10 @@ class _Auditor:
                 if one.reference != (row.reference if row else exchange.reference)
             )
         wrong = NO_PASSAGE.get(type_, set()) if code == "3006" else WRONG_STATES[code]
-        named = [contenu[name] for name in ("carteId", "carteIdDestination") if name in contenu]
-        return any(wrong & self._states_within(one, answer) for one in named)
+        # Of a transfer, the card that gives must be out of service, and the other one in it.
+        gives = code == "4014" or "carteIdDestination" not in contenu
+        named = contenu["carteId" if gives else "carteIdDestination"]
+        return bool(wrong & self._states_within(named, answer))
 
     def _is_true_of(self, row: Demande, answer: Answer) -> bool:
         exchange = answer.exchange

@@ -204,7 +204,7 @@ def lets_machines_validate() -> None:
     right = moteur.valider
 
     def valider(
-        connection: Connection, personne: moteur.Personne, demande_id: str, *, empreinte: str
+        connection: Connection, personne: moteur.Personne, demande_id: str, **more: Any
     ) -> Demande:
         demande = find_demande(connection, demande_id=demande_id)
         if personne.agent is None and demande is not None and demande.statut == SAISIE:
@@ -212,7 +212,7 @@ def lets_machines_validate() -> None:
                 acteur=personne.acteur._replace(type=AGENT),
                 agent=find_agent(connection, "demba"),
             )
-        return right(connection, personne, demande_id, empreinte=empreinte)
+        return right(connection, personne, demande_id, **more)
 
     _put(moteur, "valider", valider)
 

@@ -76,7 +76,7 @@ def _check_passages(carte: Carte, lines: list[Audit], find: Find) -> list[Passag
         after = _statut(line.apres) or statut
         said = _statut(line.avant) or (statut if line.avant else None)
         if said != statut or (statut, after) not in PASSAGES[line.action]:
-            find(WRONG, f"{where}: {line.action} led it from {statut} to {after}")
+            find(WRONG, f"{where}: {line.action} led it from {said} to {after}, it was {statut}")
         if after == OPPOSITION and statut != OPPOSITION:
             before = statut
         if statut == OPPOSITION and after in (EMISE, ACTIVE) and after != before:
@@ -172,9 +172,10 @@ def _fault_of_transfer(special: Special, row: Demande) -> str:
 
 def _check_limits(registers: Registers, find: Find) -> None:
     """A limit is on the card that is used, and has counted what its whole lineage moved."""
+    replaced = {one.remplace for one in registers.cartes.values() if one.activated}
     for plafond in registers.plafonds:
         carte = registers.cartes[plafond.carte_id]
-        if carte.motif == REPLACED:
+        if carte.carte_id in replaced:
             find(LOST, f"card {carte.numero[-4:]} was replaced, and has kept its limit")
         line = _ancestry(carte, registers.cartes)
         moved = [registers.moved.get((one.carte_id, plafond.type), (0, 0)) for one in line]

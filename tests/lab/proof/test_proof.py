@@ -461,8 +461,8 @@ def tidy(calm: Stage) -> Seen:
 def test_registers_of_a_story_pass(tidy: Seen) -> None:
     verdict = audit(*tidy, prefix=f"{STORY}-")
     assert verdict.ok, verdict.findings
-    codes = {"2009": 1, "6001": 1, "6002": 2, "6003": 3, "6004": 1, "unanswered": 1}
-    assert verdict.statuses == {"200": 31, **codes}
+    codes = {"2009": 1, "3006": 1, "6001": 2, "6002": 2, "6003": 3, "6004": 1, "unanswered": 1}
+    assert verdict.statuses == {"200": 54, **codes}
 
 
 BROKEN_OFFICE = {
@@ -477,7 +477,7 @@ BROKEN_OFFICE = {
     "forgets_a_row": (LOST, "0 rows of the audit, 1 changes"),
     "audits_what_is_undone": (DOUBLED, "rows of the audit, 1 changes"),
     "breaks_the_chain": (WRONG, "it was changed"),
-    "forgets_blocks": (LOST, "its last change made it"),
+    "forgets_blocks": (WRONG, "led it from ACTIVE to ANNULEE, it was OPPOSITION"),
     "leaves_a_franc": (WRONG, "left 1 on the card that was replaced"),
     "forgets_limits": (LOST, "was replaced, and has kept its limit"),
     "keeps_what_was_replaced": (WRONG, "was replaced, and is OPPOSITION"),
@@ -682,7 +682,11 @@ def _sealed_otherwise(registers: Registers) -> Registers:
         (lambda r: _carte(r, "vol", statut="ACTIVE"), WRONG, "was replaced, and is ACTIVE"),
         (lambda r: _carte(r, "remise", changes=9), DOUBLED, "is in its state 9, by the audit in"),
         (lambda r: _carte(r, "remise", remplace=None), WRONG, "as replaced, and nothing replaces"),
-        (lambda r: _without_line(r, "blocage", "opposerCarte"), WRONG, "led it from ACTIVE to"),
+        (
+            lambda r: _without_line(r, "blocage", "opposerCarte"),
+            WRONG,
+            "led it from OPPOSITION to ACTIVE",
+        ),
         (lambda r: _special(r, "remise", left=1), WRONG, "left 1 on the card that was replaced"),
         (lambda r: _special(r, "reste", left=7), WRONG, "left 7, and all of it was asked"),
         (lambda r: _special(r, "sauvetage", montant=1), WRONG, "moves another amount"),
@@ -771,7 +775,7 @@ def _unknown_after(told: list[Exchange]) -> list[Exchange]:
         (_refuse("6008", "saisirReseau", "pendante"), WRONG, "every time, and was entered"),
         (_refuse("6012", "modifierClient"), WRONG, "(6012), which is not so"),
         (_refuse("3006", "activerCarte"), WRONG, "every time, and was entered"),
-        (_refuse("3006", "opposerCarte"), WRONG, "(3006), which is not so"),
+        (_refuse("3006", "remplacerCarte"), WRONG, "(3006), which is not so"),
         (_refuse("3003", "opposerCarte"), WRONG, "(3003), which is not so"),
         (_refuse("3009", "remplacerCarte"), WRONG, "(3009), which is not so"),
         (_refuse("4014", "transfererSoldeSpecial"), WRONG, "(4014), which is not so"),
