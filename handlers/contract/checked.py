@@ -3,5 +3,5 @@
 
 CONTRACT_SHA256 = {
     "openapi.yaml": "3658c8b0b9bc3958ff257070c84aaf0f9f4c2ab587e1a2a5f3e717ee53951dfc",
-    "base-core.yaml": "19a9638adf596174b30abb473c47a775f6d6ea0d3a3f8101fbbcea15fa35a29c",
+    "base-core.yaml": "eb5ca720f4f69d6de1f9dcf2df430236177cc12e847fae7b1feaf3c03e66ee0e",
 }
