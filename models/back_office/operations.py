@@ -46,8 +46,8 @@ EXAMINED = 1000
 """Operations looked at for a page, where not each of them is one of its lines."""
 
 JOURS = 31
-"""Days looked at for a page, at most; those without an operation do not count. The first may have nothing left,
-so they are two at least."""
+"""Days looked at for a page, at most; those without an operation do not count. The first may have nothing
+left, so they are two at least."""
 
 _FIN = datetime(9999, 12, 31, tzinfo=UTC)
 
