@@ -18,7 +18,6 @@ from tests.support.office import Office
 from tests.support.persons import new_reference
 from tests.support.world import Carte
 
-
 STATUTS = (EMISE, ACTIVE, OPPOSITION, ANNULEE)
 
 

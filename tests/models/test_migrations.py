@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import migrate
 from models.base import now
 from models.books.verification import verify
+from models.carte import cartes
 from models.database.engine import Database
 from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
 from models.journal.reference import Details
@@ -543,3 +545,116 @@ def test_downgrade_that_would_forget_what_a_client_is_is_refused(
         migrate.downgrade(with_texts, "0008")
     with with_texts.reading() as connection:
         assert migrate.is_current(connection)
+
+
+# ── cards that were there ────────────────────────────────────────────────────────────────────────
+OF_LIVES = "statut, motif_statut, statut_avant_opposition, oppose_par, plafonnee, solde, version"
+
+
+@pytest.fixture
+def with_cards(old_database: Database) -> Database:
+    """A database of version 0009: a card that was opened and moved, one that never moved, one that a partner
+    has blocked."""
+    migrate.upgrade(old_database, "0009")
+    with old_database.transaction() as connection:
+        for number, statut in ((2, "ACTIVE"), (3, "OPPOSITION")):
+            compte = "INSERT INTO comptes (id, type, unite) VALUES (:id, 'CARTE', 'FCFA')"
+            connection.execute(text(compte), {"id": number + 10})
+            connection.execute(
+                text(
+                    "INSERT INTO cartes (id, numero_carte, client_id, membre_id, compte_id, fin_validite,"
+                    " statut, unite, date_solde) VALUES (:id, :numero, 'C1', 'M1', :compte, '2030-01-01',"
+                    " :statut, 'FCFA', '2026-01-03 00:00:00')"
+                ),
+                {"id": number, "numero": f"701980000000000{number}", "compte": number + 10, "statut": statut},
+            )  # fmt: skip
+        connection.execute(
+            text(
+                "UPDATE cartes SET motif_statut = 'PERDUE', statut_avant_opposition = 'ACTIVE',"
+                " oppose_par = 1, etat_version = 4, plafonnee = 1 WHERE id = 3"
+            )
+        )
+    return old_database
+
+
+def lives(connection: Connection) -> list[tuple[Any, ...]]:
+    """What version 0009 says of cards."""
+    rows = connection.execute(
+        text(f"SELECT id, numero_carte, {OF_LIVES}, etat_version FROM cartes ORDER BY id")
+    )
+    return [tuple(row) for row in rows]
+
+
+def test_cards_that_were_there_get_names_and_the_days_that_are_known(with_cards: Database) -> None:
+    with with_cards.reading() as connection:
+        before = lives(connection)
+    assert migrate.upgrade(with_cards)
+    with with_cards.reading() as connection:
+        after = lives(connection)
+        told = connection.execute(
+            select(
+                *cartes.c["carte_id", "emise_le", "activee_le", "dernier_quatre", "remplace_id"]
+            ).order_by(cartes.c.id)
+        ).all()
+    assert [row[:-1] for row in after] == [row[:-1] for row in before]
+    assert [row[-1] for row in after] == [1, 1, 5], "a version begins at 1"
+    names = [row.carte_id for row in told]
+    assert all(re.fullmatch(r"0{10}[0-9A-F]{16}", one) for one in names)
+    assert len(set(names)) == 3
+    opened, moved = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 3))
+    assert [tuple(row)[1:] for row in told] == [
+        (opened, opened, "0001", None),
+        (moved, moved, "0002", None),
+        (moved, None, "0003", None),
+    ]
+    with with_cards.reading() as connection:
+        schema = describe(connection)
+    assert migrate.downgrade(with_cards, "0009")
+    with with_cards.reading() as connection:
+        assert lives(connection) == before
+    assert migrate.upgrade(with_cards)
+    with with_cards.reading() as connection:
+        assert describe(connection) == schema
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cartes SET statut = 'EMISE' WHERE id = 2",
+        "UPDATE cartes SET statut_avant_opposition = 'EMISE' WHERE id = 3",
+        "UPDATE cartes SET remplace_id = 3 WHERE id = 2",
+        (
+            "INSERT INTO profils_carte (profil_id, nom, unite, validite_mois, prefixe, plafonds,"
+            " hors_ligne_autorise, statut, cree_le)"
+            " VALUES ('P', 'P', 'FCFA', 12, '701980', '[]', 0, 'ACTIF', '2026-01-01 00:00:00')"
+        ),
+    ],
+)
+def test_downgrade_that_would_forget_what_a_card_is_is_refused(
+    with_cards: Database, statement: str
+) -> None:
+    migrate.upgrade(with_cards)
+    with with_cards.transaction() as connection:
+        connection.execute(text(statement))
+    with pytest.raises(ValueError, match="version 0009 has no place for 1"):
+        migrate.downgrade(with_cards, "0009")
+    with with_cards.reading() as connection:
+        assert migrate.is_current(connection)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cartes SET statut = 'EMISE' WHERE id = 1",
+        "UPDATE cartes SET remplace_id = 1",
+        "UPDATE cartes SET carte_id = '1'",
+        "UPDATE cartes SET statut = 'PERDUE'",
+    ],
+)
+def test_a_card_that_cannot_be_is_refused_by_the_database(
+    with_cards: Database, statement: str
+) -> None:
+    """One with money was active, a card has one replacement at a time, a name is one card's."""
+    migrate.upgrade(with_cards)
+    with pytest.raises(IntegrityError), with_cards.transaction() as connection:
+        connection.execute(text(statement))

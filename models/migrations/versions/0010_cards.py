@@ -179,6 +179,8 @@ def _rebuild(*, new: bool) -> None:
     ]
     if new:
         constraints += [
+            sa.Column("plafonnee", ID, server_default="0", nullable=False),
+            sa.CheckConstraint("plafonnee IN (0, 1)", name=op.f("ck_cartes_plafonnee_booleen")),
             *_added(),
             *(
                 sa.CheckConstraint(condition, name=op.f(f"ck_cartes_{name}"))
@@ -212,11 +214,12 @@ def _rebuild(*, new: bool) -> None:
         sa.Column("oppose_par", sa.BigInteger(), nullable=True),
         *constraints,
     )
-    # A check of a column alone, which goes with it: 0002 takes the column away again.
-    op.execute(
-        "ALTER TABLE new_cartes ADD COLUMN plafonnee INTEGER DEFAULT '0' NOT NULL"
-        " CONSTRAINT ck_cartes_plafonnee_booleen CHECK (plafonnee IN (0, 1))"
-    )
+    if not new:
+        # A check of a column alone, which goes with it: 0002 takes the column away again.
+        op.execute(
+            "ALTER TABLE new_cartes ADD COLUMN plafonnee INTEGER DEFAULT '0' NOT NULL"
+            " CONSTRAINT ck_cartes_plafonnee_booleen CHECK (plafonnee IN (0, 1))"
+        )
     into, given = f"{OLD}, etat_version", f"{OLD}, etat_version - 1"
     if new:
         into = f"{OLD}, etat_version, carte_id, emise_le"
