@@ -39,7 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.audit import Acteur, Objet, record
+from models.audit import Objet
 from models.base import BigId, Instant, metadata, now
 from models.carte import cartes
 from models.database.prepared import Prepared
@@ -435,58 +435,13 @@ class Voulu(NamedTuple):
         return {"montantMaximal": self.montant_maximal, "nombreMaximal": self.nombre_maximal}
 
 
-def set_plafond(
-    connection: Connection,
-    acteur: Acteur,
-    *,
-    type_: str,
-    periode: str,
-    montant_maximal: int | None,
-    nombre_maximal: int | None,
-    numero_carte: str | None = None,
-    consumer_key: str | None = None,
-) -> bool:
-    """Give a card or a partner a limit as `put_plafond` does, with its row of the audit.
-
-    False when there is no such card or partner.
-    """
-    sujet = hold_sujet(connection, numero_carte=numero_carte, consumer_key=consumer_key)
-    if sujet is None:
-        return False
-    voulu = Voulu(type_, periode, montant_maximal, nombre_maximal)
-    before = put_plafond(connection, sujet, voulu)
-    objet = sujet.objet(type_, periode)
-    record(connection, acteur, f"saisir{sujet.action}", objet, before, voulu.champs)
-    return True
-
-
-def remove_plafond(
-    connection: Connection,
-    acteur: Acteur,
-    *,
-    type_: str,
-    periode: str,
-    numero_carte: str | None = None,
-    consumer_key: str | None = None,
-) -> bool:
-    """Take a limit away, with its row of the audit. False when there is none such."""
-    sujet = hold_sujet(connection, numero_carte=numero_carte, consumer_key=consumer_key)
-    before = None if sujet is None else take_plafond(connection, sujet, type_, periode)
-    if sujet is None or before is None:
-        return False
-    objet = sujet.objet(type_, periode)
-    record(connection, acteur, f"retirer{sujet.action}", objet, before, None)
-    return True
-
-
 def hold_sujet(
     connection: Connection,
     *,
-    numero_carte: str | None = None,
     carte_id: str | None = None,
     consumer_key: str | None = None,
 ) -> Sujet | None:
-    """The card, by its number or its carteId, or the partner, locked against its operations.
+    """The card or the partner, locked against its operations.
 
     Those that had the lock before have committed, and are counted as the past. Those that wait for it
     read, when they have it, whether the card or the partner has limits.
@@ -494,12 +449,11 @@ def hold_sujet(
     if consumer_key is not None:
         found = hold(connection, consumer_key)
         return None if found is None else Sujet("partenaire_id", found, consumer_key)
-    named = cartes.c.numero_carte == (numero_carte or "")
     # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
     # waits, again and again.
     carte = connection.execute(
         select(cartes.c.id, cartes.c.carte_id)
-        .where(named if carte_id is None else cartes.c.carte_id == carte_id)
+        .where(cartes.c.carte_id == carte_id)
         .with_for_update(key_share=True)
     ).first()
     return None if carte is None else Sujet("carte_id", carte.id, carte.carte_id)

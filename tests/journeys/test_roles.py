@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from handlers.cli.root import cli
 from models import migrate
 from models.database.engine import Database
-from models.plafond import set_plafond
 from models.schema import metadata
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ROOT
+from tests.support.plafonds import set_plafond
 from tests.support.plays import play_demandes
 from tests.support.postgresql import create_database
 from tests.support.process import serve

@@ -46,11 +46,11 @@ from models.mouvement import Demande as Mouvement
 from models.operation import DEBIT, TRANSFERT_SPECIAL, Operation
 from models.opposition import DemandeOpposition, opposer
 from models.partenaire import Partenaire
-from models.plafond import set_plafond
 from models.profil_carte import ACTIF, RETIRE
 from models.secret import find_by_secret
 from tests.support.acteurs import TESTEUR
 from tests.support.lives import Lives
+from tests.support.plafonds import set_plafond
 from tests.support.siege import Siege, personne
 from tests.support.world import PEPPER, Carte, World, new_number
 

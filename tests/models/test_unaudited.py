@@ -26,11 +26,12 @@ from models.books.importation import import_cartes
 from models.books.rows import COLUMNS
 from models.database.engine import Database
 from models.errors import AuthentificationInvalide
-from models.plafond import TYPES, remove_plafond, set_plafond
+from models.plafond import TYPES
 from models.schema import metadata
 from models.secret import create, rotate
 from tests.support.acteurs import TESTEUR
 from tests.support.partners import revoke, revoke_jetons
+from tests.support.plafonds import remove_plafond, set_plafond
 from tests.support.plays import play_commands, play_demandes, play_operations
 from tests.support.scene import Scene
 from tests.support.scenes import NewUrl, NewWorld

@@ -15,9 +15,9 @@ from models.books.scellement import seal
 from models.books.verification import verify
 from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
 from models.database.engine import Database
-from models.plafond import remove_plafond, set_plafond
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import CATALOGUE, ContractClient, Json
+from tests.support.plafonds import remove_plafond, set_plafond
 from tests.support.world import Carte, World, place
 
 PATHS = {"CREDIT": "/credit-carte", "DEBIT": "/debit-carte", "TRANSFERT": "/transferer-solde"}
@@ -397,6 +397,9 @@ class Teller(RuleBasedStateMachine):
             )
         )
 
+    def limit_changed(self, limit: Limit) -> None:
+        """Somebody has set a limit, or taken it away."""
+
     def found(self, carte: str) -> str:
         """The card that a rule is about, by what was drawn."""
         return carte
@@ -574,6 +577,8 @@ class Teller(RuleBasedStateMachine):
             most = (most[0] or 700, None)
         whose, name = subject
         limit = Limit(whose, self.found(name) if whose == "carte" else name, kind, periode)
+        if self.model.statuts.get(limit.name) == ANNULEE:
+            return
         with self.world.database.transaction() as connection:
             assert set_plafond(
                 connection,
@@ -585,6 +590,7 @@ class Teller(RuleBasedStateMachine):
                 **self.whose(limit),
             )
         self.model.limits[limit] = most
+        self.limit_changed(limit)
 
     @precondition(lambda self: bool(self.model.limits))
     @rule(data=st.data())
@@ -596,6 +602,7 @@ class Teller(RuleBasedStateMachine):
                 connection, TESTEUR, type_=limit.kind, periode=limit.periode, **self.whose(limit)
             )
         del self.model.limits[limit]
+        self.limit_changed(limit)
 
     @rule()
     def join_or_leave_reseau(self) -> None:

@@ -9,11 +9,11 @@ from models.audit import CLI, Acteur
 from models.back_office.moteur import Personne, Saisie, saisir
 from models.database.engine import Database
 from models.partenaire import INTERNE
-from models.plafond import set_plafond
 from models.regle_validation import find_regle
 from models.secret import create
 from tests.lab.proof.load import Card, Partner
 from tests.lab.proof.provider import provider
+from tests.support.plafonds import set_plafond
 
 ROLES = ("SAISIE", "VALIDATION", "AUDITEUR")
 AGENTS = ("awa", "binta", "cheikh", "demba")

@@ -12,12 +12,12 @@ import models.secret
 from models.authentification import jetons
 from models.base import now
 from models.partenaire import APPLIQUER, LIBRE, OBSERVER, partenaires
-from models.plafond import set_plafond
 from models.secret import rotate, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient, Json
 from tests.support.live import BEARER
 from tests.support.partners import change, revoke
+from tests.support.plafonds import set_plafond
 from tests.support.scene import (
     AUTHENTICATED,
     NEEDED,
