@@ -7,6 +7,7 @@ other's demandes at once, later or never. The model knows the table of states an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -24,12 +25,15 @@ from tests.support.teller import (
     OFFICE,
     OPENING,
     UNUSABLE,
+    Limit,
     Line,
     Request,
     Teller,
     assert_code,
     cards,
+    maxima,
     partners,
+    periods,
 )
 from tests.support.world import Carte, World
 
@@ -49,6 +53,7 @@ MOST_CARDS = 4
 
 CATALOGUE = base_core().catalogue
 
+kinds = st.sampled_from(["CREDIT", "DEBIT", "TRANSFERT"])
 persons = st.sampled_from([0, 1, 2])
 how = st.sampled_from(["at once", "at once", "at once", "by its maker", "later"])
 block_reasons = st.sampled_from([TEMPORARY, TEMPORARY, "SUSPICION", "AUTRE", "PERDUE", "VOLEE"])
@@ -86,7 +91,7 @@ class Pending(NamedTuple):
     demande: Json
     reasons: Reasons
     effect: Effect
-    seen: Callable[[], int]
+    on: str
     version: int
 
 
@@ -98,6 +103,8 @@ class Desk:
     family: dict[str, list[str]] = field(default_factory=dict)
     pending: dict[tuple[str, str], Pending] = field(default_factory=dict)
     made: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
+    """Of limits, named as the audit names them."""
 
 
 class Programme(Teller):
@@ -138,8 +145,7 @@ class Programme(Teller):
         at_entry: Callable[[], None] = lambda: None,
     ) -> None:
         """Enter a demande about a card, and see it through in the way that was drawn."""
-        life = self.desk.lives.get(on)
-        key = (what, on) if life is not None else (what, new_reference())
+        key = (what, on or new_reference())
         expected = reasons()
         if asks and key in self.desk.pending:
             expected.add("6012")
@@ -156,19 +162,23 @@ class Programme(Teller):
         assert (demande["statut"], demande["validationsRequises"]) == ("SAISIE", asks), demande
         at_entry()
 
-        def seen() -> int:
-            return life.version if life is not None else 0
-
-        self.desk.pending[key] = Pending(person, demande, reasons, effect, seen, seen())
+        seen = self.version_of(on)
+        self.desk.pending[key] = Pending(person, demande, reasons, effect, on, seen)
         if way == "by its maker":
             refused(self.staff[person].agree(demande), {"6003"})
         if way != "later":
             self.agree(key, (person + 1) % len(self.staff))
 
+    def version_of(self, on: str) -> int:
+        """How often the object of a demande has changed: a card, a limit, or nothing yet."""
+        life = self.desk.lives.get(on)
+        return self.desk.changes[on] if life is None else life.version
+
     def agree(self, key: tuple[str, str], person: int) -> None:
         """Agree to what waits: done, or refused for what is so now."""
         waits = self.desk.pending[key]
-        expected = waits.reasons() if waits.seen() == waits.version else {"6006"}
+        fresh = self.version_of(waits.on) == waits.version
+        expected = waits.reasons() if fresh else {"6006"}
         answer = self.staff[person].agree(waits.demande)
         if person == waits.maker:
             expected = {"6003"}
@@ -464,6 +474,64 @@ class Programme(Teller):
             person, "corrigerSoldeOuverture", body, on=name, way=way, reasons=reasons, effect=effect
         )
 
+    # ── limits ───────────────────────────────────────────────────────────────────────────────────
+    def limit_changed(self, limit: Limit) -> None:
+        """What was decided about it is stale."""
+        self.desk.changes[name_of(limit)] += 1
+
+    @rule(person=persons, carte=cards, kind=kinds, periode=periods, most=maxima, way=how)
+    def set_limit(
+        self,
+        person: int,
+        carte: str,
+        kind: str,
+        periode: str,
+        most: tuple[int | None, int | None],
+        way: str,
+    ) -> None:
+        """Limit a card: at once when nothing more is permitted than before."""
+        if periode == "OPERATION":
+            most = (most[0] or 700, None)
+        limit = Limit("carte", self.found(carte), kind, periode)
+        before = self.model.limits.get(limit, (None, None))
+        lower = all(
+            was is None or (now is not None and now <= was)
+            for now, was in zip(most, before, strict=True)
+        )
+
+        def effect(_demande: Json) -> None:
+            self.model.limits[limit] = most
+            self.limit_changed(limit)
+
+        body = {**self.named(limit), "montantMaximal": most[0], "nombreMaximal": most[1]}
+        self.demand(
+            person, "saisirPlafondCarte", {k: v for k, v in body.items() if v is not None},
+            on=name_of(limit), way=way, asks=int(not lower), effect=effect,
+            reasons=lambda: {"3003"} if self.model.statuts[limit.name] == ANNULEE else set(),
+        )  # fmt: skip
+
+    @precondition(lambda self: any(one.whose == "carte" for one in self.model.limits))
+    @rule(data=st.data(), person=persons, way=how)
+    def lift_limit(self, data: st.DataObject, person: int, way: str) -> None:
+        """Take a limit of a card away."""
+        known = sorted(one for one in self.model.limits if one.whose == "carte")
+        limit = data.draw(st.sampled_from(known))
+
+        def effect(_demande: Json) -> None:
+            del self.model.limits[limit]
+            self.limit_changed(limit)
+
+        self.demand(
+            person, "retirerPlafondCarte", self.named(limit), on=name_of(limit), way=way,
+            effect=effect,
+            reasons=lambda: set() if limit in self.model.limits else {"6007"},
+        )  # fmt: skip
+
+    def named(self, limit: Limit) -> Json:
+        """What names a limit of a card to persons."""
+        carte_id = self.desk.lives[limit.name].carte_id
+        return {"carteId": carte_id, "type": limit.kind, "periode": limit.periode}
+
     # ── what partners may do of it ───────────────────────────────────────────────────────────────
     @rule(partner=partners, carte=cards, motif=st.sampled_from([TEMPORARY, "PERDUE", "VOLEE"]))
     def block_mine(self, partner: str, carte: str, motif: str) -> None:
@@ -518,7 +586,7 @@ class Programme(Teller):
         """Demandes of a card that nobody has agreed to are counted on it."""
         name = self.found("A1")
         (told,) = self.staff[0].data("/get-carte", carteId=self.desk.lives[name].carte_id)
-        waits = sum(on == name and what not in OF_MONEY for what, on in self.desk.pending)
+        waits = sum(on.partition(":")[0] == name for _, on in self.desk.pending)
         found = (told["statut"], told["soldeOnline"], told["demandesEnAttente"])
         expected = (self.model.statuts[name], self.model.soldes[name], waits)
         assert found == expected, f"{found}, expected {expected}"
@@ -531,9 +599,6 @@ _STATES = """
      WHERE c.id > :cartes
 """
 
-OF_MONEY = ("transfererSoldeSpecial", "corrigerSoldeOuverture")
-"""Demandes about what is on a card, and not about the card."""
-
 PATHS = {
     "emettreCartes": "/emettre-cartes",
     "activerCarte": "/activer-carte",
@@ -544,7 +609,14 @@ PATHS = {
     "remplacerCarte": "/remplacer-carte",
     "transfererSoldeSpecial": "/transferer-solde-special",
     "corrigerSoldeOuverture": "/corriger-solde-ouverture",
+    "saisirPlafondCarte": "/saisir-plafond-carte",
+    "retirerPlafondCarte": "/retirer-plafond-carte",
 }
+
+
+def name_of(limit: Limit) -> str:
+    """A limit, among what demandes are about."""
+    return f"{limit.name}:{limit.kind}:{limit.periode}"
 
 
 def refused(answer: httpx.Response, codes: set[str]) -> None:
