@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, make_url, select, update
+from sqlalchemy import event, func, make_url, select, update
 
 from models import migrate, secret
 from models.annulation import annuler
@@ -24,7 +24,7 @@ from models.books.verification import (
     Report,
     verify,
 )
-from models.carte import ACTIVE
+from models.carte import ACTIVE, EMISE, cartes
 from models.database.engine import Database
 from models.journal.ecriture import ecritures
 from models.mouvement import CarteDesignee, Demande, crediter, debiter, transferer
@@ -210,7 +210,8 @@ def _fautes(database: Database, *statements: str) -> list[Fault]:
 
 def test_a_journal_that_the_product_wrote_holds(database: Database) -> None:
     with database.reading() as connection:
-        assert verify(connection) == (14, 13, 8, [], [])
+        of_demo = connection.scalar(select(func.count()).select_from(cartes))
+        assert verify(connection) == (14, 13, of_demo, [], [])
     assert _fautes(database) == []
 
 
@@ -605,11 +606,14 @@ def test_the_list_of_faults_is_bounded_and_says_so(
         f"INSERT INTO comptes (id, type, unite) VALUES ({1000 + number}, 'CARTE', 'FCFA')"
         for number in range(MAX_FAULTS + 1)
     ]
+    with database.reading() as connection:
+        of_demo = select(func.count()).select_from(cartes)
+        moved_cartes = connection.scalar(of_demo.where(cartes.c.statut != EMISE))
     report = _verify(database, *statements)
     assert Counter(fault.regle for fault in report.faults) == {
         CARTE_DU_COMPTE: MAX_FAULTS,
-        SOLDE: 9,
-        VERSIONS: 9,
+        SOLDE: moved_cartes,
+        VERSIONS: moved_cartes,
     }
     assert report.rules_cut == [CARTE_DU_COMPTE]
 
