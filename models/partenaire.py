@@ -34,7 +34,6 @@ from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
 
 EXTERNE, INTERNE = "EXTERNE", "INTERNE"
-TYPES = (EXTERNE, INTERNE)
 """Kinds of partners: one of another company acts for clients, a machine of the company enters demandes."""
 
 SCOPES = {
@@ -49,7 +48,6 @@ SCOPES = {
 """What partners of each kind may be given: the scopes that the contracts declare."""
 
 ACTIF, SUSPENDU, REVOQUE = "ACTIF", "SUSPENDU", "REVOQUE"
-STATUTS = (ACTIF, SUSPENDU, REVOQUE)
 
 PASSAGES: dict[str, frozenset[str]] = {
     ACTIF: frozenset({SUSPENDU, REVOQUE}),

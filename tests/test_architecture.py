@@ -116,13 +116,13 @@ OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 CHANGED_BY_A_DEMANDE = frozenset(
     {
         *("agents", "regles_validation", "clients", "reseaux", "membres", "profils_carte"),
-        *("demandes", "validations"),
+        *("partenaires", "acces", "demandes", "validations"),
     }
 )
 """Tables of the back office: tests/support/witness.py has the database say the same."""
 
 CHANGED_BY_SOMEBODY = CHANGED_BY_A_DEMANDE | {
-    "partenaires", "acces", "secrets", "plafonds", "cartes",
+    "secrets", "codes_retrait", "plafonds", "cartes",
 }  # fmt: skip
 """Tables of which a change that is not money is a row of the audit."""
 
@@ -134,8 +134,8 @@ RECORDED_BY_ITS_CALLER: dict[str, str] = {
     **{
         f"models/{noun}.py": "demandes change it, which models/back_office/moteur.py records"
         for noun in (
-            *("agent", "client", "etat_carte", "membre", "profil_carte"),
-            *("regle_validation", "reseau"),
+            *("agent", "authentification", "client", "etat_carte", "fiche", "membre"),
+            *("profil_carte", "regle_validation", "reseau"),
         )
     },
 }
@@ -143,6 +143,7 @@ RECORDED_BY_ITS_CALLER: dict[str, str] = {
 ABOVE_DEMANDES: dict[str, str] = {
     "models/books/importation.py": "an operator's command, which the audit names",
     "models/books/demo.py": "as above",
+    "models/secret.py": "the demo's partner, with a pair that everybody knows",
 }
 """What changes the same without a demande, and why."""
 

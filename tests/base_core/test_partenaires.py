@@ -171,7 +171,7 @@ def test_machine_enters_by_its_type_and_not_by_its_scopes(office: Office) -> Non
 
 def test_machine_is_made_by_persons_and_enters_what_persons_validate(office: Office) -> None:
     scopes = ["base-core:lire", "base-core:saisir"]
-    told = {"nom": "ERP", "type": "INTERNE", "scopes": scopes}
+    told: Json = {"nom": "ERP", "type": "INTERNE", "scopes": scopes}
     resultat = office.checker.agreed(office.maker.enter("/saisir-partenaire", **told))["resultat"]
     pair = withdrawn(office, resultat["codeRetrait"])
     form = {"grant_type": "client_credentials"}

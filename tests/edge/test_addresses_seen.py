@@ -91,10 +91,11 @@ def test_calls_of_who_is_suspended_are_counted_and_of_who_is_not_let_in_are_not(
 
 def test_token_of_a_pair_is_a_call_too(own_scene: Scene) -> None:
     form = {"grant_type": "client_credentials"}
+    key, secret = own_scene.pair
 
     def call(api: ContractClient) -> None:
         del api.headers["Authorization"]
-        assert api.post("/access-token", data=form, auth=tuple(own_scene.pair)).status_code == 200
+        assert api.post("/access-token", data=form, auth=(key, secret)).status_code == 200
 
     calling(own_scene, call)
     assert seen(own_scene.world.database, own_scene.pair.consumer_key) == [(HERE, 1, 0)]

@@ -39,7 +39,6 @@ from models.partenaire import (
     PASSAGES,
     REVOQUE,
     SCOPES,
-    STATUTS,
     SUSPENDU,
     partenaires,
 )
@@ -382,8 +381,8 @@ def test_list_of_addresses_is_judged(
 
 
 # ── its life ─────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("de", STATUTS)
-@pytest.mark.parametrize("vers", STATUTS)
+@pytest.mark.parametrize("de", PASSAGES)
+@pytest.mark.parametrize("vers", PASSAGES)
 def test_each_passage_of_its_life_and_no_other(
     siege: Siege, client_id: str, de: str, vers: str
 ) -> None:
@@ -404,11 +403,13 @@ def test_only_suspension_is_immediate_and_needs_no_right_to_enter(
     siege: Siege, client_id: str
 ) -> None:
     key, _ = new_partner(siege, client_id)
-    told = {"consumerKey": key, "by": siege.validation}
+    judge = siege.validation
     for statut in (ACTIF, REVOQUE):
-        with pytest.raises(Exception, match="2003"):
-            siege.enter("changerStatutPartenaire", **told, statut=statut)
-    assert siege.enter("changerStatutPartenaire", **told, statut=SUSPENDU).statut == EXECUTEE
+        told = siege.do("changerStatutPartenaire", consumerKey=key, statut=statut, by=judge)
+        assert told == "2003"
+    assert (
+        siege.do("changerStatutPartenaire", consumerKey=key, statut=SUSPENDU, by=judge) == EXECUTEE
+    )
     assert siege.enter("changerStatutPartenaire", consumerKey=key, statut=ACTIF).statut == SAISIE
     assert of(siege.database, key).statut == SUSPENDU
 

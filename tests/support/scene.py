@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from models.audit import record
 from models.base import now
 from models.partenaire import objet_partenaire, partenaires
+from models.retrait import give_code
 from models.secret import NouveauPartenaire, add_secret, new_secret, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import (
@@ -343,7 +344,20 @@ class Scene:
         call = call_of(operation_id, carte, self.pair_of(operation_id), self.autre)
         if operation_id in ROTATION:
             return call.with_values(**self.root.rotation.prepare(operation_id))
+        if operation_id == "retirerSecretInitial":
+            return call.with_values(codeRetrait=self._new_code())
         return call
+
+    def _new_code(self) -> str:
+        """A code of withdrawal, of a partner of its own: a code is good once, and ends those before it."""
+        pair = self.world.partenaire([self.carte.membre.client_id])
+        with self.world.writing() as connection:
+            is_it = partenaires.c.consumer_key == pair.consumer_key
+            partenaire_id = connection.scalars(select(partenaires.c.id).where(is_it)).one()
+            code = give_code(connection, partenaire_id, pepper=PEPPER)
+            objet = objet_partenaire(pair.consumer_key)
+            record(connection, TESTEUR, "preparer", objet, None, {})
+        return code
 
     def _block(self, carte: Carte) -> None:
         """Block a card as the scene's partner would, whatever it may do now."""
