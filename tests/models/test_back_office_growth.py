@@ -1,4 +1,4 @@
-"""What a page of demandes or of the audit costs in a large database: what it reads, counted, not its time."""
+"""What a page of demandes, audit or cards costs in a large database: what it reads, counted, not its time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from models.agent import ACTIF, Agent
 from models.audit import AGENT, Acteur, audit
 from models.back_office.audits import FiltreAudit, list_audit
 from models.back_office.corbeille import FiltreDemandes, list_demandes
+from models.back_office.fiches_cartes import FiltreCartes, find_fiche_carte, search_cartes
 from models.back_office.moteur import Personne
 from models.base import now
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
+from models.client import clients
 from models.database.bulk import insert_rows
 from models.database.engine import Database
 from models.database.parcours import EXAMINEES
 from models.demande import EXECUTEE, REJETEE, SAISIE, demandes
+from models.journal.ouverture import NouvelleCarte, open_cartes
+from models.membre import Membre, create_membres
 from tests.support.scenes import NewUrl
 
-ROWS = 20_000
+ROWS, CARDS = 20_000, 10_000
 LIMITE = 20
 ONE_WAY = {"sqlite": 120 * LIMITE, "postgresql": 8 * LIMITE}
 """Of a page that an index alone finds: steps of SQLite's engine, of which a line takes 40 to 90; rows that
@@ -43,6 +48,27 @@ def _fill(connection: Connection) -> None:
     for table, make in ((demandes, _demande), (audit, _ligne)):
         rows = [make(number, when[number]) for number in range(ROWS)]
         insert_rows(connection, table, list(rows[0]), [list(row.values()) for row in rows])
+    clients_ = [f"CLI-{number}" for number in range(100)]
+    insert_rows(connection, clients, ("client_id", "nom"), [(one, one) for one in clients_])
+    create_membres(
+        connection,
+        [Membre(_client(number), f"M{number}", f"{number:012d}") for number in range(0, CARDS, 2)],
+    )
+    open_cartes(connection, [_carte(n) for n in range(CARDS)], contra=None, date_solde=BEGIN)
+
+
+def _client(number: int) -> str:
+    """Most are of one client."""
+    return "CLI-0" if number % 10 else f"CLI-{number // 10 % 99 + 1}"
+
+
+def _carte(number: int) -> NouvelleCarte:
+    """Two of each membre, so that some numbers of one client end alike."""
+    holder = number - number % 2
+    statut = {0: OPPOSITION, 1: ANNULEE}.get(number % 500, ACTIVE)
+    return NouvelleCarte(
+        f"70{number:014d}", _client(holder), f"M{holder}", DAY, statut, 0, f"{number:026d}"
+    )
 
 
 def _demande(number: int, moment: datetime) -> dict[str, Any]:
@@ -201,6 +227,46 @@ def test_page_of_demandes_costs_no_more_in_a_large_database(
         return list_demandes(connection, person(), filtre, limite=LIMITE, curseur=None)
 
     assert cost_of(large, read) <= most(large, filtre)
+
+
+CARTES = [
+    FiltreCartes(numero_carte=f"70{77:014d}"),
+    FiltreCartes(carte_id=f"{78:026d}"),
+    FiltreCartes(wallet_id=f"{4242:012d}"),
+    FiltreCartes(client_id="CLI-0"),
+    FiltreCartes(client_id="CLI-7"),
+    FiltreCartes(client_id="CLI-0", dernier_quatre="4243"),
+    FiltreCartes(client_id="CLI-0", membre_id="M4242"),
+    FiltreCartes(client_id="CLI-0", statut=OPPOSITION),
+    FiltreCartes(client_id="CLI-0", statut=ANNULEE),
+    FiltreCartes(client_id="CLI-0", statut=EMISE),
+]
+AMONG_ALL = [
+    FiltreCartes(client_id="CLI-0", motif_statut="VOLEE"),
+    FiltreCartes(client_id="CLI-0", statut=ACTIVE, expire_avant=date(2000, 1, 1)),
+    FiltreCartes(client_id="CLI-0", sans_transaction_depuis=date(2000, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("filtre", [*CARTES, *AMONG_ALL], ids=_named)
+def test_page_of_cards_costs_no_more_in_a_large_database(
+    large: list[Database], filtre: FiltreCartes
+) -> None:
+    def read(connection: Connection) -> object:
+        return search_cartes(connection, None, filtre, limite=LIMITE, curseur=None)
+
+    # Holders, and what replaces what, are looked up besides.
+    by_index = 3 * ONE_WAY[large[0].dialect]
+    assert cost_of(large, read) <= (
+        LOOKED_AT[large[0].dialect] if filtre in AMONG_ALL else by_index
+    )
+
+
+def test_one_card_costs_no_more_in_a_large_database(large: list[Database]) -> None:
+    def read(connection: Connection) -> object:
+        return find_fiche_carte(connection, None, f"{79:026d}")
+
+    assert cost_of(large, read) <= ONE_WAY[large[0].dialect]
 
 
 AUDIT = [
