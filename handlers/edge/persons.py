@@ -147,7 +147,8 @@ class PersonRunner(OperationRunner):
                 partenaire.nom,
                 adresse=call.address,
                 request_id=call.request_id,
-            )
+            ),
+            machine=partenaire,
         )
 
     def _slowed(self, error: Exception, call: Call) -> Exception:

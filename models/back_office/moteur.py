@@ -56,6 +56,7 @@ from models.errors import (
     ValidationReserveeAuxPersonnes,
     VersionPerimee,
 )
+from models.partenaire import Partenaire, check_entitled
 from models.regle_validation import Regle, find_regle
 
 DUREE = timedelta(hours=168)
@@ -75,12 +76,13 @@ _ACTIONS = {(one.de, one.vers): one.action for one in VIE}
 class Personne(NamedTuple):
     """Who acts: as the audit names him, the agent that he is, and when he authenticated.
 
-    `agent` is None for a machine and for the command line, which validate nothing.
+    `agent` is None for a machine, which is a partner, and for the command line: these validate nothing.
     """
 
     acteur: Acteur
     agent: Agent | None = None
     authentifie_le: datetime | None = None
+    machine: Partenaire | None = None
 
 
 class Saisie(NamedTuple):
@@ -533,8 +535,10 @@ def _audit_effet(
 def _check_still(connection: Connection, personne: Personne, demande: Demande) -> None:
     """Look the person up again behind the end of the audit, where whoever suspended him is seen or waits.
 
-    Raises AgentInconnu, DroitInsuffisant.
+    Raises AgentInconnu, DroitInsuffisant; DroitsRetires for a machine.
     """
+    if personne.machine is not None:
+        check_entitled(connection, personne.machine.id, personne.machine.generation)
     if personne.agent is None:
         return
     agent = find_agent(connection, personne.agent.agent_id)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
 from models.partenaire import EXTERNE
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import Json
 from tests.support.office import Office
+from tests.support.partners import suspend
 from tests.support.persons import new_reference
 from tests.support.scene import assert_refused
-from tests.support.world import Carte
+from tests.support.steps import noticing_waits
+from tests.support.world import Carte, new_number
 
 SCOPES = ["cartes:debiter", "soldes:lire"]
 
@@ -167,6 +171,21 @@ def test_machine_enters_by_its_type_and_not_by_its_scopes(office: Office) -> Non
     stranger = office.world.partenaire([], scopes=["base-core:lire"])
     by_scope = office.bureau.with_token(office.world.token(stranger))
     assert_refused(by_scope.get("/get-liste-clients"), "2003")
+
+
+def test_machine_that_is_suspended_meanwhile_enters_nothing(office: Office) -> None:
+    machine, database = office.bureau.machine(), office.world.database
+    reseau = {"reseauId": f"RES-{new_number()}", "nom": "Réseau", "reference": new_reference()}
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            assert suspend(connection, TESTEUR, machine.agent_id)
+            with noticing_waits(database) as wait:
+                running = pool.submit(machine.post, "/saisir-reseau", json=reseau)
+                wait(1)
+            assert not running.done()
+        assert_refused(running.result(20), "2005")
+    unknown = office.maker.get("/get-demande", params={"reference": reseau["reference"]})
+    assert_refused(unknown, "6001")
 
 
 def test_machine_is_made_by_persons_and_enters_what_persons_validate(office: Office) -> None:
