@@ -20,15 +20,15 @@ from models.back_office.moteur import Personne
 from models.base import now
 from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
 from models.client import clients
-from models.database.bulk import insert_rows
+from models.database.bulk import analyse_tables, insert_rows
 from models.database.engine import Database
 from models.database.parcours import EXAMINEES
 from models.demande import EXECUTEE, REJETEE, SAISIE, demandes
 from models.journal.ouverture import NouvelleCarte, open_cartes
-from models.membre import Membre, create_membres
+from models.membre import Membre, create_membres, membres
 from tests.support.scenes import NewUrl
 
-ROWS, CARDS = 20_000, 10_000
+ROWS = 20_000
 LIMITE = 20
 ONE_WAY = {"sqlite": 120 * LIMITE, "postgresql": 8 * LIMITE}
 """Of a page that an index alone finds: steps of SQLite's engine, of which a line takes 40 to 90; rows that
@@ -52,9 +52,11 @@ def _fill(connection: Connection) -> None:
     insert_rows(connection, clients, ("client_id", "nom"), [(one, one) for one in clients_])
     create_membres(
         connection,
-        [Membre(_client(number), f"M{number}", f"{number:012d}") for number in range(0, CARDS, 2)],
+        [Membre(_client(number), f"M{number}", f"{number:012d}") for number in range(0, ROWS, 2)],
     )
-    open_cartes(connection, [_carte(n) for n in range(CARDS)], contra=None, date_solde=BEGIN)
+    # Otherwise PostgreSQL looks for each card's membre among all of them: it thinks that there are none.
+    analyse_tables(connection, (clients, membres))
+    open_cartes(connection, [_carte(n) for n in range(ROWS)], contra=None, date_solde=BEGIN)
 
 
 def _client(number: int) -> str:
