@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 
@@ -16,7 +17,16 @@ from handlers.workbench.diff.cynod_rules import own_changes
 from models.agent import DROITS, ROLES
 from models.agent import STATUTS as STATUTS_OF_AGENTS
 from models.back_office.registre import TYPES
+from models.carte import (
+    ACTIVE,
+    ANNULEE,
+    EMISE,
+    MOTIFS_ANNULATION,
+    MOTIFS_OPPOSITION,
+    OPPOSITION,
+)
 from models.demande import STATUTS, VIE
+from models.etat_carte import VIE as VIE_DE_CARTE
 from models.regle_validation import REGLES
 from tests.support.contract_client import BASE_CORE_CONTRACT, CONTRACT, Json, base_core
 
@@ -80,6 +90,19 @@ def test_life_of_a_demande_is_told_as_the_core_lives_it() -> None:
     ]
     assert _table("de") == lived
     assert SCHEMAS["StatutDemande"]["enum"] == list(STATUTS)
+
+
+def test_life_of_a_card_is_told_as_the_core_lives_it() -> None:
+    lived = {(one.de or "—", one.vers, one.par) for one in VIE_DE_CARTE}
+    told = {
+        passage
+        for row in _table("avant")
+        for passage in product(*(re.findall(r"\b[A-Z]{5,}\b|—|[a-z]+[A-Z]\w+", one) for one in row))
+    }
+    assert told == lived
+    assert SCHEMAS["StatutCarteDemande"]["enum"] == [EMISE, ACTIVE, OPPOSITION, ANNULEE]
+    assert SCHEMAS["MotifOppositionCarte"]["enum"] == list(MOTIFS_OPPOSITION)
+    assert SCHEMAS["MotifAnnulation"]["enum"] == list(MOTIFS_ANNULATION)
 
 
 def test_every_type_of_demande_is_an_operation_and_the_other_way_round() -> None:
