@@ -113,7 +113,8 @@ class Programme(Teller):
     staff: ClassVar[list[PersonClient]]
     profil_id: ClassVar[str]
 
-    oppose_or_free = None  # persons and partners do it here, through the API
+    # Persons and partners do it here, through the API.
+    oppose_or_free = None  # type: ignore[assignment]
 
     def __init__(self) -> None:
         """Open the cards, and look what they are called."""

@@ -42,20 +42,50 @@ RIGHTLY_REFUSED = {
     "jusqua": "it must not be before `depuis`, which OpenAPI cannot say",
     "demandeId": "one of two parameters is needed, which OpenAPI 3.0 cannot say",
     "reference": "only one of two may be given, as above",
+    "commentaire": "it is needed with AUTRE alone, which OpenAPI 3.0 cannot say",
+    "profilId": "it is needed where the card has none, as above",
+    "validiteMois": "a card that is renewed must be good for longer than it is",
+    "dernierQuatre": "they are those of one card, or stand beside a clientId",
+    "porteurs": "each of them has a number of its own",
+    "carteIdDestination": "it is another card than the first",
+    "montantMaximal": "one of two is needed, as above",
+    "nombreMaximal": "one operation is one: as above",
+    "clients": "a partner of others has some, one of ours none, as above",
 }
 """Parameters of fitting requests that are refused as malformed, each with its reason."""
 
-CHANGES = frozenset({"modifierAgent", "modifierClient", "modifierMembre"})
+CHANGES = frozenset(
+    {
+        *("modifierAgent", "modifierClient", "modifierMembre"),
+        *("modifierProfilCarte", "modifierPartenaire"),
+    }
+)
 NO_CHANGE = frozenset(
-    {"agentId", "clientId", "membreId", "reference", "versionAttendue", "motif", "pourLeCompteDe"}
+    {
+        *("agentId", "clientId", "membreId", "profilId", "consumerKey"),
+        *("reference", "versionAttendue", "motif", "pourLeCompteDe"),
+    }
 )
 """Fields that change nothing: a change has another one, which OpenAPI 3.0 cannot say."""
 
 READS = {
     "clientId": ("/get-client", ("clientId",)),
     "membreId": ("/get-membre", ("clientId", "membreId")),
+    "consumerKey": ("/get-partenaire", ("consumerKey",)),
 }
 """Where the version of an object is read, and by what."""
+
+
+IN_STATE = {
+    "activerCarte": ("EMISE",),
+    "leverOpposition": ("OPPOSITION",),
+    "transfererSoldeSpecial": ("OPPOSITION", "ANNULEE"),
+    "opposerCarte": ("ACTIVE", "EMISE"),
+}
+"""In which states a card is most often that these are asked of."""
+
+FRESH = 30
+"""Calls after which the cards are looked at again: they have changed."""
 
 
 class Memory:
@@ -69,6 +99,8 @@ class Memory:
         self.waiting: list[Json] = []
         """Demandes that nobody has validated yet."""
         self.reseaux: list[str] = []
+        self.cards: list[Json] = []
+        self.seen = 0
         self.answers: dict[str, dict[str, set[str]]] = {}
         self.chains: Counter[int] = Counter()
         self.longest: list[str] = []
@@ -80,6 +112,27 @@ class Memory:
             return None
         version: int | None = answer.json()["data"][0].get("version")
         return version
+
+    def card(self, chance: random.Random, *statuts: str) -> Json | None:
+        """A card in one of these states where there is one, else any."""
+        if self.seen % FRESH == 0:
+            self.cards = [one for client_id in OFFICE.clients for one in self._cards_of(client_id)]
+        self.seen += 1
+        fitting = [one for one in self.cards if one["statut"] in statuts]
+        return chance.choice(fitting or self.cards) if self.cards else None
+
+    def _cards_of(self, client_id: str) -> list[Json]:
+        body = {"clientId": client_id}
+        answer = self.client.post("/rechercher-cartes", params={"limite": "100"}, json=body)
+        found: list[Json] = answer.json()["data"] if answer.status_code == 200 else []
+        return found
+
+    def secret(self) -> str | None:
+        """A secret of the partner whom persons change."""
+        params = {"consumerKey": OFFICE.consumer_key}
+        answer = self.client.get("/get-partenaire", params=params)
+        secrets = answer.json()["data"][0]["secrets"] if answer.status_code == 200 else []
+        return str(secrets[0]["secretId"]) if secrets else None
 
 
 def bearer(agent: str) -> str:
@@ -154,6 +207,41 @@ def _settle(name: str, values: Json, chance: random.Random) -> None:
             values.pop("reference", None)
     if "curseur" in values:
         del values["curseur"]
+    _settle_cards(name, values, chance)
+    _settle_partner(values, chance)
+
+
+def _settle_partner(values: Json, chance: random.Random) -> None:
+    if "consumerKey" in values and chance.random() < 0.95:
+        values["consumerKey"] = OFFICE.consumer_key
+        if "secretId" in values and chance.random() < 0.9:
+            values["secretId"] = MEMORY.secret() or values["secretId"]
+
+
+def _settle_cards(name: str, values: Json, chance: random.Random) -> None:
+    """Name cards that there are, most often in a state of which the operation makes another one."""
+    if "profilId" in values and name != "saisirProfilCarte" and chance.random() < 0.9:
+        values["profilId"] = OFFICE.profil_id
+    for porteur in values.get("porteurs") or []:
+        membres = OFFICE.clients.get(str(values.get("clientId")))
+        if isinstance(porteur, dict) and membres:
+            porteur["membreId"] = chance.choice(membres)
+            if chance.random() < 0.7:
+                porteur.pop("numeroCarte", None)
+    if name == "rechercherCartes" or "carteId" not in values or chance.random() < 0.08:
+        return
+    card = MEMORY.card(chance, *IN_STATE.get(name, ("ACTIVE",)))
+    if card is None:
+        return
+    values["carteId"] = card["carteId"]
+    if "dernierQuatre" in values and chance.random() < 0.9:
+        values["dernierQuatre"] = card["numeroCarte"][-4:]
+    other = MEMORY.card(chance, "ACTIVE")
+    if "carteIdDestination" in values and other is not None:
+        values["carteIdDestination"] = other["carteId"]
+    if name == "remplacerCarte" and chance.random() < 0.8:
+        values["profilId"] = OFFICE.profil_id
+        values.pop("numeroCarte", None)
 
 
 def _settle_write(name: str, body: Json, chance: random.Random) -> None:

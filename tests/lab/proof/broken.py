@@ -329,7 +329,7 @@ def keeps_what_was_replaced() -> None:
     def cancelled(self: etat_carte.EtatCarte, motif: str, *rest: Any) -> etat_carte.EtatCarte:
         return self if motif == REMPLACEE else right(self, motif, *rest)
 
-    etat_carte.EtatCarte.cancelled = cancelled  # type: ignore[method-assign]
+    etat_carte.EtatCarte.cancelled = cancelled  # type: ignore[method-assign,assignment]
 
 
 def breaks_the_chain() -> None:

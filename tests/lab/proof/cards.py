@@ -19,7 +19,7 @@ EMISE, ACTIVE, OPPOSITION, ANNULEE = "EMISE", "ACTIVE", "OPPOSITION", "ANNULEE"
 REPLACED = "REMPLACEE"
 CARTE = "CARTE"
 
-PASSAGES = {
+PASSAGES: dict[str, set[tuple[str | None, str]]] = {
     "emettreCartes": {(None, EMISE)},
     "remplacerCarte": {(None, EMISE)},
     "activerCarte": {
@@ -140,13 +140,13 @@ def _check_specials(registers: Registers, find: Find) -> None:
                 kind = DOUBLED if counted[row.demande_id] > expected else LOST
                 find(kind, f"{row.reference} moved money {counted[row.demande_id]} times")
     for special in registers.specials:
-        row = by_demande.get(special.demande_id)
-        if row is None or row.statut != "EXECUTEE":
+        asked = by_demande.get(special.demande_id)
+        if asked is None or asked.statut != "EXECUTEE":
             fault = "moves money for a demande that was not executed"
-        elif row.type == "activerCarte":
-            fault = _fault_of_activation(special, registers.cartes.get(row.contenu["carteId"]))
+        elif asked.type == "activerCarte":
+            fault = _fault_of_activation(special, registers.cartes.get(asked.contenu["carteId"]))
         else:
-            fault = _fault_of_transfer(special, row)
+            fault = _fault_of_transfer(special, asked)
         if fault:
             find(WRONG, f"{special.numero} {fault}")
 

@@ -137,8 +137,8 @@ class Clerk:
             story()
             time.sleep(self._random.uniform(0, 2 * THINK_S))
         # Whoever comes after them finds cards that can be used, as far as it was theirs to say.
-        for carte_id in dict.fromkeys(self._board.out_of_service):
-            self._free(carte_id)
+        for card in list(self._plan.cards):
+            self._free(card.carte_id, way=WHOLE)
 
     def close(self) -> None:
         """Close connections and records."""
@@ -232,8 +232,8 @@ class Clerk:
         time.sleep(self._random.uniform(0, 0.03))
         self._free(card.carte_id)
 
-    def _free(self, carte_id: str) -> None:
-        self._at_a_desk("leverOpposition", {"carteId": carte_id, "motif": "preuve"})
+    def _free(self, carte_id: str, *, way: str | None = None) -> None:
+        self._at_a_desk("leverOpposition", {"carteId": carte_id, "motif": "preuve"}, way=way)
 
     def _activate(self) -> None:
         """A new card is put into service: what it replaces is out of it in the same instant."""
@@ -245,11 +245,12 @@ class Clerk:
 
     def _rescue(self) -> None:
         """What is left on a card out of service is asked for: by one person, for another to agree."""
-        out = list(self._board.out_of_service)
+        to = self._plan.cards[0].carte_id
+        out = [one for one in list(self._board.out_of_service) if one != to]
         if out:
             asked: Json = {
                 "carteId": self._random.choice(out),
-                "carteIdDestination": self._plan.cards[0].carte_id,
+                "carteIdDestination": to,
                 "motif": "preuve",
             }
             if self._random.random() < 0.5:

@@ -211,9 +211,9 @@ def _read(connection: Any) -> Registers:
         tete=(tetes[0][0], tetes[0][1]) if len(tetes) == 1 else None,
         objets=dict(_read_objets(select)),
         inside={row[0]: (row[1], row[2]) for row in select(_INSIDE)},
-        cartes={row[0]: Carte(*row[:7], bool(row[7]), row[8]) for row in select(_CARTES)},
+        cartes={row[0]: Carte._make((*row[:7], bool(row[7]), row[8])) for row in select(_CARTES)},
         specials=[Special._make(row) for row in select(_SPECIALS)],
-        plafonds=[Plafond(*row[:2], int(row[2]), int(row[3])) for row in select(_PLAFONDS)],
+        plafonds=[Plafond._make((*row[:2], int(row[2]), int(row[3]))) for row in select(_PLAFONDS)],
         moved={(row[0], row[1]): (int(row[2]), int(row[3])) for row in select(_MOVED)},
     )
 
