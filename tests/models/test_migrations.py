@@ -24,7 +24,7 @@ from models.journal.reference import Details
 from models.membre import Membre, create_membre, find_of_wallet
 from models.mouvement import CarteDesignee, Demande, debiter
 from models.operation import Operation
-from models.partenaire import Partenaire
+from models.partenaire import Partenaire, partenaires
 from models.plafond import consommations
 from models.schema import metadata
 from tests.models.conftest import NewDatabase
@@ -658,3 +658,89 @@ def test_a_card_that_cannot_be_is_refused_by_the_database(
     migrate.upgrade(with_cards)
     with pytest.raises(IntegrityError), with_cards.transaction() as connection:
         connection.execute(text(statement))
+
+
+# ── partners that were there ─────────────────────────────────────────────────────────────────────
+PARTENAIRES = {
+    "bank": ("soldes:lire", "", None),
+    "listed": ("soldes:lire cartes:lire", "192.0.2.0/24 ::1/128", None),
+    "machine": ("base-core:lire base-core:saisir", "", None),
+    "gone": ("soldes:lire", "192.0.2.1/32", "2026-01-02 00:00:00"),
+}
+"""Their scopes, their addresses, and since when they are revoked."""
+
+
+@pytest.fixture
+def with_partenaires(new_database: NewDatabase) -> Database:
+    """A database of version 0011 with partners of each kind."""
+    database = new_database()
+    migrate.upgrade(database, "0011")
+    with database.transaction() as connection:
+        for number, (key, (scopes, adresses, revoque_le)) in enumerate(PARTENAIRES.items(), 1):
+            compte = {"id": 70 + number}
+            connection.execute(
+                text("INSERT INTO comptes (id, type, unite) VALUES (:id, 'REGLEMENT', 'FCFA')"),
+                compte,
+            )
+            connection.execute(
+                insert(partenaires).values(
+                    id=number, nom=key, consumer_key=key, compte_id=70 + number, scopes=scopes,
+                    adresses=adresses, cree_le=now(),
+                    revoque_le=revoque_le and datetime.fromisoformat(revoque_le).replace(tzinfo=UTC),
+                )
+            )  # fmt: skip
+    return database
+
+
+def test_partners_that_were_there_are_what_they_were(with_partenaires: Database) -> None:
+    with with_partenaires.reading() as connection:
+        before = describe(connection)
+    assert migrate.upgrade(with_partenaires)
+    columns = "consumer_key, type, statut, mode_adresses, adresses, version"
+    with with_partenaires.reading() as connection:
+        found = connection.execute(text(f"SELECT {columns} FROM partenaires ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [
+        ("bank", "EXTERNE", "ACTIF", "LIBRE", "", 1),
+        ("listed", "EXTERNE", "ACTIF", "APPLIQUER", "192.0.2.0/24 ::1/128", 1),
+        ("machine", "INTERNE", "ACTIF", "LIBRE", "", 1),
+        ("gone", "EXTERNE", "REVOQUE", "APPLIQUER", "192.0.2.1/32", 1),
+    ]
+    assert migrate.downgrade(with_partenaires, "0011")
+    with with_partenaires.reading() as connection:
+        assert describe(connection) == before
+        kept = connection.scalars(text("SELECT adresses FROM partenaires ORDER BY id")).all()
+    assert kept == [adresses for _, adresses, _ in PARTENAIRES.values()]
+
+
+FORGOTTEN = {
+    "statut = 'SUSPENDU' WHERE id = 1": "1 suspended partners, who could call again",
+    "mode_adresses = 'OBSERVER' WHERE id = 2": "1 partners whose list of addresses is not applied",
+    "contact_email = 'it@exemple.sn' WHERE id = 1": "1 partners with a contact",
+}
+AS_BEFORE = "statut = 'ACTIF', mode_adresses = 'LIBRE', contact_email = '' WHERE id < 4"
+IMPOSSIBLE = (
+    *("statut = 'REVOQUE'", "revoque_le = cree_le", "mode_adresses = 'APPLIQUER'"),
+    *("type = 'AUTRE'", "statut = 'AUTRE'", "version = 0"),
+)
+
+
+def test_partner_that_one_of_the_versions_cannot_say_is_refused(
+    with_partenaires: Database,
+) -> None:
+    def change(what: str) -> None:
+        with with_partenaires.transaction() as connection:
+            connection.execute(text(f"UPDATE partenaires SET {what}"))
+
+    migrate.upgrade(with_partenaires)
+    for what in IMPOSSIBLE:
+        with pytest.raises(IntegrityError):
+            change(f"{what} WHERE id = 1")
+    change("adresses = '', mode_adresses = 'LIBRE' WHERE id = 2")
+    for what, told in FORGOTTEN.items():
+        change(AS_BEFORE)
+        change("adresses = '192.0.2.0/24', mode_adresses = 'APPLIQUER' WHERE id = 2")
+        change(what)
+        with pytest.raises(ValueError, match=told):
+            migrate.downgrade(with_partenaires, "0011")
+    with with_partenaires.reading() as connection:
+        assert migrate.is_current(connection)
