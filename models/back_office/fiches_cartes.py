@@ -245,7 +245,7 @@ def _complete(connection: Connection, rows: list[Row[Any]]) -> list[CarteLue]:
 
 def _find_porteurs(
     connection: Connection, named: set[tuple[str, str]]
-) -> dict[tuple[str, str], dict[str, str]]:
+) -> dict[tuple[str, str], dict[str, Any]]:
     by_client: dict[str, list[str]] = {}
     for client_id, membre_id in named:
         by_client.setdefault(client_id, []).append(membre_id)

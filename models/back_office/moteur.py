@@ -335,7 +335,7 @@ def _see_again(connection: Connection, demande: Demande) -> Demande:
     assert objet_id is not None, "what protects an object has one"
     etat = type_.lire(connection, objet_id, lock=True)
     assert etat is not None, "it was there, and is held"
-    seen = {
+    seen: dict[str, Any] = {
         "version_objet": etat.version,
         "empreinte": empreinte_of(type_.nom, objet_id, etat.version, demande.contenu),
     }

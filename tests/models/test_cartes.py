@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import pytest
@@ -212,7 +213,7 @@ def test_what_cannot_be_issued_is_refused(siege: Siege, ground: World, lives: Li
     one = {"membreId": membre.membre_id}
     new = {**one, "numeroCarte": f"{new_number():015d}"}
     asked = emission(lives, [one], clientId=membre.client_id)
-    for code, more in {
+    refused: dict[str, dict[str, Any]] = {
         "6007": {"clientId": "CLI-INCONNU"},
         "6007 ": {"profilId": "PRF-INCONNU"},
         "6007  ": {"porteurs": [one, {"membreId": "MBR-INCONNU"}]},
@@ -220,7 +221,8 @@ def test_what_cannot_be_issued_is_refused(siege: Siege, ground: World, lives: Li
         "6009 ": {"profilId": retired},
         "405": {"porteurs": [new, new]},
         "3008": {"porteurs": [one, {**one, "numeroCarte": carte.numero}]},
-    }.items():
+    }
+    for code, more in refused.items():
         assert siege.do("emettreCartes", **{**asked, **more}) == code.strip(), more
     client_id = ground.client()
     lives.done("changerStatutClient", clientId=client_id, statut="CLOS")
@@ -238,7 +240,7 @@ def test_what_was_free_when_it_was_asked_may_be_taken_when_it_is_agreed(
     porteurs = [{"membreId": membre.membre_id, "numeroCarte": numero}]
     asked = emission(lives, porteurs, clientId=membre.client_id)
     entered = [siege.enter("emettreCartes", **asked) for _ in range(4)]
-    acts = [lambda one=one: siege.agree(one) for one in entered]
+    acts = [partial(siege.agree, one) for one in entered]
     assert sorted(at_once(*acts)) == ["3008"] * 3 + [EXECUTEE]
 
 
@@ -254,7 +256,7 @@ def test_many_who_draw_at_once_draw_other_numbers(
         porteurs = [{"membreId": membre.membre_id}] * 3
         more = {"clientId": membre.client_id, "profilId": profils[number % 2]}
         entered.append(siege.enter("emettreCartes", **emission(lives, porteurs, **more)))
-    assert at_once(*[lambda one=one: siege.agree(one) for one in entered]) == [EXECUTEE] * 4
+    assert at_once(*[partial(siege.agree, one) for one in entered]) == [EXECUTEE] * 4
     with ground.database.reading() as connection:
         drawn = connection.scalars(
             select(cartes.c.numero_carte).where(cartes.c.numero_carte.like(f"{prefixe}%"))
@@ -267,18 +269,18 @@ def test_a_membre_is_closed_or_given_a_card_and_not_both(
 ) -> None:
     for _ in range(3):
         membre = ground.membre()
-        named = {"clientId": membre.client_id, "membreId": membre.membre_id}
+        named: dict[str, Any] = {"clientId": membre.client_id, "membreId": membre.membre_id}
         porteurs = [{"membreId": membre.membre_id}]
         issue = siege.enter("emettreCartes", **emission(lives, porteurs, clientId=membre.client_id))
         close = siege.enter("changerStatutMembre", **named, statut="CLOS")
-        done = at_once(lambda d=issue: siege.agree(d), lambda d=close: siege.agree(d))
+        done = at_once(partial(siege.agree, issue), partial(siege.agree, close))
         assert done in ([EXECUTEE, "6010"], ["6009", EXECUTEE])
 
 
 def test_profiles_are_entered_changed_and_listed(siege: Siege, ground: World) -> None:
     profil_id = f"PRF-{new_number()}"
     limit = {"type": "DEBIT", "periode": "MOIS", "nombreMaximal": 3}
-    asked = {
+    asked: dict[str, Any] = {
         "profilId": profil_id, "nom": "Carte flotte", "unite": "FCFA", "validiteMois": 24,
         "prefixe": "701980", "plafonds": [limit], "horsLigneAutorise": True,
     }  # fmt: skip
@@ -315,7 +317,7 @@ def test_profiles_are_entered_changed_and_listed(siege: Siege, ground: World) ->
 # ── replaced ─────────────────────────────────────────────────────────────────────────────────────
 def replacement(siege: Siege, lives: Lives, carte: Carte, motif: str, **more: Any) -> Demande:
     """Ask for another card."""
-    profil = {"profilId": lives.standing_profil, **more}
+    profil: dict[str, Any] = {"profilId": lives.standing_profil, **more}
     return siege.enter("remplacerCarte", carteId=carte.carte_id, motifRemplacement=motif, **profil)
 
 
@@ -346,7 +348,7 @@ def test_the_new_card_receives_all_and_the_old_one_is_cancelled_at_its_activatio
     assert told(lambda: partner.debit(old)) == ("3002" if lost else EXECUTEE)
     spent = 1 if lost else 2
 
-    digits = {"dernierQuatre": new.numero[-4:]}
+    digits: dict[str, Any] = {"dernierQuatre": new.numero[-4:]}
     done = siege.enter("activerCarte", carteId=new.carte_id, **digits)
     assert done.statut == EXECUTEE
     assert state_of(ground, new) == State(ACTIVE, None, 1_000 - spent, remplace=old.carte_id)
@@ -403,7 +405,7 @@ def test_a_replacement_that_is_refused_blocks_nothing(
     siege: Siege, ground: World, lives: Lives
 ) -> None:
     old, other = lives.carte(ACTIVE, 10), lives.carte()
-    asked = {"carteId": old.carte_id, "motifRemplacement": "VOLEE"}
+    asked: dict[str, Any] = {"carteId": old.carte_id, "motifRemplacement": "VOLEE"}
     for code, more in {
         "405": {},
         "405 ": {"motifRemplacement": "CHANGEMENT_PROFIL", "numeroCarte": f"{new_number():015d}"},
@@ -423,7 +425,11 @@ def test_a_card_that_came_without_a_profile_may_be_replaced_by_a_number_that_is_
     siege: Siege, ground: World, lives: Lives
 ) -> None:
     old, numero = lives.carte(), f"{new_number():015d}"
-    asked = {"carteId": old.carte_id, "motifRemplacement": "DEGRADEE", "numeroCarte": numero}
+    asked: dict[str, Any] = {
+        "carteId": old.carte_id,
+        "motifRemplacement": "DEGRADEE",
+        "numeroCarte": numero,
+    }
     resultat = siege.agree(siege.enter("remplacerCarte", **asked)).resultat
     assert resultat is not None
     new = fiche_of(ground, lives.named(resultat["carteId"], old.membre)).carte
@@ -442,7 +448,7 @@ def test_a_card_has_one_replacement_until_that_one_is_cancelled(
     assert told(lambda: replacement(siege, lives, old, "DEGRADEE")) == "3009"
     lives.opposed(first, "PERDUE")
     assert told(lambda: replacement(siege, lives, old, "DEGRADEE")) == "3009"
-    cancel = {"carteId": first.carte_id, "motifAnnulation": "NON_DISTRIBUEE"}
+    cancel: dict[str, Any] = {"carteId": first.carte_id, "motifAnnulation": "NON_DISTRIBUEE"}
     assert siege.do("annulerCarte", **cancel) == EXECUTEE
     assert state_of(ground, old) == State(ACTIVE, None, 10), "nobody replaces it any more"
     second = lives.replaced(old)
@@ -515,7 +521,7 @@ def test_after_the_answer_of_a_block_no_debit_is_committed(
         def blocked(
             carte: Carte = carte, partner: Partner = partner, soldes: list[int] = soldes
         ) -> Any:
-            asked = {"carteId": carte.carte_id, "motifOpposition": "VOLEE"}
+            asked: dict[str, Any] = {"carteId": carte.carte_id, "motifOpposition": "VOLEE"}
             if block == "opposerCarte":
                 done = siege.enter("opposerCarte", **asked)
             elif block == "remplacerCarte":
@@ -525,7 +531,7 @@ def test_after_the_answer_of_a_block_no_debit_is_committed(
             soldes.append(ground.solde(carte))
             return done
 
-        debit = lambda p=partner, c=carte: p.debit(c)  # noqa: E731
+        debit = partial(partner.debit, carte)
         done = at_once(blocked, debit, debit, debit)
         assert done[0] in (EXECUTEE, SAISIE, OPPOSITION)
         assert set(done[1:]) <= {EXECUTEE, "3002"}
@@ -546,14 +552,14 @@ def test_an_activation_among_movements_moves_all_and_loses_nothing(
         old = lives.carte(ACTIVE, 100)
         other = lives.carte(ACTIVE, 100, membre=old.membre)
         partner, new = Partner(ground, old), lives.replaced(old)
-        asked = {"carteId": new.carte_id, "dernierQuatre": new.numero[-4:]}
+        asked: dict[str, Any] = {"carteId": new.carte_id, "dernierQuatre": new.numero[-4:]}
         moves = (
-            lambda p=partner, c=old: p.debit(c),
-            lambda p=partner, c=old: p.move(crediter, c),
-            lambda p=partner, c=old, o=other: p.move(transferer, c, Details(), designation(o)),
-            lambda p=partner, c=new: p.debit(c),
+            partial(partner.debit, old),
+            partial(partner.move, crediter, old),
+            partial(partner.move, transferer, old, Details(), designation(other)),
+            partial(partner.debit, new),
         )
-        done = at_once(lambda a=asked: siege.enter("activerCarte", **a), *moves)
+        done = at_once(partial(siege.enter, "activerCarte", **asked), *moves)
         assert done[0] == EXECUTEE
         assert set(done[1:4]) <= {EXECUTEE, "3003"}
         assert done[4] in (EXECUTEE, "3004", "4001")
@@ -576,11 +582,8 @@ def test_cancel_among_transfers_keeps_what_is_on_the_card(
         )
         ways = ((carte, other), (other, carte))
         done = at_once(
-            lambda d=cancel: siege.agree(d),
-            *(
-                lambda p=partner, a=a, b=b: p.move(transferer, a, Details(), designation(b))
-                for a, b in ways
-            ),
+            partial(siege.agree, cancel),
+            *(partial(partner.move, transferer, a, Details(), designation(b)) for a, b in ways),
         )
         assert done[0] == EXECUTEE
         assert set(done[1:]) <= {EXECUTEE, "3003"}
@@ -596,7 +599,7 @@ def test_of_two_passages_at_once_one_is_told_that_the_card_has_changed(
         carte = lives.carte(OPPOSITION, 5, motif="PERDUE")
         lift = siege.enter("leverOpposition", carteId=carte.carte_id)
         cancel = siege.enter("annulerCarte", carteId=carte.carte_id, motifAnnulation="PERDUE")
-        done = at_once(lambda d=lift: siege.agree(d), lambda d=cancel: siege.agree(d))
+        done = at_once(partial(siege.agree, lift), partial(siege.agree, cancel))
         assert sorted(done) == ["6006", EXECUTEE]
         expected = ACTIVE if done[0] == EXECUTEE else ANNULEE
         assert state_of(ground, carte).statut == expected
@@ -642,7 +645,7 @@ def test_one_reference_for_two_cards_that_are_lost_is_refused_and_nobody_waits_f
                 saisie = Saisie("remplacerCarte", reference, contenu)
                 return saisir(connection, personne(siege.saisie), saisie)
 
-        done = at_once(*[lambda c=one, f=enter: f(c) for one in two])
+        done = at_once(*[partial(enter, one) for one in two])
         assert sorted(done) == ["4002", SAISIE]
         assert sorted(state_of(ground, one).statut for one in two) == [ACTIVE, OPPOSITION]
 
@@ -654,13 +657,13 @@ def test_suspension_of_a_client_among_activations_and_movements_ends(
     for _ in range(TURNS):
         old = lives.carte(ACTIVE, 100)
         partner, new = Partner(ground, old), lives.replaced(old)
-        asked = {"carteId": new.carte_id, "dernierQuatre": new.numero[-4:]}
-        suspend = {"clientId": old.membre.client_id, "statut": "SUSPENDU"}
-        debit = lambda p=partner, c=old: p.debit(c)  # noqa: E731
+        asked: dict[str, Any] = {"carteId": new.carte_id, "dernierQuatre": new.numero[-4:]}
+        suspend: dict[str, Any] = {"clientId": old.membre.client_id, "statut": "SUSPENDU"}
+        debit = partial(partner.debit, old)
         done = at_once(
-            lambda a=asked: siege.enter("activerCarte", **a),
+            partial(siege.enter, "activerCarte", **asked),
             debit,
-            lambda s=suspend: siege.enter("changerStatutClient", **s),
+            partial(siege.enter, "changerStatutClient", **suspend),
             debit,
         )
         assert done[2] == EXECUTEE
@@ -694,7 +697,7 @@ def test_cards_are_found_by_whatever_is_known_of_them(
     expired = lives.carte(membre=second, fin_validite=today() - timedelta(1))
     lost = lives.carte(OPPOSITION, membre=second, motif="PERDUE")
     new = lives.emitted(second)
-    client = {"client_id": first.client_id}
+    client: dict[str, Any] = {"client_id": first.client_id}
     numeros = [one.numero for one in (*many, expired, lost, new)]
     # Pages are cut off before they are full where few rows are what is looked for.
     monkeypatch.setattr(parcours, "EXAMINEES", 3)
@@ -719,20 +722,29 @@ def test_cards_are_found_by_whatever_is_known_of_them(
         for limite in (2, 100):
             assert found(ground, limite=limite, **looked) == expected, looked
     with ground.database.reading() as connection:
-        lecture = open_recherche(
-            connection, None, FiltreCartes(**client), limite=None, curseur=None
-        )
-        lines, suite = lecture.read(connection, lecture.position)
-    assert (len(lines), suite) == (3, suite) or [one.numero_carte for one in lines] == numeros
+        filtre = FiltreCartes(**client)
+        lecture = open_recherche(connection, None, filtre, limite=None, curseur=None)
+        streamed, place = [], lecture.position
+        while True:
+            lines, place = lecture.read(connection, place)
+            streamed += [one.numero_carte for one in lines]
+            if place is None:
+                break
+        page = open_recherche(connection, None, filtre, limite=2, curseur=None)
+        alone, after = page.read(connection, page.position)
+    assert (streamed, lecture.curseur_suivant) == (numeros, None)
+    assert ([one.numero_carte for one in alone], after) == (numeros[:2], None)
+    assert page.curseur_suivant is not None
 
 
 def test_what_would_look_through_all_cards_is_refused(ground: World) -> None:
-    for looked in (
+    too_wide: tuple[dict[str, Any], ...] = (
         {},
         {"statut": ACTIVE},
         {"dernier_quatre": "1234"},
         {"wallet_id": "221770000000", "membre_id": "MBR-1"},
-    ):
+    )
+    for looked in too_wide:
         with pytest.raises(ParametreInvalide):
             found(ground, **looked)
     with pytest.raises(ObjetInconnu):
