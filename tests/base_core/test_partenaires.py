@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import MetaData
 
 from models.partenaire import EXTERNE
 from tests.support.acteurs import TESTEUR
@@ -117,6 +118,27 @@ def test_code_of_a_renewal_that_is_repeated_is_not_told_again(office: Office, ca
     )
     assert first["resultat"]["codeRetrait"]
     assert again == {**first, "resultat": {**first["resultat"], "codeRetrait": None}}
+
+
+def test_code_and_secret_are_in_no_log_and_no_table(
+    office: Office, carte: Carte, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = created(office, carte.membre.client_id, basicAutorise=True)["codeRetrait"]
+    anybody = office.world.anonymous()
+    answers = [
+        anybody.post("/retirer-secret-initial", json=corps)
+        for corps in ({code: "x"}, {"codeRetrait": code}, {"codeRetrait": code})
+    ]
+    assert [one.json()["code"] for one in answers] == ["405", 200, "2108"]
+    secret = answers[1].json()["data"][0]["consumerSecret"]
+    told = "".join(capfd.readouterr()) + answers[0].text + answers[2].text
+    assert "retirerSecretInitial" in told
+    tables = MetaData()
+    with office.world.database.reading() as connection:
+        tables.reflect(connection)
+        told += repr([connection.execute(table.select()).all() for table in tables.sorted_tables])
+    for hidden in (code, secret):
+        assert hidden not in told
 
 
 def test_change_keeps_the_key_the_secret_and_the_references(office: Office, carte: Carte) -> None:

@@ -124,6 +124,28 @@ def test_many_at_once_get_one_pair(world: World, key: str) -> None:
         assert len(list_alive(connection, fiche.id)) == 1
 
 
+def test_withdrawal_beside_the_partner_s_own_renewal_leaves_two_secrets(
+    world: World, nobody: ContractClient
+) -> None:
+    """Both give a second secret, and one of the two comes first."""
+    carte = world.carte()
+    pair = world.partenaire([carte.membre.client_id])
+    api, code = world.api_of(pair), new_code(world, pair.consumer_key)
+    with ThreadPoolExecutor(2) as pool:
+        renewing = pool.submit(api.post, "/renouveler-secret", json={"reference": "R-1"})
+        withdrawing = pool.submit(withdraw, nobody, code)
+        answers = renewing.result(20).json(), withdrawing.result(20).json()
+    assert answers[0]["code"] in (200, "2105")
+    assert answers[1]["code"] == 200
+    with world.database.reading() as connection:
+        fiche = find_fiche(connection, pair.consumer_key)
+        assert fiche is not None
+        alive = list_alive(connection, fiche.id)
+    # An older one ends at once, when there are two already.
+    assert len(alive) == 2
+    assert alive[0].expire_le is None or alive[1].expire_le is None
+
+
 def test_secret_before_ends_after_the_delay_and_no_later_than_it_would(
     world: World, nobody: ContractClient, key: str
 ) -> None:
