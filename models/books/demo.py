@@ -71,18 +71,21 @@ _CARTES = (
     _carte(8, "7019800100009627", _MEMBRE, EMISE, 0, profil_id=_STANDARD),
 )
 _MOTIFS = {
-    "7019800100009585": {"motif_statut": PERDUE, "statut_avant_opposition": ACTIVE},
-    "7019800100009601": {"motif_statut": "DEMANDE_CLIENT"},
-    _REPLACED: {"motif_statut": REMPLACEE},
+    "7019800100009585": (PERDUE, ACTIVE),
+    "7019800100009601": ("DEMANDE_CLIENT", None),
+    _REPLACED: (REMPLACEE, None),
 }
-"""Why cards are as they are."""
+"""Why cards are as they are, and what one that is blocked was before."""
 
 
 def _tell_lives(connection: Connection) -> None:
     """Say of each card why it is as it is, and which one took another's place."""
-    for numero, columns in _MOTIFS.items():
-        is_it = cartes.c.numero_carte == numero
-        connection.execute(update(cartes).where(is_it).values(activee_le=DATE_SOLDE, **columns))
+    for numero, (motif, before) in _MOTIFS.items():
+        connection.execute(
+            update(cartes)
+            .where(cartes.c.numero_carte == numero)
+            .values(motif_statut=motif, statut_avant_opposition=before, activee_le=DATE_SOLDE)
+        )
     replaced = select(cartes.c.id).where(cartes.c.numero_carte == _REPLACED).scalar_subquery()
     is_new = cartes.c.numero_carte == _REPLACEMENT
     connection.execute(update(cartes).where(is_new).values(remplace_id=replaced))

@@ -45,7 +45,7 @@ REFUSALS = [
 READS = [name for name in ALL if PLACES[name][0] == "GET"]
 LISTS = [
     name
-    for name in READS
+    for name in ALL
     if "curseur" in {READING.resolve(one)["name"] for one in CONTRACT[name].get("parameters", [])}
 ]
 
@@ -252,7 +252,10 @@ def test_same_reference_with_the_same_content_is_the_same_demande(
     first = ask.send()
     before = office.state()
     again = ask.send()
-    assert (again.status_code, again.json()) == (200, first.json())
+    expected = first.json()
+    # What is told once is not in it any more.
+    expected["data"][0]["resultat"]["codeRetrait"] = None
+    assert (again.status_code, again.json()) == (200, expected)
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
     assert office.state() == before
@@ -277,7 +280,7 @@ def test_page_names_the_next_one_and_the_last_page_names_none(
 
 @pytest.mark.parametrize(
     "operation",
-    [name for name in READS if "text/csv" in CONTRACT[name]["responses"]["200"]["content"]],
+    [name for name in ALL if "text/csv" in CONTRACT[name]["responses"]["200"]["content"]],
 )
 def test_csv_has_the_same_lines_as_json(office: Office, operation: str) -> None:
     ask = office.furnished.ask(operation)

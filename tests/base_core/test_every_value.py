@@ -66,7 +66,9 @@ def full(office: Office, operation: str) -> Call:
         **(_found(office) if operation == "rechercherCartes" else {}),
     }
     known = {name: value for name, value in known.items() if name in given}
-    return call._replace(options={**call.options, "json": {**call.values, **given, **known}})
+    return call._replace(
+        options={**call.options, "json": {**call.options["json"], **given, **known}}
+    )
 
 
 def _found(office: Office) -> Json:
@@ -111,7 +113,7 @@ def test_field_that_breaks_its_schema_is_refused(
     office: Office, operation: str, field: Field
 ) -> None:
     caller, call = office.caller(operation), office.standing(operation)
-    for way, body in VALUES.wrong_bodies(operation, call.values, field):
+    for way, body in VALUES.wrong_bodies(operation, call.options["json"], field):
         assert_refused_by_name(caller.post(call.path, json=body), field, way)
 
 
@@ -121,7 +123,7 @@ def test_body_that_is_no_object_of_the_declared_fields_is_refused(
     office: Office, operation: str
 ) -> None:
     caller, call = office.caller(operation), office.standing(operation)
-    surplus = call._replace(options={"json": {**call.values, "surplus": "1"}})
+    surplus = call._replace(options={"json": {**call.options["json"], "surplus": "1"}})
     assert_refused(surplus.send(caller), "405", parametre="surplus")
     headers = {"Content-Type": "application/json"}
     for content in (b"", b"[]", b"null", b'"text"', b'{"a": 1, "a": 1}', b'{"motif": "\xff"}'):
@@ -204,6 +206,30 @@ def test_request_with_every_field_is_accepted(office: Office, operation: str) ->
     assert answer.status_code == 200, answer.text
 
 
+def _names_of_a_demande(office: Office) -> Json:
+    return office.maker.data("/get-demande", demandeId=office.waiting()["demandeId"])[0]
+
+
+NAMES: dict[str, tuple[tuple[str, ...], Callable[[Office], Json]]] = {
+    "getDemande": (("demandeId", "reference"), _names_of_a_demande),
+    "getHistoriqueOperations": (
+        ("carteId", "clientId", "consumerKey"),
+        lambda office: {
+            "carteId": office.carte.carte_id,
+            "clientId": office.client_id,
+            "consumerKey": office.consumer_key,
+        },
+    ),
+}
+"""What an operation tells of is named in one of several ways: these, and what has each of them."""
+
+
+def named_otherwise(operation: str, call: Call, field: Field) -> Call:
+    """The call without what names its object, where the field is another name of one."""
+    names, _ = NAMES.get(operation, ((), None))
+    return call.with_values(**dict.fromkeys(names)) if field.name in names else call
+
+
 @pytest.mark.parametrize(
     ("operation", "field"),
     [(operation, field) for operation, field in VALUES.parameters if not field.required],
@@ -215,11 +241,13 @@ def test_parameter_is_taken_and_may_be_left_out(
     call, caller = office.standing(operation), office.caller(operation)
     example = Cell(EXAMPLE, operation, field.place, "request")
     given = {field.name: VALUES.by_name[operation].examples.get(example) or valid_text(call, field)}
-    if operation == "getDemande":
-        demande = caller.data("/get-demande", **call.values)[0]
-        alone = Call(call.method, call.path, {"params": {field.name: demande[field.name]}})
+    if operation in NAMES and field.name in NAMES[operation][0]:
+        named = {field.name: NAMES[operation][1](office)[field.name]}
+        alone = named_otherwise(operation, call, field).with_values(**named)
         assert alone.send(caller).status_code == 200
         return
+    if field.name == "curseur":
+        given = {"curseur": call.send(caller).json()["curseurSuivant"] or given["curseur"]}
     taken = call.with_values(**given).send(caller)
     assert taken.status_code == 200, taken.text
     if field.name not in call.values:
@@ -459,7 +487,7 @@ NEW = (
 def test_texts_as_long_as_the_contract_allows_are_kept_whole(
     office: Office, operation: str
 ) -> None:
-    body = copy.deepcopy(full(office, operation).values)
+    body = copy.deepcopy(full(office, operation).options["json"])
     for field in VALUES.by_name[operation].fields:
         listed = "[]" in field.place or field.name in ("", "type")
         text = None if listed else longest(field.name, field.schema)
@@ -504,9 +532,7 @@ def test_parameters_as_long_as_the_contract_allows_are_looked_for(
         text = longest(field.name, field.schema)
         if text is None or field.name == "curseur":
             continue
-        call = office.standing(operation)
-        if operation == "getDemande":
-            call = call.with_values(demandeId=None)
+        call = named_otherwise(operation, office.standing(operation), field)
         answer = call.with_values(**{field.name: text}).send(caller)
         assert answer.json()["code"] in (200, "6001", "6007"), answer.text
 

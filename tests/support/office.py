@@ -361,10 +361,12 @@ class Office:
         if operation in WRITES:
             values = {**values, "reference": new_reference()}
         method, path = PLACES[operation]
+        named = {READING.resolve(one)["name"] for one in CONTRACT[operation].get("parameters", [])}
         if method == "GET":
             return Call(method, path, {"params": values})
-        beside: Json = {"params": {}} if CONTRACT[operation].get("parameters") else {}
-        return Call(method, path, {**beside, "json": values})
+        beside = {name: value for name, value in values.items() if name in named}
+        body = {name: value for name, value in values.items() if name not in named}
+        return Call(method, path, {**({"params": beside} if named else {}), "json": body})
 
     def standing(self, operation: str) -> Call:
         """The same call each time, for those who will be refused before it changes anything."""
@@ -505,7 +507,7 @@ CALLS: dict[str, Callable[[Office], Json]] = {
         "plafonds": [PLAFOND],
         "versionAttendue": 1,
     },
-    "rechercherCartes": lambda office: {"clientId": office.client_id},
+    "rechercherCartes": lambda office: {"clientId": office.client_id, "limite": "2"},
     "getCarte": lambda office: _of_carte(office.carte),
     "emettreCartes": lambda office: {
         "clientId": office.client_id,
@@ -546,7 +548,10 @@ CALLS: dict[str, Callable[[Office], Json]] = {
         "soldeOuverture": 4_000,
         "motif": "Reprise erronée",
     },
-    "getHistoriqueOperations": lambda office: {"clientId": office.carte.membre.client_id},
+    "getHistoriqueOperations": lambda office: {
+        "clientId": office.carte.membre.client_id,
+        "limite": "2",
+    },
     "getListePartenaires": lambda _: {"limite": "2"},
     "getPartenaire": lambda office: {"consumerKey": office.consumer_key},
     "saisirPartenaire": lambda office: {
