@@ -17,7 +17,7 @@ GRANT USAGE ON SCHEMA public TO cynod_service;
 
 -- What a server reads: each table, so that a new one is thought of here.
 GRANT SELECT ON
-    acces, agents, alembic_version, audit, audit_tete, cartes, clients, comptes, consommations, demandes, ecritures,
+    acces, adresses_vues, agents, alembic_version, audit, audit_tete, cartes, clients, codes_retrait, comptes, consommations, demandes, ecritures,
     gestes, jetons, membres, operations, partenaires, plafonds, regles_validation, reseaux, sceaux, secrets,
     validations
     TO cynod_service;
@@ -50,8 +50,18 @@ GRANT UPDATE (wallet_id, nom, prenom, email, telephone, numero_piece, date_naiss
     wallet_partage, cle_nom) ON membres TO cynod_service;
 GRANT UPDATE (nombre_clients) ON reseaux TO cynod_service;
 
+-- Partners too, who keep their key, their account and what their secrets are: a code of withdrawal gives a new one.
+GRANT INSERT ON acces, codes_retrait, comptes, partenaires TO cynod_service;
+GRANT USAGE ON SEQUENCE codes_retrait_id_seq, comptes_id_seq, partenaires_id_seq TO cynod_service;
+GRANT UPDATE (nom, scopes, adresses, mode_adresses, basic_autorise, contact_email, contact_telephone, statut,
+    revoque_le, version) ON partenaires TO cynod_service;
+GRANT UPDATE (expire_le, utilise_le) ON codes_retrait TO cynod_service;
+GRANT DELETE ON acces TO cynod_service;
+
 -- What it keeps beside: the solde of a card, what limits have counted, tokens.
 GRANT UPDATE (solde, version, date_solde) ON cartes TO cynod_service;
 GRANT INSERT ON consommations TO cynod_service;
 GRANT UPDATE (montant, nombre) ON consommations TO cynod_service;
 GRANT INSERT, DELETE ON jetons TO cynod_service;
+GRANT INSERT, DELETE ON adresses_vues TO cynod_service;
+GRANT UPDATE (appels, refus, dernier_appel) ON adresses_vues TO cynod_service;

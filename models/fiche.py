@@ -94,7 +94,7 @@ def read_fiche(row: Any, client_ids: tuple[str, ...]) -> Fiche:
 
 def _columns(fiche: Fiche) -> dict[str, Any]:
     return {
-        **{name: getattr(fiche, name) for name in _TEXTS},
+        **{name: getattr(fiche, name) for name in _TEXTS if name != "type"},
         "scopes": " ".join(fiche.scopes),
         "adresses": " ".join(fiche.adresses),
         "basic_autorise": int(fiche.basic_autorise),
@@ -106,7 +106,12 @@ def insert_fiche(connection: Connection, fiche: Fiche, *, demo: bool = False) ->
     compte_id = connection.execute(
         insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE).returning(comptes.c.id)
     ).scalar_one()
-    columns = {"consumer_key": fiche.consumer_key, "demo": int(demo), "cree_le": now()}
+    columns = {
+        "consumer_key": fiche.consumer_key,
+        "type": fiche.type,
+        "demo": int(demo),
+        "cree_le": now(),
+    }
     partenaire_id: int = connection.execute(
         insert(partenaires)
         .values(**_columns(fiche), **columns, compte_id=compte_id)
@@ -125,16 +130,13 @@ def _grant(connection: Connection, partenaire_id: int, client_ids: tuple[str, ..
 def update_fiche(connection: Connection, before: Fiche, after: Fiche) -> bool:
     """Replace a partner, that is held, by another version of it. False when it was changed meanwhile.
 
-    Its key, its account, its secrets and its references stay what they are.
+    Its key, its type, its account, its secrets and its references stay what they are.
     """
+    ended = {"revoque_le": now()} if after.statut == REVOQUE else {}
     changed = connection.execute(
         update(partenaires)
         .where(partenaires.c.id == before.id, partenaires.c.version == before.version)
-        .values(
-            **_columns(after),
-            version=before.version + 1,
-            revoque_le=now() if after.statut == REVOQUE else None,
-        )
+        .values(**_columns(after), **ended, version=before.version + 1)
     )
     if changed.rowcount != 1:
         return False
