@@ -135,7 +135,7 @@ RECORDED_BY_ITS_CALLER: dict[str, str] = {
         f"models/{noun}.py": "demandes change it, which models/back_office/moteur.py records"
         for noun in (
             *("agent", "authentification", "client", "etat_carte", "fiche", "membre"),
-            *("profil_carte", "regle_validation", "reseau"),
+            *("plafond", "profil_carte", "regle_validation", "reseau"),
         )
     },
 }
