@@ -36,6 +36,9 @@ ROLES = {
 
 ENVIRONMENT = "CYNOD_FUZZ_PERSONS"
 HOOKS = "tests/lab/fuzz/person_hooks.py"
+PERSONS_S = 45
+"""Seconds at most, of a run that has no time of its own."""
+
 SURFACE = " base-core"
 """What the name of a part ends with whose calls were made by persons."""
 
@@ -156,7 +159,10 @@ def fuzz_persons(kind: str, made: Stage, plan: Plan, folder: Path) -> Part:
     """Serve both surfaces on the stage's database, try the back office, look at the audit and the books."""
     started = time.monotonic()
     part = Part(f"{kind}{SURFACE}", SAISIE, whole=False, contract=base_core())
-    plan = replace(plan, options=[*plan.options, "--phases", QUICK_PHASES[kind]])
+    # Without a time of its own it is short: there are many operations, and much of them is the same.
+    options = [*plan.options, "--phases", QUICK_PHASES[kind]]
+    options += [] if plan.seconds else ["--max-time", str(PERSONS_S)]
+    plan = replace(plan, options=options, quick=plan.quick or plan.seconds is None)
     say = partial(plan.progress.at, part.name)
     say("making its agents")
     with served(made, folder, plan.seed) as one:
