@@ -23,7 +23,7 @@ from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
 from models.journal.reference import Details
 from models.membre import Membre, create_membre, find_of_wallet
 from models.mouvement import CarteDesignee, Demande, debiter
-from models.operation import Operation
+from models.operation import Operation, operations
 from models.partenaire import Partenaire, partenaires
 from models.plafond import consommations
 from models.schema import metadata
@@ -658,6 +658,72 @@ def test_a_card_that_cannot_be_is_refused_by_the_database(
     migrate.upgrade(with_cards)
     with pytest.raises(IntegrityError), with_cards.transaction() as connection:
         connection.execute(text(statement))
+
+
+# ── what demandes move ───────────────────────────────────────────────────────────────────────────
+BY_DEMANDE = (
+    (
+        "INSERT INTO demandes (demande_id, type, statut, reference, objet_type, contenu, empreinte,"
+        " validations_requises, forte, meme_personne, saisie_par_type, saisie_par_id, saisie_par_nom,"
+        " saisie_le, expire_le, traitee_le, resultat) VALUES ('D', 'corrigerSoldeOuverture',"
+        " 'EXECUTEE', 'R', 'FONDS', '{}', '', 0, 1, 0, 'CLI', 'CLI:root', 'root',"
+        " '2026-01-03 00:00:00', '2026-01-04 00:00:00', '2026-01-03 00:00:00', '{}')"
+    ),
+    (
+        "INSERT INTO operations (id, numero_operation, type, statut, carte_id, montant, unite,"
+        " demande_id, date_operation) VALUES (3, '03', 'CORRECTION_OUVERTURE', 'EXECUTEE', 1, 5,"
+        " 'FCFA', 'D', '2026-01-03 00:00:00')"
+    ),
+)
+
+
+@pytest.fixture
+def with_demande(old_database: Database) -> Database:
+    """A database with money, some of which a demande has moved."""
+    migrate.upgrade(old_database)
+    with old_database.transaction() as connection:
+        for statement in BY_DEMANDE:
+            connection.execute(text(statement))
+    return old_database
+
+
+def test_downgrade_that_would_forget_what_a_demande_moved_is_refused(
+    with_demande: Database,
+) -> None:
+    with with_demande.reading() as connection:
+        before = money(connection)
+    with pytest.raises(IntegrityError):
+        migrate.downgrade(with_demande, "0010")
+    with with_demande.reading() as connection:
+        assert migrate.is_current(connection)
+        assert money(connection) == before
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"type": "CORRECTION_OUVERTURE"},
+        {"type": "CORRECTION_OUVERTURE", "demande_id": "D"},
+        {"type": "CORRECTION_OUVERTURE", "demande_id": "none"},
+        {"type": "TRANSFERT_SPECIAL", "demande_id": "D"},
+        {"type": "OUVERTURE", "demande_id": "D"},
+        {"type": "DEBIT", "partenaire_id": 1, "reference": "R2", "demande_id": "D"},
+    ],
+)
+def test_an_operation_of_a_demande_that_cannot_be_is_refused_by_the_database(
+    with_demande: Database, columns: dict[str, Any]
+) -> None:
+    """It names a demande that there is, which has moved nothing else; and no other operation names one."""
+    row = {
+        "numero_operation": "04",
+        "statut": "EXECUTEE",
+        "carte_id": 1,
+        "montant": 5,
+        "unite": "FCFA",
+    }
+    values = {**row, **columns, "date_operation": now()}
+    with pytest.raises(IntegrityError), with_demande.transaction() as connection:
+        connection.execute(insert(operations).values(values))
 
 
 # ── partners that were there ─────────────────────────────────────────────────────────────────────
