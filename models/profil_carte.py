@@ -84,10 +84,12 @@ def read_profil(row: Any) -> Profil:
 
 
 def _columns(profil: Profil) -> dict[str, Any]:
-    return profil._asdict() | {
+    """What somebody changes."""
+    told = profil._asdict() | {
         "plafonds": canonical_json([list(one) for one in profil.plafonds]),
         "hors_ligne_autorise": int(profil.hors_ligne_autorise),
     }
+    return {name: value for name, value in told.items() if name not in ("profil_id", "version")}
 
 
 def find_profil(connection: Connection, profil_id: str, *, lock: bool = False) -> Profil | None:
@@ -104,7 +106,7 @@ def create_profil(connection: Connection, profil: Profil) -> bool:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     made = connection.execute(
         dialect.insert(profils_carte)
-        .values(**_columns(profil), cree_le=now())
+        .values(profil_id=profil.profil_id, **_columns(profil), cree_le=now())
         .on_conflict_do_nothing()
         .returning(profils_carte.c.id)
     )

@@ -150,6 +150,11 @@ FORBIDDEN = (
         )[table == "audit_tete" :]
     ),
     "UPDATE cartes SET numero_carte = '70'",
+    "UPDATE cartes SET carte_id = ''",
+    "UPDATE cartes SET membre_id = 'M'",
+    "DELETE FROM cartes",
+    "UPDATE profils_carte SET profil_id = 'P'",
+    "DELETE FROM profils_carte",
     "UPDATE partenaires SET consumer_key = ''",
     "UPDATE partenaires SET type = 'INTERNE'",
     "DELETE FROM partenaires",
