@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, insert, select, text
 
 from models.agent import ACTIF, Agent
 from models.audit import AGENT, Acteur, audit
@@ -17,15 +17,20 @@ from models.back_office.audits import FiltreAudit, list_audit
 from models.back_office.corbeille import FiltreDemandes, list_demandes
 from models.back_office.fiches_cartes import FiltreCartes, find_fiche_carte, search_cartes
 from models.back_office.moteur import Personne
+from models.back_office.operations import FiltreOperations, list_operations
 from models.base import now
-from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, cartes
 from models.client import clients
+from models.compte import comptes
 from models.database.bulk import analyse_tables, insert_rows
 from models.database.engine import Database
 from models.database.parcours import EXAMINEES
 from models.demande import EXECUTEE, REJETEE, SAISIE, demandes
+from models.journal.ecriture import ecritures
 from models.journal.ouverture import NouvelleCarte, open_cartes
 from models.membre import Membre, create_membres, membres
+from models.operation import operations
+from models.partenaire import partenaires
 from tests.support.scenes import NewUrl
 
 ROWS = 20_000
@@ -36,6 +41,9 @@ PostgreSQL's nodes gave and dropped."""
 
 LOOKED_AT = {"sqlite": 60 * EXAMINEES, "postgresql": 5 * EXAMINEES}
 """Of a page whose rows are looked at besides. All rows would be several times as much."""
+
+OF_DAYS = {"sqlite": 31 * 40 * 60, "postgresql": 31 * 40 * 4}
+"""Of a page of a client: steps to find the days that it shows, in the index of each of its cards."""
 
 BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 TYPES = ("saisirClient", "modifierClient", "saisirMembre", "modifierMembre", "affecterReseau")
@@ -57,6 +65,7 @@ def _fill(connection: Connection) -> None:
     # Otherwise PostgreSQL looks for each card's membre among all of them: it thinks that there are none.
     analyse_tables(connection, (clients, membres))
     open_cartes(connection, [_carte(n) for n in range(ROWS)], contra=None, date_solde=BEGIN)
+    _fill_journal(connection)
 
 
 def _client(number: int) -> str:
@@ -71,6 +80,45 @@ def _carte(number: int) -> NouvelleCarte:
     return NouvelleCarte(
         f"70{number:014d}", _client(holder), f"M{holder}", DAY, statut, 0, f"{number:026d}"
     )
+
+
+def _fill_journal(connection: Connection) -> None:
+    """A debit each hour, by one partner, of each tenth card in turn: those of clients that have few."""
+    connection.execute(insert(comptes).values(id=NUMBER, type="REGLEMENT", unite="FCFA"))
+    connection.execute(
+        insert(partenaires).values(
+            id=1, nom="P", consumer_key="often", compte_id=NUMBER, scopes="", cree_le=BEGIN
+        )
+    )
+    of_few = select(cartes.c.id, cartes.c.compte_id).where(cartes.c.client_id != "CLI-0")
+    owned = connection.execute(of_few.order_by(cartes.c.id)).all()
+    rows = [_operation(number, *owned[number % len(owned)]) for number in range(ROWS)]
+    for table, each in zip((operations, ecritures), zip(*rows, strict=True), strict=True):
+        insert_rows(connection, table, list(each[0]), [list(one.values()) for one in each])
+
+
+NUMBER = 1_000_000
+"""The compte of the partner."""
+
+
+KINDS = {20: "CREDIT", 21: "ANNULATION", 30: "TRANSFERT"}
+"""What some of each thousand are; the others are debits."""
+
+
+def _operation(number: int, carte: int, compte: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    kind = KINDS.get(number % 1000, "DEBIT")
+    operation = {
+        "id": number + NUMBER, "numero_operation": f"{number:026d}", "partenaire_id": 1,
+        "reference": str(number), "type": kind, "statut": "EXECUTEE", "carte_id": carte,
+        "carte_destination_id": carte % 100 + 1 if kind == "TRANSFERT" else None,
+        "annulation_de": number + NUMBER - 1 if kind == "ANNULATION" else None,
+        "montant": 1, "unite": "FCFA", "date_operation": BEGIN + timedelta(hours=number),
+    }  # fmt: skip
+    ecriture = {
+        "operation_id": number + NUMBER, "compte_debit": compte, "compte_credit": NUMBER,
+        "montant": 1, "unite": "FCFA", "version_debit": number + 10, "solde_debit": 1,
+    }  # fmt: skip
+    return operation, ecriture
 
 
 def _demande(number: int, moment: datetime) -> dict[str, Any]:
@@ -296,3 +344,28 @@ def test_page_of_the_audit_costs_no_more_in_a_large_database(
         return list_audit(connection, None, filtre, limite=LIMITE, curseur=None)
 
     assert cost_of(large, read) <= most(large, filtre)
+
+
+CARTE = f"{40:026d}"
+"""Of CLI-5, which has some forty."""
+
+OPERATIONS = [
+    FiltreOperations(carte_id=CARTE),
+    FiltreOperations(carte_id=CARTE, date_debut=DAY, date_fin=DAY + timedelta(days=30)),
+    FiltreOperations(client_id="CLI-5"),
+    FiltreOperations(client_id="CLI-5", date_fin=DAY),
+    FiltreOperations(client_id="CLI-5", type="CREDIT"),
+    FiltreOperations(consumer_key="often"),
+    FiltreOperations(consumer_key="often", date_debut=DAY, date_fin=DAY),
+    FiltreOperations(consumer_key="often", type="CREDIT"),
+]
+
+
+@pytest.mark.parametrize("filtre", OPERATIONS, ids=_named)
+def test_page_of_operations_costs_no_more_where_much_was_moved(
+    large: list[Database], filtre: FiltreOperations
+) -> None:
+    def read(connection: Connection) -> object:
+        return list_operations(connection, None, filtre, limite=LIMITE, curseur=None)
+
+    assert cost_of(large, read) <= most(large, filtre) + OF_DAYS[large[0].dialect]
