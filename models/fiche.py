@@ -127,12 +127,25 @@ def _grant(connection: Connection, partenaire_id: int, client_ids: tuple[str, ..
         connection.execute(insert(acces), rows)
 
 
+def _takes_away(before: Fiche, after: Fiche) -> bool:
+    """Whether a call that was let in before might not be now."""
+    return (
+        not set(before.scopes) <= set(after.scopes)
+        or not set(before.clients) <= set(after.clients)
+        or before.basic_autorise > after.basic_autorise
+        or (before.adresses, before.mode_adresses) != (after.adresses, after.mode_adresses)
+    )
+
+
 def update_fiche(connection: Connection, before: Fiche, after: Fiche) -> bool:
     """Replace a partner, that is held, by another version of it. False when it was changed meanwhile.
 
     Its key, its type, its account, its secrets and its references stay what they are.
     """
-    ended = {"revoque_le": now()} if after.statut == REVOQUE else {}
+    ended: dict[str, Any] = {"revoque_le": now()} if after.statut == REVOQUE else {}
+    if _takes_away(before, after):
+        # What was authenticated before and waits is authenticated again, and goes on with what is left.
+        ended |= {"generation": partenaires.c.generation + 1}
     changed = connection.execute(
         update(partenaires)
         .where(partenaires.c.id == before.id, partenaires.c.version == before.version)

@@ -73,7 +73,11 @@ partenaires = Table(
     Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
     Column("plafonne", BigId, nullable=False, server_default="0", doc="1: the partner has limits"),
     Column(
-        "generation", BigId, nullable=False, server_default="0", doc="times its tokens were ended"
+        "generation",
+        BigId,
+        nullable=False,
+        server_default="0",
+        doc="times that rights of it were taken away",
     ),
     Column("cree_le", Instant, nullable=False),
     Column("revoque_le", Instant),
@@ -114,7 +118,7 @@ acces = Table(
 class Partenaire(NamedTuple):
     """The caller of an operation: who, with which scopes, from which addresses.
 
-    `generation` says how often all of its tokens had been ended when the call was authenticated,
+    `generation` says how often rights of it had been taken away when the call was authenticated,
     `secret` is the row of the secret that it was authenticated with, None for a token. `adresses` are
     judged as `mode_adresses` says.
     """
@@ -154,7 +158,7 @@ PARTENAIRE_COLUMNS = [partenaires.c[name] for name in PartenaireRow._fields]
 
 
 class DroitsRetires(AuthentificationInvalide):
-    """The partner was suspended or revoked, or its tokens were ended, since the call was authenticated.
+    """The partner was suspended or revoked, or rights of it were taken away, since it was authenticated.
 
     A caller who is authenticated again, and still may, may go on: its secret may be as good as before.
     """

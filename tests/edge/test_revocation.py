@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from models.authentification import jetons
 from models.operation import operations
 from models.partenaire import partenaires
 from tests.support.acteurs import TESTEUR
-from tests.support.partners import resume, revoke, revoke_jetons, suspend
+from tests.support.partners import change, resume, revoke, revoke_jetons, suspend
 from tests.support.scene import Scene, assert_refused
 from tests.support.steps import (
     ask,
@@ -155,6 +156,41 @@ def test_write_that_waits_while_its_partner_is_suspended_and_resumed_goes_on(sce
             assert resume(connection, TESTEUR, scene.pair.consumer_key)
         assert running.result(20).status_code == 200
     assert written(scene) == (before + 1, tokens)
+
+
+TAKEN: dict[str, tuple[Callable[[Scene], dict[str, Any]], str]] = {
+    "client": (lambda scene: {"clients": [scene.world.client()]}, "412"),
+    "scope": (lambda _: {"scopes": ["soldes:lire"]}, "2003"),
+}
+
+
+@pytest.mark.parametrize(("taken", "code"), TAKEN.values(), ids=TAKEN)
+def test_debit_that_waits_while_what_it_needs_is_taken_away_is_refused(
+    scene: Scene, taken: Callable[[Scene], dict[str, Any]], code: str
+) -> None:
+    key, left = scene.pair.consumer_key, taken(scene)
+    database, before = scene.world.database, written(scene)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            change(connection, TESTEUR, "modifierPartenaire", key, **left)
+            with noticing_waits(database) as wait:
+                running = pool.submit(debit, scene.api, scene.carte, 500, new_reference())
+                wait(1)
+        assert_refused(running.result(20), code)
+    assert written(scene) == before
+
+
+@pytest.mark.parametrize("operation", ["debitCarte", "accessToken"])
+def test_call_that_waits_while_its_partner_is_renamed_goes_on(scene: Scene, operation: str) -> None:
+    database, key = scene.world.database, scene.pair.consumer_key
+    call = scene.call(operation)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            change(connection, TESTEUR, "modifierPartenaire", key, nom="Autre")
+            with noticing_waits(database) as wait:
+                running = pool.submit(call.send, scene.caller(operation))
+                wait(1)
+        assert running.result(20).status_code == 200
 
 
 def test_debit_that_waits_for_its_card_ends_before_the_revocation_or_not_at_all(
