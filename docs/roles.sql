@@ -60,6 +60,14 @@ GRANT UPDATE (nom, unite, validite_mois, prefixe, plafonds, hors_ligne_autorise,
     ON profils_carte TO cynod_service;
 GRANT UPDATE (suivant) ON numeros_carte TO cynod_service;
 
+-- Limits: one that changes is written anew, and goes with the card that takes the place of another.
+GRANT INSERT, DELETE ON plafonds TO cynod_service;
+GRANT USAGE ON SEQUENCE plafonds_id_seq TO cynod_service;
+GRANT UPDATE (carte_id, cree_le) ON plafonds TO cynod_service;
+GRANT DELETE ON consommations TO cynod_service;
+GRANT UPDATE (plafonnee) ON cartes TO cynod_service;
+GRANT UPDATE (plafonne) ON partenaires TO cynod_service;
+
 -- Partners too, who keep their key, their account and what their secrets are: a code of withdrawal gives a new one.
 GRANT INSERT ON acces, codes_retrait, comptes, partenaires TO cynod_service;
 GRANT USAGE ON SEQUENCE codes_retrait_id_seq, comptes_id_seq, partenaires_id_seq TO cynod_service;

@@ -163,7 +163,7 @@ FORBIDDEN = (
     "DELETE FROM gestes",
     "UPDATE plafonds SET montant_maximal = NULL",
     "UPDATE comptes SET type = 'CARTE'",
-    "DELETE FROM consommations",
+    "UPDATE consommations SET plafond_id = 1",
     "UPDATE alembic_version SET version_num = '0001'",
     "UPDATE demandes SET contenu = '{}'",
     "DELETE FROM demandes",
