@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -162,7 +163,7 @@ def test_a_partner_is_limited_at_once_and_freed_by_two_persons(
     carte = lives.carte(solde=1_000)
     till = Till(world, carte)
     till.move(DEBIT, carte, 100)
-    named = {"consumerKey": till.consumer_key, "type": DEBIT, "periode": "JOUR"}
+    named: dict[str, Any] = {"consumerKey": till.consumer_key, "type": DEBIT, "periode": "JOUR"}
     done = security.enter("saisirPlafondPartenaire", **named, montantMaximal=150)
     plafond_id = f"{till.consumer_key}:DEBIT:JOUR"
     assert done.statut == EXECUTEE
@@ -264,8 +265,8 @@ def test_a_reversal_while_the_card_is_replaced_frees_what_it_had_counted(
     spent = [till.move(DEBIT, first, 100) for _ in range(3)]
     second = lives.replaced(first)
     with ThreadPoolExecutor(4) as pool:
-        acts = [pool.submit(code, lambda one=one: till.reverse(one)) for one in spent]
-        acts.append(pool.submit(code, lambda: lives.activated(second)))
+        acts = [pool.submit(code, partial(till.reverse, one)) for one in spent]
+        acts.append(pool.submit(code, partial(lives.activated, second)))
         assert [one.result() for one in acts] == [EXECUTEE] * 4
     assert limit_of(world, second) == [(500, None)] * 2
     assert world.solde(first) + world.solde(second) == 1_000
