@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import select
 
 from models.base import today
-from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, cartes
 from models.etat_carte import VIE
 from tests.support.contract_client import Json
 from tests.support.lives import Lives
@@ -75,7 +76,7 @@ BACK_OFFICE = (
     ),
     Asked(
         "annuler-carte",
-        {"motifAnnulation": "DEMANDE_CLIENT"},
+        {"motifAnnulation": "DEMANDE_CLIENT", "commentaire": "Départ de l'entreprise"},
         {
             EMISE: (ANNULEE, "DEMANDE_CLIENT"),
             ACTIVE: (ANNULEE, "DEMANDE_CLIENT"),
@@ -139,6 +140,14 @@ def seen(office: Office, carte: Carte) -> Json:
     return shown
 
 
+def block_of(office: Office, carte: Carte) -> tuple[str | None, int | None]:
+    """What a card is again once its block is lifted, and the partner who placed that."""
+    columns = cartes.c["statut_avant_opposition", "oppose_par"]
+    with office.world.database.reading() as connection:
+        row = connection.execute(select(*columns).where(cartes.c.id == carte.id)).one()
+    return row.statut_avant_opposition, row.oppose_par
+
+
 def made(lives: Lives, statut: str) -> Carte:
     """A card in this statut, whose last day is near."""
     solde = 0 if statut == EMISE else SOLDE
@@ -171,6 +180,12 @@ def test_each_operation_of_the_back_office_passes_as_the_table_says_or_changes_n
         assert demande["statut"] == "EXECUTEE"
         after = seen(office, carte)
         assert (after["statut"], after["motifStatut"]) == (code, told), operation
+        assert after["commentaireStatut"] == contenu.get("commentaire"), operation
+        blocked = code == OPPOSITION
+        assert block_of(office, carte) == (
+            (EMISE if statut == EMISE else ACTIVE) if blocked else None,
+            None,
+        )
         assert after["soldeOnline"] == before["soldeOnline"], "what is on it stays"
 
 
@@ -285,6 +300,7 @@ def test_what_was_blocked_is_what_it_was_and_only_who_placed_a_block_lifts_it(
         )["statut"]
         == "EXECUTEE"
     )
+    assert block_of(office, carte) == (before, None), "the back office's from now on"
     assert lift(mine).json()["code"] == "3007"
     levee = {"carteId": carte.carte_id, "motif": "Vérifiée"}
     waiting = office.maker.enter("/lever-opposition", **levee)
@@ -298,6 +314,8 @@ def test_what_was_blocked_is_what_it_was_and_only_who_placed_a_block_lifts_it(
     block()
     assert office.maker.enter("/lever-opposition", **levee)["statut"] == "EXECUTEE"
     assert seen(office, carte)["statut"] == before
+    assert block_of(office, carte) == (None, None)
+    assert seen(office, carte)["commentaireStatut"] is None
 
 
 def test_a_stolen_card_is_not_freed_by_anybody(office: Office, lives: Lives) -> None:
@@ -411,3 +429,37 @@ def test_a_card_of_a_client_of_others_is_as_if_absent(office: Office, lives: Liv
         == office.maker.post("/opposer-carte", json=unknown).json()["message"]
     )
     assert seen(office, carte)["statut"] == ACTIVE
+
+
+def test_search_leads_on_by_links_and_an_export_is_in_the_audit(
+    office: Office, lives: Lives
+) -> None:
+    first = lives.carte(fin_validite=today() - timedelta(1))
+    others = [lives.carte(membre=first.membre) for _ in range(2)]
+    corps = {"clientId": first.membre.client_id}
+    path: str | None = "/rechercher-cartes?limite=2"
+    pages = []
+    while path is not None:
+        answer = office.maker.post(path, json=corps)
+        assert answer.status_code == 200, answer.text
+        pages.append([one["carteId"] for one in answer.json()["data"]])
+        following = answer.links.get("next")
+        path = None if following is None else f"/rechercher-cartes?{following['url'].split('?')[1]}"
+    assert pages == [[first.carte_id, others[0].carte_id], [others[1].carte_id]]
+    expired = {**corps, "expireAvant": f"{today():%d/%m/%Y}"}
+    (found,) = office.maker.post("/rechercher-cartes", json=expired).json()["data"]
+    assert (found["carteId"], found["expiree"]) == (first.carte_id, True)
+    nowhen = {**corps, "expireAvant": "31/02/2026"}
+    assert office.maker.post("/rechercher-cartes", json=nowhen).json()["code"] == "405"
+
+    export = office.maker.post(
+        "/rechercher-cartes", json={"numeroCarte": first.numero}, headers={"Accept": "text/csv"}
+    )
+    head, line = export.text.splitlines()
+    assert head.startswith("carteId,numeroCarte,clientId,")
+    assert line.startswith(f"{first.carte_id},{first.numero},{first.membre.client_id},")
+    told = office.checker.data(
+        "/get-audit", action="rechercherCartes", acteurId=office.maker.agent_id
+    )
+    masked = f"{first.numero[:6]}******{first.numero[-4:]}"
+    assert told[-1]["apres"] == {"numeroCarte": masked}
