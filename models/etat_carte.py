@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, exists, or_, select, update
 
 from models.carte import (
     ACTIVE,
@@ -168,20 +168,10 @@ def find_by_id(connection: Connection, id_: int) -> EtatCarte:
     return EtatCarte._make(row)
 
 
-def find_remplacante(connection: Connection, id_: int) -> str | None:
-    """The name of the card that has taken the place of the one of this id, or shall; None when none does.
-
-    One that was cancelled before it was activated does not.
-    """
-    return connection.scalar(
-        select(cartes.c.carte_id)
-        .where(
-            cartes.c.remplace_id == id_,
-            or_(cartes.c.statut != ANNULEE, cartes.c.activee_le.isnot(None)),
-        )
-        .order_by(cartes.c.id.desc())
-        .limit(1)
-    )
+def is_being_replaced(connection: Connection, id_: int) -> bool:
+    """Whether a card that is not cancelled has been issued in the place of the one of this id."""
+    replacing = exists().where(cartes.c.remplace_id == id_, cartes.c.statut != ANNULEE)
+    return bool(connection.scalar(select(replacing)))
 
 
 def update_etat_carte(connection: Connection, before: EtatCarte, after: EtatCarte) -> bool:

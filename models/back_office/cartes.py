@@ -60,8 +60,8 @@ from models.etat_carte import (
     EtatCarte,
     find_by_id,
     find_etat_carte,
-    find_remplacante,
     hold_etat_carte,
+    is_being_replaced,
     severite,
     update_etat_carte,
 )
@@ -377,7 +377,7 @@ def _check_remplacement(connection: Connection, contenu: Contenu, _etat: Etat | 
     if carte.statut == EMISE:
         raise _refuse(carte, ANNULEE)
     _check_client(connection, carte)
-    if find_remplacante(connection, carte.id) is not None:
+    if is_being_replaced(connection, carte.id):
         raise RemplacementEnCours
     _profil_of_new(connection, carte, contenu)
     if contenu.get("numeroCarte") and is_taken(connection, [contenu["numeroCarte"]]):
