@@ -114,7 +114,6 @@ def seed_demo(
     count_clients(connection, {_RESEAU[0]: len(_CLIENTS)})
     count_up(connection, {client_id: Nombres(1, held[client_id]) for client_id in _CLIENTS})
     written = {"clients": len(_CLIENTS), "membres": len(_WALLETS), "cartes": len(_CARTES)}
-    record(connection, acteur, "seed", Objet("FICHIER", "demo"), None, written)
     secret.create(
         connection,
         acteur,
@@ -132,3 +131,4 @@ def seed_demo(
     partenaire_id = hold(connection, CONSUMER_KEY)
     assert partenaire_id is not None
     give_code(connection, partenaire_id, pepper=pepper, delai_heures=24, code=CODE_RETRAIT)
+    record(connection, acteur, "seed", Objet("FICHIER", "demo"), None, written)
