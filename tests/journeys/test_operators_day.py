@@ -96,7 +96,7 @@ def day(new_database_url: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> D
     """The whole page, pasted from its beginning to its end."""
     need("curl")
     folder = tmp_path_factory.mktemp("day")
-    variables = {
+    variables: dict[str, Any] = {
         "CYNOD_DATABASE_URL": new_database_url(),
         "CYNOD_SURFACES": "partenaire,base-core",
         "CYNOD_CLE_LOCALE": str(folder / "agents.pem"),

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from handlers.cli.root import cli
 from models.agent import note_activite
+from models.audit import Objet, record
 from models.back_office.moteur import Saisie, expirer, saisir
 from models.back_office.registre import TYPES
 from models.base import now
@@ -20,9 +21,10 @@ from models.books.rows import COLUMNS
 from models.database.engine import Database
 from models.demande import EXECUTEE, EXPIREE, SAISIE, find_demande
 from models.retrait import withdraw
+from tests.support.acteurs import TESTEUR
 from tests.support.scene import ALL, ROTATION, Scene
 from tests.support.siege import Siege, personne
-from tests.support.world import PEPPER, new_number
+from tests.support.world import PEPPER, Membre, World, new_number
 
 CARD = "7019800100009569"
 
@@ -50,6 +52,14 @@ def play_commands(folder: Path) -> str:
         limit = (*subject, "--type", "DEBIT", "--periode", "MOIS")
         _run("plafond", "set", *limit, "--montant", "5000")
         _run("plafond", "remove", *limit)
+    for words in (
+        ("opposer", "7019800900000009", "--motif", "PERDUE"),
+        ("lever", "7019800900000009", "--motif", "Retrouvée"),
+        ("renouveler", "7019800900000009", "--mois", "60"),
+        ("annuler", "7019800900000009", "--motif", "AUTRE", "--yes"),
+        ("renouveler", "--client", "CLI-0001"),
+    ):
+        _run("carte", *words)
     _run("partenaire", "basic", key, "--autoriser")
     _run("partenaire", "scopes", key, "--scope", "cartes:lire")
     _run("partenaire", "modify", key, "--nom", "Y", "--contact-email", "it@exemple.sn")
@@ -108,6 +118,9 @@ def _play_partenaire(siege: Siege, client_id: str) -> set[str]:
     withdrawn(ask("renouvelerSecretPartenaire", **key, delaiHeures=1))
     ask("revoquerSecretPartenaire", **key, secretId=first)
     ask("revoquerJetonsPartenaire", **key)
+    limit = {**key, "type": "DEBIT", "periode": "JOUR"}
+    ask("saisirPlafondPartenaire", **limit, nombreMaximal=5)
+    ask("retirerPlafondPartenaire", **limit)
     for statut in ("SUSPENDU", "ACTIF", "REVOQUE"):
         ask("changerStatutPartenaire", **key, statut=statut)
     return asked
@@ -144,8 +157,27 @@ def _play_carte(siege: Siege) -> set[str]:
         ask("leverOpposition", **carte)
     second = ask("remplacerCarte", **carte, motifRemplacement="VOLEE")
     ask("activerCarte", carteId=second["carteId"], dernierQuatre=second["numeroCarte"][-4:])
+    _play_fonds(siege, ask, {**client, **membre}, second["carteId"])
     ask("annulerCarte", carteId=second["carteId"], motifAnnulation="DEMANDE_CLIENT")
     return asked
+
+
+def _play_fonds(
+    siege: Siege, ask: Callable[..., Any], membre: dict[str, str], destination: str
+) -> None:
+    """Limits of a card, and money that demandes move from one that was opened with some."""
+    limit = {"carteId": destination, "type": "CREDIT", "periode": "MOIS"}
+    ask("saisirPlafondCarte", **limit, montantMaximal=5)
+    ask("retirerPlafondCarte", **limit)
+    world = World(siege.database, "")
+    holder = Membre(membre["clientId"], membre["membreId"], "221770000003")
+    with world.writing() as connection:
+        opened = world.carte(1_000, membre=holder)
+        record(connection, TESTEUR, "preparer", Objet("CARTE", opened.carte_id), None, {})
+    carte = {"carteId": opened.carte_id}
+    ask("corrigerSoldeOuverture", **carte, soldeOuverture=900)
+    ask("opposerCarte", **carte, motifOpposition="FRAUDE")
+    ask("transfererSoldeSpecial", **carte, carteIdDestination=destination)
 
 
 def play_demandes(database: Database) -> None:
