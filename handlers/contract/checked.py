@@ -3,5 +3,5 @@
 
 CONTRACT_SHA256 = {
     "openapi.yaml": "688e6bc76b4a41b33452081385c2721674b1351cdc0d5077e889ec14d0b9b95c",
-    "base-core.yaml": "76cdc5e0b7601fdff2243480bba21bdcaa5d5861863c4390c5bcfb163bf8ef71",
+    "base-core.yaml": "4fc81a6ada41495ce594e181f654ba9b77b0927d38b2468015422bd50c910fd0",
 }
