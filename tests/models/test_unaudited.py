@@ -105,9 +105,10 @@ def test_no_command_and_no_operation_goes_around_the_audit(
             before = _count(world.database)
 
         play_operations(scene, prepared=watch)
-        # Of what the partner does, four operations change something that is no money.
+        # Of what the partner does, five operations change something that is no money.
         assert _actions(world.database, before) == [
-            *("leverMonOpposition", "opposerMaCarte", "renouvelerSecret", "revoquerSecret"),
+            *("leverMonOpposition", "opposerMaCarte", "renouvelerSecret"),
+            *("retirerSecretInitial", "revoquerSecret"),
             *["saisirPlafondPartenaire"] * 2,
         ]
         with world.database.snapshot() as connection:
