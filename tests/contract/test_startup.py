@@ -564,7 +564,8 @@ WRONG_HANDLERS: dict[str, tuple[dict[str, str | None], str]] = {
         {"catalogue": "def get_codes_erreur(*, contract, horloge): ..."},
         (
             "get_codes_erreur takes (; contract, horloge), but the contract gives () and the wrapper "
-            "offers connection, partenaire, settings, contract, conformite, personne, identite, adresse by keyword."
+            "offers connection, partenaire, settings, contract, conformite, personne, identite, adresse "
+            "by keyword."
         ),
     ),
 }
