@@ -25,7 +25,7 @@ from models.books.demo import CONSUMER_SECRET, seed_demo
 from models.books.importation import import_cartes
 from models.books.rows import COLUMNS
 from models.database.engine import Database
-from models.errors import AuthentificationInvalide
+from models.errors import AuthentificationInvalide, EtatInterdit
 from models.plafond import TYPES
 from models.schema import metadata
 from models.secret import create, rotate
@@ -151,7 +151,10 @@ class Changes:
         key = self.keys[which % len(self.keys)]
         rows: list[Row] = []
         with suppress(_Undone), self.database.transaction() as connection:
-            changed: Row | None = getattr(self, f"_{action}")(connection, key, which)
+            try:
+                changed: Row | None = getattr(self, f"_{action}")(connection, key, which)
+            except EtatInterdit:  # who is revoked gets no limit
+                raise _Undone from None
             if not stays:
                 raise _Undone
             rows = [] if changed is None else [changed]
