@@ -55,6 +55,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
             *(
                 "agent",
                 "audit",
+                "carte",
                 "contract",
                 "database",
                 "demande",
