@@ -17,9 +17,9 @@ GRANT USAGE ON SCHEMA public TO cynod_service;
 
 -- What a server reads: each table, so that a new one is thought of here.
 GRANT SELECT ON
-    acces, agents, alembic_version, audit, audit_tete, cartes, clients, comptes, consommations, demandes, ecritures,
-    gestes, jetons, membres, operations, partenaires, plafonds, regles_validation, reseaux, sceaux, secrets,
-    validations
+    acces, adresses_vues, agents, alembic_version, audit, audit_tete, cartes, clients, codes_retrait, comptes, consommations, demandes, ecritures,
+    gestes, jetons, membres, numeros_carte, operations, partenaires, plafonds, profils_carte, regles_validation,
+    reseaux, sceaux, secrets, validations
     TO cynod_service;
 
 -- What it writes for good: operations with their ecritures, seals of them, and the audit, whose end moves on.
@@ -33,13 +33,15 @@ GRANT INSERT ON gestes, secrets TO cynod_service;
 GRANT USAGE ON SEQUENCE gestes_id_seq, secrets_id_seq TO cynod_service;
 GRANT UPDATE (resultat) ON gestes TO cynod_service;
 GRANT UPDATE (expire_le, revoque_le, dernier_usage) ON secrets TO cynod_service;
-GRANT UPDATE (statut, motif_statut, statut_avant_opposition, oppose_par, etat_version) ON cartes TO cynod_service;
+GRANT UPDATE (statut, motif_statut, commentaire_statut, statut_avant_opposition, oppose_par, etat_version)
+    ON cartes TO cynod_service;
 GRANT UPDATE (generation) ON partenaires TO cynod_service;
 
 -- What persons change through the back office: demandes and who agreed, which stay, agents and rules.
 GRANT INSERT ON agents, demandes, validations TO cynod_service;
 GRANT USAGE ON SEQUENCE agents_id_seq, demandes_id_seq TO cynod_service;
-GRANT UPDATE (statut, traitee_par, traitee_le, motif_rejet, resultat) ON demandes TO cynod_service;
+GRANT UPDATE (statut, traitee_par, traitee_le, motif_rejet, resultat, version_objet, empreinte)
+    ON demandes TO cynod_service;
 GRANT UPDATE (nom, email, roles, clients, statut, version, derniere_activite) ON agents TO cynod_service;
 GRANT UPDATE (validations, forte, meme_personne, version) ON regles_validation TO cynod_service;
 GRANT INSERT ON clients, membres, reseaux TO cynod_service;
@@ -50,8 +52,34 @@ GRANT UPDATE (wallet_id, nom, prenom, email, telephone, numero_piece, date_naiss
     wallet_partage, cle_nom) ON membres TO cynod_service;
 GRANT UPDATE (nombre_clients) ON reseaux TO cynod_service;
 
+-- Cards, which keep their names, numbers and holders; their profiles, and how far numbers are drawn.
+GRANT INSERT ON cartes, profils_carte, numeros_carte TO cynod_service;
+GRANT USAGE ON SEQUENCE cartes_id_seq, profils_carte_id_seq TO cynod_service;
+GRANT UPDATE (fin_validite, activee_le, annulee_par, renouvellements) ON cartes TO cynod_service;
+GRANT UPDATE (nom, unite, validite_mois, prefixe, plafonds, hors_ligne_autorise, statut, version)
+    ON profils_carte TO cynod_service;
+GRANT UPDATE (suivant) ON numeros_carte TO cynod_service;
+
+-- Limits: one that changes is written anew, and goes with the card that takes the place of another.
+GRANT INSERT, DELETE ON plafonds TO cynod_service;
+GRANT USAGE ON SEQUENCE plafonds_id_seq TO cynod_service;
+GRANT UPDATE (carte_id, cree_le) ON plafonds TO cynod_service;
+GRANT DELETE ON consommations TO cynod_service;
+GRANT UPDATE (plafonnee) ON cartes TO cynod_service;
+GRANT UPDATE (plafonne) ON partenaires TO cynod_service;
+
+-- Partners too, who keep their key, their account and what their secrets are: a code of withdrawal gives a new one.
+GRANT INSERT ON acces, codes_retrait, comptes, partenaires TO cynod_service;
+GRANT USAGE ON SEQUENCE codes_retrait_id_seq, comptes_id_seq, partenaires_id_seq TO cynod_service;
+GRANT UPDATE (nom, scopes, adresses, mode_adresses, basic_autorise, contact_email, contact_telephone, statut,
+    revoque_le, version) ON partenaires TO cynod_service;
+GRANT UPDATE (expire_le, utilise_le) ON codes_retrait TO cynod_service;
+GRANT DELETE ON acces TO cynod_service;
+
 -- What it keeps beside: the solde of a card, what limits have counted, tokens.
 GRANT UPDATE (solde, version, date_solde) ON cartes TO cynod_service;
 GRANT INSERT ON consommations TO cynod_service;
 GRANT UPDATE (montant, nombre) ON consommations TO cynod_service;
 GRANT INSERT, DELETE ON jetons TO cynod_service;
+GRANT INSERT, DELETE ON adresses_vues TO cynod_service;
+GRANT UPDATE (appels, refus, dernier_appel) ON adresses_vues TO cynod_service;

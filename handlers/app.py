@@ -22,6 +22,7 @@ from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Patient, Rooms, Turns
 from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
+from handlers.edge.seen import AddressesSeen
 from handlers.edge.usage import Usage
 from handlers.edge.voices import Voice, Voices
 from handlers.edge.workers import Workers
@@ -142,7 +143,8 @@ def create_app(
     database = database or open_database(settings)
     usage = Usage(database, note_usage, today, every_s=DAY_S, what="d'un secret")
     activite = Usage(database, note_activite, now, every_s=ACTIVITE_S, what="d'un agent")
-    security = Security(settings, usage)
+    adresses = AddressesSeen(database)
+    security = Security(settings, usage, adresses)
     resolvers = [HandlerResolver(contract) for contract in contracts]
     common = {
         "settings": settings,
@@ -161,7 +163,7 @@ def create_app(
         settings,
         claims=Claims(security),
         rooms=_rooms(database, settings),
-        on_close=partial(_close, (usage, activite), database if own_database else None),
+        on_close=partial(_close, (usage, activite, adresses), database if own_database else None),
     )
 
 
@@ -207,7 +209,7 @@ def _mount(
     return Mounted(contract, resolver, refusals, runners)
 
 
-def _close(usages: Iterable[Usage[Any, Any]], database: Database | None) -> None:
+def _close(usages: Iterable[Usage[Any, Any] | AddressesSeen], database: Database | None) -> None:
     for usage in usages:
         usage.close()
     if database is not None:

@@ -19,6 +19,7 @@ from handlers.views.authentification import (
     render_metadonnees_oauth,
     render_metadonnees_ressource,
     render_opposition,
+    render_retrait,
     render_revocation_jeton,
     render_secret_renouvele,
     render_secret_revoque,
@@ -30,6 +31,7 @@ from handlers.wire import (
     DemandeLevee,
     DemandeOpposition,
     DemandeRenouvellement,
+    DemandeRetraitSecret,
     DemandeRevocationJeton,
     DemandeRevocationSecret,
     Droits,
@@ -42,14 +44,16 @@ from handlers.wire import (
     RevocationJeton,
     SecretDuPartenaire,
     SecretRenouvele,
+    SecretRetire,
     SecretRevoque,
 )
 from models.authentification import find_jeton, issue_token, revoke_jeton
 from models.opposition import lever, opposer
 from models.partenaire import Partenaire, list_clients
-from models.plafond import remaining
+from models.plafond import list_restes
+from models.retrait import withdraw
 from models.rotation import renouveler, revoquer
-from models.secret import find_secret_expiry, list_secrets
+from models.secret import list_alive, list_secrets
 
 
 def access_token(
@@ -65,19 +69,20 @@ def access_token(
     return render_jeton(jeton)
 
 
-def mes_droits(*, connection: Connection, partenaire: Partenaire) -> Answer[Droits]:
+def mes_droits(*, connection: Connection, partenaire: Partenaire, adresse: str) -> Answer[Droits]:
     return render_droits(
         partenaire,
         list_clients(connection, partenaire),
-        find_secret_expiry(connection, partenaire),
-        remaining(connection, partenaire),
+        list_alive(connection, partenaire.id),
+        list_restes(connection, partenaire_id=partenaire.id),
+        adresse,
     )
 
 
 def get_mes_secrets(
     *, connection: Connection, partenaire: Partenaire
 ) -> Answer[SecretDuPartenaire]:
-    return render_secrets(list_secrets(connection, partenaire))
+    return render_secrets(list_secrets(connection, partenaire.id))
 
 
 def renouveler_secret(
@@ -96,6 +101,13 @@ def revoquer_secret(
     corps: DemandeRevocationSecret, *, connection: Connection, partenaire: Partenaire
 ) -> Answer[SecretRevoque]:
     return render_secret_revoque(revoquer(connection, partenaire, read_revocation_secret(corps)))
+
+
+def retirer_secret_initial(
+    corps: DemandeRetraitSecret, *, connection: Connection, settings: Settings, adresse: str
+) -> Answer[SecretRetire]:
+    code = corps["codeRetrait"]
+    return render_retrait(withdraw(connection, code, pepper=settings.pepper, adresse=adresse))
 
 
 def revoquer_jeton(

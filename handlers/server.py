@@ -167,13 +167,18 @@ def _seed_agents(settings: Settings, contracts: Sequence[Contract]) -> list[str]
         return []
     # The back office, which a server of partners never needs.
     from handlers.edge.local_issuer import DUREE_S, LocalIssuer  # noqa: PLC0415 - as it says
-    from models.back_office.demo import find_agents, seed_agents  # noqa: PLC0415 - as it says
+    from models.back_office.demo import (  # noqa: PLC0415 - as it says
+        find_agents,
+        seed_agents,
+        seed_machine,
+    )
 
     database = open_database(settings)
     issuer = LocalIssuer(Path(settings.cle_locale))
     try:
         with database.transaction() as connection:
             seed_agents(connection, read_operateur(), issuer.emetteur)
+            seed_machine(connection, read_operateur(), pepper=settings.pepper)
             found = find_agents(connection, issuer.emetteur)
         return [
             f"Demo agent {one.agent_id} ({', '.join(one.roles)}), token for {DUREE_S // 60} minutes:\n"

@@ -24,6 +24,7 @@ from handlers.wire import (
     DemandeOpposition,
     DemandeRapprochement,
     DemandeRenouvellement,
+    DemandeRetraitSecret,
     DemandeRevocationJeton,
     DemandeRevocationSecret,
     DemandeTransfert,
@@ -50,6 +51,7 @@ from handlers.wire import (
     Sante,
     SecretDuPartenaire,
     SecretRenouvele,
+    SecretRetire,
     SecretRevoque,
     SoldeCarte,
     TypeOperation,
@@ -296,6 +298,18 @@ class RevoquerSecretHandler(Protocol):
 
 
 _revoquer_secret: RevoquerSecretHandler = authentification.revoquer_secret
+
+
+class RetirerSecretInitialHandler(Protocol):
+    def __call__(
+        self,
+        corps: DemandeRetraitSecret,
+        *more: Any,
+        **injected: Any,
+    ) -> Answer[SecretRetire]: ...
+
+
+_retirer_secret_initial: RetirerSecretInitialHandler = authentification.retirer_secret_initial
 
 
 class RevoquerJetonHandler(Protocol):

@@ -7,6 +7,9 @@ from typing import Literal, NotRequired, TypeAlias, TypedDict
 NumeroCarte: TypeAlias = str
 
 
+CarteId: TypeAlias = str
+
+
 WalletId: TypeAlias = str
 
 
@@ -90,9 +93,11 @@ class ValiditeCarteMembre(TypedDict):
 
 class CarteListe(TypedDict):
     numeroCarte: NumeroCarte
+    carteId: CarteId
     membreId: MembreId
     porteur: str
     statut: str
+    motifStatut: str | None
     finValidite: Jour
     soldeOnline: SoldeOnline
     unite: Unite
@@ -115,7 +120,7 @@ class Mouvement(TypedDict):
 JourDemande: TypeAlias = str
 
 
-TypeOperation: TypeAlias = Literal['CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE']
+TypeOperation: TypeAlias = Literal['CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE']
 
 
 TypeRapproche: TypeAlias = Literal['CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION']
@@ -215,6 +220,10 @@ class Droits(TypedDict):
     clients: list[ClientId]
     finIdentifiants: str | None
     plafonds: list[PlafondRestant]
+    adresses: list[str]
+    modeAdresses: str
+    adresse: str
+    secretsActifs: int
 
 
 class DemandeJeton(TypedDict):
@@ -250,6 +259,19 @@ class SecretRenouvele(TypedDict):
     creeLe: Instant
     secretRemplace: str | None
     finSecretRemplace: str | None
+
+
+CodeRetrait: TypeAlias = str
+
+
+class DemandeRetraitSecret(TypedDict):
+    codeRetrait: CodeRetrait
+
+
+class SecretRetire(TypedDict):
+    consumerKey: str
+    consumerSecret: str
+    secretId: SecretId
 
 
 class DemandeRevocationSecret(TypedDict):
@@ -522,6 +544,13 @@ class ReponseRenouvellement(TypedDict):
     code: CodeSucces
     message: Message
     data: list[SecretRenouvele]
+
+
+class ReponseRetraitSecret(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[SecretRetire]
 
 
 class ReponseRevocationSecret(TypedDict):

@@ -24,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 
-from models.audit import Acteur, record
 from models.base import Instant, metadata, now
 from models.database.prepared import Prepared
 from models.errors import ClientInvalide, PorteeInvalide
@@ -34,8 +33,6 @@ from models.partenaire import (
     Credentials,
     Partenaire,
     PartenaireRow,
-    hold_active,
-    objet_partenaire,
     partenaire_lock,
     partenaires,
     read_partenaire,
@@ -172,38 +169,8 @@ def issue_token(
     return Jeton(token, duree_s, scopes)
 
 
-def revoke(connection: Connection, acteur: Acteur, consumer_key: str) -> bool:
-    """Revoke a partner and delete its tokens. False when there is none of that key, or it was.
-
-    Waits for what the partner has under way; once committed, nothing of the partner commits.
-    """
-    partenaire_id = hold_active(connection, consumer_key)
-    if partenaire_id is None:
-        return False
-    connection.execute(
-        update(partenaires).where(partenaires.c.id == partenaire_id).values(revoque_le=now())
-    )
-    connection.execute(delete(jetons).where(jetons.c.partenaire_id == partenaire_id))
-    record(
-        connection,
-        acteur,
-        "changerStatutPartenaire",
-        objet_partenaire(consumer_key),
-        {"statut": "ACTIF"},
-        {"statut": "REVOQUE"},
-    )
-    return True
-
-
-def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> int | None:
-    """End every token of a partner: how many lived, None when no active partner has that key.
-
-    Waits for what the partner has under way. Once committed, no token that was issued or asked for
-    before opens anything, and nothing commits that one opened. Its secrets stay as good as they are.
-    """
-    partenaire_id = hold_active(connection, consumer_key)
-    if partenaire_id is None:
-        return None
+def end_jetons(connection: Connection, partenaire_id: int) -> tuple[int, int]:
+    """End every token of a partner, that is held: its new generation, and how many tokens lived."""
     generation = connection.execute(
         update(partenaires)
         .where(partenaires.c.id == partenaire_id)
@@ -214,16 +181,7 @@ def revoke_jetons(connection: Connection, acteur: Acteur, consumer_key: str) -> 
         delete(jetons).where(jetons.c.partenaire_id == partenaire_id).returning(jetons.c.expire_le)
     ).all()
     moment = now()
-    number = len([row for row in ended if row.expire_le > moment])
-    record(
-        connection,
-        acteur,
-        "revoquerJetonsPartenaire",
-        objet_partenaire(consumer_key),
-        {"generation": generation - 1},
-        {"generation": generation, "jetonsRevoques": number},
-    )
-    return number
+    return generation, len([row for row in ended if row.expire_le > moment])
 
 
 def revoke_jeton(

@@ -10,8 +10,10 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Computed,
     Connection,
     Date,
+    ForeignKey,
     ForeignKeyConstraint,
     Index,
     String,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     select,
+    text,
 )
 
 from models.audit import Objet
@@ -31,20 +34,43 @@ from models.errors import (
     CarteAnnulee,
     CarteEnOpposition,
     CarteExpiree,
+    CarteNonActivee,
     ClientSuspendu,
     UtilisateurInconnu,
 )
 from models.membre import membres
 from models.partenaire import Partenaire, acces
 
-ACTIVE, OPPOSITION, ANNULEE = "ACTIVE", "OPPOSITION", "ANNULEE"
+EMISE, ACTIVE, OPPOSITION, ANNULEE = "EMISE", "ACTIVE", "OPPOSITION", "ANNULEE"
 """Statuts of a card. Expired is not one: the day of validity says it."""
+
+BLOCAGE_TEMPORAIRE, AUTRE, PERDUE, VOLEE, FRAUDE = (
+    "BLOCAGE_TEMPORAIRE",
+    "AUTRE",
+    "PERDUE",
+    "VOLEE",
+    "FRAUDE",
+)
+MOTIFS_OPPOSITION = (BLOCAGE_TEMPORAIRE, "SUSPICION", AUTRE, PERDUE, VOLEE, FRAUDE)
+"""Why a card is blocked, the least severe reason first."""
+
+REMPLACEE = "REMPLACEE"
+"""Why a card is cancelled of which another one has taken the place: nobody gives this reason."""
+
+MOTIFS_ANNULATION = (
+    *("DEMANDE_CLIENT", PERDUE, VOLEE, FRAUDE, "DEGRADEE"),
+    *("FIN_DE_CONTRAT", "NON_DISTRIBUEE", AUTRE),
+)
+"""Why a card is cancelled, as a person says it."""
 
 _CURSEUR = "1"
 """Kind of the card list's curseurs, whose position is a card's id."""
 
 _BY_CLIENT = "ix_cartes_client_id_id"
 """The index in whose order the cards of a client are listed."""
+
+_REPLACED = text("remplace_id IS NOT NULL")
+_REPLACES = text("remplace_id IS NOT NULL AND statut <> 'ANNULEE'")
 
 cartes = Table(
     "cartes",
@@ -63,30 +89,63 @@ cartes = Table(
     Column("plafonnee", BigId, nullable=False, server_default="0", doc="1: the card has limits"),
     Column("motif_statut", String(32), doc="why it is blocked; null where nobody wrote it down"),
     Column("statut_avant_opposition", String(16), doc="what it is again when the block is lifted"),
-    Column(
-        "etat_version", BigId, nullable=False, server_default="0", doc="changes of its state so far"
-    ),
+    Column("etat_version", BigId, nullable=False, server_default="1", doc="version of its state"),
     Column("oppose_par", BigInteger, doc="id of the partner who blocked it"),
+    Column("carte_id", String(26), nullable=False, unique=True, doc="its name for life"),
+    Column("profil_id", String(32), ForeignKey("profils_carte.profil_id")),
+    Column("commentaire_statut", String(255), doc="what was written with motif_statut"),
+    Column("emise_le", Instant, doc="null where nobody wrote it down"),
+    Column("activee_le", Instant, doc="null until then, and where nobody wrote it down"),
+    Column("annulee_par", String(200), doc="name of who cancelled it"),
+    Column("remplace_id", BigId, ForeignKey("cartes.id"), doc="the card whose place it takes"),
+    Column("renouvellements", BigId, nullable=False, server_default="0"),
+    Column(
+        "dernier_quatre",
+        String(4),
+        Computed("substr(numero_carte, length(numero_carte) - 3)", persisted=True),
+    ),
     ForeignKeyConstraint(["client_id", "membre_id"], ["membres.client_id", "membres.membre_id"]),
     ForeignKeyConstraint(["compte_id", "unite"], ["comptes.id", "comptes.unite"]),
     CheckConstraint("solde >= 0", name="solde_positif"),
     CheckConstraint(f"solde <= {SOLDE_MAXIMAL}", name="solde_maximal"),
     CheckConstraint("version >= 0", name="version_positive"),
     CheckConstraint("plafonnee IN (0, 1)", name="plafonnee_booleen"),
-    CheckConstraint("statut IN ('ACTIVE', 'OPPOSITION', 'ANNULEE')", name="statut_connu"),
+    CheckConstraint("statut IN ('EMISE', 'ACTIVE', 'OPPOSITION', 'ANNULEE')", name="statut_connu"),
+    CheckConstraint("renouvellements >= 0", name="renouvellements_positifs"),
+    # Who has never been active has nothing but his number: no money, no past.
+    CheckConstraint("statut <> 'EMISE' OR (solde = 0 AND version = 0)", name="emise_vide"),
     Index(_BY_CLIENT, "client_id", "id"),
     Index(None, "client_id", "membre_id", "id"),
+    Index(None, "client_id", "statut", "id"),
+    Index(None, "client_id", "dernier_quatre", "id"),
+    Index(None, "remplace_id", sqlite_where=_REPLACED, postgresql_where=_REPLACED),
+    # A card has one replacement at a time: what was cancelled before it was activated is none.
+    Index(
+        "uq_cartes_remplacement",
+        "remplace_id",
+        unique=True,
+        sqlite_where=_REPLACES,
+        postgresql_where=_REPLACES,
+    ),
 )
 
 
-def objet_carte(compte_id: int) -> Objet:
-    """A card as the audit names it: by its compte, as the list of limits and the books do."""
-    return Objet("CARTE", f"{compte_id:06d}")
+CARTE_OBJET = "CARTE"
+
+
+def objet_carte(carte_id: str) -> Objet:
+    """A card as the audit names it."""
+    return Objet(CARTE_OBJET, carte_id)
+
+
+def objet_compte(compte_id: int) -> Objet:
+    """A card as the audit named it before cards had a name of their own: by its compte."""
+    return Objet(CARTE_OBJET, f"{compte_id:06d}")
 
 
 def check_usable(statut: str, fin_validite: date, client_statut: str) -> None:
-    """Raise ClientSuspendu, CarteAnnulee, CarteEnOpposition or CarteExpiree when the card may not be used
-    today.
+    """Raise ClientSuspendu, CarteAnnulee, CarteNonActivee, CarteEnOpposition or CarteExpiree when the card
+    may not be used today.
 
     A card is good until its last day included, and no card of a client that is suspended.
     """
@@ -94,6 +153,8 @@ def check_usable(statut: str, fin_validite: date, client_statut: str) -> None:
         raise ClientSuspendu
     if statut == ANNULEE:
         raise CarteAnnulee
+    if statut == EMISE:
+        raise CarteNonActivee
     if statut == OPPOSITION:
         raise CarteEnOpposition
     if fin_validite < today():
@@ -141,10 +202,12 @@ class CarteListee(NamedTuple):
 
     id: int
     numero_carte: str
+    carte_id: str
     membre_id: str
     prenom: str
     nom: str
     statut: str
+    motif_statut: str | None
     fin_validite: date
     solde: int
     unite: str
@@ -251,7 +314,8 @@ def find_valid_carte(
 ) -> CarteDuPorteur:
     """The card and its holder, named by phone (`wallet_id`) or by `membre_id`, usable today.
 
-    Raises UtilisateurInconnu, ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree.
+    Raises UtilisateurInconnu, ClientSuspendu, CarteAnnulee, CarteNonActivee, CarteEnOpposition,
+    CarteExpiree.
     """
     carte = _find_porteur(membre_id).first(
         connection,
@@ -299,10 +363,12 @@ def _list_statement(*of_membre: ColumnElement[bool]) -> Prepared[CarteListee]:
         select(
             cartes.c.id,
             cartes.c.numero_carte,
+            cartes.c.carte_id,
             cartes.c.membre_id,
             membres.c.prenom,
             membres.c.nom,
             cartes.c.statut,
+            cartes.c.motif_statut,
             cartes.c.fin_validite,
             cartes.c.solde,
             cartes.c.unite,

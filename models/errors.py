@@ -63,6 +63,12 @@ class AdresseRefusee(Refusal):
     code = "2004"
 
 
+class PartenaireSuspendu(Refusal):
+    """The partner, whose credentials are good, is suspended: no call of it opens anything."""
+
+    code = "2005"
+
+
 class BasicInterdit(Refusal):
     """The partner's pair opens no operation by Basic: it asks for a token with it."""
 
@@ -99,6 +105,12 @@ class DernierSecret(Refusal):
     code = "2106"
 
 
+class CodeRetraitInvalide(Refusal):
+    """The code of withdrawal is unknown, used already or too old: which of them is not told."""
+
+    code = "2108"
+
+
 class CarteExpiree(Refusal):
     """The card's last day of validity is past."""
 
@@ -115,6 +127,12 @@ class CarteAnnulee(Refusal):
     """The card is cancelled."""
 
     code = "3003"
+
+
+class CarteNonActivee(Refusal):
+    """The card was issued and is not activated yet."""
+
+    code = "3004"
 
 
 class ClientSuspendu(Refusal):
@@ -137,6 +155,18 @@ class OppositionDefinitive(Refusal):
     """The card is not blocked, or not for a time, or not by this partner."""
 
     code = "3007"
+
+
+class NumeroCarteIndisponible(Refusal):
+    """The card number is taken by a card, or by a demande that waits."""
+
+    code = "3008"
+
+
+class RemplacementEnCours(Refusal):
+    """The card has a replacement that waits to be validated or to be activated."""
+
+    code = "3009"
 
 
 class SoldeInsuffisant(Refusal):
@@ -207,6 +237,12 @@ class PlafondDepasse(Refusal):
     def __init__(self, reste: str, more_info: str) -> None:
         super().__init__(reste=reste)
         self.more_info = more_info
+
+
+class CarteEnService(Refusal):
+    """The card is neither blocked nor cancelled: its balance leaves by what its holder does."""
+
+    code = "4014"
 
 
 class ServiceIndisponible(Refusal):
@@ -309,3 +345,9 @@ class DernierValideur(Refusal):
     """Without this person nobody could validate a change of rights."""
 
     code = "6013"
+
+
+class AdressesInvalides(Refusal):
+    """A list of addresses that is applied is empty, or one of its networks is too wide."""
+
+    code = "6015"

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Select,
+    and_,
     bindparam,
     case,
+    exists,
     literal,
     select,
     text,
@@ -20,8 +22,9 @@ from sqlalchemy import (
 from models.carte import Carte
 from models.database.curseur import decode_curseur, encode_curseur
 from models.database.prepared import Prepared
+from models.demande import demandes
 from models.journal.ecriture import ecritures
-from models.operation import operations
+from models.operation import TRANSFERT_SPECIAL, operations
 from models.partenaire import Partenaire
 
 DEFAULT_LIMITE = 50
@@ -163,6 +166,15 @@ def _read(
     return statement.all(connection, values)
 
 
+# What the money of a replaced card came with: whom it replaces. Words of a person are for no partner.
+_OF_REMPLACEMENT = and_(
+    operations.c.type == TRANSFERT_SPECIAL,
+    exists().where(
+        demandes.c.demande_id == operations.c.demande_id, demandes.c.type == "activerCarte"
+    ),
+)
+
+
 @cache
 def _statement(*, before: bool, of_type: bool, since: bool, until: bool) -> Prepared[Ligne]:
     """The statement for those of the filters that are given."""
@@ -203,7 +215,7 @@ def _side(sens: str, *, before: bool) -> Select[Any]:
             ecritures.c.unite,
             (ecritures.c.solde_debit if debit else ecritures.c.solde_credit).label("solde"),
             operations.c.date_operation,
-            case((mine, operations.c.motif)).label("motif"),
+            case((mine, operations.c.motif), (_OF_REMPLACEMENT, operations.c.motif)).label("motif"),
             operations.c.point_de_service,
             operations.c.terminal,
             version.label("version"),

@@ -79,6 +79,7 @@ membres = Table(
     CheckConstraint("version > 0", name="version_positive"),
     CheckConstraint("wallet_partage IN (0, 1)", name="wallet_partage_booleen"),
     Index(None, "client_id", "wallet_id"),
+    Index(None, "wallet_id"),
     Index(
         "uq_membres_wallet_actif",
         "client_id",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, bindparam, or_, select
 
@@ -154,7 +154,7 @@ def _claim_and_move(
     if mouvement is not None:
         return claimed, move(connection, mouvement, claimed)
     assert destination is not None, "what is no movement of one card has two"
-    _check_reseau(connection, carte, destination)
+    check_reseau(connection, carte, destination)
     return claimed, _transfer(connection, claimed, demandeur, carte, destination, demande.montant)
 
 
@@ -210,7 +210,17 @@ _RESEAUX = Prepared(
 )
 
 
-def _check_reseau(connection: Connection, carte: Carte, destination: Carte) -> None:
+class DuClient(Protocol):
+    """What says whether two cards may give each other money."""
+
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def unite(self) -> str: ...
+
+
+def check_reseau(connection: Connection, carte: DuClient, destination: DuClient) -> None:
+    """Raises TransfertHorsReseau unless both cards are of one client, or of clients of one réseau."""
     if carte.unite != destination.unite:
         raise TransfertHorsReseau
     if carte.client_id == destination.client_id:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from models.base import BigId, Instant, metadata, new_ulid
@@ -29,25 +30,31 @@ CREDIT, DEBIT, TRANSFERT, ANNULATION, OUVERTURE = (
 )
 """Types of operations."""
 
+TRANSFERT_SPECIAL, CORRECTION_OUVERTURE = "TRANSFERT_SPECIAL", "CORRECTION_OUVERTURE"
+"""Types of operations that a demande executes: no partner's, and under no reference."""
+
 CLOTURE = "CLOTURE"
 """Type of the row that closes a reference for ever: it moves nothing and is no operation on the wire."""
 
 EXECUTEE, CLOTUREE = "EXECUTEE", "CLOTUREE"
+
+_DEMANDEE = text("demande_id IS NOT NULL")
+_RECEIVED = text("carte_destination_id IS NOT NULL")
 
 operations = Table(
     "operations",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("numero_operation", String(26), nullable=False, unique=True),
-    Column("partenaire_id", ForeignKey("partenaires.id"), doc="null for an opening"),
-    Column("reference", String(64), doc="the partner's own id; null for an opening"),
+    Column("partenaire_id", ForeignKey("partenaires.id"), doc="null for what is no partner's"),
+    Column("reference", String(64), doc="the partner's own id; null for what is no partner's"),
     Column("empreinte", LargeBinary(32), doc="hash of the request's content"),
     Column(
         "empreinte_version",
         SmallInteger,
         doc="shape of that content: see models/journal/empreinte.py",
     ),
-    Column("type", String(16), nullable=False),
+    Column("type", String(32), nullable=False),
     Column("statut", String(16), nullable=False),
     Column("carte_id", ForeignKey("cartes.id"), doc="null for a closed reference"),
     Column("carte_destination_id", ForeignKey("cartes.id"), doc="the receiving card of a transfer"),
@@ -60,10 +67,12 @@ operations = Table(
     Column("point_de_service", String(64)),
     Column("terminal", String(64)),
     Column("date_operation", Instant, nullable=False),
+    Column("demande_id", ForeignKey("demandes.demande_id"), doc="what executed it, of a demande"),
     UniqueConstraint("partenaire_id", "reference"),
     CheckConstraint("montant > 0", name="montant_positif"),
     CheckConstraint(
-        "type IN ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE')",
+        "type IN ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE',"
+        " 'TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE')",
         name="type_connu",
     ),
     CheckConstraint(
@@ -76,15 +85,37 @@ operations = Table(
         name="cloture_sans_mouvement",
     ),
     CheckConstraint(
-        "(type = 'TRANSFERT') = (carte_destination_id IS NOT NULL)", name="destination_du_transfert"
+        "(type IN ('TRANSFERT', 'TRANSFERT_SPECIAL')) = (carte_destination_id IS NOT NULL)",
+        name="destination_du_transfert",
     ),
     CheckConstraint("(type = 'ANNULATION') = (annulation_de IS NOT NULL)", name="origine_annulee"),
     CheckConstraint(
-        "(type = 'OUVERTURE') = (partenaire_id IS NULL)"
+        "(type IN ('OUVERTURE', 'TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE')) = (partenaire_id IS NULL)"
         " AND (partenaire_id IS NULL) = (reference IS NULL)",
         name="reference_du_partenaire",
     ),
-    Index(None, "carte_id", "id"),
+    CheckConstraint(
+        "(type IN ('TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE')) = (demande_id IS NOT NULL)",
+        name="demande_executee",
+    ),
+    # A demande moves money once. What partners move is not in it.
+    Index(
+        "uq_operations_demande_id",
+        "demande_id",
+        unique=True,
+        postgresql_where=_DEMANDEE,
+        sqlite_where=_DEMANDEE,
+    ),
+    Index(None, "carte_id", "date_operation", "id"),
+    # What a card receives of another one. Most operations are not in it.
+    Index(
+        None,
+        "carte_destination_id",
+        "date_operation",
+        "id",
+        postgresql_where=_RECEIVED,
+        sqlite_where=_RECEIVED,
+    ),
     Index(None, "partenaire_id", "date_operation"),
 )
 

@@ -8,15 +8,22 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, update
 
 from models.audit import Champs, Objet
-from models.carte import ACTIVE, ANNULEE, OPPOSITION, Carte, cartes, find_carte, objet_carte
-from models.errors import CarteAnnulee, OppositionDefinitive, TransitionInterdite
+from models.carte import (
+    ACTIVE,
+    ANNULEE,
+    BLOCAGE_TEMPORAIRE,
+    EMISE,
+    OPPOSITION,
+    Carte,
+    cartes,
+    find_carte,
+    objet_carte,
+)
+from models.errors import CarteAnnulee, OppositionDefinitive, Refusal, TransitionInterdite
 from models.geste import Geste, begin, finish
 from models.journal.empreinte import Contenu
 from models.mouvement import CarteDesignee
 from models.partenaire import Partenaire
-
-BLOCAGE_TEMPORAIRE = "BLOCAGE_TEMPORAIRE"
-"""The motif of an opposition that its partner may lift."""
 
 
 class DemandeOpposition(NamedTuple):
@@ -57,32 +64,34 @@ def opposer(
         return _told(geste, demande.reference, replayed=True)
     blocked = connection.execute(
         update(cartes)
-        .where(cartes.c.id == carte.id, cartes.c.statut == ACTIVE)
+        .where(cartes.c.id == carte.id, cartes.c.statut.in_((EMISE, ACTIVE)))
         .values(
             statut=OPPOSITION,
             motif_statut=demande.motif,
+            commentaire_statut=None,
             statut_avant_opposition=cartes.c.statut,
             oppose_par=partenaire.id,
             etat_version=cartes.c.etat_version + 1,
         )
-    )
-    if not blocked.rowcount:
-        _refuse(connection, carte.id)
+        .returning(cartes.c.carte_id, cartes.c.statut_avant_opposition)
+    ).first()
+    if blocked is None:
+        raise _refusal(connection, carte.id)
     etat = {
         "numeroCarte": carte.numero_carte,
         "statut": OPPOSITION,
         "motif": demande.motif,
     }
-    avant: Champs = {"statut": ACTIVE, "motif": None}
-    return _done(connection, geste, demande.reference, etat, objet_carte(carte.compte_id), avant)
+    avant: Champs = {"statut": blocked.statut_avant_opposition, "motif": None}
+    return _done(connection, geste, demande.reference, etat, objet_carte(blocked.carte_id), avant)
 
 
-def _refuse(connection: Connection, carte_id: int) -> None:
+def _refusal(connection: Connection, carte_id: int) -> Refusal:
     """The guarded update changed nothing: read again why, since a concurrent call may have blocked it."""
     statut = connection.scalar(select(cartes.c.statut).where(cartes.c.id == carte_id))
     if statut == ANNULEE:
-        raise CarteAnnulee
-    raise TransitionInterdite(f"de={statut};vers={OPPOSITION}")
+        return CarteAnnulee()
+    return TransitionInterdite(f"de={statut};vers={OPPOSITION}")
 
 
 def lever(connection: Connection, partenaire: Partenaire, demande: DemandeLevee) -> EtatCarte:
@@ -104,17 +113,18 @@ def lever(connection: Connection, partenaire: Partenaire, demande: DemandeLevee)
         .values(
             statut=cartes.c.statut_avant_opposition,
             motif_statut=None,
+            commentaire_statut=None,
             statut_avant_opposition=None,
             oppose_par=None,
             etat_version=cartes.c.etat_version + 1,
         )
-        .returning(cartes.c.statut)
+        .returning(cartes.c.statut, cartes.c.carte_id)
     ).first()
     if lifted is None:
         raise OppositionDefinitive
     etat = {"numeroCarte": carte.numero_carte, "statut": lifted.statut, "motif": ""}
     avant: Champs = {"statut": OPPOSITION, "motif": BLOCAGE_TEMPORAIRE}
-    return _done(connection, geste, demande.reference, etat, objet_carte(carte.compte_id), avant)
+    return _done(connection, geste, demande.reference, etat, objet_carte(lifted.carte_id), avant)
 
 
 def _begin(

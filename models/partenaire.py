@@ -1,4 +1,4 @@
-"""A partenaire: who calls the API, its secrets, its rights, its clients.
+"""A partenaire: who calls the API, its secrets, its rights, its clients, its life.
 
 Secrets are 256-bit random values kept as HMAC-SHA-256 under a pepper: a slow hash would protect
 nothing more and would make every Basic call an easy denial of service.
@@ -7,7 +7,6 @@ nothing more and would make every Basic call an easy denial of service.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,14 +25,41 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    update,
 )
 
-from models.audit import Acteur, Objet, record
+from models.audit import Objet
 from models.base import BigId, Instant, metadata
 from models.client import clients
 from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
+
+EXTERNE, INTERNE = "EXTERNE", "INTERNE"
+"""Kinds of partners: one of another company acts for clients, a machine of the company enters demandes."""
+
+SCOPES = {
+    EXTERNE: frozenset(
+        {
+            *("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter"),
+            *("secrets:gerer", "jetons:verifier", "cartes:opposer"),
+        }
+    ),
+    INTERNE: frozenset({"base-core:lire", "base-core:saisir"}),
+}
+"""What partners of each kind may be given: the scopes that the contracts declare."""
+
+ACTIF, SUSPENDU, REVOQUE = "ACTIF", "SUSPENDU", "REVOQUE"
+
+PASSAGES: dict[str, frozenset[str]] = {
+    ACTIF: frozenset({SUSPENDU, REVOQUE}),
+    SUSPENDU: frozenset({ACTIF, REVOQUE}),
+    REVOQUE: frozenset(),
+}
+"""To which statuts a partner may pass from each."""
+
+LIBRE, OBSERVER, APPLIQUER = "LIBRE", "OBSERVER", "APPLIQUER"
+MODES = (LIBRE, OBSERVER, APPLIQUER)
+"""What is done with the list of addresses of a partner: nothing; calls from elsewhere are counted; they are
+refused."""
 
 partenaires = Table(
     "partenaires",
@@ -43,11 +69,15 @@ partenaires = Table(
     Column("consumer_key", String(64), nullable=False, unique=True),
     Column("compte_id", ForeignKey("comptes.id"), nullable=False, unique=True),
     Column("scopes", String(500), nullable=False, doc="separated by a space"),
-    Column("adresses", String(1000), nullable=False, server_default="", doc="CIDR, by a space"),
+    Column("adresses", String(2500), nullable=False, server_default="", doc="CIDR, by a space"),
     Column("demo", BigId, nullable=False, server_default="0", doc="1: opens nothing in production"),
     Column("plafonne", BigId, nullable=False, server_default="0", doc="1: the partner has limits"),
     Column(
-        "generation", BigId, nullable=False, server_default="0", doc="times its tokens were ended"
+        "generation",
+        BigId,
+        nullable=False,
+        server_default="0",
+        doc="times that rights of it were taken away",
     ),
     Column("cree_le", Instant, nullable=False),
     Column("revoque_le", Instant),
@@ -58,9 +88,21 @@ partenaires = Table(
         server_default="0",
         doc="1: its pair opens operations by Basic, not only what gives and ends tokens",
     ),
+    Column("type", String(8), nullable=False, server_default=EXTERNE),
+    Column("statut", String(8), nullable=False, server_default=ACTIF),
+    Column("mode_adresses", String(9), nullable=False, server_default=LIBRE),
+    Column("contact_email", String(254), nullable=False, server_default=""),
+    Column("contact_telephone", String(32), nullable=False, server_default=""),
+    Column("version", BigId, nullable=False, server_default="1", doc="of what persons change"),
     CheckConstraint("basic_autorise IN (0, 1)", name="basic_autorise_booleen"),
     CheckConstraint("plafonne IN (0, 1)", name="plafonne_booleen"),
     CheckConstraint("demo IN (0, 1)", name="demo_booleen"),
+    CheckConstraint("type IN ('EXTERNE', 'INTERNE')", name="type_connu"),
+    CheckConstraint("statut IN ('ACTIF', 'SUSPENDU', 'REVOQUE')", name="statut_connu"),
+    CheckConstraint("(statut = 'REVOQUE') = (revoque_le IS NOT NULL)", name="revoque_depuis"),
+    CheckConstraint("mode_adresses IN ('LIBRE', 'OBSERVER', 'APPLIQUER')", name="mode_connu"),
+    CheckConstraint("mode_adresses <> 'APPLIQUER' OR adresses <> ''", name="liste_appliquee"),
+    CheckConstraint("version > 0", name="version_positive"),
 )
 
 
@@ -76,8 +118,9 @@ acces = Table(
 class Partenaire(NamedTuple):
     """The caller of an operation: who, with which scopes, from which addresses.
 
-    `generation` says how often all of its tokens had been ended when the call was authenticated,
-    `secret` is the row of the secret that it was authenticated with, None for a token.
+    `generation` says how often rights of it had been taken away when the call was authenticated,
+    `secret` is the row of the secret that it was authenticated with, None for a token. `adresses` are
+    judged as `mode_adresses` says.
     """
 
     id: int
@@ -89,6 +132,9 @@ class Partenaire(NamedTuple):
     generation: int
     basic_autorise: bool = False
     secret: int | None = None
+    statut: str = ACTIF
+    type: str = EXTERNE
+    mode_adresses: str = LIBRE
 
 
 class PartenaireRow(NamedTuple):
@@ -103,13 +149,16 @@ class PartenaireRow(NamedTuple):
     demo: int
     generation: int
     basic_autorise: int
+    statut: str
+    type: str
+    mode_adresses: str
 
 
 PARTENAIRE_COLUMNS = [partenaires.c[name] for name in PartenaireRow._fields]
 
 
 class DroitsRetires(AuthentificationInvalide):
-    """The partner was revoked, or all of its tokens were ended, after the call was authenticated.
+    """The partner was suspended or revoked, or rights of it were taken away, since it was authenticated.
 
     A caller who is authenticated again, and still may, may go on: its secret may be as good as before.
     """
@@ -158,7 +207,7 @@ def hold_row(connection: Connection, partenaire_id: int) -> None:
 
 _STILL = (
     partenaires.c.id == bindparam("le_partenaire"),
-    partenaires.c.revoque_le.is_(None),
+    partenaires.c.statut == ACTIF,
     partenaires.c.generation == bindparam("la_generation"),
 )
 
@@ -194,6 +243,9 @@ def read_partenaire(
         row.generation,
         row.basic_autorise == 1,
         secret,
+        row.statut,
+        row.type,
+        row.mode_adresses,
     )
 
 
@@ -205,13 +257,6 @@ def objet_partenaire(consumer_key: str) -> Objet:
 def check_client(connection: Connection, client_id: str) -> bool:
     """Whether a client of this clientId exists."""
     return bool(connection.scalar(select(exists().where(clients.c.client_id == client_id))))
-
-
-def hold_active(connection: Connection, consumer_key: str) -> int | None:
-    """As `hold`, of a partner that is not revoked."""
-    partenaire_id = hold(connection, consumer_key)
-    active = exists().where(partenaires.c.id == partenaire_id, partenaires.c.revoque_le.is_(None))
-    return partenaire_id if connection.scalar(select(active)) else None
 
 
 def database_holds_anything(connection: Connection) -> bool:
@@ -236,37 +281,6 @@ def list_clients(connection: Connection, partenaire: Partenaire) -> list[str]:
             .order_by(acces.c.client_id)
         )
     )
-
-
-def allow_basic(
-    connection: Connection, acteur: Acteur, consumer_key: str, *, allowed: bool
-) -> None:
-    """Whether the partner's pair opens operations by Basic, from its next call on."""
-    wanted = partenaires.c.consumer_key == consumer_key
-    was = connection.scalar(select(partenaires.c.basic_autorise).where(wanted).with_for_update())
-    if was in (None, int(allowed)):
-        return
-    connection.execute(update(partenaires).where(wanted).values(basic_autorise=int(allowed)))
-    record(
-        connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
-        {"basicAutorise": bool(was)}, {"basicAutorise": allowed},
-    )  # fmt: skip
-
-
-def change_scopes(
-    connection: Connection, acteur: Acteur, consumer_key: str, scopes: Collection[str]
-) -> None:
-    """Give the partner these scopes and no others, from its next call on; its tokens lose what it loses."""
-    wanted = partenaires.c.consumer_key == consumer_key
-    was = connection.scalar(select(partenaires.c.scopes).where(wanted).with_for_update())
-    told = sorted(set(scopes))
-    if was is None or was.split() == told:
-        return
-    connection.execute(update(partenaires).where(wanted).values(scopes=" ".join(told)))
-    record(
-        connection, acteur, "modifierPartenaire", objet_partenaire(consumer_key),
-        {"scopes": was.split()}, {"scopes": told},
-    )  # fmt: skip
 
 
 class Credentials(NamedTuple):

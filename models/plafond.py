@@ -39,16 +39,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from models.audit import Acteur, Objet, record
+from models.audit import Objet
 from models.base import BigId, Instant, metadata, now
-from models.carte import cartes, objet_carte
+from models.carte import cartes
 from models.database.prepared import Prepared
 from models.errors import PlafondDepasse
 from models.operation import CREDIT, DEBIT, TRANSFERT, operations
-from models.partenaire import Partenaire, hold, objet_partenaire, partenaires
+from models.partenaire import hold, partenaires
 
 OPERATION, JOUR, MOIS = "OPERATION", "JOUR", "MOIS"
 """Periods of a limit."""
+
+PLAFOND_OBJET = "PLAFOND"
 
 PERIODES = (OPERATION, JOUR, MOIS)
 TYPES = (CREDIT, DEBIT, TRANSFERT)
@@ -226,9 +228,11 @@ def give_back(connection: Connection, counted: Comptee) -> None:
     period of that operation.
 
     A limit that was not there in that period has counted nothing in it; one that came later in the same
-    period has counted the operation as its past. The transaction holds what `consume` needs.
+    period has counted the operation as its past. Of a card that was replaced, the limits are the other
+    card's. The transaction holds what `consume` needs.
     """
-    for limit in _find_applicable(connection, counted):
+    heir = _hold_heir(connection, counted.carte_id)
+    for limit in _find_applicable(connection, counted._replace(carte_id=heir)):
         if limit.periode != OPERATION:
             values = {
                 "le_plafond": limit.id,
@@ -236,6 +240,26 @@ def give_back(connection: Connection, counted: Comptee) -> None:
                 "somme": counted.montant,
             }
             _GIVE_BACK.all(connection, values)
+
+
+_HEIR = Prepared(
+    select(cartes.c.id).where(
+        cartes.c.remplace_id == bindparam("la_carte"), cartes.c.activee_le.isnot(None)
+    )
+)
+
+
+def _hold_heir(connection: Connection, carte_id: int) -> int:
+    """The card that has the limits of this one now, held: the last that took its place, or itself.
+
+    Whoever replaces a card holds it and its successor, so that what is found when it is held stays so.
+    """
+    while (row := _HEIR.first(connection, {"la_carte": carte_id})) is not None:
+        carte_id = row[0]
+        connection.execute(
+            select(cartes.c.id).where(cartes.c.id == carte_id).with_for_update(key_share=True)
+        )
+    return carte_id
 
 
 def _find_applicable(connection: Connection, counted: Comptee) -> list[_Limite]:
@@ -294,9 +318,16 @@ def start_of(periode: str, jour: date) -> date:
     return jour.replace(day=1) if periode == MOIS else jour
 
 
-def remaining(connection: Connection, partenaire: Partenaire) -> list[Reste]:
-    """What is left now of the partner's own limits."""
-    return [_reste(row) for row in _rows(connection, plafonds.c.partenaire_id == partenaire.id)]
+def list_restes(
+    connection: Connection, *, carte_id: int | None = None, partenaire_id: int | None = None
+) -> list[Reste]:
+    """What is left now of the limits of a card or of a partner, by the id of its row."""
+    whose = (
+        plafonds.c.partenaire_id == partenaire_id
+        if carte_id is None
+        else plafonds.c.carte_id == carte_id
+    )
+    return [_reste(row) for row in _rows(connection, whose)]
 
 
 def list_plafonds(connection: Connection) -> list[PlafondListe]:
@@ -374,8 +405,8 @@ def _reste(row: Row[Any]) -> Reste:
     )
 
 
-class _Sujet(NamedTuple):
-    """The limited card or partner: the column that refers to it, its id, and how the audit names it."""
+class Sujet(NamedTuple):
+    """The limited card or partner: the column that refers to it, its id, and its name in the contract."""
 
     column: str
     id: int
@@ -386,109 +417,142 @@ class _Sujet(NamedTuple):
         return f"Plafond{'Carte' if self.column == 'carte_id' else 'Partenaire'}"
 
     def objet(self, type_: str, periode: str) -> Objet:
-        return Objet("PLAFOND", f"{self.nom}:{type_}:{periode}")
+        """Its limit of a type and a period, as the audit names it."""
+        return Objet(PLAFOND_OBJET, f"{self.nom}:{type_}:{periode}")
 
 
-def set_plafond(
+class Voulu(NamedTuple):
+    """A limit as it is asked for: francs and operations at most, None where it does not limit."""
+
+    type: str
+    periode: str
+    montant_maximal: int | None
+    nombre_maximal: int | None
+
+    @property
+    def champs(self) -> dict[str, int | None]:
+        """What it bounds, under the names of the contract."""
+        return {"montantMaximal": self.montant_maximal, "nombreMaximal": self.nombre_maximal}
+
+
+def hold_sujet(
     connection: Connection,
-    acteur: Acteur,
     *,
-    type_: str,
-    periode: str,
-    montant_maximal: int | None,
-    nombre_maximal: int | None,
-    numero_carte: str | None = None,
+    carte_id: str | None = None,
     consumer_key: str | None = None,
-) -> bool:
-    """Give a card or a partner a limit, in place of the one of that type and period it had.
+) -> Sujet | None:
+    """The card or the partner, locked against its operations.
+
+    Those that had the lock before have committed, and are counted as the past. Those that wait for it
+    read, when they have it, whether the card or the partner has limits.
+    """
+    if consumer_key is not None:
+        found = hold(connection, consumer_key)
+        return None if found is None else Sujet("partenaire_id", found, consumer_key)
+    # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
+    # waits, again and again.
+    carte = connection.execute(
+        select(cartes.c.id, cartes.c.carte_id)
+        .where(cartes.c.carte_id == carte_id)
+        .with_for_update(key_share=True)
+    ).first()
+    return None if carte is None else Sujet("carte_id", carte.id, carte.carte_id)
+
+
+def find_voulu(connection: Connection, sujet: Sujet, type_: str, periode: str) -> Voulu | None:
+    """The limit of that type and period, None when there is none."""
+    found = _find_own(connection, sujet, type_, periode)
+    if found is None:
+        return None
+    return Voulu(type_, periode, found.montant_maximal, found.nombre_maximal)
+
+
+def put_plafond(connection: Connection, sujet: Sujet, voulu: Voulu) -> dict[str, int | None] | None:
+    """Give who is held a limit, in place of the one of that type and period it had, which it tells.
 
     Whatever commits later must fit it. What was moved in the period so far, and was not reversed,
-    counts. False when there is no such card or partner.
+    counts; of a card, with what was moved by those whose place it took.
     """
-    sujet = _subject(connection, numero_carte, consumer_key)
-    if sujet is None:
-        return False
-    before = _forget(connection, sujet, type_, periode)
+    before = _forget(connection, sujet, voulu.type, voulu.periode)
     plafond_id = connection.execute(
         insert(plafonds)
         .values(
             {
                 sujet.column: sujet.id,
-                "type": type_,
-                "periode": periode,
-                "montant_maximal": montant_maximal,
-                "nombre_maximal": nombre_maximal,
+                "type": voulu.type,
+                "periode": voulu.periode,
+                "montant_maximal": voulu.montant_maximal,
+                "nombre_maximal": voulu.nombre_maximal,
                 "cree_le": now(),
             }
         )
         .returning(plafonds.c.id)
     ).scalar_one()
     _flag(connection, sujet, 1)
-    if periode != OPERATION:
-        _count_past(connection, plafond_id, sujet, type_, start_of(periode, now().date()))
-    after = {"montantMaximal": montant_maximal, "nombreMaximal": nombre_maximal}
-    objet = sujet.objet(type_, periode)
-    record(connection, acteur, f"saisir{sujet.action}", objet, before, after)
-    return True
+    _count_past(connection, plafond_id, sujet, voulu.type, voulu.periode)
+    return before
 
 
-def remove_plafond(
-    connection: Connection,
-    acteur: Acteur,
-    *,
-    type_: str,
-    periode: str,
-    numero_carte: str | None = None,
-    consumer_key: str | None = None,
-) -> bool:
-    """Take a limit away. False when there is none such."""
-    sujet = _subject(connection, numero_carte, consumer_key)
-    before = None if sujet is None else _forget(connection, sujet, type_, periode)
-    if sujet is None or before is None:
-        return False
-    if not connection.scalar(select(func.count()).where(plafonds.c[sujet.column] == sujet.id)):
+def take_plafond(
+    connection: Connection, sujet: Sujet, type_: str, periode: str
+) -> dict[str, int | None] | None:
+    """Take a limit away from who is held; what it was, None when there was none."""
+    before = _forget(connection, sujet, type_, periode)
+    if before is not None and not _has_plafond(connection, sujet):
         _flag(connection, sujet, 0)
-    objet = sujet.objet(type_, periode)
-    record(connection, acteur, f"retirer{sujet.action}", objet, before, None)
-    return True
+    return before
 
 
-def _subject(
-    connection: Connection, numero_carte: str | None, consumer_key: str | None
-) -> _Sujet | None:
-    """The limited card or partner, locked against its operations.
+def open_plafonds(
+    connection: Connection, carte_ids: Sequence[int], voulus: Sequence[Voulu]
+) -> None:
+    """Give new cards, which have moved nothing, their limits."""
+    if not carte_ids or not voulus:
+        return
+    moment = now()
+    connection.execute(
+        insert(plafonds),
+        [
+            {"carte_id": carte_id, **one._asdict(), "cree_le": moment}
+            for carte_id in carte_ids
+            for one in voulus
+        ],
+    )
+    connection.execute(update(cartes).where(cartes.c.id.in_(carte_ids)).values(plafonnee=1))
 
-    Those that had the lock before have committed, and are counted as the past. Those that wait for it
-    read, when they have it, whether the card or the partner has limits.
+
+def move_to(connection: Connection, ancienne: int, nouvelle: int) -> None:
+    """Give a card the limits of the one whose place it has taken, by their `cartes.id`, and what they
+    counted: a replacement would double them otherwise.
+
+    A limit that the new card has of its own stays, in place of the old one's of that type and period, and
+    counts what the old card moved. The caller holds both, and has activated the new one.
     """
-    if numero_carte is not None:
-        # The lock of an update, and no stronger one: a foreign key's would pass by a stronger one that
-        # waits, again and again.
-        carte = connection.execute(
-            select(cartes.c.id, cartes.c.compte_id)
-            .where(cartes.c.numero_carte == numero_carte)
-            .with_for_update(key_share=True)
-        ).first()
-        if carte is None:
-            return None
-        return _Sujet("carte_id", carte.id, objet_carte(carte.compte_id).id)
-    found = None if consumer_key is None else hold(connection, consumer_key)
-    if found is None or consumer_key is None:
-        return None
-    return _Sujet("partenaire_id", found, objet_partenaire(consumer_key).id)
+    of_old, of_new = (plafonds.c.carte_id == one for one in (ancienne, nouvelle))
+    own = connection.execute(
+        select(plafonds.c.id, plafonds.c.type, plafonds.c.periode).where(of_new)
+    ).all()
+    sujet = Sujet("carte_id", nouvelle, "")
+    for limit in own:
+        _forget(connection, Sujet("carte_id", ancienne, ""), limit.type, limit.periode)
+        connection.execute(delete(consommations).where(consommations.c.plafond_id == limit.id))
+        _count_past(connection, limit.id, sujet, limit.type, limit.periode)
+    # What the old card moved did not have to fit them: they hold from now on.
+    connection.execute(update(plafonds).where(of_new).values(cree_le=now()))
+    connection.execute(update(plafonds).where(of_old).values(carte_id=nouvelle))
+    _flag(connection, Sujet("carte_id", ancienne, ""), 0)
+    _flag(connection, sujet, int(_has_plafond(connection, sujet)))
+
+
+def _has_plafond(connection: Connection, sujet: Sujet) -> bool:
+    return bool(connection.scalar(select(exists().where(plafonds.c[sujet.column] == sujet.id))))
 
 
 def _forget(
-    connection: Connection, sujet: _Sujet, type_: str, periode: str
+    connection: Connection, sujet: Sujet, type_: str, periode: str
 ) -> dict[str, int | None] | None:
     """Remove the limit; what it was, None when there was none."""
-    found = connection.execute(
-        select(plafonds.c.id, plafonds.c.montant_maximal, plafonds.c.nombre_maximal).where(
-            plafonds.c[sujet.column] == sujet.id,
-            plafonds.c.type == type_,
-            plafonds.c.periode == periode,
-        )
-    ).first()
+    found = _find_own(connection, sujet, type_, periode)
     if found is None:
         return None
     connection.execute(delete(consommations).where(consommations.c.plafond_id == found.id))
@@ -496,7 +560,26 @@ def _forget(
     return {"montantMaximal": found.montant_maximal, "nombreMaximal": found.nombre_maximal}
 
 
-def _flag(connection: Connection, sujet: _Sujet, value: int) -> None:
+class _Propre(NamedTuple):
+    """The row of a limit of somebody."""
+
+    id: int
+    montant_maximal: int | None
+    nombre_maximal: int | None
+
+
+def _find_own(connection: Connection, sujet: Sujet, type_: str, periode: str) -> _Propre | None:
+    row = connection.execute(
+        select(*(plafonds.c[name] for name in _Propre._fields)).where(
+            plafonds.c[sujet.column] == sujet.id,
+            plafonds.c.type == type_,
+            plafonds.c.periode == periode,
+        )
+    ).first()
+    return None if row is None else _Propre._make(row)
+
+
+def _flag(connection: Connection, sujet: Sujet, value: int) -> None:
     if sujet.column == "carte_id":
         connection.execute(update(cartes).where(cartes.c.id == sujet.id).values(plafonnee=value))
     else:
@@ -506,15 +589,18 @@ def _flag(connection: Connection, sujet: _Sujet, value: int) -> None:
 
 
 def _count_past(
-    connection: Connection, plafond_id: int, sujet: _Sujet, type_: str, debut: date
+    connection: Connection, plafond_id: int, sujet: Sujet, type_: str, periode: str
 ) -> None:
+    if periode == OPERATION:
+        return
+    debut = start_of(periode, now().date())
     since = datetime(debut.year, debut.month, debut.day, tzinfo=now().tzinfo)
     past = connection.execute(
         select(
             func.coalesce(func.sum(operations.c.montant), 0).label("montant"),
             func.count().label("nombre"),
         ).where(
-            operations.c[sujet.column] == sujet.id,
+            _of_sujet(sujet),
             operations.c.type == type_,
             operations.c.date_operation >= since,
             ~exists().where(_annulation.c.annulation_de == operations.c.id),
@@ -525,3 +611,21 @@ def _count_past(
             plafond_id=plafond_id, debut=debut, montant=int(past.montant), nombre=past.nombre
         )
     )
+
+
+def _of_sujet(sujet: Sujet) -> ColumnElement[bool]:
+    """Whose operations a limit counts: the partner's, or the card's and those of the cards before it."""
+    if sujet.column == "partenaire_id":
+        return operations.c.partenaire_id == sujet.id
+    lineage = (
+        select(cartes.c.id, cartes.c.remplace_id, cartes.c.activee_le)
+        .where(cartes.c.id == sujet.id)
+        .cte("lignee", recursive=True)
+    )
+    before = select(cartes.c.id, cartes.c.remplace_id, cartes.c.activee_le).join(
+        # One that was never active has not taken the place of any.
+        lineage,
+        and_(cartes.c.id == lineage.c.remplace_id, lineage.c.activee_le.isnot(None)),
+    )
+    lineage = lineage.union_all(before)
+    return operations.c.carte_id.in_(select(lineage.c.id))

@@ -60,16 +60,32 @@ REGLES: list[Regle] = [
     # What protects is immediate.
     *_regles("changerStatutAgent:SUSPENDU", validations=0, minimum=0),
     *_regles("changerStatutClient:SUSPENDU", validations=0, minimum=0),
+    *_regles("opposerCarte", "leverOpposition:BLOCAGE_TEMPORAIRE", validations=0, minimum=0),
+    *_regles("saisirPlafondCarte:BAISSE", "saisirPlafondPartenaire:BAISSE", validations=0, minimum=0),
+    *_regles("changerStatutPartenaire:SUSPENDU", "modifierPartenaire:RETRAIT", validations=0, minimum=0),
+    *_regles("revoquerSecretPartenaire", "revoquerJetonsPartenaire", validations=0, minimum=0),
+    # What its holder, or its partner's engineer, waits for, and what was agreed to before.
+    *_regles("activerCarte", "renouvelerSecretPartenaire", validations=0, minimum=0),
     # What a deployment may make immediate.
     *_regles("saisirClient", "modifierClient", "saisirReseau", validations=1, minimum=0),
     *_regles("saisirMembre", "modifierMembre", "changerStatutMembre", validations=1, minimum=0),
+    *_regles("saisirProfilCarte", "modifierProfilCarte", validations=1, minimum=0),
     # What exposes money, identities or rights waits for a second person.
     *_regles("changerStatutClient", "affecterReseau", validations=1, minimum=1),
     *_regles("modifierMembre:walletId", validations=1, minimum=1),
+    *_regles("emettreCartes", "renouvelerCarte", "remplacerCarte", validations=1, minimum=1),
+    *_regles("annulerCarte", "leverOpposition", validations=1, minimum=1),
+    *_regles("saisirPlafondCarte", "retirerPlafondCarte", validations=1, minimum=1),
+    *_regles("transfererSoldeSpecial", "corrigerSoldeOuverture", validations=1, minimum=1, forte=True),
+    Regle("transfererSoldeSpecial", 1_000_000, 2, 1, True, False, 1),
+    *_regles("saisirPlafondPartenaire", "retirerPlafondPartenaire", validations=1, minimum=1, forte=True),
+    *_regles("saisirPartenaire", "modifierPartenaire", validations=1, minimum=1, forte=True),
+    *_regles("changerStatutPartenaire", "saisirAdressesPartenaire", validations=1, minimum=1, forte=True),
     *_regles("saisirAgent", "modifierAgent", "changerStatutAgent", validations=1, minimum=1, forte=True),
     *_regles("saisirRegleValidation", validations=1, minimum=1, forte=True),
 ]  # fmt: skip
-"""The rules of a new database, which its migration writes."""
+"""The rules of a new database, which its migrations write. Of special transfers, three persons from a million
+francs on."""
 
 
 _COLUMNS = [regles_validation.c[name] for name in Regle._fields]

@@ -173,21 +173,8 @@ def revoquer(
         moment = datetime.fromisoformat(first["revoqueLe"])
         ended = first["jetonsRevoques"]
         return SecretRevoque(reference, secret_id, REVOQUE, moment, ended, replayed=True)
-    found = read_secret(connection, partenaire.id, secret_id)
-    if found is None:
-        raise SecretInconnu
-    alive = list_alive(connection, partenaire.id)
-    # By id: what else is known of it, its last use, is written beside the calls, between two readings too.
-    others = [one for one in alive if one.id != found.id]
-    if alive and not others:
-        raise DernierSecret
-    moment = found.revoque_le or geste.date
-    connection.execute(update(secrets).where(secrets.c.id == found.id).values(revoque_le=moment))
-    if others and all(one.expire_le is not None for one in others):
-        connection.execute(
-            update(secrets).where(secrets.c.id == others[0].id).values(expire_le=None)
-        )
-    ended = _end_jetons(connection, partenaire, found) if demande.avec_jetons else 0
+    moment = end_secret(connection, partenaire.id, secret_id, geste.date)
+    ended = _end_jetons(connection, partenaire, secret_id) if demande.avec_jetons else 0
     resultat = {"revoqueLe": moment.isoformat(), "jetonsRevoques": ended}
     told = {"secretId": secret_id, "statut": REVOQUE}
     finish(
@@ -201,9 +188,35 @@ def revoquer(
     return SecretRevoque(reference, secret_id, REVOQUE, moment, ended)
 
 
-def _end_jetons(connection: Connection, partenaire: Partenaire, secret: SecretDuPartenaire) -> int:
+def end_secret(
+    connection: Connection, partenaire_id: int, secret_id: str, moment: datetime
+) -> datetime:
+    """End a secret of the partner, that is held: since when it opens nothing.
+
+    When the other secret was to end, it does no more: a partner is never left without one.
+    Raises SecretInconnu, DernierSecret.
+    """
+    found = read_secret(connection, partenaire_id, secret_id)
+    if found is None:
+        raise SecretInconnu
+    alive = list_alive(connection, partenaire_id)
+    # By id: what else is known of it, its last use, is written beside the calls, between two readings too.
+    others = [one for one in alive if one.id != found.id]
+    if alive and not others:
+        raise DernierSecret
+    ended = found.revoque_le or moment
+    connection.execute(update(secrets).where(secrets.c.id == found.id).values(revoque_le=ended))
+    if others and all(one.expire_le is not None for one in others):
+        connection.execute(
+            update(secrets).where(secrets.c.id == others[0].id).values(expire_le=None)
+        )
+    return ended
+
+
+def _end_jetons(connection: Connection, partenaire: Partenaire, secret_id: str) -> int:
     """End the tokens of a secret: how many were there."""
-    of_secret = jetons.c.partenaire_id == partenaire.id, jetons.c.secret_id == secret.id
+    named = select(secrets.c.id).where(secrets.c.secret_id == secret_id).scalar_subquery()
+    of_secret = jetons.c.partenaire_id == partenaire.id, jetons.c.secret_id == named
     ended = connection.execute(select(jetons.c.expire_le).where(*of_secret)).all()
     connection.execute(delete(jetons).where(*of_secret))
     return len(ended)

@@ -1,6 +1,7 @@
 """Every table, imported once, so that `metadata` is whole for migrations and checks."""
 
 from models import (
+    adresse_vue,
     agent,
     audit,
     authentification,
@@ -10,11 +11,14 @@ from models import (
     demande,
     geste,
     membre,
+    numero_carte,
     operation,
     partenaire,
     plafond,
+    profil_carte,
     regle_validation,
     reseau,
+    retrait,
     sceau,
     secret,
 )
@@ -22,6 +26,7 @@ from models.base import metadata
 from models.journal import ecriture
 
 __all__ = [
+    "adresse_vue",
     "agent",
     "audit",
     "authentification",
@@ -33,11 +38,14 @@ __all__ = [
     "geste",
     "membre",
     "metadata",
+    "numero_carte",
     "operation",
     "partenaire",
     "plafond",
+    "profil_carte",
     "regle_validation",
     "reseau",
+    "retrait",
     "sceau",
     "secret",
 ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets as random_secrets
-import string
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     insert,
     or_,
     select,
@@ -29,14 +28,16 @@ from sqlalchemy import (
 )
 
 from models.audit import Acteur, record
-from models.base import UNITE, BigId, Instant, metadata, new_ulid, now
-from models.compte import COMPTE_REGLEMENT, comptes
+from models.base import BigId, Instant, metadata, new_ulid, now
 from models.database.prepared import Prepared
 from models.errors import AuthentificationInvalide
+from models.fiche import Fiche, insert_fiche, new_consumer_key, random_text
 from models.partenaire import (
+    APPLIQUER,
+    EXTERNE,
+    LIBRE,
     PARTENAIRE_COLUMNS,
     Credentials,
-    Partenaire,
     PartenaireRow,
     acces,
     hold_row,
@@ -57,6 +58,7 @@ secrets = Table(
     Column("fin4", String(4), doc="its last signs; null for one given before they were kept"),
     Column("revoque_le", Instant),
     Column("dernier_usage", Date, doc="written seldom, and never on the way of a request"),
+    Column("retire_le", Instant, doc="null for one that was not withdrawn by a code"),
 )
 
 FIN = 4
@@ -84,6 +86,7 @@ class SecretDuPartenaire(NamedTuple):
     revoque_le: datetime | None
     dernier_usage: date | None
     id: int = 0
+    retire_le: datetime | None = None
 
     def statut(self, moment: datetime) -> str:
         """Which of the four it is at that moment."""
@@ -138,7 +141,7 @@ _BY_KEY = Prepared(
 _NO_SECRET = bytes(32)
 
 
-_STRANGER = _Secret(PartenaireRow(0, "", "", 0, "", "", 0, 0, 0), None, None, now())
+_STRANGER = _Secret(PartenaireRow(0, "", "", 0, "", "", 0, 0, 0, "", "", ""), None, None, now())
 """What an unknown key is compared with, so that it takes the time of a known one."""
 
 
@@ -179,14 +182,6 @@ def _opens(row: _Secret, given: list[tuple[str, bytes]], *, demo_allowed: bool) 
     return same and row.revoque_le is None and (demo_allowed or not row.partenaire.demo)
 
 
-_ALPHABET = string.ascii_letters + string.digits
-
-
-def _random_text(length: int) -> str:
-    """Random letters and digits: no client encodes any of them on their way. 43 hold 256 bits."""
-    return "".join(random_secrets.choice(_ALPHABET) for _ in range(length))
-
-
 def create(
     connection: Connection,
     acteur: Acteur,
@@ -201,36 +196,29 @@ def create(
     demo: bool = False,
     basic_autorise: bool = False,
     secret_id: str | None = None,
+    type_: str = EXTERNE,
 ) -> NouveauPartenaire:
-    """Create a partner with its settlement account, one secret, and access to existing clients."""
-    pair = NouveauPartenaire(
-        consumer_key or _random_text(24),
-        consumer_secret or new_secret(),
+    """Create a partner with its settlement account, one secret, and access to existing clients.
+
+    For the demo and for tests: persons make partners by demandes, and see no secret.
+    """
+    fiche = Fiche(
+        consumer_key or new_consumer_key(),
+        nom,
+        type_,
+        tuple(sorted(set(scopes))),
+        tuple(sorted(set(client_ids))),
+        tuple(adresses),
+        APPLIQUER if adresses else LIBRE,
+        basic_autorise,
     )
-    accorde = {"scopes": sorted(set(scopes)), "clients": sorted(set(client_ids))}
-    compte_id = connection.execute(
-        insert(comptes).values(type=COMPTE_REGLEMENT, unite=UNITE).returning(comptes.c.id)
-    ).scalar_one()
-    partenaire_id = connection.execute(
-        insert(partenaires)
-        .values(
-            nom=nom,
-            consumer_key=pair.consumer_key,
-            compte_id=compte_id,
-            scopes=" ".join(accorde["scopes"]),
-            adresses=" ".join(adresses),
-            demo=int(demo),
-            basic_autorise=int(basic_autorise),
-            cree_le=now(),
-        )
-        .returning(partenaires.c.id)
-    ).scalar_one()
-    for client_id in accorde["clients"]:
-        connection.execute(insert(acces).values(partenaire_id=partenaire_id, client_id=client_id))
+    pair = NouveauPartenaire(fiche.consumer_key, consumer_secret or new_secret())
+    partenaire_id = insert_fiche(connection, fiche, demo=demo)
     add_secret(connection, partenaire_id, pair.consumer_secret, pepper, secret_id=secret_id)
     apres = {
         "nom": nom,
-        **accorde,
+        "scopes": list(fiche.scopes),
+        "clients": list(fiche.clients),
         "adresses": adresses,
         "demo": demo,
         "basicAutorise": basic_autorise,
@@ -240,8 +228,8 @@ def create(
 
 
 def new_secret() -> str:
-    """A secret that nobody can guess."""
-    return _random_text(43)
+    """A secret that nobody can guess: 43 letters and digits hold 256 bits."""
+    return random_text(43)
 
 
 def add_secret(
@@ -251,9 +239,12 @@ def add_secret(
     pepper: bytes,
     *,
     secret_id: str | None = None,
+    retire_le: datetime | None = None,
 ) -> SecretDuPartenaire:
     """Give the partner one more secret, without an end, of a new name unless told."""
-    made = SecretDuPartenaire(secret_id or new_ulid(), secret[-FIN:], now(), None, None, None)
+    made = SecretDuPartenaire(
+        secret_id or new_ulid(), secret[-FIN:], now(), None, None, None, retire_le=retire_le
+    )
     id_ = connection.execute(
         insert(secrets)
         .values(
@@ -262,10 +253,45 @@ def add_secret(
             cree_le=made.cree_le,
             secret_id=made.secret_id,
             fin4=made.fin4,
+            retire_le=retire_le,
         )
         .returning(secrets.c.id)
     ).scalar_one()
     return made._replace(id=id_)
+
+
+class Remplacement(NamedTuple):
+    """A new secret, told once, and the end that the one before it had, and has now; None: there was none."""
+
+    secret: str
+    secret_id: str
+    fin_avant: datetime | None
+    fin_remplace: datetime | None
+
+
+def replace_secret(
+    connection: Connection,
+    partenaire_id: int,
+    *,
+    delai: timedelta,
+    pepper: bytes,
+    retire_le: datetime | None = None,
+) -> Remplacement:
+    """Give a second secret; the newest one before it stays good for `delai` at most, older ones end now.
+
+    The transaction holds the partner's row.
+    """
+    ends = now()
+    alive = list_alive(connection, partenaire_id)
+    fin_remplace = None
+    for number, one in enumerate(alive):
+        fin = ends if number else min(one.expire_le or ends + delai, ends + delai)
+        fin_remplace = fin_remplace or fin
+        connection.execute(update(secrets).where(secrets.c.id == one.id).values(expire_le=fin))
+    secret = new_secret()
+    made = add_secret(connection, partenaire_id, secret, pepper, retire_le=retire_le)
+    fin_avant = alive[0].expire_le if alive else None
+    return Remplacement(secret, made.secret_id, fin_avant, fin_remplace)
 
 
 def rotate(
@@ -288,22 +314,16 @@ def rotate(
     if partenaire_id is None:
         raise AuthentificationInvalide
     hold_row(connection, partenaire_id)
-    ends = now()
-    alive = list_alive(connection, partenaire_id)
-    for number, one in enumerate(alive):
-        fin = ends if number else ends + delai
-        connection.execute(update(secrets).where(secrets.c.id == one.id).values(expire_le=fin))
-    secret = new_secret()
-    add_secret(connection, partenaire_id, secret, pepper)
+    made = replace_secret(connection, partenaire_id, delai=delai, pepper=pepper)
     record(
         connection,
         acteur,
         "renouvelerSecretPartenaire",
         objet_partenaire(consumer_key),
-        {"secretPrecedentExpireLe": alive[0].expire_le if alive else None},
-        {"secretPrecedentExpireLe": ends + delai if alive else None},
+        {"secretPrecedentExpireLe": made.fin_avant},
+        {"secretPrecedentExpireLe": made.fin_remplace},
     )
-    return NouveauPartenaire(consumer_key, secret)
+    return NouveauPartenaire(consumer_key, made.secret)
 
 
 def _alive_at(moment: datetime) -> ColumnElement[bool]:
@@ -330,11 +350,21 @@ def list_alive(connection: Connection, partenaire_id: int) -> list[SecretDuParte
     )
 
 
-def list_secrets(connection: Connection, partenaire: Partenaire) -> list[SecretDuPartenaire]:
+def count_alive(connection: Connection, partenaire_ids: list[int]) -> dict[int, int]:
+    """How many secrets of each of these partners open something; one that has none is not there."""
+    rows = connection.execute(
+        select(secrets.c.partenaire_id, func.count())
+        .where(secrets.c.partenaire_id.in_(partenaire_ids), _alive_at(now()))
+        .group_by(secrets.c.partenaire_id)
+    )
+    return dict(tuple(row) for row in rows)
+
+
+def list_secrets(connection: Connection, partenaire_id: int) -> list[SecretDuPartenaire]:
     """The partner's secrets: those that open something, then the others, newest first."""
     return _read(
         connection,
-        _SHOWN.where(secrets.c.partenaire_id == partenaire.id)
+        _SHOWN.where(secrets.c.partenaire_id == partenaire_id)
         .order_by(case((_alive_at(now()), 0), else_=1), secrets.c.id.desc())
         .limit(MAX_SHOWN),
     )
@@ -376,6 +406,9 @@ class PartenaireListe(NamedTuple):
     cree_le: datetime
     revoque_le: datetime | None
     basic_autorise: bool
+    type: str
+    statut: str
+    mode_adresses: str
 
 
 def list_all(connection: Connection) -> list[PartenaireListe]:
@@ -402,16 +435,9 @@ def list_all(connection: Connection) -> list[PartenaireListe]:
             cree_le=row.cree_le,
             revoque_le=row.revoque_le,
             basic_autorise=row.basic_autorise == 1,
+            type=row.type,
+            statut=row.statut,
+            mode_adresses=row.mode_adresses,
         )
         for row in rows
     ]
-
-
-def find_secret_expiry(connection: Connection, partenaire: Partenaire) -> datetime | None:
-    """When the partner's last good secret ends, None when one has no end."""
-    ends = connection.scalars(
-        select(secrets.c.expire_le).where(
-            secrets.c.partenaire_id == partenaire.id, _alive_at(now())
-        )
-    ).all()
-    return None if None in ends or not ends else max(end for end in ends if end is not None)

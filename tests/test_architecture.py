@@ -55,6 +55,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
             *(
                 "agent",
                 "audit",
+                "carte",
                 "contract",
                 "database",
                 "demande",
@@ -114,12 +115,15 @@ OF_THE_JOURNAL = frozenset({"solde", "version", "date_solde"})
 """The columns of cartes that only models/journal/ writes."""
 
 CHANGED_BY_A_DEMANDE = frozenset(
-    {"agents", "regles_validation", "clients", "reseaux", "membres", "demandes", "validations"}
+    {
+        *("agents", "regles_validation", "clients", "reseaux", "membres", "profils_carte"),
+        *("partenaires", "acces", "demandes", "validations"),
+    }
 )
 """Tables of the back office: tests/support/witness.py has the database say the same."""
 
 CHANGED_BY_SOMEBODY = CHANGED_BY_A_DEMANDE | {
-    "partenaires", "acces", "secrets", "plafonds", "cartes",
+    "secrets", "codes_retrait", "plafonds", "cartes",
 }  # fmt: skip
 """Tables of which a change that is not money is a row of the audit."""
 
@@ -130,13 +134,17 @@ RECORDED_BY_ITS_CALLER: dict[str, str] = {
     "models/journal/ouverture.py": "cards come with an import or the demo, which record what they loaded",
     **{
         f"models/{noun}.py": "demandes change it, which models/back_office/moteur.py records"
-        for noun in ("agent", "client", "membre", "regle_validation", "reseau")
+        for noun in (
+            *("agent", "authentification", "client", "etat_carte", "fiche", "membre"),
+            *("plafond", "profil_carte", "regle_validation", "reseau"),
+        )
     },
 }
 
 ABOVE_DEMANDES: dict[str, str] = {
     "models/books/importation.py": "an operator's command, which the audit names",
     "models/books/demo.py": "as above",
+    "models/secret.py": "the demo's partner, with a pair that everybody knows",
 }
 """What changes the same without a demande, and why."""
 

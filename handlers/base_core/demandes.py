@@ -94,10 +94,16 @@ def get_demande(
 
 
 def valider_demande(
-    corps: DemandeValidation, *, connection: Connection, personne: Personne
+    corps: DemandeValidation, *, connection: Connection, personne: Personne, settings: Settings
 ) -> Answer[Demande]:
     return render_demande(
-        moteur.valider(connection, personne, corps["demandeId"], empreinte=corps["empreinte"])
+        moteur.valider(
+            connection,
+            personne,
+            corps["demandeId"],
+            empreinte=corps["empreinte"],
+            pepper=settings.pepper,
+        )
     )
 
 

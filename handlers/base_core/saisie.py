@@ -25,4 +25,5 @@ def enter(
     """Enter a demande for a person, or for a machine that says for whom."""
     acteur = personne.acteur._replace(pour_le_compte_de=corps.get("pourLeCompteDe"))
     duree = timedelta(hours=settings.demande_duree_h)
-    return render_demande(saisir(connection, personne._replace(acteur=acteur), saisie, duree=duree))
+    who = personne._replace(acteur=acteur)
+    return render_demande(saisir(connection, who, saisie, duree=duree, pepper=settings.pepper))

@@ -32,7 +32,7 @@ ReseauId: TypeAlias = str
 ObjetId: TypeAlias = str
 
 
-ObjetType: TypeAlias = Literal['CLIENT', 'RESEAU', 'MEMBRE', 'AGENT', 'REGLE']
+ObjetType: TypeAlias = Literal['CLIENT', 'RESEAU', 'MEMBRE', 'PROFIL', 'CARTE', 'PLAFOND', 'FONDS', 'PARTENAIRE', 'AGENT', 'REGLE']
 
 
 ObjetAudite: TypeAlias = str
@@ -107,19 +107,6 @@ class ActeurDemande(TypedDict):
     nom: str
 
 
-class Resultat(TypedDict):
-    clientId: str | None
-    reseauId: str | None
-    membreId: str | None
-    profilId: str | None
-    carteId: str | None
-    numeroCarte: str | None
-    consumerKey: str | None
-    agentId: str | None
-    numeroOperation: str | None
-    plafondId: str | None
-
-
 ListeDemandesCsv: TypeAlias = str
 
 
@@ -175,6 +162,96 @@ class Reseau(TypedDict):
 JourOuVideDemande: TypeAlias = str
 
 
+ProfilId: TypeAlias = str
+
+
+Prefixe: TypeAlias = str
+
+
+ValiditeMois: TypeAlias = int
+
+
+DernierQuatre: TypeAlias = str
+
+
+Commentaire: TypeAlias = str
+
+
+UniteDemandee: TypeAlias = Literal['FCFA']
+
+
+StatutProfilDemande: TypeAlias = Literal['ACTIF', 'RETIRE']
+
+
+StatutCarteDemande: TypeAlias = Literal['EMISE', 'ACTIVE', 'OPPOSITION', 'ANNULEE']
+
+
+MotifStatut: TypeAlias = str
+
+
+MotifOppositionCarte: TypeAlias = Literal['BLOCAGE_TEMPORAIRE', 'SUSPICION', 'AUTRE', 'PERDUE', 'VOLEE', 'FRAUDE']
+
+
+MotifAnnulation: TypeAlias = Literal['DEMANDE_CLIENT', 'PERDUE', 'VOLEE', 'FRAUDE', 'DEGRADEE', 'FIN_DE_CONTRAT', 'NON_DISTRIBUEE', 'AUTRE']
+
+
+MotifRemplacement: TypeAlias = Literal['PERDUE', 'VOLEE', 'FRAUDE', 'DEGRADEE', 'CHANGEMENT_PROFIL']
+
+
+TypePlafond: TypeAlias = Literal['CREDIT', 'DEBIT', 'TRANSFERT']
+
+
+PeriodePlafond: TypeAlias = Literal['OPERATION', 'JOUR', 'MOIS']
+
+
+ConsumerKey: TypeAlias = str
+
+
+TypePartenaireDemande: TypeAlias = Literal['EXTERNE', 'INTERNE']
+
+
+StatutPartenaireDemande: TypeAlias = Literal['ACTIF', 'SUSPENDU', 'REVOQUE']
+
+
+ModeAdresses: TypeAlias = Literal['LIBRE', 'OBSERVER', 'APPLIQUER']
+
+
+Cidr: TypeAlias = str
+
+
+DroitPartenaire: TypeAlias = str
+
+
+class PlafondProfil(TypedDict):
+    type: TypePlafond
+    periode: PeriodePlafond
+    montantMaximal: NotRequired[int]
+    nombreMaximal: NotRequired[int]
+
+
+class PlafondDuProfil(TypedDict):
+    type: str
+    periode: str
+    montantMaximal: int | None
+    nombreMaximal: int | None
+
+
+ListeCartesCsv: TypeAlias = str
+
+
+HistoriqueOperationsCsv: TypeAlias = str
+
+
+class ContactTechnique(TypedDict):
+    email: str
+    telephone: str
+
+
+class ContactTechniqueDemande(TypedDict):
+    email: NotRequired[EmailDemande]
+    telephone: NotRequired[TelephoneDemande]
+
+
 AuditCsv: TypeAlias = str
 
 
@@ -195,6 +272,9 @@ class VerificationAudit(TypedDict):
 NumeroCarte: TypeAlias = str
 
 
+CarteId: TypeAlias = str
+
+
 WalletId: TypeAlias = str
 
 
@@ -202,6 +282,12 @@ ClientId: TypeAlias = str
 
 
 MembreId: TypeAlias = str
+
+
+NumeroOperation: TypeAlias = str
+
+
+Montant: TypeAlias = int
 
 
 SoldeOnline: TypeAlias = float
@@ -231,7 +317,25 @@ Vrai: TypeAlias = str
 JourDemande: TypeAlias = str
 
 
+TypeOperation: TypeAlias = Literal['CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE']
+
+
 Motif: TypeAlias = str
+
+
+MontantEcrit: TypeAlias = int
+
+
+class PlafondRestant(TypedDict):
+    type: str
+    periode: str
+    montantMaximal: int | None
+    montantRestant: int | None
+    nombreMaximal: int | None
+    nombreRestant: int | None
+
+
+SecretId: TypeAlias = str
 
 
 CodeSucces: TypeAlias = int
@@ -268,6 +372,28 @@ class ValidationDonnee(TypedDict):
     agentId: AgentId
     nom: str
     date: Instant
+
+
+class CarteEmise(TypedDict):
+    membreId: MembreId
+    carteId: CarteId
+    numeroCarte: NumeroCarte
+
+
+class Resultat(TypedDict):
+    clientId: str | None
+    reseauId: str | None
+    membreId: str | None
+    profilId: str | None
+    carteId: str | None
+    numeroCarte: str | None
+    consumerKey: str | None
+    agentId: str | None
+    numeroOperation: str | None
+    plafondId: str | None
+    cartes: list[CarteEmise]
+    codeRetrait: str | None
+    jetonsRevoques: int | None
 
 
 class Demande(TypedDict):
@@ -653,6 +779,427 @@ class StatutMembre(TypedDict):
     pourLeCompteDe: NotRequired[PourLeCompteDe]
 
 
+class ProfilCarte(TypedDict):
+    profilId: ProfilId
+    nom: str
+    unite: Unite
+    validiteMois: int
+    prefixe: Prefixe
+    plafonds: list[PlafondDuProfil]
+    horsLigneAutorise: bool
+    statut: str
+    version: Version
+
+
+class ReponseListeProfilsCarte(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[ProfilCarte]
+    curseurSuivant: str | None
+
+
+class SaisieProfilCarte(TypedDict):
+    profilId: ProfilId
+    nom: NomDemande
+    unite: UniteDemandee
+    validiteMois: ValiditeMois
+    prefixe: Prefixe
+    plafonds: list[PlafondProfil]
+    horsLigneAutorise: bool
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class ModificationProfilCarte(TypedDict):
+    profilId: ProfilId
+    nom: NotRequired[NomDemande]
+    unite: NotRequired[UniteDemandee]
+    validiteMois: NotRequired[ValiditeMois]
+    prefixe: NotRequired[Prefixe]
+    plafonds: NotRequired[list[PlafondProfil]]
+    horsLigneAutorise: NotRequired[bool]
+    statut: NotRequired[StatutProfilDemande]
+    versionAttendue: Version
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class CarteBo(TypedDict):
+    carteId: CarteId
+    numeroCarte: NumeroCarte
+    clientId: ClientId
+    membreId: MembreId
+    porteur: str
+    profilId: str | None
+    statut: str
+    motifStatut: str | None
+    commentaireStatut: str | None
+    finValidite: Jour
+    expiree: bool
+    soldeOnline: SoldeOnline
+    unite: Unite
+    dateSolde: Instant
+    emiseLe: str | None
+    activeeLe: str | None
+    annuleePar: str | None
+    remplaceCarteId: str | None
+    remplaceeParCarteId: str | None
+    renouvellements: int
+    version: Version
+
+
+class ChangementStatut(TypedDict):
+    de: str | None
+    vers: str
+    motif: str | None
+    commentaire: str | None
+    acteur: str
+    date: Instant
+    demandeId: str | None
+
+
+class CarteDetaillee(TypedDict):
+    carteId: CarteId
+    numeroCarte: NumeroCarte
+    clientId: ClientId
+    membreId: MembreId
+    porteur: str
+    profilId: str | None
+    statut: str
+    motifStatut: str | None
+    commentaireStatut: str | None
+    finValidite: Jour
+    expiree: bool
+    soldeOnline: SoldeOnline
+    unite: Unite
+    dateSolde: Instant
+    emiseLe: str | None
+    activeeLe: str | None
+    annuleePar: str | None
+    remplaceCarteId: str | None
+    remplaceeParCarteId: str | None
+    renouvellements: int
+    version: Version
+    historiqueStatuts: list[ChangementStatut]
+    plafonds: list[PlafondRestant]
+    demandesEnAttente: int
+
+
+class ReponseListeCartes(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[CarteBo]
+    curseurSuivant: str | None
+
+
+class ReponseCarte(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[CarteDetaillee]
+
+
+class RechercheCartes(TypedDict):
+    numeroCarte: NotRequired[NumeroCarte]
+    carteId: NotRequired[CarteId]
+    dernierQuatre: NotRequired[DernierQuatre]
+    walletId: NotRequired[WalletId]
+    clientId: NotRequired[ClientId]
+    membreId: NotRequired[MembreId]
+    statut: NotRequired[StatutCarteDemande]
+    motifStatut: NotRequired[MotifStatut]
+    expireAvant: NotRequired[JourDemande]
+    sansTransactionDepuis: NotRequired[JourDemande]
+
+
+class Porteur(TypedDict):
+    membreId: MembreId
+    numeroCarte: NotRequired[NumeroCarte]
+
+
+class EmissionCartes(TypedDict):
+    clientId: ClientId
+    profilId: ProfilId
+    validiteMois: NotRequired[ValiditeMois]
+    porteurs: list[Porteur]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class ActivationCarte(TypedDict):
+    carteId: CarteId
+    dernierQuatre: DernierQuatre
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class OppositionCarte(TypedDict):
+    carteId: CarteId
+    motifOpposition: MotifOppositionCarte
+    commentaire: NotRequired[Commentaire]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class LeveeOpposition(TypedDict):
+    carteId: CarteId
+    reference: ReferenceDemande
+    motif: Motif
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class AnnulationCarte(TypedDict):
+    carteId: CarteId
+    motifAnnulation: MotifAnnulation
+    commentaire: NotRequired[Commentaire]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RenouvellementCarte(TypedDict):
+    carteId: CarteId
+    validiteMois: NotRequired[ValiditeMois]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RemplacementCarte(TypedDict):
+    carteId: CarteId
+    motifRemplacement: MotifRemplacement
+    profilId: NotRequired[ProfilId]
+    numeroCarte: NotRequired[NumeroCarte]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class PlafondCarte(TypedDict):
+    carteId: CarteId
+    type: TypePlafond
+    periode: PeriodePlafond
+    montantMaximal: NotRequired[int]
+    nombreMaximal: NotRequired[int]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RetraitPlafondCarte(TypedDict):
+    carteId: CarteId
+    type: TypePlafond
+    periode: PeriodePlafond
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class PlafondPartenaire(TypedDict):
+    consumerKey: ConsumerKey
+    type: TypePlafond
+    periode: PeriodePlafond
+    montantMaximal: NotRequired[int]
+    nombreMaximal: NotRequired[int]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RetraitPlafondPartenaire(TypedDict):
+    consumerKey: ConsumerKey
+    type: TypePlafond
+    periode: PeriodePlafond
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class TransfertSpecial(TypedDict):
+    carteId: CarteId
+    carteIdDestination: CarteId
+    montant: NotRequired[Montant]
+    reference: ReferenceDemande
+    motif: Motif
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class CorrectionOuverture(TypedDict):
+    carteId: CarteId
+    soldeOuverture: int
+    reference: ReferenceDemande
+    motif: Motif
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class OperationBo(TypedDict):
+    numeroOperation: NumeroOperation
+    reference: str | None
+    type: str
+    statut: str
+    partenaire: str | None
+    demandeId: str | None
+    numeroCarte: NumeroCarte
+    numeroCarteDestination: str | None
+    montant: MontantEcrit
+    unite: Unite
+    soldeOnline: SoldeOnline
+    dateOperation: Instant
+    motif: str | None
+    pointDeService: str | None
+    terminal: str | None
+    annulationDe: str | None
+    annuleePar: str | None
+
+
+class ReponseHistoriqueOperations(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[OperationBo]
+    curseurSuivant: str | None
+
+
+class LignePartenaire(TypedDict):
+    consumerKey: ConsumerKey
+    nom: str
+    type: str
+    statut: str
+    scopes: list[DroitPartenaire]
+    clients: list[ClientId]
+    secretsActifs: int
+    modeAdresses: str
+    dernierAppel: str | None
+    version: Version
+
+
+class AdresseVue(TypedDict):
+    adresse: str
+    jour: Jour
+    appels: int
+    refus: int
+
+
+class SecretBo(TypedDict):
+    secretId: SecretId
+    fin4: str | None
+    creeLe: Instant
+    expireLe: str | None
+    dernierUsage: str | None
+    statut: str
+    retireLe: str | None
+
+
+class PartenaireDetaille(TypedDict):
+    consumerKey: ConsumerKey
+    nom: str
+    type: str
+    statut: str
+    scopes: list[DroitPartenaire]
+    clients: list[ClientId]
+    secretsActifs: int
+    modeAdresses: str
+    dernierAppel: str | None
+    version: Version
+    basicAutorise: bool
+    contactTechnique: ContactTechnique
+    adresses: list[Cidr]
+    adressesVues: list[AdresseVue]
+    secrets: list[SecretBo]
+    plafonds: list[PlafondRestant]
+    demandesEnAttente: int
+
+
+class ReponseListePartenaires(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[LignePartenaire]
+    curseurSuivant: str | None
+
+
+class ReponsePartenaire(TypedDict):
+    success: bool
+    code: CodeSucces
+    message: Message
+    data: list[PartenaireDetaille]
+
+
+class SaisiePartenaire(TypedDict):
+    nom: NomDemande
+    type: TypePartenaireDemande
+    scopes: list[DroitPartenaire]
+    clients: NotRequired[list[ClientId]]
+    contactTechnique: NotRequired[ContactTechniqueDemande]
+    basicAutorise: NotRequired[bool]
+    adresses: NotRequired[list[Cidr]]
+    mode: NotRequired[ModeAdresses]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class ModificationPartenaire(TypedDict):
+    consumerKey: ConsumerKey
+    nom: NotRequired[NomDemande]
+    scopes: NotRequired[list[DroitPartenaire]]
+    clients: NotRequired[list[ClientId]]
+    contactTechnique: NotRequired[ContactTechniqueDemande]
+    basicAutorise: NotRequired[bool]
+    versionAttendue: Version
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class StatutPartenaire(TypedDict):
+    consumerKey: ConsumerKey
+    statut: StatutPartenaireDemande
+    reference: ReferenceDemande
+    motif: Motif
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class AdressesPartenaire(TypedDict):
+    consumerKey: ConsumerKey
+    adresses: list[Cidr]
+    mode: ModeAdresses
+    versionAttendue: Version
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RenouvellementSecret(TypedDict):
+    consumerKey: ConsumerKey
+    delaiHeures: NotRequired[int]
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RevocationSecret(TypedDict):
+    consumerKey: ConsumerKey
+    secretId: SecretId
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
+class RevocationJetons(TypedDict):
+    consumerKey: ConsumerKey
+    reference: ReferenceDemande
+    motif: NotRequired[Motif]
+    pourLeCompteDe: NotRequired[PourLeCompteDe]
+
+
 class LigneAudit(TypedDict):
     position: int
     date: Instant
@@ -694,7 +1241,15 @@ class ReponseAuditBeside(TypedDict):
     curseurSuivant: str | None
 
 
+class ReponseHistoriqueOperationsBeside(TypedDict):
+    curseurSuivant: str | None
+
+
 class ReponseListeAgentsBeside(TypedDict):
+    curseurSuivant: str | None
+
+
+class ReponseListeCartesBeside(TypedDict):
     curseurSuivant: str | None
 
 
@@ -707,6 +1262,14 @@ class ReponseListeDemandesBeside(TypedDict):
 
 
 class ReponseListeMembresBeside(TypedDict):
+    curseurSuivant: str | None
+
+
+class ReponseListePartenairesBeside(TypedDict):
+    curseurSuivant: str | None
+
+
+class ReponseListeProfilsCarteBeside(TypedDict):
     curseurSuivant: str | None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
-from handlers.cli.common import Refused, SeveralValues, json_option
+from handlers.cli.common import Refused, SeveralValues, check_text, json_option
 from handlers.cli.opening import open_database
 from handlers.cli.shown import print_json, print_rows
 from handlers.edge.local_issuer import DUREE_S, EMETTEUR, LocalIssuer
@@ -85,10 +85,10 @@ def creer(
     settings = read_settings()
     contenu = {
         "agentId": _check(_AGENT_ID, agent_id or sujet, "--id"),
-        "nom": _check_text(nom, 200, "--nom"),
-        "email": _check_text(email, 254, "--email", least=0),
+        "nom": check_text(nom, 200, "--nom"),
+        "email": check_text(email, 254, "--email", least=0),
         "emetteur": _check(_EMETTEUR, emetteur or settings.oidc_emetteur or EMETTEUR, "--emetteur"),
-        "sujet": _check_text(sujet, 255, "--sujet"),
+        "sujet": check_text(sujet, 255, "--sujet"),
         "roles": sorted(set(roles)),
         "clients": sorted(set(client_ids)),
     }
@@ -144,7 +144,7 @@ def suspendre(agent_id: str, motif: str) -> None:
     contenu = {"agentId": agent_id, "statut": SUSPENDU}
     with open_database() as database, database.transaction() as connection:
         try:
-            _enter(connection, "changerStatutAgent", contenu, _check_text(motif, 140, "--motif"))
+            _enter(connection, "changerStatutAgent", contenu, check_text(motif, 140, "--motif"))
         except ObjetInconnu:
             raise Refused(_no_agent(agent_id)) from None
         except EtatInterdit:
@@ -222,12 +222,6 @@ def _row(agent: Agent) -> tuple[str, ...]:
 def _check(pattern: re.Pattern[str], text: str, option: str) -> str:
     if not pattern.fullmatch(text):
         raise click.UsageError(f"{option}: {text!r} is not like {pattern.pattern}.")
-    return text
-
-
-def _check_text(text: str, most: int, option: str, *, least: int = 1) -> str:
-    if not (least <= len(text) <= most and (text.isprintable() or not text)):
-        raise click.UsageError(f"{option} has {least} to {most} printable characters.")
     return text
 
 

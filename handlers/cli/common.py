@@ -204,6 +204,13 @@ class Jour(click.ParamType[date]):
         return self.fail(f"{value!r} is not a day of the form YYYY-MM-DD.", param, ctx)
 
 
+def check_text(text: str, most: int, option: str, *, least: int = 1) -> str:
+    """The text of an option. Wrong usage when it is too short, too long, or has a control character."""
+    if not (least <= len(text) <= most and (text.isprintable() or not text)):
+        raise click.UsageError(f"{option} has {least} to {most} printable characters.")
+    return text
+
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask: the answer is yes.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 

@@ -306,7 +306,8 @@ def new(
     OPERATION is its operationId. With --path, openapi.yaml gets its description, all that the rules ask,
     with the words still to write. Once it is there, without --path: its handler, view, rule, classes of
     new codes, migration and tests, and what the tests of every operation must know. All is whole but the
-    rule. What is already there is kept. Of the back office, the type of a demande is left to write too.
+    rule. What is already there is kept. Of the back office, also the type of a demande, and the row of its
+    rule of validation with the migration that writes it.
 
     \b
     Examples:   cynod contract new bloquerCarte --path /bloquer-carte --tag cartes --name Blocage \\

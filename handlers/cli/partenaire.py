@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from handlers.cli.common import (
     Refused,
     SeveralValues,
+    check_text,
     confirm,
     json_option,
     read_scopes,
@@ -20,19 +21,34 @@ from handlers.cli.common import (
 from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
 from handlers.contract.surface import BASE_CORE, PARTENAIRE
-from handlers.edge.address import plain_network
 from handlers.operateur import read_operateur
 from handlers.settings import Settings, read_settings
 from models import authentification, partenaire, secret
+from models.adresse import PLUS_LARGE, plain_network
+from models.back_office.moteur import Personne, Saisie, saisir
+from models.base import new_ulid
 from models.database.engine import Database
-from models.errors import AuthentificationInvalide
+from models.demande import Demande
+from models.errors import (
+    AdressesInvalides,
+    AuthentificationInvalide,
+    EtatInterdit,
+    ParametreInvalide,
+)
+from models.fiche import Fiche, find_fiche
+from models.partenaire import ACTIF, EXTERNE, INTERNE, LIBRE, MODES, OBSERVER, REVOQUE, SUSPENDU
+from models.retrait import withdraw
 
 DELAI_MAXIMAL_H = 24 * 366
+MAX_ADRESSES = 50
 
 
 @click.group("partenaire")
 def group() -> None:
-    """Create partners, list them, revoke them, give them new secrets, end their tokens."""
+    """Create partners, list, change, suspend and revoke them, give them new secrets, end their tokens.
+
+    What is done here needs no second person, and the audit says who did it.
+    """
 
 
 @group.command(cls=SeveralValues)
@@ -105,20 +121,73 @@ def create(
     _check_kind(client_ids, interne=interne)
     _check_scopes(settings, scopes, interne=interne)
     networks = _check_adresses(adresses)
+    contenu = {
+        "nom": nom,
+        "type": INTERNE if interne else EXTERNE,
+        "scopes": list(scopes),
+        "clients": list(client_ids),
+        "adresses": networks,
+        "basicAutorise": basic,
+    }
     with open_database(settings) as database, database.transaction() as connection:
-        _check_clients(connection, client_ids)
-        pair = secret.create(
-            connection,
-            read_operateur(),
-            nom=nom,
-            client_ids=list(client_ids),
-            scopes=list(scopes),
-            adresses=networks,
-            pepper=settings.pepper,
-            basic_autorise=basic,
-        )
+        _check_clients(connection, client_ids, "no partner was created")
+        pair = _create(connection, contenu, settings.pepper)
     _warn_of_pepper(settings)
     _tell_created(pair, nom, client_ids, scopes, networks, basic=basic, as_json=as_json)
+
+
+def _create(
+    connection: Connection, contenu: dict[str, Any], pepper: bytes
+) -> secret.NouveauPartenaire:
+    """A partner, and its first secret, which the operator is told in place of the partner's engineer."""
+    demande = _enter(connection, "saisirPartenaire", contenu, pepper=pepper)
+    code = (demande.resultat or {})["codeRetrait"]
+    made = withdraw(connection, code, pepper=pepper, acteur=read_operateur())
+    return secret.NouveauPartenaire(made.consumer_key, made.consumer_secret)
+
+
+def _enter(
+    connection: Connection,
+    type_: str,
+    contenu: dict[str, Any],
+    *,
+    motif: str | None = None,
+    pepper: bytes = b"",
+) -> Demande:
+    """Have it done, or say in a sentence why not."""
+    saisie = Saisie(type_, new_ulid(), contenu, motif=motif)
+    try:
+        return saisir(connection, Personne(read_operateur()), saisie, pepper=pepper)
+    except AdressesInvalides:
+        raise Refused(
+            f"a list of addresses that is applied is not empty, and no network is wider than"
+            f" /{PLUS_LARGE[4]} of IPv4 or /{PLUS_LARGE[6]} of IPv6; nothing was changed."
+        ) from None
+    except ParametreInvalide as error:
+        raise Refused(
+            f"a partner of its type cannot have these {error.fields['parametre']}; nothing was changed."
+        ) from None
+
+
+def _change(
+    consumer_key: str,
+    type_: str,
+    contenu: dict[str, Any],
+    *,
+    outcome: str,
+    motif: str | None = None,
+    client_ids: Iterable[str] = (),
+) -> Fiche:
+    """Change the partner, once nothing of it is under way: what it is then."""
+    asked = {"consumerKey": consumer_key, **contenu}
+    with open_database() as database:
+        _find_active(database, consumer_key)
+        with waiting_for_operations(outcome), database.transaction() as connection:
+            _check_clients(connection, client_ids, "nothing was changed")
+            _enter(connection, type_, asked, motif=motif)
+            found = find_fiche(connection, consumer_key)
+    assert found is not None, "it was changed"
+    return found
 
 
 def _tell_created(
@@ -161,9 +230,10 @@ def list_(*, as_json: bool) -> None:
 
 @group.command()
 @click.argument("consumer_key", metavar="KEY")
+@click.option("--motif", help="Why, 1 to 140 characters: the audit keeps it.")
 @yes_option
 @json_option
-def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
+def revoke(consumer_key: str, *, motif: str | None, yes: bool, as_json: bool) -> None:
     """Revoke the partner of this consumer-key: its secrets and tokens open nothing any more.
 
     It waits for what the partner has under way, and when it ends nothing of the partner is executed
@@ -177,21 +247,237 @@ def revoke(consumer_key: str, *, yes: bool, as_json: bool) -> None:
     Exit codes: 0 revoked, 1 no such active partner, refused, or operations did not end,
                 2 wrong usage, or nobody to ask
     """
+    motif = None if motif is None else check_text(motif, 140, "--motif")
     with open_database() as database:
         one = _find_active(database, consumer_key)
         confirm(f"Revoke {one.nom} ({consumer_key}) for good?", yes=yes)
+        asked = {"consumerKey": consumer_key, "statut": REVOQUE}
         with (
             waiting_for_operations(f"{consumer_key} is not revoked"),
             database.transaction() as connection,
         ):
-            if not authentification.revoke(connection, read_operateur(), consumer_key):
-                raise Refused(_no_partner(consumer_key))
+            try:
+                _enter(connection, "changerStatutPartenaire", asked, motif=motif)
+            except EtatInterdit:
+                raise Refused(_no_partner(consumer_key)) from None
         with database.reading() as connection:
             revoked = _find(connection, consumer_key)
     if as_json:
         print_json(revoked and _describe_partenaire(revoked))
     else:
         click.echo(f"{consumer_key} is revoked.")
+
+
+motif_option = click.option(
+    "--motif", required=True, help="Why, 1 to 140 characters: the audit keeps it."
+)
+
+
+@group.command()
+@click.argument("consumer_key", metavar="KEY")
+@motif_option
+@json_option
+def suspend(consumer_key: str, motif: str, *, as_json: bool) -> None:
+    """Suspend the partner of this consumer-key: its calls are told code 2005 until it is resumed.
+
+    It waits for what the partner has under way, and when it ends nothing of the partner is executed any
+    more. Its secrets and its tokens stay what they are.
+
+    \b
+    Example:    cynod partenaire suspend 3fQx7ZkT0yBn5LwAcE2uRs9d --motif "Debits at night"
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 suspended, 1 no such active partner, refused, or operations did not end,
+                2 wrong usage
+    """
+    _set_statut(consumer_key, SUSPENDU, motif, outcome="is not suspended")
+    _tell_statut(consumer_key, SUSPENDU, "is suspended", as_json=as_json)
+
+
+@group.command()
+@click.argument("consumer_key", metavar="KEY")
+@motif_option
+@json_option
+def resume(consumer_key: str, motif: str, *, as_json: bool) -> None:
+    """Resume the partner of this consumer-key that was suspended: its next call is answered as before.
+
+    \b
+    Example:    cynod partenaire resume 3fQx7ZkT0yBn5LwAcE2uRs9d --motif "Bug corrected"
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 resumed, 1 no such suspended partner, or refused, 2 wrong usage
+    """
+    _set_statut(consumer_key, ACTIF, motif, outcome="is not resumed")
+    _tell_statut(consumer_key, ACTIF, "is active again", as_json=as_json)
+
+
+def _set_statut(consumer_key: str, statut: str, motif: str, *, outcome: str) -> None:
+    motif = check_text(motif, 140, "--motif")
+    try:
+        _change(
+            consumer_key,
+            "changerStatutPartenaire",
+            {"statut": statut},
+            outcome=f"{consumer_key} {outcome}",
+            motif=motif,
+        )
+    except EtatInterdit as refused:
+        raise Refused(f"{consumer_key} is {refused.fields['statut']} already.") from None
+
+
+def _tell_statut(consumer_key: str, statut: str, told: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"consumerKey": consumer_key, "statut": statut})
+    else:
+        click.echo(f"{consumer_key} {told}.")
+
+
+@group.command(cls=SeveralValues)
+@click.argument("consumer_key", metavar="KEY")
+@click.option("--nom", help="Its new name, 1 to 200 characters.")
+@click.option(
+    "--client",
+    "client_ids",
+    metavar="CLIENT_ID...",
+    multiple=True,
+    help="All clients whose cards it may use from now on: one or several, or repeated.",
+)
+@click.option(
+    "--scope",
+    "scopes",
+    metavar="SCOPE...",
+    multiple=True,
+    help="All that it may do from now on: one or several, or repeated.",
+)
+@click.option("--contact-email", help="E-mail address of its engineers; empty for none.")
+@click.option("--contact-telephone", help="Their telephone number; empty for none.")
+@json_option
+def modify(
+    consumer_key: str,
+    *,
+    nom: str | None,
+    client_ids: tuple[str, ...],
+    scopes: tuple[str, ...],
+    contact_email: str | None,
+    contact_telephone: str | None,
+    as_json: bool,
+) -> None:
+    """Change the partner of this consumer-key, from its next call on. What is not given stays.
+
+    Its key, its secrets, its references and what it did stay its own.
+
+    \b
+    Examples:   cynod partenaire modify 3fQx7ZkT0yBn5LwAcE2uRs9d --nom "Banque Y"
+                cynod partenaire modify 3fQx7ZkT0yBn5LwAcE2uRs9d --client CLI-0001 CLI-0002
+    Variables:  CYNOD_DATABASE_URL, CYNOD_CONTRACT
+    Exit codes: 0 changed, 1 no such active partner, client or scope, or operations did not end,
+                2 wrong usage
+    """
+    contenu: dict[str, Any] = {}
+    if nom is not None:
+        contenu["nom"] = _check_nom(nom)
+    if client_ids:
+        contenu["clients"] = list(client_ids)
+    if scopes:
+        _check_scopes_of(consumer_key, scopes)
+        contenu["scopes"] = list(scopes)
+    contact = _read_contact(consumer_key, contact_email, contact_telephone)
+    if contact is not None:
+        contenu["contactTechnique"] = contact
+    if not contenu:
+        raise click.UsageError("Nothing to change: give --nom, --client, --scope or --contact-….")
+    fiche = _change(
+        consumer_key,
+        "modifierPartenaire",
+        contenu,
+        outcome=f"{consumer_key} is not changed",
+        client_ids=client_ids,
+    )
+    _tell_fiche(fiche, "is changed", as_json=as_json)
+
+
+def _read_contact(
+    consumer_key: str, email: str | None, telephone: str | None
+) -> dict[str, str] | None:
+    """The contact with what is given of it, None when nothing is."""
+    if email is None and telephone is None:
+        return None
+    with open_database() as database, database.reading() as connection:
+        fiche = find_fiche(connection, consumer_key) if consumer_key.isprintable() else None
+    if fiche is None:
+        raise Refused(_no_partner(consumer_key))
+    return {
+        "email": check_text(
+            fiche.contact_email if email is None else email, 254, "--contact-email", least=0
+        ),
+        "telephone": check_text(
+            fiche.contact_telephone if telephone is None else telephone,
+            32,
+            "--contact-telephone",
+            least=0,
+        ),
+    }
+
+
+@group.command("adresses", cls=SeveralValues)
+@click.argument("consumer_key", metavar="KEY")
+@click.option(
+    "--adresse",
+    "adresses",
+    metavar="CIDR...",
+    multiple=True,
+    help="All of the list from now on: addresses or networks, one or several, or repeated.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(list(MODES)),
+    required=True,
+    help="LIBRE: any address may call. OBSERVER: any may, and those not of the list are counted."
+    " APPLIQUER: those of the list alone.",
+)
+@json_option
+def change_addresses(
+    consumer_key: str, *, adresses: tuple[str, ...], mode: str, as_json: bool
+) -> None:
+    """Say from where the partner of this consumer-key may call, from its next call on.
+
+    With OBSERVER, getPartenaire of the back office shows what the list would refuse before it does.
+
+    \b
+    Example:    cynod partenaire adresses 3fQx7ZkT0yBn5LwAcE2uRs9d --mode OBSERVER
+                    --adresse 192.0.2.0/24 2001:db8::/48
+    Variables:  CYNOD_DATABASE_URL
+    Exit codes: 0 set, 1 no such active partner, refused, or operations did not end,
+                2 wrong usage
+    """
+    fiche = _change(
+        consumer_key,
+        "saisirAdressesPartenaire",
+        {"adresses": _check_adresses(adresses), "mode": mode},
+        outcome=f"the addresses of {consumer_key} are not changed",
+    )
+    told = {"consumerKey": fiche.consumer_key, "adresses": list(fiche.adresses), "mode": mode}
+    if as_json:
+        print_json(told)
+    else:
+        listed = " ".join(fiche.adresses) or "none"
+        click.echo(f"{fiche.consumer_key} calls under {mode}, its list: {listed}.")
+
+
+def _tell_fiche(fiche: Fiche, told: str, *, as_json: bool) -> None:
+    if not as_json:
+        click.echo(f"{fiche.consumer_key} {told}.")
+        return
+    print_json(
+        {
+            "consumerKey": fiche.consumer_key,
+            "nom": fiche.nom,
+            "clients": list(fiche.clients),
+            "scopes": list(fiche.scopes),
+            "contactTechnique": {
+                "email": fiche.contact_email,
+                "telephone": fiche.contact_telephone,
+            },
+        }
+    )
 
 
 @group.command("scopes", cls=SeveralValues)
@@ -215,13 +501,13 @@ def change_scopes(consumer_key: str, scopes: tuple[str, ...], *, as_json: bool) 
     Variables:  CYNOD_DATABASE_URL, CYNOD_CONTRACT
     Exit codes: 0 set, 1 no such active partner or scope, 2 wrong usage
     """
-    settings = read_settings()
-    with open_database(settings) as database:
-        # A machine of the company has no clients: it sees all of them.
-        interne = not _find_active(database, consumer_key).clients
-        _check_scopes(settings, scopes, interne=interne)
-        with database.transaction() as connection:
-            partenaire.change_scopes(connection, read_operateur(), consumer_key, scopes)
+    _check_scopes_of(consumer_key, scopes)
+    _change(
+        consumer_key,
+        "modifierPartenaire",
+        {"scopes": list(scopes)},
+        outcome=f"the scopes of {consumer_key} are not changed",
+    )
     told = sorted(set(scopes))
     if as_json:
         print_json({"consumerKey": consumer_key, "scopes": told})
@@ -243,10 +529,12 @@ def basic(consumer_key: str, *, allowed: bool, as_json: bool) -> None:
     Variables:  CYNOD_DATABASE_URL
     Exit codes: 0 set, 1 no such active partner, 2 wrong usage
     """
-    with open_database() as database:
-        _find_active(database, consumer_key)
-        with database.transaction() as connection:
-            partenaire.allow_basic(connection, read_operateur(), consumer_key, allowed=allowed)
+    _change(
+        consumer_key,
+        "modifierPartenaire",
+        {"basicAutorise": allowed},
+        outcome=f"{consumer_key} is not changed",
+    )
     if as_json:
         print_json({"consumerKey": consumer_key, "basicAutorise": allowed})
     else:
@@ -307,9 +595,9 @@ def _end_jetons(database: Database, consumer_key: str, *, as_json: bool) -> None
         waiting_for_operations(f"no token of {consumer_key} is ended"),
         database.transaction() as connection,
     ):
-        ended = authentification.revoke_jetons(connection, read_operateur(), consumer_key)
-    if ended is None:
-        raise Refused(_no_partner(consumer_key))
+        asked = {"consumerKey": consumer_key}
+        demande = _enter(connection, "revoquerJetonsPartenaire", asked)
+    ended = (demande.resultat or {})["jetonsRevoques"]
     if as_json:
         print_json({"consumerKey": consumer_key, "jetonsRevoques": ended})
     elif ended:
@@ -388,10 +676,18 @@ def _check_scopes(settings: Settings, scopes: Iterable[str], *, interne: bool) -
     _check_known("scope", scopes, read_scopes(settings, BASE_CORE if interne else PARTENAIRE))
 
 
-def _check_clients(connection: Connection, client_ids: Iterable[str]) -> None:
+def _check_scopes_of(consumer_key: str, scopes: Iterable[str]) -> None:
+    """Refused for a scope that a partner of its type cannot have."""
+    settings = read_settings()
+    with open_database(settings) as database:
+        interne = _find_active(database, consumer_key).type == INTERNE
+    _check_scopes(settings, scopes, interne=interne)
+
+
+def _check_clients(connection: Connection, client_ids: Iterable[str], outcome: str) -> None:
     unknown = [one for one in client_ids if not _is_known_client(connection, one)]
     if unknown:
-        raise Refused(f"unknown client {', '.join(unknown)}; no partner was created.")
+        raise Refused(f"unknown client {', '.join(unknown)}; {outcome}.")
 
 
 def _check_known(what: str, given: Iterable[str], known: list[str]) -> None:
@@ -407,8 +703,8 @@ def _check_adresses(adresses: Iterable[str]) -> list[str]:
             networks[str(plain_network(adresse))] = None
         except ValueError as error:
             raise Refused(f"--adresse {adresse}: {error}.") from None
-    if len(" ".join(networks)) > 1000:
-        raise Refused("the addresses of a partner must fit 1000 characters; give networks.")
+    if len(networks) > MAX_ADRESSES:
+        raise Refused(f"a partner has at most {MAX_ADRESSES} addresses; give networks.")
     return list(networks)
 
 
@@ -476,11 +772,27 @@ def _describe_partenaire(one: secret.PartenaireListe) -> dict[str, Any]:
         "clients": one.clients,
         "scopes": one.scopes,
         "adresses": one.adresses,
+        "modeAdresses": one.mode_adresses,
+        "type": one.type,
+        "statut": one.statut,
         "secretsActifs": one.secrets_actifs,
         "basicAutorise": one.basic_autorise,
         "creeLe": show_instant(one.cree_le),
         "revoqueLe": None if one.revoque_le is None else show_instant(one.revoque_le),
     }
+
+
+def _show_addresses(one: secret.PartenaireListe) -> str:
+    if one.mode_adresses == LIBRE or not one.adresses:
+        return "toutes"
+    listed = " ".join(one.adresses)
+    return f"{listed} (observées)" if one.mode_adresses == OBSERVER else listed
+
+
+def _show_statut(one: secret.PartenaireListe) -> str:
+    if one.revoque_le is not None:
+        return f"révoqué {show_instant(one.revoque_le)}"
+    return "suspendu" if one.statut == SUSPENDU else "actif"
 
 
 def _print_table(found: list[secret.PartenaireListe]) -> None:
@@ -490,10 +802,10 @@ def _print_table(found: list[secret.PartenaireListe]) -> None:
             one.nom,
             " ".join(one.clients),
             " ".join(one.scopes),
-            " ".join(one.adresses) or "toutes",
+            _show_addresses(one),
             str(one.secrets_actifs),
             "oui" if one.basic_autorise else "non",
-            "actif" if one.revoque_le is None else f"révoqué {show_instant(one.revoque_le)}",
+            _show_statut(one),
         )
         for one in found
     ]

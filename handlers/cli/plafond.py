@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from sqlalchemy import Connection
 
 from handlers.cli.common import (
     Refused,
@@ -14,7 +15,10 @@ from handlers.cli.common import (
 from handlers.cli.opening import open_database, waiting_for_operations
 from handlers.cli.shown import print_json, print_rows, show_instant
 from handlers.operateur import read_operateur
-from models.base import SOLDE_MAXIMAL, UNITE, mask
+from models.back_office.designation import find_designee
+from models.back_office.moteur import Personne, Saisie, saisir
+from models.base import SOLDE_MAXIMAL, UNITE, mask, new_ulid
+from models.errors import CarteAnnulee, EtatInterdit, ObjetInconnu
 from models.plafond import (
     OPERATION,
     PERIODES,
@@ -22,8 +26,6 @@ from models.plafond import (
     PlafondListe,
     find_plafond,
     list_plafonds,
-    remove_plafond,
-    set_plafond,
 )
 
 NOMBRE_MAXIMAL = 10**9
@@ -114,16 +116,15 @@ def set_(
         waiting_for_operations(f"the limit of {name} is not set"),
         database.transaction() as connection,
     ):
-        if not set_plafond(
-            connection,
-            read_operateur(),
-            type_=type_,
-            periode=periode,
-            montant_maximal=montant,
-            nombre_maximal=nombre,
-            **subject,
-        ):
-            raise Refused(_nobody(carte, partenaire))
+        bounds = {"montantMaximal": montant, "nombreMaximal": nombre}
+        given = {field: value for field, value in bounds.items() if value is not None}
+        contenu = {"type": type_, "periode": periode, **given}
+        try:
+            _enter(connection, "saisir", carte, partenaire, contenu)
+        except ObjetInconnu:
+            raise Refused(_nobody(carte, partenaire)) from None
+        except (CarteAnnulee, EtatInterdit):
+            raise Refused(f"{name} has ended for good: no limit of it is set.") from None
         made = find_plafond(connection, type_=type_, periode=periode, **subject)
     if as_json:
         print_json(made and _describe(made))
@@ -154,10 +155,10 @@ def remove(
         database.transaction() as connection,
     ):
         was = find_plafond(connection, type_=type_, periode=periode, **subject)
-        if not remove_plafond(
-            connection, read_operateur(), type_=type_, periode=periode, **subject
-        ):
-            raise Refused(f"{name} has no limit of {type_} per {periode}.")
+        try:
+            _enter(connection, "retirer", carte, partenaire, {"type": type_, "periode": periode})
+        except ObjetInconnu:
+            raise Refused(f"{name} has no limit of {type_} per {periode}.") from None
     if as_json:
         print_json(was and _describe(was))
     else:
@@ -185,6 +186,25 @@ def list_(*, as_json: bool) -> None:
         _print_table(found)
     else:
         click.echo("No limit.")
+
+
+def _enter(
+    connection: Connection,
+    verb: str,
+    carte: str | None,
+    partenaire: str | None,
+    contenu: dict[str, Any],
+) -> None:
+    """Execute the demande of persons about a limit. Raises ObjetInconnu, CarteAnnulee, EtatInterdit."""
+    if carte is None:
+        type_, named = f"{verb}PlafondPartenaire", {"consumerKey": partenaire}
+    else:
+        found = find_designee(connection, carte)
+        if found is None:
+            raise ObjetInconnu(objet="Carte")
+        type_, named = f"{verb}PlafondCarte", {"carteId": found.carte_id}
+    saisie = Saisie(type_, new_ulid(), {**named, **contenu})
+    saisir(connection, Personne(read_operateur()), saisie)
 
 
 def _subject(carte: str | None, partenaire: str | None) -> dict[str, str | None]:

@@ -69,6 +69,12 @@ def _agent() -> click.Command:
     return group
 
 
+def _carte() -> click.Command:
+    from handlers.cli.carte import group
+
+    return group
+
+
 def _partenaire() -> click.Command:
     from handlers.cli.partenaire import group
 
@@ -118,6 +124,10 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "audit": Entry(_audit, "Prove the audit, who changed what, and export it."),
     "backup": Entry(_backup, "Copy a SQLite database to FILE, while servers write to it."),
+    "carte": Entry(
+        _carte,
+        "Block cards, lift blocks, cancel and renew cards, and show all that is known of one.",
+    ),
     "contract": Entry(_contract, "Check openapi.yaml and write again what is generated from it."),
     "demande": Entry(_demande, "End the demandes of the back office that have waited too long."),
     "import": Entry(_import, "Import clients, membres and cards with their opening soldes."),

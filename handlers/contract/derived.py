@@ -58,7 +58,7 @@ def derive_operation(contract: Contract, path: str, method: str, raw: Json) -> O
             int(status): contract.resolve(node) for status, node in raw["responses"].items()
         },
         codes=frozenset(raw["x-codes-erreur"]),
-        message=raw.get("x-message-succes"),
+        message=contract.resolve(raw["x-message-succes"]) if "x-message-succes" in raw else None,
         rate_class=raw["x-classe-debit"],
         scopes=frozenset(scope for need in raw["security"] for scope in need.get("oauth2", [])),
         secured=bool(raw["security"]) and {} not in raw["security"],

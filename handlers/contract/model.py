@@ -73,7 +73,8 @@ class OperationContract:
     body: Body | None
     responses: Mapping[int, Json]
     codes: frozenset[str]
-    message: Mapping[str, str] | None
+    message: Json | None
+    """What a success says, as `x-message-succes` has it."""
     rate_class: str
     scopes: frozenset[str]
     secured: bool

@@ -8,6 +8,7 @@ from typing import Any
 
 from handlers.contract.deprecation import deprecation_headers
 from handlers.contract.lines import Lines, Place, Problem, tell
+from handlers.contract.message import variants
 from handlers.contract.model import (
     LANGUAGES,
     METHODS,
@@ -306,17 +307,19 @@ def _message_problems(
         return
     if "data" in fields:
         fields = contract.resolve(contract.resolve(fields["data"])["items"])["properties"]
-    for language in LANGUAGES:
-        text = message.get(language)
-        if not isinstance(text, str):
-            yield f"x-message-succes has no text in {language!r}.", "x-message-succes"
-            continue
-        for _, name, _, _ in string.Formatter().parse(text):
-            if name is not None and name not in fields:
-                yield (
-                    f"x-message-succes names {{{name}}}, which its answer does not have.",
-                    "x-message-succes",
-                )
+    for texts, when in variants(message):
+        names = set(when)
+        for language in LANGUAGES:
+            text = texts.get(language)
+            if not isinstance(text, str):
+                yield f"x-message-succes has no text in {language!r}.", "x-message-succes"
+                continue
+            names |= {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+        for name in sorted(names - fields.keys()):
+            yield (
+                f"x-message-succes names {{{name}}}, which its answer does not have.",
+                "x-message-succes",
+            )
 
 
 def inevitable_codes(operation: OperationContract) -> set[str]:
@@ -325,7 +328,7 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
     if operation.body is not None:
         codes |= {"1001", "1006", "1007"}
     if operation.secured:
-        codes |= {"2001", "2002", "2004", "5001"}
+        codes |= {"2001", "2002", "2004", "2005", "5001"}
     if operation.by_person:
         # A machine may come where it has no right to be, and a person who is no agent any more.
         codes |= {"2003", "2007"}
@@ -335,7 +338,7 @@ def inevitable_codes(operation: OperationContract) -> set[str]:
     if operation.scopes:
         codes.add("2003")
     if operation.by_pair:
-        codes |= {"2004", "2101", "5001"}
+        codes |= {"2004", "2005", "2101", "5001"}
     # Failed authentications are counted whatever the class.
     if operation.rate_class != "libre" or operation.secured:
         codes.add("1008")

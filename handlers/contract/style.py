@@ -12,6 +12,7 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from handlers.contract.lines import Place, Problem
+from handlers.contract.message import variants
 from handlers.contract.model import JSON_TYPE, Json
 from handlers.contract.view import Declared, View, is_data, walk
 
@@ -73,7 +74,7 @@ _OTHER_NAME = {
 HEADERS_OF_COUNTED = ("RateLimit-Policy", "RateLimit")
 
 UNCOUNTED = frozenset(
-    {"1003", "1004", "1005", "1006", "1007", "1009", "2001", "2002", "2004", "2010", "2101"}
+    {"1003", "1004", "1005", "1006", "1007", "1009", "2001", "2002", "2004", "2005", "2010", "2101"}
 )
 """Codes of calls that are refused before they are counted, or whose sender is not let in."""
 
@@ -308,14 +309,15 @@ def security_problems(_view: View, one: Declared) -> Iterator[Problem]:
         )
 
 
-def message_problems(_view: View, one: Declared) -> Iterator[Problem]:
+def message_problems(view: View, one: Declared) -> Iterator[Problem]:
     """The message of a success says the same in both languages."""
-    message = one.raw.get("x-message-succes")
-    if message and placeholders(message["fr"]) != placeholders(message["en"]):
-        yield Problem(
-            (*one.place, "x-message-succes"),
-            "x-message-succes must have the same fields in fr and en.",
-        )
+    message = view.resolve(one.raw.get("x-message-succes"))
+    for texts, _ in variants(message) if message else ():
+        if placeholders(texts["fr"]) != placeholders(texts["en"]):
+            yield Problem(
+                (*one.place, "x-message-succes"),
+                "x-message-succes must have the same fields in fr and en.",
+            )
 
 
 def parameter_problems(_view: View, one: Declared) -> Iterator[Problem]:

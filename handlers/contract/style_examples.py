@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from handlers.contract.lines import Place, Problem
+from handlers.contract.message import Template, templates
 from handlers.contract.model import JSON_TYPE, LANGUAGES, Contract, Json
 from handlers.contract.schema import compile_schema
 from handlers.contract.style import LOWER_CAMEL
@@ -112,7 +113,8 @@ def _place_fault(catalogue: Json, value: Json) -> str:
 
 def message_example_problems(view: View, one: Declared) -> Iterator[Problem]:
     """The examples of a success say the message of their operation."""
-    template = one.raw.get("x-message-succes")
+    message = view.resolve(one.raw.get("x-message-succes"))
+    template = templates(message) if message else None
     for media_type, media in one.raw["responses"]["200"]["content"].items():
         if view.resolve(media["schema"]).get("type") != "object":
             continue
@@ -120,7 +122,11 @@ def message_example_problems(view: View, one: Declared) -> Iterator[Problem]:
             value = view.resolve(node)["value"]
             inside = ("responses", "200", "content", media_type, "examples", name, "value")
             try:
-                texts = [_filled(template[language], value) for language in LANGUAGES if template]
+                texts = (
+                    [_filled(template[language], value) for language in LANGUAGES]
+                    if template
+                    else []
+                )
             except (LookupError, ValueError, TypeError) as error:
                 yield Problem(
                     one.place,
@@ -137,8 +143,8 @@ def message_example_problems(view: View, one: Declared) -> Iterator[Problem]:
                 )
 
 
-def _filled(text: str, value: Json) -> str:
-    return text.format(**(value["data"][0] if "data" in value else value))
+def _filled(text: Template, value: Json) -> str:
+    return text.format_map(value["data"][0] if "data" in value else value)
 
 
 def catalogue_example_problems(view: View) -> Iterator[Problem]:
@@ -179,13 +185,13 @@ def other_versions(view: View) -> Iterator[tuple[Place, str, str]]:
 
 def other_messages(view: View, one: Declared) -> Iterator[tuple[Place, str, str]]:
     """The examples of a success that have another message: the place, what is there, and what should be."""
-    template = one.raw.get("x-message-succes")
-    if template is None:
+    message = view.resolve(one.raw.get("x-message-succes"))
+    if message is None:
         return
     content = one.raw["responses"]["200"]["content"][JSON_TYPE]
     for name, node in content["examples"].items():
         value = view.resolve(node)["value"]
-        wanted = _filled(template[LANGUAGES[0]], value)
+        wanted = _filled(templates(message)[LANGUAGES[0]], value)
         if value["message"] != wanted:
             inside = ("responses", "200", "content", JSON_TYPE, "examples", name, "value")
             yield (*one.place, *inside, "message"), value["message"], wanted

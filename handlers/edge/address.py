@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from handlers.settings import Network
+from models.adresse import Network, plain_network
 
 Address = IPv4Address | IPv6Address
 
@@ -15,9 +15,6 @@ UNKNOWN = "unknown"
 
 _MAX_LENGTH = 80
 """Characters of the longest text that can be an address, with a zone and a port, and some to spare."""
-
-_MAPPED = IPv6Network("::ffff:0:0/96")
-"""Where IPv6 keeps the whole of IPv4 (RFC 4291, 2.5.5.2): what a socket on `::` calls 127.0.0.1."""
 
 _IPV6_CALLER = 64
 """Bits that tell one IPv6 caller from another: the rest of them is anybody's own to vary."""
@@ -56,17 +53,6 @@ def is_within(address: str, networks: tuple[str, ...] | tuple[Network, ...]) -> 
     """Whether an address lies in one of the networks; what is no address lies in none."""
     parsed = parse_address(address)
     return parsed is not None and any(parsed in plain_network(network) for network in networks)
-
-
-@lru_cache(maxsize=1024)
-def plain_network(network: str | Network) -> Network:
-    """The network, of IPv4 when it is a part of IPv4 that is written as IPv6. Raises ValueError."""
-    network = ip_network(network)
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        first = network.network_address.ipv4_mapped
-        assert first is not None, "the network is a part of the mapped ones"
-        return IPv4Network((first, network.prefixlen - _MAPPED.prefixlen))
-    return network
 
 
 @lru_cache(maxsize=4_096)

@@ -30,6 +30,7 @@ from models.errors import (
     AuthentificationInvalide,
     DroitInsuffisant,
 )
+from models.partenaire import INTERNE
 
 ANY_DROIT = "aucun"
 """The `x-droit` of what every agent may call."""
@@ -136,7 +137,7 @@ class PersonRunner(OperationRunner):
         call.partenaire = partenaire.consumer_key
         is_told_why = VALIDATION_BY_PERSONS in self.operation.codes
         opened_by = self._scopes if is_told_why else self.operation.scopes
-        if not opened_by & partenaire.scopes:
+        if partenaire.type != INTERNE or not opened_by & partenaire.scopes:
             self._count(call)
             raise DroitInsuffisant
         return Personne(
@@ -146,7 +147,8 @@ class PersonRunner(OperationRunner):
                 partenaire.nom,
                 adresse=call.address,
                 request_id=call.request_id,
-            )
+            ),
+            machine=partenaire,
         )
 
     def _slowed(self, error: Exception, call: Call) -> Exception:

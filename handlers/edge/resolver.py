@@ -19,7 +19,7 @@ from handlers.contract.model import (
 
 INJECTED = (
     *("connection", "partenaire", "settings", "contract", "conformite"),
-    *("personne", "identite"),
+    *("personne", "identite", "adresse"),
 )
 """Keyword-only arguments that a handler may ask of the wrapper."""
 

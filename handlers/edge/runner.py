@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from handlers.ahead import AHEAD
 from handlers.answer import Answer, TableAnswer
+from handlers.contract.message import templates
 from handlers.contract.model import JSON_TYPE, Contract, OperationContract, SelfCheck
 from handlers.contract.schema import AnswerCheck
 from handlers.edge.address import rate_key
@@ -46,6 +47,9 @@ ATTEMPTS = 3
 """Times that a call may run when the database lost it before COMMIT. An unknown COMMIT never runs again."""
 
 RETRY_DELAY_S = 0.02
+
+UNCOUNTED = "libre"
+"""The rate class of what anybody may ask as often as he likes."""
 
 MAX_EARLY_BODY = 65_536
 """Bytes of a body that is parsed and checked on the event loop: a fraction of a millisecond."""
@@ -88,6 +92,7 @@ class OperationRunner:
         conformite: SelfCheck,
     ) -> None:
         self.operation = operation
+        self._message = templates(operation.message) if operation.message else None
         self._offered = operation.operation_id not in settings.switched_off
         self._handlers = handlers
         self._database = database
@@ -129,12 +134,14 @@ class OperationRunner:
             return Way((self._count, self._check), self._identify_client, ())
         if self.operation.secured:
             return Way((), self._identify, (self._count, self._check))
-        return Way((self._check,), None, ())
+        # Who is nobody is counted by where he comes from, and first: what he sends may be a guess.
+        counted = self.operation.rate_class != UNCOUNTED
+        return Way((self._count, self._check) if counted else (self._check,), None, ())
 
     def _choose_commits(self) -> frozenset[str]:
         """The media types whose answers are committed: of a reading that is audited, its row of the audit."""
         operation = self.operation
-        if operation.by_pair or operation.audited or (operation.secured and operation.writes):
+        if operation.by_pair or operation.audited or operation.writes:
             return frozenset(operation.media_types)
         # What a person takes away as a file is audited.
         return frozenset(operation.media_types if operation.by_person else ()) - {JSON_TYPE}
@@ -272,6 +279,7 @@ class OperationRunner:
             "connection": connection,
             self.caller: caller,
             "identite": call.identite,
+            "adresse": call.address,
             **self._constants,
         }
         for name in self._wanted[call.media_type]:
@@ -311,7 +319,7 @@ class OperationRunner:
         return Reply(200, "200", first, headers, media_type=media_type, stream=stream())
 
     def _envelope(self, answer: Answer[Any, Any], language: str) -> dict[str, Any]:
-        template = self.operation.message
+        template = self._message
         body: dict[str, Any] = {}
         if template is not None:
             source: Mapping[str, Any] = answer.data[0] if answer.data else answer.fields

@@ -19,6 +19,7 @@ from handlers.contract.model import (
 )
 from handlers.edge.address import is_within
 from handlers.edge.call import Call
+from handlers.edge.seen import NoteAddress
 from handlers.settings import Settings
 from models.authentification import find_by_token
 from models.base import now
@@ -29,9 +30,10 @@ from models.errors import (
     ClientInvalide,
     JetonExpire,
     ParametreInvalide,
+    PartenaireSuspendu,
     Refusal,
 )
-from models.partenaire import Credentials, Partenaire
+from models.partenaire import APPLIQUER, LIBRE, SUSPENDU, Credentials, Partenaire
 from models.secret import find_by_secret, hash_secret
 
 REMEMBERED_S = 5.0
@@ -108,8 +110,11 @@ def is_jwt(token: bytes) -> bool:
 class Security:
     """Authenticates calls and checks what they may do, as the contract declares it."""
 
-    def __init__(self, settings: Settings, note_usage: Callable[[int], None]) -> None:
+    def __init__(
+        self, settings: Settings, note_usage: Callable[[int], None], note_address: NoteAddress
+    ) -> None:
         self._note_usage = note_usage
+        self._note_address = note_address
         self._pepper = settings.pepper
         self._demo_allowed = not settings.is_production
         self._remembered: dict[bytes, tuple[Credentials, float]] = {}
@@ -130,7 +135,7 @@ class Security:
         if time.monotonic() >= until:
             return None
         try:
-            partenaire = _entitled(found, address)
+            partenaire = _admit(found, address)
         except Refusal:
             return None
         return partenaire if operation.scopes <= partenaire.scopes else None
@@ -146,9 +151,9 @@ class Security:
         """The caller, who may call; whether he has the scopes of the operation is not asked here.
 
         `of_oauth` says that it is OAuth's own operation, where Basic is every client's way. Raises
-        AuthentificationInvalide, JetonExpire, AdresseRefusee, BasicInterdit. The address is checked after
-        the secret: from elsewhere, a wrong secret of a known key is told what that
-        of an unknown key is told.
+        AuthentificationInvalide, JetonExpire, AdresseRefusee, PartenaireSuspendu, BasicInterdit. The address
+        is checked after the secret: from elsewhere, a wrong secret of a known key is told what that of an
+        unknown key is told.
         """
         scheme, value = split_authorization(authorization)
         if scheme == b"bearer" and _TOKEN.fullmatch(value):
@@ -157,10 +162,11 @@ class Security:
             self._remember(empreinte, found)
         elif scheme == b"basic":
             found = self._find_pair(connection, read_basic(value))
-            return _entitled(found, address, by_basic=not of_oauth)
+            by_basic = not of_oauth
+            return _admit(found, address, by_basic=by_basic, note_address=self._note_address)
         else:
             raise AuthentificationInvalide
-        return _entitled(found, address)
+        return _admit(found, address, note_address=self._note_address)
 
     def _hash(self, token: bytes) -> bytes:
         # A token is hashed early, on the event loop, and again when its call runs, mostly at once.
@@ -195,10 +201,10 @@ class Security:
     ) -> Partenaire:
         """The client of a token request: Basic or form, never both (RFC 6749, 2.3).
 
-        Raises ClientInvalide, AdresseRefusee, or EdgeRefusal when both ways are used.
+        Raises ClientInvalide, AdresseRefusee, PartenaireSuspendu, or EdgeRefusal when both ways are used.
         """
         found = self._find_pair(connection, _client_pairs(form, authorization))
-        return _check(found, address, ClientInvalide)
+        return _admit(found, address, ClientInvalide, note_address=self._note_address)
 
     def _find_pair(self, connection: Connection, pairs: tuple[Pair, ...]) -> Credentials:
         if not pairs:
@@ -219,21 +225,31 @@ _NOTHING = Credentials(None, False, None)
 _NOBODY = (_NOTHING, 0.0)
 
 
-def _entitled(found: Credentials, address: str, *, by_basic: bool = False) -> Partenaire:
+def _admit(
+    found: Credentials,
+    address: str,
+    refusal: type[Refusal] = AuthentificationInvalide,
+    *,
+    by_basic: bool = False,
+    note_address: NoteAddress | None = None,
+) -> Partenaire:
+    """The partner of these credentials, who may call from there. Nobody else learns in what statut it is."""
     if found.expire_le is not None and found.expire_le <= now():
         raise JetonExpire
-    partenaire = _check(found, address, AuthentificationInvalide)
+    partenaire = found.partenaire
+    if partenaire is None or not found.valid:
+        raise refusal
+    mode = partenaire.mode_adresses
+    elsewhere = mode != LIBRE and not is_within(address, partenaire.adresses)
+    if note_address is not None:
+        note_address(partenaire.id, address, elsewhere)
+    if elsewhere and mode == APPLIQUER:
+        raise AdresseRefusee
+    if partenaire.statut == SUSPENDU:
+        raise PartenaireSuspendu
     if by_basic and not partenaire.basic_autorise:
         raise BasicInterdit
     return partenaire
-
-
-def _check(found: Credentials, address: str, refusal: type[Refusal]) -> Partenaire:
-    if found.partenaire is None or not found.valid:
-        raise refusal
-    if found.partenaire.adresses and not is_within(address, found.partenaire.adresses):
-        raise AdresseRefusee
-    return found.partenaire
 
 
 def presented(authorization: bytes | None, form: Mapping[str, str]) -> bytes | None:

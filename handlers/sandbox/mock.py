@@ -17,6 +17,7 @@ import click
 import orjson
 
 from handlers.app import Mounted, assemble, check_contracts, load_contracts
+from handlers.contract.message import templates
 from handlers.contract.model import (
     JSON_TYPE,
     LANGUAGES,
@@ -192,12 +193,12 @@ class MockRunner:
         if call.media_type != JSON_TYPE:
             body = str(value).encode()
             return Reply(200, "200", body, [], media_type=f"{call.media_type}; charset=utf-8")
-        template = self.operation.message
-        if template is not None and call.language != LANGUAGES[0]:
+        message = self.operation.message
+        if message is not None and call.language != LANGUAGES[0]:
             data = value.get("data")
             value = {
                 **value,
-                "message": template[call.language].format_map(data[0] if data else value),
+                "message": templates(message)[call.language].format_map(data[0] if data else value),
             }
         declared = NOT_KEPT[0] in declared_headers(self.operation, 200)
         headers = [NOT_KEPT] if declared else []

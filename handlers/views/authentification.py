@@ -16,6 +16,7 @@ from models.mouvement import CarteDesignee
 from models.opposition import DemandeLevee, DemandeOpposition, EtatCarte
 from models.partenaire import Partenaire
 from models.plafond import Reste
+from models.retrait import Retrait
 from models.rotation import (
     DELAI_HEURES,
     DemandeRenouvellement,
@@ -27,9 +28,15 @@ from models.secret import SecretDuPartenaire
 
 
 def render_droits(
-    partenaire: Partenaire, clients: list[str], fin: datetime | None, restes: list[Reste]
+    partenaire: Partenaire,
+    clients: list[str],
+    secrets: list[SecretDuPartenaire],
+    restes: list[Reste],
+    adresse: str,
 ) -> Answer[wire.Droits]:
-    """ReponseDroits."""
+    """ReponseDroits: `secrets` are those that open something, `adresse` is where the call came from."""
+    ends = [one.expire_le for one in secrets]
+    fin = None if None in ends else max((end for end in ends if end is not None), default=None)
     item: wire.Droits = {
         "partenaire": partenaire.nom,
         "consumerKey": partenaire.consumer_key,
@@ -47,6 +54,10 @@ def render_droits(
             }
             for reste in restes
         ],
+        "adresses": list(partenaire.adresses),
+        "modeAdresses": partenaire.mode_adresses,
+        "adresse": adresse,
+        "secretsActifs": len(secrets),
     }
     return Answer([item])
 
@@ -62,6 +73,16 @@ def render_jeton(jeton: Jeton) -> Answer[Never, wire.JetonBeside]:
             "scope": " ".join(sorted(jeton.scopes)),
         },
     )
+
+
+def render_retrait(retrait: Retrait) -> Answer[wire.SecretRetire]:
+    """ReponseRetraitSecret."""
+    item: wire.SecretRetire = {
+        "consumerKey": retrait.consumer_key,
+        "consumerSecret": retrait.consumer_secret,
+        "secretId": retrait.secret_id,
+    }
+    return Answer([item])
 
 
 def render_secrets(secrets: list[SecretDuPartenaire]) -> Answer[wire.SecretDuPartenaire]:

@@ -71,9 +71,11 @@ def _render_carte_listee(carte: CarteListee, jour: date) -> wire.CarteListe:
     expiree, utilisable = tell_usable(carte.statut, carte.fin_validite, jour)
     return {
         "numeroCarte": carte.numero_carte,
+        "carteId": carte.carte_id,
         "membreId": carte.membre_id,
         "porteur": f"{carte.prenom} {carte.nom}".strip(),
         "statut": carte.statut,
+        "motifStatut": carte.motif_statut,
         "finValidite": format_jour(carte.fin_validite),
         "soldeOnline": float(carte.solde),
         "unite": carte.unite,

@@ -317,8 +317,7 @@ class _Description:
             f"        **Préconditions** : {self._preconditions()}. {self._effect()}",
             *self._right(),
             f"      x-codes-erreur:{codes}",
-            "      x-message-succes:",
-            *(f'        {language}: "{text}"' for language, text in UNWRITTEN.items()),
+            *self._message(),
             *self._access(),
         ]
         if self.has_body:
@@ -486,6 +485,13 @@ class _Description:
             ]
         return textwrap.indent("\n".join(lines), "    ")
 
+    def _message(self) -> list[str]:
+        """What it says of its success."""
+        return [
+            "      x-message-succes:",
+            *(f'        {language}: "{text}"' for language, text in UNWRITTEN.items()),
+        ]
+
     def _shown(self) -> list[str]:
         """The example of its answer."""
         lines = [
@@ -574,8 +580,14 @@ class _OfPersons(_Description):
     def _effect(self) -> str:
         words = UNWRITTEN["fr"]
         if self.has_body:
-            return f"**Validation** : {words}. **Effet** : {words}."
+            valider = f"{self._right()[0].split()[1].partition(':')[0]}:valider"
+            return f"**Validation** : 1 au moins, droit `{valider}`. **Effet** : {words}."
         return "**Effet** : aucun."
+
+    def _message(self) -> list[str]:
+        if self.has_body:
+            return ['      x-message-succes: {$ref: "#/components/x-messages/Demande"}']
+        return super()._message()
 
     def _right(self) -> list[str]:
         verb = ":saisir" if self.has_body else ":lire"
@@ -621,7 +633,7 @@ class _OfPersons(_Description):
         asked = {name: self.components["schemas"][schema]["example"] for name, schema in self.takes}
         demande = {**next(iter(like["data"])), "type": self.wanted.operation_id}
         demande["reference"] = asked.pop("reference")
-        value = {**like, "message": UNWRITTEN["fr"], "data": [{**demande, "contenu": asked}]}
+        value = {**like, "data": [{**demande, "contenu": asked}]}
         return as_yaml(
             {self.wanted.name: {"summary": UNWRITTEN["fr"], "value": value}}
         ).splitlines()

@@ -21,56 +21,107 @@ class OutlineError(Exception):
     """There is no such operation. The text is one sentence."""
 
 
+CATALOGUE = "x-catalogue-erreurs"
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the contract that an operation needs."""
+    """A part of a contract that an operation needs, and where it stands."""
 
+    file: str
     place: Place
     line: int
     text: str
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file of a contract: what it says, and where."""
+
+    file: str
+    document: Json
+    lines: Lines
+    numbered: list[str]
+
+
 def show(path: Path, operation_id: str, form: str) -> str:
     """An operation and all that it refers to, each once. Raises ContractError or OutlineError."""
-    document, lines, source = read_with_lines(path)
-    parts = find_parts(document, lines, source.decode(), operation_id)
+    parts = find_parts(path, operation_id)
     if form == "json":
         told = [
-            {"place": dotted(part.place), "line": part.line, "value": part.value} for part in parts
+            {
+                "file": part.file,
+                "place": dotted(part.place),
+                "line": part.line,
+                "value": part.value,
+            }
+            for part in parts
         ]
         return json.dumps({"operation": operation_id, "parts": told}, ensure_ascii=False, indent=2)
-    return "\n".join(f"# {path.name}:{part.line}\n{part.text}" for part in parts)
+    return "\n".join(f"# {part.file}:{part.line}\n{part.text}" for part in parts)
 
 
-def find_parts(document: Json, lines: Lines, text: str, operation_id: str) -> list[Part]:
-    """The operation, what it refers to in the order of reading, then the catalogue's entries of its codes."""
-    view = View(document)
+def find_parts(path: Path, operation_id: str) -> list[Part]:
+    """The operation, what it refers to in the order of reading, then the catalogue's entries of its codes.
+
+    What stands in another file of the contract is found there. Raises ContractError or OutlineError.
+    """
+    files = _Files(path)
+    view = View(files.own.document)
     one = view.by_id.get(operation_id)
     if one is None:
         near = difflib.get_close_matches(operation_id, list(view.by_id), 1)
         hint = f"did you mean {near[0]}?" if near else "`cynod contract outline` lists them."
         raise OutlineError(f"{operation_id} is no operation; {hint}")
-    places = [one.place, *_referred(document, one.raw)]
-    codes = list(view.catalogue)
+    places = [(files.own, one.place), *files.referred(files.own, one.raw)]
     listed = one.raw.get("x-codes-erreur", [])
-    places += [("x-catalogue-erreurs", codes.index(code)) for code in listed if code in codes]
-    numbered = text.split("\n")
-    return [_part(document, lines, numbered, place) for place in places]
+    places += filter(None, (files.entry(files.own, code) for code in listed))
+    return [_part(source, place) for source, place in places]
 
 
-def _referred(document: Json, root: Any) -> list[Place]:
-    found: dict[Place, None] = {}
-    waiting = [root]
-    while waiting:
-        for _, node in walk(waiting.pop(0)):
-            if isinstance(node, dict) and str(node.get("$ref", "")).startswith("#/components/"):
-                place = tuple(node["$ref"].removeprefix("#/").split("/"))
-                target = _at(document, place)
-                if place not in found and target is not None:
-                    found[place] = None
-                    waiting.append(target)
-    return list(found)
+class _Files:
+    """The file of a contract, and those beside it that it refers to, each read once."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        self._read: dict[str, _Source] = {}
+        self.own = self._source(path.name)
+
+    def _source(self, name: str) -> _Source:
+        if name not in self._read:
+            document, lines, source = read_with_lines(self._folder / name)
+            self._read[name] = _Source(name, document, lines, source.decode().split("\n"))
+        return self._read[name]
+
+    def referred(self, source: _Source, root: Any) -> list[tuple[_Source, Place]]:
+        """The components that a part refers to, and those that they refer to."""
+        found: dict[tuple[str, Place], _Source] = {}
+        waiting = [(source, root)]
+        while waiting:
+            standing, part = waiting.pop(0)
+            for _, node in walk(part):
+                reference = node.get("$ref") if isinstance(node, dict) else None
+                name, _, pointer = str(reference or "").partition("#/")
+                if not pointer.startswith("components/"):
+                    continue
+                place = tuple(pointer.split("/"))
+                where = self._source(name or standing.file)
+                target = _at(where.document, place)
+                if (where.file, place) not in found and target is not None:
+                    found[where.file, place] = where
+                    waiting.append((where, target))
+        return [(where, place) for (_, place), where in found.items()]
+
+    def entry(self, source: _Source, code: str) -> tuple[_Source, Place] | None:
+        """Where the catalogue's entry of a code stands, in this file or in the one that it refers to."""
+        for number, entry in enumerate(source.document.get(CATALOGUE, [])):
+            if entry.get("code") == code:
+                return source, (CATALOGUE, number)
+            name, _, pointer = str(entry.get("$ref", "")).partition("#/")
+            if pointer == f"{CATALOGUE}/{code}":
+                return self.entry(self._source(name), code)
+        return None
 
 
 def _at(document: Any, place: Place) -> Any:
@@ -82,10 +133,11 @@ def _at(document: Any, place: Place) -> Any:
     return document
 
 
-def _part(document: Json, lines: Lines, numbered: list[str], place: Place) -> Part:
+def _part(source: _Source, place: Place) -> Part:
     """The text as it is written, moved to the margin, under its whole name."""
-    first, last = lines.line_of(place), end_line(lines.node_of(place))
-    block = numbered[first - 1 : last]
+    first = source.lines.line_of(place)
+    last = end_line(source.lines.node_of(place))
+    block = source.numbered[first - 1 : last]
     indent = len(block[0]) - len(block[0].lstrip())
     if isinstance(place[-1], int):
         rest = "\n  " + block[0].lstrip().removeprefix("- ")
@@ -94,7 +146,7 @@ def _part(document: Json, lines: Lines, numbered: list[str], place: Place) -> Pa
         rest = head[len(_written(head, str(place[-1]))) + 1 :]
     body = [line[indent:] for line in block[1:]]
     text = "\n".join([f"{dotted(place)}:{rest}", *body])
-    return Part(place, first, text, _at(document, place))
+    return Part(source.file, place, first, text, _at(source.document, place))
 
 
 def _written(line: str, key: str) -> str:

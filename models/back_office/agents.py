@@ -17,7 +17,7 @@ from models.agent import (
     update_agent,
 )
 from models.audit import Objet
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.client import clients
 from models.errors import (
     DernierValideur,
@@ -71,7 +71,8 @@ def _check_new(connection: Connection, contenu: Contenu, _etat: Etat | None) -> 
     _check_clients(connection, contenu)
 
 
-def _create(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
+def _create(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    contenu = acte.contenu
     agent = Agent(
         agent_id=contenu["agentId"],
         nom=contenu["nom"],
@@ -102,9 +103,9 @@ def _modified(before: Agent, contenu: Contenu) -> Agent:
     )
 
 
-def _modify(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = _held(connection, contenu["agentId"])
-    return _replace(connection, before, _modified(before, contenu))
+def _modify(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    before = _held(connection, acte.contenu["agentId"])
+    return _replace(connection, before, _modified(before, acte.contenu))
 
 
 def _check_statut(connection: Connection, contenu: Contenu, etat: Etat | None) -> None:
@@ -115,9 +116,9 @@ def _check_statut(connection: Connection, contenu: Contenu, etat: Etat | None) -
     _check_valideurs(connection, before, before._replace(statut=contenu["statut"]))
 
 
-def _change_statut(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = _held(connection, contenu["agentId"])
-    return _replace(connection, before, before._replace(statut=contenu["statut"]))
+def _change_statut(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    before = _held(connection, acte.contenu["agentId"])
+    return _replace(connection, before, before._replace(statut=acte.contenu["statut"]))
 
 
 def _validates(agent: Agent) -> bool:

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, case, exists, func, select
 from models.agent import Agent
 from models.audit import Objet
 from models.back_office.reseaux import RESEAU
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.base import today
-from models.carte import ACTIVE, ANNULEE, OPPOSITION, cartes
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, cartes
 from models.client import (
     CLOS,
     PASSAGES,
@@ -201,8 +201,7 @@ def _of_few(client_ids: list[str], wanted: dict[str, str], recherche: str | None
 
 
 # ── one ──────────────────────────────────────────────────────────────────────────────────────────
-_STATUTS_CARTE = ("EMISE", ACTIVE, OPPOSITION, ANNULEE)
-"""Those of the contract: no card is EMISE before the back office issues some."""
+_STATUTS_CARTE = (EMISE, ACTIVE, OPPOSITION, ANNULEE)
 
 EXPIREES = "expirees"
 """Cards that are not cancelled and whose last day is past, in whatever statut they are counted too."""
@@ -278,7 +277,8 @@ def _check_new(connection: Connection, contenu: Contenu, _etat: Etat | None) -> 
     _check_reseau(connection, contenu.get("reseauId"))
 
 
-def _create(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
+def _create(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    contenu = acte.contenu
     client = _changed(Client(contenu["clientId"], contenu["nom"]), contenu)
     client = client._replace(reseau_id=contenu.get("reseauId"))
     if not create_client(connection, client):
@@ -303,9 +303,9 @@ def _check_open(connection: Connection, contenu: Contenu, _etat: Etat | None) ->
     hold_open_client(connection, contenu["clientId"])
 
 
-def _modify(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = hold_open_client(connection, contenu["clientId"])
-    return _replace(connection, before, _changed(before, contenu))
+def _modify(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    before = hold_open_client(connection, acte.contenu["clientId"])
+    return _replace(connection, before, _changed(before, acte.contenu))
 
 
 def _check_place(connection: Connection, contenu: Contenu, etat: Etat | None) -> None:
@@ -313,9 +313,9 @@ def _check_place(connection: Connection, contenu: Contenu, etat: Etat | None) ->
     _check_reseau(connection, contenu.get("reseauId"))
 
 
-def _place(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = hold_open_client(connection, contenu["clientId"])
-    return _replace(connection, before, before._replace(reseau_id=contenu.get("reseauId")))
+def _place(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    before = hold_open_client(connection, acte.contenu["clientId"])
+    return _replace(connection, before, before._replace(reseau_id=acte.contenu.get("reseauId")))
 
 
 def _check_statut(connection: Connection, contenu: Contenu, etat: Etat | None) -> None:
@@ -333,7 +333,8 @@ def check_no_use(connection: Connection, *whose: Any) -> None:
             raise ObjetUtilise(par=par)
 
 
-def _change_statut(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
+def _change_statut(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    contenu = acte.contenu
     before = find_client(connection, contenu["clientId"], lock=True)
     assert before is not None, "it was read before"
     if contenu["statut"] in (SUSPENDU, CLOS):

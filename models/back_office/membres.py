@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from models.agent import Agent
 from models.audit import Acteur, Objet, record
 from models.back_office.clients import CLIENT, by_names, check_no_use, hold_open_client
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.carte import cartes
 from models.client import CLOS as CLIENT_CLOS
 from models.client import Nombres, count_up, find_client
@@ -225,7 +225,8 @@ def _check_wallet(connection: Connection, client_id: str, wallet_id: str) -> Non
         raise ObjetExistant(objet=MEMBRE)
 
 
-def _create(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
+def _create(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    contenu = acte.contenu
     named = Membre(contenu["clientId"], contenu["membreId"], contenu["walletId"])
     membre = _changed(named, contenu)
     if not create_membre(connection, membre):
@@ -264,9 +265,9 @@ def _check_changes(connection: Connection, contenu: Contenu, _etat: Etat | None)
         _check_wallet(connection, membre.client_id, contenu["walletId"])
 
 
-def _modify(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = _held(connection, contenu)
-    return _replace(connection, before, _changed(before, contenu))
+def _modify(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    before = _held(connection, acte.contenu)
+    return _replace(connection, before, _changed(before, acte.contenu))
 
 
 def _variante(contenu: Contenu, etat: Etat | None) -> str:
@@ -284,9 +285,9 @@ def _check_statut(connection: Connection, contenu: Contenu, etat: Etat | None) -
     check_no_use(connection, *whose)
 
 
-def _change_statut(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    before = _held(connection, contenu)
-    return _replace(connection, before, before._replace(statut=contenu["statut"]))
+def _change_statut(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    before = _held(connection, acte.contenu)
+    return _replace(connection, before, before._replace(statut=acte.contenu["statut"]))
 
 
 def _replace(connection: Connection, before: Membre, after: Membre) -> Effet:

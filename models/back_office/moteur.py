@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from models.agent import ACTIF, Agent, find_agent
 from models.audit import AGENT, CLI, SYSTEME, Acteur, Champs, Objet, record
 from models.back_office.registre import TYPES
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Changement, Contenu, Effet, Etat, TypeDemande
 from models.base import UNITE, canonical_json, new_ulid, now
 from models.demande import (
     COLUMNS,
@@ -56,7 +56,8 @@ from models.errors import (
     ValidationReserveeAuxPersonnes,
     VersionPerimee,
 )
-from models.regle_validation import find_regle
+from models.partenaire import Partenaire, check_entitled
+from models.regle_validation import Regle, find_regle
 
 DUREE = timedelta(hours=168)
 """How long a demande waits for those who may agree to it."""
@@ -75,12 +76,13 @@ _ACTIONS = {(one.de, one.vers): one.action for one in VIE}
 class Personne(NamedTuple):
     """Who acts: as the audit names him, the agent that he is, and when he authenticated.
 
-    `agent` is None for a machine and for the command line, which validate nothing.
+    `agent` is None for a machine, which is a partner, and for the command line: these validate nothing.
     """
 
     acteur: Acteur
     agent: Agent | None = None
     authentifie_le: datetime | None = None
+    machine: Partenaire | None = None
 
 
 class Saisie(NamedTuple):
@@ -94,15 +96,24 @@ class Saisie(NamedTuple):
 
 
 def saisir(
-    connection: Connection, personne: Personne, saisie: Saisie, *, duree: timedelta = DUREE
+    connection: Connection,
+    personne: Personne,
+    saisie: Saisie,
+    *,
+    duree: timedelta = DUREE,
+    pepper: bytes = b"",
 ) -> Demande:
     """Enter a demande, and execute it at once when its rule asks nobody else.
 
-    The same reference with the same content of the same acteur is the same demande: nothing runs twice.
-    Raises ReferenceDejaUtilisee, ObjetInconnu, VersionPerimee, DemandeConcurrente, and what the type
-    raises.
+    The same reference with the same content of the same acteur is the same demande: nothing runs twice, and
+    what is told once is not told again. Without the deployment's pepper, nothing that needs it opens.
+    Raises ReferenceDejaUtilisee, DroitInsuffisant, ObjetInconnu, VersionPerimee, DemandeConcurrente, and
+    what the type raises.
     """
     type_ = TYPES[saisie.type]
+    droit = type_.droit(saisie.contenu)
+    if droit is not None and personne.agent is not None and droit not in personne.agent.droits:
+        raise DroitInsuffisant
     replay = _find_replay(connection, personne, saisie)
     if replay is not None:
         return replay
@@ -122,13 +133,22 @@ def saisir(
         raise VersionPerimee
     type_.verifier(connection, saisie.contenu, etat)
     if not demande.validations_requises:
-        return _execute(connection, personne, demande, etat)
+        demande = _execute(connection, personne, demande, etat, pepper)
+        _protect(connection, personne, saisie, etat)
+        return demande
+    if _protect(connection, personne, saisie, etat):
+        demande = _see_again(connection, demande)
     _audit(connection, personne, demande, (None, SAISIE), None, _told(demande))
     return demande
 
 
 def valider(
-    connection: Connection, personne: Personne, demande_id: str, *, empreinte: str
+    connection: Connection,
+    personne: Personne,
+    demande_id: str,
+    *,
+    empreinte: str,
+    pepper: bytes = b"",
 ) -> Demande:
     """Agree to what was seen; the last who has to agree executes it, all of it checked again.
 
@@ -158,8 +178,9 @@ def valider(
     etat = _read_objet(connection, type_, demande.objet_id, personne, demande.contenu)
     if etat is not None and demande.version_objet not in (None, etat.version):
         raise VersionPerimee
+    _check_montant(connection, type_, demande, etat)
     type_.verifier(connection, demande.contenu, etat)
-    return _execute(connection, personne, demande, etat)
+    return _execute(connection, personne, demande, etat, pepper)
 
 
 def rejeter(connection: Connection, personne: Personne, demande_id: str, *, motif: str) -> Demande:
@@ -281,13 +302,46 @@ def _read_objet(
     """The object, held. One of a client whom the person does not see is as if there were none."""
     etat = None if objet_id is None else type_.lire(connection, objet_id, lock=True)
     client_id = type_.client(contenu) if etat is None else etat.client_id
-    hidden = personne.agent is not None and not personne.agent.sees(client_id)
+    touched = (client_id, *type_.autres_clients(connection, contenu))
+    hidden = personne.agent is not None and not all(map(personne.agent.sees, touched))
     if hidden and objet_id is None:
         # What would be of a client that he does not see.
         raise ObjetInconnu(objet="Client")
     if hidden or (etat is None and objet_id is not None):
         raise ObjetInconnu(objet=type_.nom_objet or type_.objet_type.capitalize())
     return etat
+
+
+def _protect(connection: Connection, personne: Personne, saisie: Saisie, etat: Etat | None) -> bool:
+    """Do at once what cannot wait for those who agree to the rest, by a demande of its own. Whether there was
+    any: it goes with the rest, so that a refusal undoes it too.
+
+    It is done last, since it holds the end of the audit.
+    """
+    prealable = TYPES[saisie.type].prealable(saisie.contenu, etat)
+    if prealable is None:
+        return False
+    saisir(
+        connection,
+        personne,
+        Saisie(prealable.type, new_ulid(), prealable.contenu, motif=saisie.motif),
+    )
+    return True
+
+
+def _see_again(connection: Connection, demande: Demande) -> Demande:
+    """The demande about its object as it has become."""
+    type_, objet_id = TYPES[demande.type], demande.objet_id
+    assert objet_id is not None, "what protects an object has one"
+    etat = type_.lire(connection, objet_id, lock=True)
+    assert etat is not None, "it was there, and is held"
+    seen: dict[str, Any] = {
+        "version_objet": etat.version,
+        "empreinte": empreinte_of(type_.nom, objet_id, etat.version, demande.contenu),
+    }
+    mine = demandes.c.demande_id == demande.demande_id
+    connection.execute(update(demandes).where(mine).values(seen))
+    return demande._replace(**seen)
 
 
 def _new(
@@ -299,8 +353,8 @@ def _new(
     etat: Etat | None,
     duree: timedelta,
 ) -> Demande:
-    variante, montant = type_.variante(saisie.contenu, etat), type_.montant(saisie.contenu)
-    regle = find_regle(connection, f"{type_.nom}:{variante}" if variante else type_.nom, montant)
+    montant = type_.montant(saisie.contenu, etat)
+    regle = _find_regle(connection, type_, saisie.contenu, etat, montant)
     # Whoever has a shell is above validations, and the audit says that it was he.
     requises = 0 if personne.acteur.type == CLI else regle.validations
     version = None if etat is None else etat.version
@@ -333,6 +387,30 @@ def _new(
     )
 
 
+def _find_regle(
+    connection: Connection,
+    type_: TypeDemande,
+    contenu: Contenu,
+    etat: Etat | None,
+    montant: int | None,
+) -> Regle:
+    variante = type_.variante(contenu, etat)
+    return find_regle(connection, f"{type_.nom}:{variante}" if variante else type_.nom, montant)
+
+
+def _check_montant(
+    connection: Connection, type_: TypeDemande, demande: Demande, etat: Etat | None
+) -> None:
+    """An amount that is read of the object may have grown since: those who agreed are then too few, and
+    agreed to another amount than this one. Raises VersionPerimee."""
+    montant = type_.montant(demande.contenu, etat)
+    if montant == demande.montant:
+        return
+    regle = _find_regle(connection, type_, demande.contenu, etat, montant)
+    if regle.validations > demande.validations_requises:
+        raise VersionPerimee
+
+
 def _insert(connection: Connection, demande: Demande) -> bool:
     """Write a new demande. False when its reference is taken, or one about its object is pending.
 
@@ -362,10 +440,11 @@ def _hold(connection: Connection, personne: Personne, demande_id: str) -> Demand
 
 
 def _execute(
-    connection: Connection, personne: Personne, demande: Demande, etat: Etat | None
+    connection: Connection, personne: Personne, demande: Demande, etat: Etat | None, pepper: bytes
 ) -> Demande:
     type_ = TYPES[demande.type]
-    effet = type_.executer(connection, demande.contenu, etat)
+    acte = Acte(demande.contenu, demande.demande_id, demande.motif, personne.acteur, pepper)
+    effet = type_.executer(connection, acte, etat)
     executed = demande._replace(
         statut=EXECUTEE,
         traitee_par=personne.acteur.nom,
@@ -375,7 +454,7 @@ def _execute(
     _update(connection, demande, executed)
     _audit_effet(connection, personne, executed, effet)
     type_.constater(connection, effet)
-    return executed
+    return executed._replace(resultat={**effet.resultat, **effet.une_fois})
 
 
 def _end(
@@ -441,21 +520,25 @@ def _audit(
 def _audit_effet(
     connection: Connection, personne: Personne, demande: Demande, effet: Effet
 ) -> None:
-    """One row for the change itself: it names its demande, which tells who entered it and who agreed."""
+    """One row for each object that it changed: they name its demande, which tells who entered it and who
+    agreed."""
     same = any(one.agent_id == demande.saisie_par_id for one in demande.validations)
-    record(
-        connection, personne.acteur, demande.type, effet.objet, effet.avant, effet.apres,
-        motif=demande.motif, demande_id=demande.demande_id,
-        meme_personne=same and demande.saisie_par_type == AGENT,
-    )  # fmt: skip
+    for change in (Changement(effet.objet, effet.avant, effet.apres), *effet.autres):
+        record(
+            connection, personne.acteur, demande.type, change.objet, change.avant, change.apres,
+            motif=demande.motif, demande_id=demande.demande_id,
+            meme_personne=same and demande.saisie_par_type == AGENT,
+        )  # fmt: skip
     _check_still(connection, personne, demande)
 
 
 def _check_still(connection: Connection, personne: Personne, demande: Demande) -> None:
     """Look the person up again behind the end of the audit, where whoever suspended him is seen or waits.
 
-    Raises AgentInconnu, DroitInsuffisant.
+    Raises AgentInconnu, DroitInsuffisant; DroitsRetires for a machine.
     """
+    if personne.machine is not None:
+        check_entitled(connection, personne.machine.id, personne.machine.generation)
     if personne.agent is None:
         return
     agent = find_agent(connection, personne.agent.agent_id)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from models.audit import Objet
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.errors import RegleIntouchable, VersionPerimee
 from models.regle_validation import Regle, is_forte, read_regle, update_regle
 
@@ -45,7 +45,8 @@ def _check(connection: Connection, contenu: Contenu, _etat: Etat | None) -> None
         raise RegleIntouchable
 
 
-def _change(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
+def _change(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    contenu = acte.contenu
     before = _find(connection, contenu)
     assert before is not None, "the engine refuses what is not there"
     after = before._replace(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from models.audit import Objet
-from models.back_office.type_demande import Contenu, Effet, Etat, TypeDemande
+from models.back_office.type_demande import Acte, Contenu, Effet, Etat, TypeDemande
 from models.database.curseur import decode_curseur, encode_curseur
 from models.database.parcours import Parcours, read_page
 from models.errors import ObjetExistant
@@ -54,8 +54,8 @@ def _check_new(connection: Connection, contenu: Contenu, _etat: Etat | None) -> 
         raise ObjetExistant(objet=RESEAU)
 
 
-def _create(connection: Connection, contenu: Contenu, _etat: Etat | None) -> Effet:
-    reseau = Reseau(contenu["reseauId"], contenu["nom"], 0, 1)
+def _create(connection: Connection, acte: Acte, _etat: Etat | None) -> Effet:
+    reseau = Reseau(acte.contenu["reseauId"], acte.contenu["nom"], 0, 1)
     if not create_reseau(connection, reseau.reseau_id, reseau.nom):
         raise ObjetExistant(objet=RESEAU)
     objet = Objet(RESEAU_OBJET, reseau.reseau_id)

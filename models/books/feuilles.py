@@ -28,40 +28,41 @@ _CLES = {OPERATION: "id", ECRITURE: "operation_id"}
 
 _INSTANTS = frozenset({"date_operation"})
 
+_OPERATION_1 = (
+    "id",
+    "numero_operation",
+    "partenaire_id",
+    "reference",
+    "empreinte",
+    "empreinte_version",
+    "type",
+    "statut",
+    "carte_id",
+    "carte_destination_id",
+    "annulation_de",
+    "montant",
+    "unite",
+    "motif",
+    "point_de_service",
+    "terminal",
+    "date_operation",
+)
+_ECRITURE_1 = (
+    "id",
+    "operation_id",
+    "compte_debit",
+    "compte_credit",
+    "montant",
+    "unite",
+    "version_debit",
+    "version_credit",
+    "solde_debit",
+    "solde_credit",
+)
+
 FORMES: Mapping[int, Mapping[bytes, tuple[str, ...]]] = {
-    1: {
-        OPERATION: (
-            "id",
-            "numero_operation",
-            "partenaire_id",
-            "reference",
-            "empreinte",
-            "empreinte_version",
-            "type",
-            "statut",
-            "carte_id",
-            "carte_destination_id",
-            "annulation_de",
-            "montant",
-            "unite",
-            "motif",
-            "point_de_service",
-            "terminal",
-            "date_operation",
-        ),
-        ECRITURE: (
-            "id",
-            "operation_id",
-            "compte_debit",
-            "compte_credit",
-            "montant",
-            "unite",
-            "version_debit",
-            "version_credit",
-            "solde_debit",
-            "solde_credit",
-        ),
-    }
+    1: {OPERATION: _OPERATION_1, ECRITURE: _ECRITURE_1},
+    2: {OPERATION: (*_OPERATION_1, "demande_id"), ECRITURE: _ECRITURE_1},
 }
 """What is sealed of a row, by its forme."""
 

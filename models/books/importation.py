@@ -23,7 +23,6 @@ from sqlalchemy import (
     String,
     Table,
     and_,
-    case,
     func,
     select,
 )
@@ -638,12 +637,15 @@ _KEYS = {
     "cartes": ("numero_carte",),
     _seen.name: ("numero_carte",),
 }
-# The opening is a card's first operation: one step in their index, however many there are since.
+# The opening is what a card was moved by first: one step in an index, however much there is since.
 _PREMIERE = (
-    select(case((operations.c.type == OUVERTURE, operations.c.montant), else_=0))
-    .where(operations.c.carte_id == cartes.c.id)
-    .order_by(operations.c.id)
-    .limit(1)
+    select(ecritures.c.montant)
+    .join_from(ecritures, operations, operations.c.id == ecritures.c.operation_id)
+    .where(
+        ecritures.c.compte_credit == cartes.c.compte_id,
+        ecritures.c.version_credit == 1,
+        operations.c.type == OUVERTURE,
+    )
     .correlate(cartes)
     .scalar_subquery()
 )

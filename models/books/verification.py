@@ -75,11 +75,22 @@ _COTES = """
 _PRESENT = """
     SELECT l.id, count({net}) AS operations, {somme} AS somme, max({date}) AS derniere
       FROM plafonds l
-      LEFT JOIN operations o ON o.{sujet} = l.{sujet} AND o.type = l.type
+      {par}
+      LEFT JOIN operations o ON o.{sujet} = {dont} AND o.type = l.type
                             AND o.date_operation >= {present} AND {debut} = {present}
       LEFT JOIN operations a ON a.annulation_de = o.id
      WHERE l.periode <> 'OPERATION' AND l.{sujet} IS NOT NULL
      GROUP BY l.id
+"""
+
+# The cards that count for a limited card: itself, and those whose place it took, since it was activated.
+_LIGNEE = """
+    LEFT JOIN (WITH RECURSIVE lignee (carte, dont) AS (
+                   SELECT carte_id, carte_id FROM plafonds WHERE carte_id IS NOT NULL
+                   UNION
+                   SELECT g.carte, c.remplace_id FROM lignee g JOIN cartes c ON c.id = g.dont
+                    WHERE c.remplace_id IS NOT NULL AND c.activee_le IS NOT NULL)
+               SELECT carte, dont FROM lignee) g ON g.carte = l.carte_id
 """
 _NET = "CASE WHEN a.id IS NULL THEN o.{0} END"
 
@@ -98,26 +109,44 @@ _REGLES: dict[str, str] = {
     "an operation has what its type asks for, and nothing else": """
         SELECT 'operation ' || o.numero_operation,
                o.type || ' ' || o.statut || ': '
-               || CASE WHEN (o.type = 'OUVERTURE') <> (o.partenaire_id IS NULL)
-                         OR (o.type = 'OUVERTURE') <> (o.reference IS NULL)
+               || CASE WHEN (o.type IN {de_personne}) <> (o.partenaire_id IS NULL)
+                         OR (o.type IN {de_personne}) <> (o.reference IS NULL)
                        THEN 'partenaire or reference'
                        WHEN (o.type = 'CLOTURE') <> (o.carte_id IS NULL)
                          OR (o.type = 'CLOTURE') <> (o.montant IS NULL)
                          OR (o.type = 'CLOTURE') <> (o.unite IS NULL)
                        THEN 'carte, montant or unite'
-                       WHEN (o.type = 'TRANSFERT') <> (o.carte_destination_id IS NOT NULL)
+                       WHEN (o.type IN {entre_cartes}) <> (o.carte_destination_id IS NOT NULL)
                        THEN 'carte of destination'
+                       WHEN (o.type IN {de_demandes}) <> (o.demande_id IS NOT NULL)
+                       THEN 'demande'
                        ELSE 'type or statut' END
           FROM operations o
          WHERE o.type NOT IN
-               ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE')
+               ('CREDIT', 'DEBIT', 'TRANSFERT', 'ANNULATION', 'OUVERTURE', 'CLOTURE',
+                'TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE')
             OR o.statut <> CASE o.type WHEN 'CLOTURE' THEN 'CLOTUREE' ELSE 'EXECUTEE' END
-            OR (o.type = 'OUVERTURE') <> (o.partenaire_id IS NULL)
-            OR (o.type = 'OUVERTURE') <> (o.reference IS NULL)
+            OR (o.type IN {de_personne}) <> (o.partenaire_id IS NULL)
+            OR (o.type IN {de_personne}) <> (o.reference IS NULL)
             OR (o.type = 'CLOTURE') <> (o.carte_id IS NULL)
             OR (o.type = 'CLOTURE') <> (o.montant IS NULL)
             OR (o.type = 'CLOTURE') <> (o.unite IS NULL)
-            OR (o.type = 'TRANSFERT') <> (o.carte_destination_id IS NOT NULL)
+            OR (o.type IN {entre_cartes}) <> (o.carte_destination_id IS NOT NULL)
+            OR (o.type IN {de_demandes}) <> (o.demande_id IS NOT NULL)
+    """,
+    "what a demande moved is of one that was executed, which moved nothing else": """
+        SELECT 'operation ' || o.numero_operation,
+               coalesce('of demande ' || d.demande_id || ', ' || d.type || ' ' || d.statut,
+                        'no demande ' || o.demande_id)
+          FROM operations o LEFT JOIN demandes d ON d.demande_id = o.demande_id
+         WHERE o.demande_id IS NOT NULL
+           AND (coalesce(d.statut, '') <> 'EXECUTEE'
+                OR NOT CASE o.type
+                   WHEN 'TRANSFERT_SPECIAL' THEN d.type IN ('transfererSoldeSpecial', 'activerCarte')
+                   WHEN 'CORRECTION_OUVERTURE' THEN d.type = 'corrigerSoldeOuverture'
+                   ELSE 1 = 0 END
+                OR EXISTS (SELECT 1 FROM operations b
+                            WHERE b.demande_id = o.demande_id AND b.id <> o.id))
     """,
     "a partenaire's reference is of one operation, or closed": """
         SELECT 'operation ' || min(o.numero_operation),
@@ -167,6 +196,7 @@ _REGLES: dict[str, str] = {
           JOIN cartes c ON c.id = o.carte_id
           LEFT JOIN partenaires p ON p.id = o.partenaire_id
           LEFT JOIN comptes k ON k.id = e.compte_debit
+          LEFT JOIN comptes m ON m.id = e.compte_credit
           LEFT JOIN cartes t ON t.id = o.carte_destination_id
           LEFT JOIN operations a ON a.id = o.annulation_de
          WHERE NOT CASE CASE o.type WHEN 'ANNULATION' THEN 'ANNULATION ' || a.type ELSE o.type END
@@ -176,12 +206,17 @@ _REGLES: dict[str, str] = {
                                       AND e.compte_debit = coalesce(p.compte_id, -1)
                    WHEN 'TRANSFERT' THEN e.compte_debit = c.compte_id
                                          AND e.compte_credit = coalesce(t.compte_id, -1)
+                   WHEN 'TRANSFERT_SPECIAL' THEN e.compte_debit = c.compte_id
+                                                 AND e.compte_credit = coalesce(t.compte_id, -1)
                    WHEN 'ANNULATION DEBIT' THEN e.compte_credit = c.compte_id
                                                 AND e.compte_debit = coalesce(p.compte_id, -1)
                    WHEN 'ANNULATION CREDIT' THEN e.compte_debit = c.compte_id
                                                  AND e.compte_credit = coalesce(p.compte_id, -1)
                    WHEN 'OUVERTURE' THEN e.compte_credit = c.compte_id
                                          AND coalesce(k.type, '') = 'OUVERTURE'
+                   WHEN 'CORRECTION_OUVERTURE'
+                   THEN (e.compte_credit = c.compte_id AND coalesce(k.type, '') = 'OUVERTURE')
+                        OR (e.compte_debit = c.compte_id AND coalesce(m.type, '') = 'OUVERTURE')
                    ELSE 1 = 0 END
     """,
     "an operation is of an existing partenaire, and of an existing carte in its unite": """
@@ -389,6 +424,9 @@ def _statements(dialect: str) -> Iterator[tuple[str, str]]:
     )
     pieces = {
         "cotes": _COTES,
+        "de_personne": "('OUVERTURE', 'TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE')",
+        "de_demandes": "('TRANSFERT_SPECIAL', 'CORRECTION_OUVERTURE')",
+        "entre_cartes": "('TRANSFERT', 'TRANSFERT_SPECIAL')",
         "carte": carte,
         "somme_montant": somme.format("e.montant"),
         "somme_mouvement": somme.format("mouvement"),
@@ -411,9 +449,17 @@ def _complete_plafonds(dialect: str, carte: str) -> dict[str, str]:
         "somme": somme.format(_NET.format("montant")),
         "date": _NET.format("date_operation"),
     }
-    of_carte = {"sujet": "carte_id", "de": "JOIN cartes c ON c.id = l.carte_id", "nom": carte}
+    of_carte = {
+        "sujet": "carte_id",
+        "par": _LIGNEE,
+        "dont": "g.dont",
+        "de": "JOIN cartes c ON c.id = l.carte_id",
+        "nom": carte,
+    }
     of_partenaire = {
         "sujet": "partenaire_id",
+        "par": "",
+        "dont": "l.partenaire_id",
         "de": "JOIN partenaires p ON p.id = l.partenaire_id",
         "nom": "'partenaire ' || p.consumer_key",
     }

@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    case,
     insert,
     select,
     update,
@@ -33,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, BigId, metadata
-from models.carte import ACTIVE, cartes, check_usable
+from models.carte import ACTIVE, ANNULEE, cartes, check_usable
 from models.client import CLOS, clients, en_service, pas_clos
 from models.database.prepared import Prepared
 from models.errors import (
@@ -83,7 +84,8 @@ _MOVED = {"version": cartes.c.version + 1, "date_solde": bindparam("quand")}
 
 
 class Position(NamedTuple):
-    """Where a movement left a card: solde in francs, and version; `plafonnee` when it has limits.
+    """Where a movement left a card: solde in francs, and version; `plafonnee` when it has limits, or may have
+    left them to the card that took its place.
 
     Whoever limits a card has its row, so that this is true to the end of the movement's transaction.
     """
@@ -104,12 +106,14 @@ class _State(NamedTuple):
 _Columns = dict[str, ColumnElement[Any]]
 
 
-def _update(*guards: ColumnElement[bool], solde: _Columns) -> ReturningUpdate[Any]:
+def _update(
+    *guards: ColumnElement[bool], solde: _Columns, limited: ColumnElement[int] = cartes.c.plafonnee
+) -> ReturningUpdate[Any]:
     return (
         update(cartes)
         .where(_THE_CARD, *guards)
         .values(**solde, **_MOVED)
-        .returning(cartes.c.solde, cartes.c.version, cartes.c.plafonnee)
+        .returning(cartes.c.solde, cartes.c.version, limited)
     )
 
 
@@ -117,8 +121,11 @@ _TAKEN_FROM = _update(_USABLE, _ENOUGH, solde=_TAKEN)
 _GIVEN_TO = _update(_USABLE, _ROOM, solde=_GIVEN)
 _TAKE, _GIVE = Prepared(_TAKEN_FROM, Position), Prepared(_GIVEN_TO, Position)
 # A reversal undoes what was done, whatever has become of the card since. A closed client gets nothing.
-_TAKE_BACK = Prepared(_update(_ENOUGH, solde=_TAKEN), Position)
-_GIVE_BACK = Prepared(_update(_ROOM, pas_clos(cartes.c.client_id), solde=_GIVEN), Position)
+_LIMITED = case((cartes.c.statut == ANNULEE, 1), else_=cartes.c.plafonnee).label("plafonnee")
+_TAKE_BACK = Prepared(_update(_ENOUGH, solde=_TAKEN, limited=_LIMITED), Position)
+_GIVE_BACK = Prepared(
+    _update(_ROOM, pas_clos(cartes.c.client_id), solde=_GIVEN, limited=_LIMITED), Position
+)
 
 _STATE = Prepared(
     select(cartes.c.statut, cartes.c.fin_validite, clients.c.statut.label("client_statut"))

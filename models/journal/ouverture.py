@@ -11,8 +11,8 @@ from sqlalchemy import (
     select,
 )
 
-from models.base import UNITE
-from models.carte import cartes
+from models.base import UNITE, new_ulid
+from models.carte import ACTIVE, cartes
 from models.compte import COMPTE_CARTE, COMPTE_OUVERTURE, comptes
 from models.database.bulk import insert_rows, take_ids
 from models.journal.ecriture import ecritures
@@ -25,7 +25,10 @@ from models.operation import (
 
 
 class NouvelleCarte(NamedTuple):
-    """A card to create for an existing membre, with its opening `solde` in francs, zero or more."""
+    """A card to create for an existing membre, with its opening `solde` in francs, zero or more.
+
+    It is given a name, unless it has one. `remplace_id` is of the card whose place it takes when activated.
+    """
 
     numero_carte: str
     client_id: str
@@ -33,16 +36,19 @@ class NouvelleCarte(NamedTuple):
     fin_validite: date
     statut: str
     solde: int
+    carte_id: str | None = None
+    profil_id: str | None = None
+    remplace_id: int | None = None
 
 
 def open_cartes(
     connection: Connection,
     nouvelles: Sequence[NouvelleCarte],
     *,
-    contra: int,
+    contra: int | None,
     date_solde: datetime,
-) -> None:
-    """Create cards and post their opening soldes from the account that `find_ouverture` gives.
+) -> list[int]:
+    """Create cards and post their opening soldes from the account that `find_ouverture` gives: their ids.
 
     A card whose solde is zero needs no operation: its version is 0. Cards are written with their
     solde, because an update of each would double the cost of a large import.
@@ -58,15 +64,15 @@ def open_cartes(
     insert_rows(
         connection,
         cartes,
-        ("id", *NouvelleCarte._fields, "version", "compte_id", "unite", "date_solde"),
+        ("id", *NouvelleCarte._fields, *_OF_NEW),
         (
-            (carte_id, *carte, 1 if carte.solde else 0, compte_id, UNITE, date_solde)
-            for carte_id, compte_id, carte in zip(carte_ids, compte_ids, nouvelles, strict=True)
+            (id_, *_named(carte), *_of_new(carte, compte_id, date_solde))
+            for id_, compte_id, carte in zip(carte_ids, compte_ids, nouvelles, strict=True)
         ),
     )
     opened = [one for one in zip(carte_ids, compte_ids, nouvelles, strict=True) if one[2].solde]
     if not opened:
-        return
+        return carte_ids
     ids = take_ids(connection, operations.c.id, len(opened))
     insert_rows(
         connection,
@@ -112,6 +118,19 @@ def open_cartes(
             for id_, (_, compte_id, carte) in zip(ids, opened, strict=True)
         ),
     )
+    return carte_ids
+
+
+_OF_NEW = ("version", "compte_id", "unite", "date_solde", "emise_le", "activee_le")
+
+
+def _of_new(carte: NouvelleCarte, compte_id: int, moment: datetime) -> tuple[object, ...]:
+    activee_le = moment if carte.statut == ACTIVE else None
+    return (1 if carte.solde else 0, compte_id, UNITE, moment, moment, activee_le)
+
+
+def _named(carte: NouvelleCarte) -> NouvelleCarte:
+    return carte if carte.carte_id is not None else carte._replace(carte_id=new_ulid())
 
 
 _OUVERTURE = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.contract_client import Json
-from tests.support.office import Office
+from tests.support.office import ROLES, Office
 from tests.support.world import new_number
 
 CONTACT = {"nom": "Ibrahima Sow", "email": "contact@sahel.example", "telephone": "338000000"}
@@ -93,6 +93,27 @@ def test_rights_of_an_agent_are_replaced_and_what_is_absent_stays(office: Office
         (["AUDITEUR"], [office.client_id], 3)
     ]
     assert found[0]["email"] == f"{agent_id}@cynod.example"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_agent_who_is_given_a_role_has_its_rights(office: Office, role: str) -> None:
+    person = office.person()
+    office.checker.agreed(
+        office.maker.enter("/saisir-agent", **person, roles=["LECTEUR"], clients=[])
+    )
+    change: Json = {"agentId": person["agentId"], "roles": [role], "versionAttendue": 1}
+    office.checker.agreed(office.maker.enter("/modifier-agent", **change))
+    (found,) = office.bureau.known(person["agentId"]).data("/get-mon-profil")
+    assert (found["roles"], set(found["droits"])) == ([role], set(ROLES[role]))
+
+
+def test_agent_may_have_every_role(office: Office) -> None:
+    person = office.person()
+    office.checker.agreed(
+        office.maker.enter("/saisir-agent", **person, roles=list(ROLES), clients=[])
+    )
+    (found,) = office.bureau.known(person["agentId"]).data("/get-mon-profil")
+    assert sorted(found["roles"]) == sorted(ROLES)
 
 
 def test_client_goes_into_a_reseau_and_out_of_it(office: Office) -> None:

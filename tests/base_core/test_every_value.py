@@ -6,6 +6,7 @@ asked.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from models.agent import agents
 from models.audit import Objet
 from models.client import clients
 from models.membre import membres
+from models.partenaire import INTERNE, objet_partenaire, partenaires
+from models.profil_carte import profils_carte
 from models.regle_validation import regles_validation
 from tests.lab.coverage import values
 from tests.lab.coverage.cells import EXAMPLE, Cell, Contract, Field
@@ -43,7 +46,8 @@ BEFORE_A_DATABASE = pytest.mark.only_on("sqlite")
 
 def with_query(call: Call, query: str) -> Call:
     """The call with this text behind its parameters."""
-    return call._replace(path=f"{call.path}?{query}", options={})
+    body = {name: part for name, part in call.options.items() if name == "json"}
+    return call._replace(path=f"{call.path}?{query}", options=body)
 
 
 def full(office: Office, operation: str) -> Call:
@@ -55,8 +59,28 @@ def full(office: Office, operation: str) -> Call:
         if field.name and "." not in field.place and field.name not in call.values
         if field.schema.get("example") is not None
     }
-    known = {"reseauId": office.reseau_id} if "reseauId" in given else {}
-    return call._replace(options={"json": {**call.values, **given, **known}})
+    known: Json = {
+        "reseauId": office.reseau_id,
+        "profilId": office.profil_id,
+        "numeroCarte": f"70{new_number():014d}",
+        **(_found(office) if operation == "rechercherCartes" else {}),
+    }
+    known = {name: value for name, value in known.items() if name in given}
+    return call._replace(
+        options={**call.options, "json": {**call.options["json"], **given, **known}}
+    )
+
+
+def _found(office: Office) -> Json:
+    """What a card is looked for by, all of it right."""
+    carte = office.carte
+    return {
+        "carteId": carte.carte_id,
+        "numeroCarte": carte.numero,
+        "dernierQuatre": carte.numero[-4:],
+        "walletId": carte.membre.wallet_id,
+        "membreId": carte.membre.membre_id,
+    }
 
 
 # ── what does not fit ────────────────────────────────────────────────────────────────────────────
@@ -68,7 +92,8 @@ def test_parameter_that_breaks_its_schema_is_refused(
     caller, call = office.caller(operation), office.standing(operation)
     for way, wrong in VALUES.wrong_texts(operation, call, field):
         assert_refused_by_name(wrong.send(caller), field, way)
-    others = {name: value for name, value in call.values.items() if name != field.name}
+    params = call.options["params"]
+    others = {name: value for name, value in params.items() if name != field.name}
     rest = "&".join(f"{name}={value}" for name, value in others.items())
     text = valid_text(call, field)
     for query, way in (
@@ -88,7 +113,7 @@ def test_field_that_breaks_its_schema_is_refused(
     office: Office, operation: str, field: Field
 ) -> None:
     caller, call = office.caller(operation), office.standing(operation)
-    for way, body in VALUES.wrong_bodies(operation, call.values, field):
+    for way, body in VALUES.wrong_bodies(operation, call.options["json"], field):
         assert_refused_by_name(caller.post(call.path, json=body), field, way)
 
 
@@ -98,7 +123,7 @@ def test_body_that_is_no_object_of_the_declared_fields_is_refused(
     office: Office, operation: str
 ) -> None:
     caller, call = office.caller(operation), office.standing(operation)
-    surplus = call._replace(options={"json": {**call.values, "surplus": "1"}})
+    surplus = call._replace(options={"json": {**call.options["json"], "surplus": "1"}})
     assert_refused(surplus.send(caller), "405", parametre="surplus")
     headers = {"Content-Type": "application/json"}
     for content in (b"", b"[]", b"null", b'"text"', b'{"a": 1, "a": 1}', b'{"motif": "\xff"}'):
@@ -123,8 +148,7 @@ DAYS = [
 @pytest.mark.parametrize(("operation", "field"), DAYS, ids=ids)
 def test_day_that_no_calendar_has_is_refused(office: Office, operation: str, field: Field) -> None:
     call = office.standing(operation)
-    (where,) = call.options
-    wrong = call._replace(options={where: {**call.values, field.name: "30/02/2026"}})
+    wrong = call.with_values(**{field.name: "30/02/2026"})
     assert_refused(wrong.send(office.caller(operation)), "405", parametre=field.name)
 
 
@@ -139,6 +163,26 @@ NOT_TOGETHER: dict[str, list[Json]] = {
     "verifierAudit": [{"depuis": 2}],
     "getListeDemandes": [{"dateDebut": "02/01/2026", "dateFin": "01/01/2026"}],
     "getAudit": [{"dateDebut": "02/01/2026", "dateFin": "01/01/2026"}],
+    "modifierProfilCarte": [{"plafonds": None}],
+    "rechercherCartes": [{"clientId": None}, {"clientId": None, "membreId": "MBR-1"}],
+    "getHistoriqueOperations": [
+        {"clientId": None},
+        {"consumerKey": "demo-partenaire"},
+        {"dateDebut": "02/01/2026", "dateFin": "01/01/2026"},
+    ],
+    "opposerCarte": [{"motifOpposition": "AUTRE", "commentaire": None}],
+    "activerCarte": [{"dernierQuatre": "0000"}],
+    "emettreCartes": [{"porteurs": [{"membreId": "M", "numeroCarte": "7019800100000001"}] * 2}],
+    "saisirPlafondCarte": [
+        {"montantMaximal": None, "nombreMaximal": None},
+        {"periode": "OPERATION"},
+    ],
+    "saisirPlafondPartenaire": [
+        {"montantMaximal": None, "nombreMaximal": None},
+        {"periode": "OPERATION"},
+    ],
+    "saisirPartenaire": [{"clients": None}, {"type": "INTERNE"}, {"scopes": ["base-core:lire"]}],
+    "modifierPartenaire": [{"scopes": None, "clients": None, "contactTechnique": None}],
 }
 """Values that fit each by itself, and are not taken together."""
 
@@ -162,6 +206,30 @@ def test_request_with_every_field_is_accepted(office: Office, operation: str) ->
     assert answer.status_code == 200, answer.text
 
 
+def _names_of_a_demande(office: Office) -> Json:
+    return office.maker.data("/get-demande", demandeId=office.waiting()["demandeId"])[0]
+
+
+NAMES: dict[str, tuple[tuple[str, ...], Callable[[Office], Json]]] = {
+    "getDemande": (("demandeId", "reference"), _names_of_a_demande),
+    "getHistoriqueOperations": (
+        ("carteId", "clientId", "consumerKey"),
+        lambda office: {
+            "carteId": office.carte.carte_id,
+            "clientId": office.client_id,
+            "consumerKey": office.consumer_key,
+        },
+    ),
+}
+"""What an operation tells of is named in one of several ways: these, and what has each of them."""
+
+
+def named_otherwise(operation: str, call: Call, field: Field) -> Call:
+    """The call without what names its object, where the field is another name of one."""
+    names, _ = NAMES.get(operation, ((), None))
+    return call.with_values(**dict.fromkeys(names)) if field.name in names else call
+
+
 @pytest.mark.parametrize(
     ("operation", "field"),
     [(operation, field) for operation, field in VALUES.parameters if not field.required],
@@ -173,11 +241,14 @@ def test_parameter_is_taken_and_may_be_left_out(
     call, caller = office.standing(operation), office.caller(operation)
     example = Cell(EXAMPLE, operation, field.place, "request")
     given = {field.name: VALUES.by_name[operation].examples.get(example) or valid_text(call, field)}
-    if operation == "getDemande":
-        demande = caller.data("/get-demande", **call.values)[0]
-        alone = Call(call.method, call.path, {"params": {field.name: demande[field.name]}})
+    if operation in NAMES and field.name in NAMES[operation][0]:
+        named = {field.name: NAMES[operation][1](office)[field.name]}
+        alone = named_otherwise(operation, call, field).with_values(**named)
         assert alone.send(caller).status_code == 200
         return
+    if field.name == "curseur":
+        first = office.furnished.standing(operation).send(caller).json()
+        given = {"curseur": first["curseurSuivant"] or given["curseur"]}
     taken = call.with_values(**given).send(caller)
     assert taken.status_code == 200, taken.text
     if field.name not in call.values:
@@ -193,13 +264,25 @@ OPTIONAL = [
 ]
 
 
+LEFT_OUT_WITH: dict[tuple[str, str], Json] = {
+    ("rechercherCartes", "clientId"): {"dernierQuatre": None, "membreId": None},
+    ("saisirPartenaire", "clients"): {"type": INTERNE, "scopes": ["base-core:lire"]},
+}
+"""What else is left out or said otherwise where a field may be left out in some calls only."""
+
+
 @BEFORE_A_DATABASE
 @pytest.mark.parametrize(("operation", "field"), OPTIONAL, ids=ids)
 def test_optional_field_may_be_left_out(office: Office, operation: str, field: Field) -> None:
-    call = full(office, operation)
-    without = changed(call.values, place_of(field), values.ABSENT, field)
+    call = full(office, operation).with_values(**LEFT_OUT_WITH.get((operation, field.name), {}))
+    without = changed(call.options["json"], place_of(field), values.ABSENT, field)
     answer = call._replace(options={"json": without}).send(office.caller(operation))
     assert answer.status_code == 200, answer.text
+
+
+def _of_partner(call: Call) -> tuple[Any, Objet, Any]:
+    consumer_key = call.values["consumerKey"]
+    return partenaires, objet_partenaire(consumer_key), partenaires.c.consumer_key == consumer_key
 
 
 GREATEST_VERSION: dict[str, Callable[[Call], tuple[Any, Objet, Any]]] = {
@@ -228,29 +311,113 @@ GREATEST_VERSION: dict[str, Callable[[Call], tuple[Any, Objet, Any]]] = {
         Objet("MEMBRE", call.values["membreId"]),
         membres.c.membre_id == call.values["membreId"],
     ),
+    "modifierProfilCarte": lambda call: (
+        profils_carte,
+        Objet("PROFIL", call.values["profilId"]),
+        profils_carte.c.profil_id == call.values["profilId"],
+    ),
+    "modifierPartenaire": _of_partner,
+    "saisirAdressesPartenaire": _of_partner,
 }
 """Where the object is whose version a call expects."""
 
 
+MOST_PLAFONDS = [
+    {"type": type_, "periode": periode, "montantMaximal": 50_000}
+    for type_ in ("CREDIT", "DEBIT", "TRANSFERT")
+    for periode in ("OPERATION", "JOUR", "MOIS")
+]
+"""One of each kind: as many as there are."""
+
+
+def _greatest_version(office: Office, operation: str, call: Call, value: int) -> Call:
+    table, objet, is_it = entry_of(
+        GREATEST_VERSION, operation, write="where its object is", file=__file__
+    )(call)
+    if value > 1:
+        office.alter(table, objet, is_it, version=value)
+    return call
+
+
+def _active_again(office: Office, operation: str, call: Call, value: str) -> Call:
+    """What is made active was suspended."""
+    named = call.values.keys() & {"agentId", "clientId", "consumerKey"}
+    if value == "ACTIF":
+        kept: Json = {name: call.values[name] for name in named}
+        office.changed(operation, {**kept, "statut": "SUSPENDU"})
+    return call
+
+
+def _of_kind(_office: Office, _operation: str, call: Call, value: str) -> Call:
+    """A machine of the company has scopes of its own, and sees every client."""
+    return call.with_values(clients=None, scopes=["base-core:lire"]) if value == INTERNE else call
+
+
+def _uncounted(_office: Office, _operation: str, call: Call, value: str) -> Call:
+    """Of one operation, the number is not limited."""
+    return call.with_values(nombreMaximal=None) if value == "OPERATION" else call
+
+
+def _limited_so(office: Office, operation: str, call: Call, value: str) -> Call:
+    """A limit that is removed was set."""
+    name = "type" if value in ("CREDIT", "DEBIT", "TRANSFERT") else "periode"
+    limit = {**call.with_values(reference=None).values, name: value, "montantMaximal": 1_000}
+    office.changed(operation.replace("retirer", "saisir"), limit)
+    return call
+
+
+def _uncounted_in_profile(_office: Office, _operation: str, call: Call, value: str) -> Call:
+    if value != "OPERATION":
+        return call
+    return call.with_values(plafonds=MOST_PLAFONDS[1:2])
+
+
+def _transferable(office: Office, _operation: str, call: Call, value: int) -> Call:
+    """As much as is asked for is on the one card, and the other has room for it."""
+    named = {
+        "carteId": office.new_carte("OPPOSITION", value).carte_id,
+        "carteIdDestination": office.new_carte().carte_id,
+    }
+    return call.with_values(**named)
+
+
+PREPARED: dict[tuple[str, str], Callable[[Office, str, Call, Any], Call]] = {
+    ("saisirRegleValidation", "montantMinimal"): lambda office, _, call, value: (
+        call.with_values(type=office.regle(value)) if value else call
+    ),
+    ("saisirRegleValidation", "forte"): lambda _office, _, call, _value: call.with_values(
+        forte=True
+    ),
+    ("verifierAudit", "depuis"): lambda _office, _, call, value: call.with_values(jusqua=value),
+    **{(operation, "versionAttendue"): _greatest_version for operation in GREATEST_VERSION},
+    **{
+        (operation, "statut"): _active_again
+        for operation in ("changerStatutAgent", "changerStatutClient", "changerStatutPartenaire")
+    },
+    ("saisirPartenaire", "type"): _of_kind,
+    ("saisirPlafondCarte", "periode"): _uncounted,
+    ("saisirPlafondPartenaire", "periode"): _uncounted,
+    **{
+        (operation, name): _limited_so
+        for operation in ("retirerPlafondCarte", "retirerPlafondPartenaire")
+        for name in ("type", "periode")
+    },
+    ("saisirProfilCarte", "periode"): _uncounted_in_profile,
+    ("modifierProfilCarte", "periode"): _uncounted_in_profile,
+    ("transfererSoldeSpecial", "montant"): _transferable,
+}
+"""What a call with a value at an edge needs, by operation and field: an object in the state for it."""
+
+
 def at_edge(office: Office, operation: str, field: Field, way: str) -> Call:
     """A call with a value at an edge, and an object that is in the state for it."""
-    call = office.call(operation)
-    if field.name == "versionAttendue" and way == values.GREATEST:
-        table, objet, is_it = entry_of(
-            GREATEST_VERSION, operation, write="where its object is", file=__file__
-        )(call)
-        office.alter(table, objet, is_it, version=dict(values.edges(field.schema))[way])
-    if field.name == "montantMinimal" and way == values.GREATEST:
-        call = call.with_values(type=office.regle(dict(values.edges(field.schema))[way]))
-    if operation == "saisirRegleValidation" and field.name == "forte":
-        call = call.with_values(forte=True)
-    if field.name == "statut" and way == "valid, ACTIF":
-        named = call.values.keys() & {"agentId", "clientId"}
-        kept: Json = {name: call.values[name] for name in named}
-        if operation.startswith("changerStatut"):
-            office.changed(operation, {**kept, "statut": "SUSPENDU"})
-    if field.name == "depuis" and way == values.GREATEST:
-        call = call.with_values(jusqua=dict(values.edges(field.schema))[way])
+    call, value = office.call(operation), dict(values.edges(field.schema))[way]
+    prepare = PREPARED.get((operation, field.name))
+    if prepare is not None:
+        call = prepare(office, operation, call, value)
+    if field.name == "plafonds":
+        assert value == len(MOST_PLAFONDS)
+        return call.with_values(plafonds=MOST_PLAFONDS)
     return VALUES.at_edge(operation, call, field, way)
 
 
@@ -309,7 +476,11 @@ def unique(text: str) -> str:
     return text[:1] + number + text[len(number) + 1 :]
 
 
-NEW = ("reference", "clientId", "membreId", "reseauId", "agentId", "sujet", "walletId")
+NEW = (
+    *("reference", "clientId", "membreId", "reseauId", "agentId", "sujet", "walletId"),
+    *("profilId", "numeroCarte", "carteId", "carteIdDestination", "dernierQuatre"),
+    *("consumerKey", "secretId"),
+)
 """What names something new where it is entered; elsewhere it names what must be there."""
 
 
@@ -317,17 +488,17 @@ NEW = ("reference", "clientId", "membreId", "reseauId", "agentId", "sujet", "wal
 def test_texts_as_long_as_the_contract_allows_are_kept_whole(
     office: Office, operation: str
 ) -> None:
-    body = {**full(office, operation).values}
+    body = copy.deepcopy(full(office, operation).options["json"])
     for field in VALUES.by_name[operation].fields:
-        text = longest(field.name, field.schema) if field.name not in ("", "type") else None
+        listed = "[]" in field.place or field.name in ("", "type")
+        text = None if listed else longest(field.name, field.schema)
         if text is None or (field.name in NEW and not names_new(operation, field.name)):
             continue
-        holder = body["contact"] if field.place.startswith("body contact.") else body
+        *above, _ = place_of(field)
+        holder = body[above[0]] if above else body
         holder[field.name] = unique(text) if field.name in NEW else text
     if operation == "saisirRegleValidation":
         body["type"] = office.regle()
-    body["contact"] = {**body["contact"]} if "contact" in body else None
-    body = {name: value for name, value in body.items() if value is not None}
     method, path = PLACES[operation]
     answer = Call(method, path, {"json": body}).send(office.caller(operation))
     assert answer.status_code == 200, answer.text
@@ -346,6 +517,8 @@ def names_new(operation: str, name: str) -> bool:
         "saisirReseau": ("reseauId",),
         "saisirAgent": ("agentId", "sujet"),
         "saisirMembre": ("membreId", "walletId"),
+        "saisirProfilCarte": ("profilId",),
+        "remplacerCarte": ("numeroCarte",),
         "modifierMembre": ("walletId",),
     }
     return name == "reference" or name in made.get(operation, ())
@@ -360,9 +533,7 @@ def test_parameters_as_long_as_the_contract_allows_are_looked_for(
         text = longest(field.name, field.schema)
         if text is None or field.name == "curseur":
             continue
-        call = office.standing(operation)
-        if operation == "getDemande":
-            call = call.with_values(demandeId=None)
+        call = named_otherwise(operation, office.standing(operation), field)
         answer = call.with_values(**{field.name: text}).send(caller)
         assert answer.json()["code"] in (200, "6001", "6007"), answer.text
 

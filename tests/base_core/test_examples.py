@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from handlers.contract.scopes import declared_scopes
 from handlers.edge.local_issuer import EMETTEUR
-from models.back_office.demo import seed_agents
+from models.back_office.demo import seed_agents, seed_machine
 from models.books.demo import seed_demo
 from models.database.engine import Database
 from tests.support.acteurs import TESTEUR
-from tests.support.contract_client import ContractClient, Json, base_core
+from tests.support.contract_client import PARTENAIRE, ContractClient, Json, base_core
 from tests.support.live import serving, settings_for, with_back_office
 from tests.support.persons import Signer
 from tests.support.scenes import NewUrl
@@ -25,6 +26,9 @@ PLACES = {operation["operationId"]: place for place, operation in READING.operat
 STORY: list[Json] = READING.document["x-parcours"]
 SCHEMAS: Json = READING.document["components"]["schemas"]
 
+SCOPES = sorted(declared_scopes(PARTENAIRE.document))
+"""The rights of the demo partner: all there are."""
+
 INSTANT: re.Pattern[str] = re.compile(SCHEMAS["Instant"]["pattern"].strip("^$"))
 DEMANDE: re.Pattern[str] = re.compile(SCHEMAS["DemandeId"]["pattern"].strip("^$"))
 EMPREINTE: re.Pattern[str] = re.compile(SCHEMAS["Empreinte"]["pattern"].strip("^$"))
@@ -34,9 +38,10 @@ BY_PLACE = ("position", "lignes", "premiere", "derniere")
 
 BY_CALL = (
     *("requestId", "adresse", "emetteur", "authentifieLe", "viaApplication", "sujet"),
-    "derniereActivite",
+    *("derniereActivite", "codeRetrait"),
 )
-"""Fields that tell who has called, from where, and with which provider's token; the last is noted aside."""
+"""Fields that tell who has called, from where, with which provider's token, and what is told once: when a
+person last called is noted aside."""
 
 
 @contextmanager
@@ -44,8 +49,9 @@ def fresh_demo(url: str, signer: Signer) -> Iterator[dict[str, ContractClient]]:
     """The demo's agents, each with a client of a server that nobody has used."""
     database = Database(url)
     with database.transaction() as connection:
-        seed_demo(connection, TESTEUR, scopes=[], pepper=PEPPER)
+        seed_demo(connection, TESTEUR, scopes=SCOPES, pepper=PEPPER)
         seed_agents(connection, TESTEUR, EMETTEUR)
+        seed_machine(connection, TESTEUR, pepper=PEPPER)
     settings = settings_for(database.url.render_as_string(hide_password=False))
     with serving(with_back_office(settings, signer)) as base:
         agents = {step["agent"]: ContractClient(base_url=base) for step in STORY}
@@ -101,22 +107,30 @@ class Reader:
             return body
         named = (*BY_PLACE, *BY_CALL)
         return {
-            key: f"<{key}>" if key in named else self._plain(value)
+            key: f"<{key}>" if key in named or self._is_drawn(key, value) else self._plain(value)
             for key, value in sorted(body.items())
         }
+
+    @staticmethod
+    def _is_drawn(key: str, value: Any) -> bool:
+        """Whether it is the name of a partner who was not there: it is drawn."""
+        return key == "consumerKey" and value is not None and not str(value).startswith("demo-")
 
     @staticmethod
     def _named(known: dict[str, str], kind: str, value: str) -> str:
         return known.setdefault(value, f"<{kind} {len(known) + 1}>")
 
 
-def given_by(expected: Json, body: Json) -> dict[str, str]:
-    """What a later step sends back: that of this server in the place of the example's."""
-    return {
-        shown["demandeId"]: one["demandeId"]
-        for shown, one in zip(expected["data"], body["data"], strict=True)
-        if shown.get("demandeId")
-    }
+def given_by(expected: Any, body: Any) -> dict[str, str]:
+    """What a later step sends back: the name that this server gave a thing, by the example's."""
+    if isinstance(expected, dict) and isinstance(body, dict):
+        pairs = [(value, body.get(key)) for key, value in expected.items()]
+    elif isinstance(expected, list) and isinstance(body, list):
+        pairs = list(zip(expected, body, strict=False))
+    else:
+        named = isinstance(expected, str) and DEMANDE.fullmatch(expected)
+        return {expected: body} if named else {}
+    return {shown: one for pair in pairs for shown, one in given_by(*pair).items()}
 
 
 def heads_of(csv: str) -> str:

@@ -192,6 +192,8 @@ def test_seed_writes_the_demo_once(cynod: Cynod, database: Database) -> None:
             ("7019800100009593", "ACTIVE", 5000),
             ("7019800100009601", "ANNULEE", 5000),
             ("7019800200000017", "ACTIVE", 50000),
+            ("7019800100009619", "ANNULEE", 0),
+            ("7019800100009627", "EMISE", 0),
         ]
         assert connection.execute(
             select(membres.c.membre_id, membres.c.nom, membres.c.email, membres.c.telephone)
@@ -200,7 +202,7 @@ def test_seed_writes_the_demo_once(cynod: Cynod, database: Database) -> None:
     assert _answer(cynod("seed", "--demo")) == refused
     assert _answer(cynod("journal", "verify")) == (
         0,
-        "Journal verified: 6 operations, 6 ecritures, 6 cartes; nothing differs.\n",
+        "Journal verified: 6 operations, 6 ecritures, 8 cartes; nothing differs.\n",
         "",
     )
 
@@ -367,6 +369,9 @@ def test_create_takes_several_values_after_one_option_or_repeated(
     assert listed == {
         "consumerKey": key,
         **created,
+        "modeAdresses": "APPLIQUER",
+        "type": "EXTERNE",
+        "statut": "ACTIF",
         "secretsActifs": 1,
         "creeLe": listed["creeLe"],
         "revoqueLe": None,

@@ -102,7 +102,6 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
             text("SELECT compte_id FROM cartes WHERE numero_carte = :card"), {"card": CARD}
         )
     expected: list[tuple[str, str, str, Any, Any]] = [
-        ("seed", "FICHIER", "demo", None, {"clients": 2, "membres": 2, "cartes": 6}),
         (
             "saisirPartenaire", "PARTENAIRE", CONSUMER_KEY, None,
             {
@@ -110,6 +109,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
                 "scopes": sorted(ALL_SCOPES), "demo": True, "basicAutorise": True,
             },
         ),
+        ("seed", "FICHIER", "demo", None, {"clients": 2, "membres": 2, "cartes": 8}),
         ("import", "FICHIER", sha256, None, {"clients": 1, "membres": 1, "cartes": 1, "lignesRejetees": 0}),
         (
             "saisirPartenaire", "PARTENAIRE", key, None,

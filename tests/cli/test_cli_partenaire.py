@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from handlers.cli.root import cli
+from models.audit import audit
 from models.authentification import issue_token, jetons
 from models.base import now
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
@@ -272,3 +273,115 @@ def test_caller_known_before_a_revocation_executes_nothing_after_it(
     assert cynod("revoke", CONSUMER_KEY, "--yes").exit_code == 0
     with pytest.raises(AuthentificationInvalide), database.transaction() as connection:
         debiter(connection, known, Demande(HOLDER, 1, "D1"))
+
+
+# ── changes ──────────────────────────────────────────────────────────────────────────────────────
+def _listed(cynod: Cynod) -> dict[str, Any]:
+    (one,) = json.loads(cynod("list", "--json").stdout)
+    return dict(one)
+
+
+def _row(cynod: Cynod) -> str:
+    """The partner in the table for people."""
+    return " ".join(cynod("list").stdout.splitlines()[1].split())
+
+
+def test_partner_is_suspended_and_resumed_and_the_audit_says_by_whom(
+    cynod: Cynod, database: Database
+) -> None:
+    why = ("--motif", "Debits at night")
+    assert _answer(cynod("suspend", CONSUMER_KEY, *why)) == (
+        0,
+        f"{CONSUMER_KEY} is suspended.\n",
+        "",
+    )
+    assert (_listed(cynod)["statut"], _row(cynod).split()[-1]) == ("SUSPENDU", "suspendu")
+    again = cynod("suspend", CONSUMER_KEY, *why)
+    assert _answer(again) == (1, "", f"cynod: {CONSUMER_KEY} is SUSPENDU already.\n")
+    resumed = cynod("resume", CONSUMER_KEY, *why, "--json")
+    assert json.loads(resumed.stdout) == {"consumerKey": CONSUMER_KEY, "statut": "ACTIF"}
+    assert (_listed(cynod)["statut"], _row(cynod).split()[-1]) == ("ACTIF", "actif")
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(audit.c.acteur_type, audit.c.action, audit.c.avant, audit.c.apres, audit.c.motif)
+            .order_by(audit.c.position.desc())
+            .limit(2)
+        ).all()
+    told = [(*row[:2], json.loads(row[2]), json.loads(row[3]), row[4]) for row in reversed(rows)]
+    life = ({"statut": "ACTIF"}, {"statut": "SUSPENDU"})
+    assert told == [
+        ("CLI", "changerStatutPartenaire", *life, why[1]),
+        ("CLI", "changerStatutPartenaire", *reversed(life), why[1]),
+    ]
+
+
+@pytest.mark.parametrize("command", ["suspend", "resume"])
+def test_life_of_a_partner_is_changed_for_a_reason(cynod: Cynod, command: str) -> None:
+    assert cynod(command, CONSUMER_KEY).exit_code == 2
+    assert cynod(command, CONSUMER_KEY, "--motif", "").exit_code == 2
+    assert _answer(cynod(command, "inconnu", "--motif", "x")) == (1, "", f"cynod: {NOBODY}\n")
+    assert _is_active(cynod)
+
+
+def test_what_is_given_of_a_partner_is_changed_and_the_rest_stays(
+    cynod: Cynod, database: Database
+) -> None:
+    before = _listed(cynod)
+    given = ("--nom", "Banque Y", "--scope", "cartes:lire", "--contact-email", "it@banque.example")
+    assert _answer(cynod("modify", CONSUMER_KEY, *given)) == (
+        0,
+        f"{CONSUMER_KEY} is changed.\n",
+        "",
+    )
+    assert _listed(cynod) == {**before, "nom": "Banque Y", "scopes": ["cartes:lire"]}
+    told = cynod("modify", CONSUMER_KEY, "--contact-telephone", "338000000", "--json")
+    assert json.loads(told.stdout) == {
+        "consumerKey": CONSUMER_KEY,
+        "nom": "Banque Y",
+        "clients": before["clients"],
+        "scopes": ["cartes:lire"],
+        "contactTechnique": {"email": "it@banque.example", "telephone": "338000000"},
+    }
+    with database.reading() as connection:
+        assert _partner(connection).scopes == {"cartes:lire"}
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        ((), 2, None),
+        (("--nom", " "), 1, "--nom must be 1 to 200 printable characters."),
+        (("--client", "CLI-9"), 1, "unknown client CLI-9; nothing was changed."),
+        (("--contact-telephone", "3" * 33), 2, None),
+    ],
+)
+def test_change_that_cannot_be_changes_nothing(
+    cynod: Cynod, given: tuple[str, ...], code: int, told: str | None
+) -> None:
+    before = _listed(cynod)
+    result = cynod("modify", CONSUMER_KEY, *given)
+    assert result.exit_code == code
+    assert told is None or result.stderr == f"cynod: {told}\n"
+    assert _listed(cynod) == before
+
+
+def test_list_of_addresses_is_observed_then_applied(cynod: Cynod) -> None:
+    def told(mode: str, *adresses: str) -> tuple[str, str]:
+        given = [part for one in adresses for part in ("--adresse", one)]
+        result = cynod("adresses", CONSUMER_KEY, "--mode", mode, *given)
+        return result.stdout + result.stderr, _row(cynod)
+
+    text, row = told("OBSERVER", "::ffff:192.0.2.0/120", "::1")
+    assert text == f"{CONSUMER_KEY} calls under OBSERVER, its list: 192.0.2.0/24 ::1/128.\n"
+    assert "192.0.2.0/24 ::1/128 (observées)" in row
+    text, row = told("APPLIQUER", "192.0.2.0/24")
+    assert text == f"{CONSUMER_KEY} calls under APPLIQUER, its list: 192.0.2.0/24.\n"
+    assert "192.0.2.0/24 1" in row
+    wrong = (
+        "cynod: a list of addresses that is applied is not empty, and no network is wider than /16 of IPv4"
+        " or /32 of IPv6; nothing was changed.\n"
+    )
+    assert told("APPLIQUER") == told("OBSERVER", "10.0.0.0/8") == (wrong, row)
+    text, row = told("LIBRE")
+    assert text == f"{CONSUMER_KEY} calls under LIBRE, its list: none.\n"
+    assert "toutes" in row

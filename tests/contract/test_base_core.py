@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 
@@ -16,7 +17,16 @@ from handlers.workbench.diff.cynod_rules import own_changes
 from models.agent import DROITS, ROLES
 from models.agent import STATUTS as STATUTS_OF_AGENTS
 from models.back_office.registre import TYPES
+from models.carte import (
+    ACTIVE,
+    ANNULEE,
+    EMISE,
+    MOTIFS_ANNULATION,
+    MOTIFS_OPPOSITION,
+    OPPOSITION,
+)
 from models.demande import STATUTS, VIE
+from models.etat_carte import VIE as VIE_DE_CARTE
 from models.regle_validation import REGLES
 from tests.support.contract_client import BASE_CORE_CONTRACT, CONTRACT, Json, base_core
 
@@ -82,6 +92,19 @@ def test_life_of_a_demande_is_told_as_the_core_lives_it() -> None:
     assert SCHEMAS["StatutDemande"]["enum"] == list(STATUTS)
 
 
+def test_life_of_a_card_is_told_as_the_core_lives_it() -> None:
+    lived = {(one.de or "—", one.vers, one.par) for one in VIE_DE_CARTE}
+    told = {
+        passage
+        for row in _table("avant")
+        for passage in product(*(re.findall(r"\b[A-Z]{5,}\b|—|[a-z]+[A-Z]\w+", one) for one in row))
+    }
+    assert told == lived
+    assert SCHEMAS["StatutCarteDemande"]["enum"] == [EMISE, ACTIVE, OPPOSITION, ANNULEE]
+    assert SCHEMAS["MotifOppositionCarte"]["enum"] == list(MOTIFS_OPPOSITION)
+    assert SCHEMAS["MotifAnnulation"]["enum"] == list(MOTIFS_ANNULATION)
+
+
 def test_every_type_of_demande_is_an_operation_and_the_other_way_round() -> None:
     asked = {name for name, one in BY_ID.items() if one.get("x-idempotence")}
     assert asked == TYPES.keys()
@@ -108,7 +131,9 @@ def test_rule_of_a_new_database_is_told_by_its_operation(regle: object) -> None:
         # Each variant has a part of its own.
         told = next((one for one in re.split(r" ; |, l'effet", told) if variant in one), told)
     words = (
-        "aucune" if not validations else f"{validations} {'au moins' if minimum else 'par défaut'}"
+        f"{validations} {'au moins' if minimum == validations else 'par défaut'}"
+        if validations
+        else "aucune"
     )
     assert words in told
     assert not forte or "forte" in told
@@ -137,7 +162,7 @@ def test_body_of_a_write_has_its_own_reference_and_who_it_is_for(name: str) -> N
 # ── which codes an operation lists ───────────────────────────────────────────────────────────────
 
 OF_EVERY_OPERATION = {
-    *("405", "1002", "1005", "1008", "2001", "2002", "2003", "2004", "2007", "5001", "9999")
+    *("405", "1002", "1005", "1008", "2001", "2002", "2003", "2004", "2005", "2007", "5001", "9999")
 }
 OF_A_BODY = {"1001", "1006", "1007"}
 OF_ITS_WORK = {
@@ -145,7 +170,9 @@ OF_ITS_WORK = {
     "validerDemande": {
         *("2008", "2009", "6001", "6002", "6003", "6004", "6005"),
         # The demande is judged again as when it was entered.
-        *("6006", "6007", "6008", "6009", "6010", "6011", "6013"),
+        *("2104", "2105", "2106", "3001", "3002", "3003", "3004", "3005", "3006", "3007", "3008"),
+        *("3009", "4001", "4003", "4004", "4014", "6006", "6007", "6008", "6009", "6010", "6011"),
+        "6013",
     },
     "rejeterDemande": {"2009", "6001", "6002", "6003", "6004"},
     "retirerDemande": {"6001", "6002", "6004"},
@@ -164,6 +191,34 @@ OF_ITS_WORK = {
     "saisirMembre": {"6007", "6008", "6009"},
     "modifierMembre": {"6006", "6007", "6008", "6009", "6012"},
     "changerStatutMembre": {"6007", "6009", "6010", "6012"},
+    "saisirProfilCarte": {"6008"},
+    "modifierProfilCarte": {"6006", "6007", "6012"},
+    "rechercherCartes": {"6007"},
+    "getCarte": {"6007"},
+    "emettreCartes": {"3005", "3008", "6007", "6009"},
+    "activerCarte": {"3001", "3005", "3006", "6007", "6012"},
+    "opposerCarte": {"3003", "3006", "6007", "6012"},
+    "leverOpposition": {"3006", "3007", "6007", "6012"},
+    "annulerCarte": {"3003", "6007", "6012"},
+    "renouvelerCarte": {"3002", "3003", "3005", "6007", "6012"},
+    "remplacerCarte": {"3003", "3005", "3006", "3008", "3009", "6007", "6009", "6012"},
+    "saisirPlafondCarte": {"3003", "6007", "6012"},
+    "retirerPlafondCarte": {"6007", "6012"},
+    "saisirPlafondPartenaire": {"6007", "6009", "6012"},
+    "retirerPlafondPartenaire": {"6007", "6012"},
+    "transfererSoldeSpecial": {
+        *("3001", "3002", "3003", "3004", "3005", "4001", "4003", "4004", "4014", "6007", "6012")
+    },
+    "corrigerSoldeOuverture": {"4001", "4003", "6007", "6009", "6012"},
+    "getHistoriqueOperations": {"6007"},
+    "getPartenaire": {"6007"},
+    "saisirPartenaire": {"6007", "6015"},
+    "modifierPartenaire": {"6006", "6007", "6009", "6012"},
+    "changerStatutPartenaire": {"6007", "6009", "6012"},
+    "saisirAdressesPartenaire": {"6006", "6007", "6009", "6012", "6015"},
+    "renouvelerSecretPartenaire": {"2105", "6007", "6009", "6012"},
+    "revoquerSecretPartenaire": {"2104", "2106", "6007", "6012"},
+    "revoquerJetonsPartenaire": {"6007", "6012"},
 }
 
 

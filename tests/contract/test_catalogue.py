@@ -210,7 +210,7 @@ def test_shared_responses_carry_codes_of_the_catalogue() -> None:
 
 
 # ── which codes an operation may list ────────────────────────────────────────────────────────────
-_CARD = {"412", "3001", "3002", "3003", "3005"}
+_CARD = {"412", "3001", "3002", "3003", "3004", "3005"}
 _ONCE = {"4002", "4005"}
 OF_ITS_WORK = {
     "getSoldeCarte": {"412"},
@@ -231,6 +231,7 @@ OF_ITS_WORK = {
     "revoquerJeton": {"2101"},
     "renouvelerSecret": {"2105", "4002"},
     "revoquerSecret": {"2104", "2106", "4002"},
+    "retirerSecretInitial": {"2108"},
 }
 """The codes of what an operation does; the others follow from what it takes."""
 
@@ -257,7 +258,7 @@ def _codes_of_what_it_takes(operation: Json) -> set[str]:
         if form not in resolve(operation.get("requestBody", {})).get("content", {}):
             codes |= {"2010"}
     if operation.get("security"):
-        codes |= {"2004"}
+        codes |= {"2004", "2005"}
     if any(scopes for way in operation.get("security", []) for scopes in way.values()):
         codes |= {"2003"}
     if operation.get("x-optionnelle"):

@@ -12,13 +12,14 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from models.authentification import jetons, revoke
+from models.authentification import jetons
 from models.base import now
 from models.database.engine import Database
-from models.partenaire import allow_basic, partenaires
+from models.partenaire import APPLIQUER, partenaires
 from models.secret import NouveauPartenaire, create, list_all, rotate
 from tests.support.acteurs import TESTEUR
 from tests.support.live import BEARER, serving, settings_for
+from tests.support.partners import allow_basic, resume, revoke, suspend
 from tests.support.scene import (
     SCOPES,
     SECURED,
@@ -198,6 +199,10 @@ def _change(scene: Scene, **columns: object) -> None:
         )
 
 
+def _apply(scene: Scene, adresses: list[str]) -> None:
+    _change(scene, adresses=" ".join(adresses), mode_adresses=APPLIQUER)
+
+
 def _end_tokens(scene: Scene) -> None:
     with scene.world.database.transaction() as connection:
         owned = select(partenaires.c.id).where(
@@ -216,14 +221,14 @@ def test_call_from_another_address_is_refused(
     own_scene: Scene, operation: str, authorize: Authorize
 ) -> None:
     authorization = authorize(own_scene.world, own_scene.pair)
-    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    _apply(own_scene, ELSEWHERE)
     assert_refused(send(own_scene, operation, authorization), "2004")
-    _change(own_scene, adresses=" ".join([*ELSEWHERE, "127.0.0.0/8"]))
+    _apply(own_scene, [*ELSEWHERE, "127.0.0.0/8"])
     assert admitted(send(own_scene, operation, authorization), operation)
 
 
 def test_wrong_secret_from_another_address_tells_not_that_the_key_exists(own_scene: Scene) -> None:
-    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    _apply(own_scene, ELSEWHERE)
     for authorization in (
         _basic_of(f"{own_scene.pair.consumer_key}:faux"),
         _basic_of("inconnu:faux"),
@@ -235,7 +240,7 @@ def test_wrong_secret_from_another_address_tells_not_that_the_key_exists(own_sce
 def test_expired_token_from_another_address_is_told_to_be_expired(own_scene: Scene) -> None:
     """It is good for nothing any more, wherever it comes from."""
     token = _bearer(own_scene.world, own_scene.pair)
-    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    _apply(own_scene, ELSEWHERE)
     assert_refused(send(own_scene, "getSoldeCarte", token), "2004")
     _end_tokens(own_scene)
     assert_refused(send(own_scene, "getSoldeCarte", token), "2002")
@@ -243,14 +248,14 @@ def test_expired_token_from_another_address_is_told_to_be_expired(own_scene: Sce
 
 def test_good_credentials_from_another_address_have_no_challenge(own_scene: Scene) -> None:
     """No other credentials would open (RFC 9110, 15.5.4)."""
-    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    _apply(own_scene, ELSEWHERE)
     answer = send(own_scene, "getSoldeCarte", _basic(own_scene.world, own_scene.pair))
     assert_refused(answer, "2004")
     assert "WWW-Authenticate" not in answer.headers
 
 
 def test_forwarded_address_is_not_believed(own_scene: Scene) -> None:
-    _change(own_scene, adresses=" ".join(ELSEWHERE))
+    _apply(own_scene, ELSEWHERE)
     answer = own_scene.call("getSoldeCarte").send(
         own_scene.nobody,
         headers={
@@ -284,6 +289,54 @@ def test_revoked_partner_is_refused_at_once(
         assert revoke(connection, TESTEUR, own_scene.pair.consumer_key)
     assert_refused(send(own_scene, operation, authorization), "2001")
     assert_refused(own_scene.call("accessToken").send(own_scene.nobody), "2101")
+
+
+# ── a partner that is suspended ──────────────────────────────────────────────────────────────────
+def _suspend(scene: Scene) -> None:
+    with scene.world.database.transaction() as connection:
+        assert suspend(connection, TESTEUR, scene.pair.consumer_key)
+
+
+@METHODS
+@pytest.mark.parametrize("operation", SECURED)
+def test_suspended_partner_is_told_so_until_it_is_resumed(
+    own_scene: Scene, operation: str, authorize: Authorize
+) -> None:
+    authorization = authorize(own_scene.world, own_scene.pair)
+    _suspend(own_scene)
+    answer = send(own_scene, operation, authorization)
+    assert_refused(answer, "2005")
+    assert "WWW-Authenticate" not in answer.headers
+    with own_scene.world.database.transaction() as connection:
+        assert resume(connection, TESTEUR, own_scene.pair.consumer_key)
+    assert admitted(send(own_scene, operation, authorization), operation)
+
+
+@pytest.mark.parametrize("operation", ["accessToken", "revoquerJeton", "introspecterJeton"])
+def test_suspended_partner_gets_and_ends_no_token(own_scene: Scene, operation: str) -> None:
+    call = own_scene.call(operation)
+    _suspend(own_scene)
+    assert_refused(call.send(own_scene.caller(operation)), "2005")
+
+
+def test_nobody_else_learns_that_a_partner_is_suspended(own_scene: Scene) -> None:
+    """Neither who has not its secret, nor who calls from elsewhere, nor by a token that ended."""
+    world, pair = own_scene.world, own_scene.pair
+    token = _bearer(world, pair)
+    _suspend(own_scene)
+    assert_refused(send(own_scene, "getSoldeCarte", _basic_of(f"{pair.consumer_key}:faux")), "2001")
+    _apply(own_scene, ELSEWHERE)
+    assert_refused(send(own_scene, "getSoldeCarte", token), "2004")
+    _end_tokens(own_scene)
+    assert_refused(send(own_scene, "getSoldeCarte", token), "2002")
+
+
+def test_suspended_partner_is_told_so_before_how_it_should_call(
+    world: World, modern: Modern
+) -> None:
+    with world.database.transaction() as connection:
+        assert suspend(connection, TESTEUR, modern.pair.consumer_key)
+    assert_refused(modern.api.get("/mes-droits"), "2005")
 
 
 def test_two_secrets_are_good_until_the_older_one_ends(own_scene: Scene) -> None:

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from handlers.edge import security
 from handlers.edge.runner import OperationRunner
-from models.authentification import revoke
 from models.database.engine import Database
 from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for, with_limits
+from tests.support.partners import revoke
 from tests.support.scene import Scene, assert_refused
 from tests.support.world import World
 

@@ -14,13 +14,14 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from models.authentification import jetons, revoke
+from models.authentification import jetons
 from models.base import now
 from models.database.engine import Database
 from models.partenaire import partenaires
 from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for, with_limits
 from tests.support.log import Log, logged
+from tests.support.partners import revoke
 from tests.support.raw import exchange
 from tests.support.scene import Scene
 

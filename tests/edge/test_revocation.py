@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import httpx
 import pytest
@@ -17,10 +18,11 @@ import models.authentification
 import models.mouvement
 import models.suivi
 from models.audit import Acteur
-from models.authentification import jetons, revoke, revoke_jetons
+from models.authentification import jetons
 from models.operation import operations
 from models.partenaire import partenaires
 from tests.support.acteurs import TESTEUR
+from tests.support.partners import change, resume, revoke, revoke_jetons, suspend
 from tests.support.scene import Scene, assert_refused
 from tests.support.steps import (
     ask,
@@ -77,6 +79,12 @@ def end_tokens(scene: Scene) -> int | None:
         return revoke_jetons(connection, TESTEUR, scene.pair.consumer_key)
 
 
+def suspended(scene: Scene) -> bool:
+    """Suspend the scene's partner."""
+    with scene.world.database.transaction() as connection:
+        return suspend(connection, TESTEUR, scene.pair.consumer_key)
+
+
 def written(scene: Scene) -> tuple[int, int]:
     """How many operations, and how many tokens, the scene's partner has."""
     with scene.world.database.reading() as connection:
@@ -91,12 +99,14 @@ def _count(connection: Connection, scene: Scene, table: Table) -> int:
 
 # ── what is under way ────────────────────────────────────────────────────────────────────────────
 @WRITES
-@pytest.mark.parametrize("end", [revoked, end_tokens])
+@pytest.mark.parametrize(
+    ("end", "code"), [(revoked, "2001"), (end_tokens, "2001"), (suspended, "2005")]
+)
 def test_taking_rights_away_waits_for_what_is_under_way(
-    scene: Scene, kind: str, end: Callable[[Scene], object]
+    scene: Scene, kind: str, end: Callable[[Scene], object], code: str
 ) -> None:
     module, step, call = calls(scene, scene.api)[kind]
-    before = written(scene)[0]
+    before, tokens = written(scene)
     with ThreadPoolExecutor(2) as pool, holding(module, step) as held:
         running = pool.submit(call)
         held.wait()
@@ -107,23 +117,80 @@ def test_taking_rights_away_waits_for_what_is_under_way(
         held.release()
         assert running.result(20).status_code == 200
         assert ending.result(20)
-    assert written(scene) == (before + 1, 0)
-    assert_refused(call(), "2001")
+    # Who is suspended keeps its tokens: they open again when it is resumed.
+    assert written(scene) == (before + 1, tokens if end is suspended else 0)
+    assert_refused(call(), code)
+
+
+ENDS = pytest.mark.parametrize(("end", "code"), [(revoke, "2001"), (suspend, "2005")])
+Ends = Callable[[Connection, Acteur, str], bool]
 
 
 @WRITES
-def test_write_that_waits_while_its_partner_is_revoked_is_refused(scene: Scene, kind: str) -> None:
+@ENDS
+def test_write_that_waits_while_its_partner_loses_its_rights_is_refused(
+    scene: Scene, kind: str, end: Ends, code: str
+) -> None:
     *_, call = calls(scene, scene.api)[kind]
-    database, before = scene.world.database, written(scene)[0]
+    database, (before, tokens) = scene.world.database, written(scene)
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            assert revoke(connection, TESTEUR, scene.pair.consumer_key)
+            assert end(connection, TESTEUR, scene.pair.consumer_key)
             with noticing_waits(database) as wait:
                 running = pool.submit(call)
                 wait(1)
             assert not running.done()
-        assert_refused(running.result(20), "2001")
-    assert written(scene) == (before, 0)
+        assert_refused(running.result(20), code)
+    assert written(scene) == (before, tokens if end is suspend else 0)
+
+
+def test_write_that_waits_while_its_partner_is_suspended_and_resumed_goes_on(scene: Scene) -> None:
+    *_, call = calls(scene, scene.api)["debit"]
+    database, (before, tokens) = scene.world.database, written(scene)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            assert suspend(connection, TESTEUR, scene.pair.consumer_key)
+            with noticing_waits(database) as wait:
+                running = pool.submit(call)
+                wait(1)
+            assert resume(connection, TESTEUR, scene.pair.consumer_key)
+        assert running.result(20).status_code == 200
+    assert written(scene) == (before + 1, tokens)
+
+
+TAKEN: dict[str, tuple[Callable[[Scene], dict[str, Any]], str]] = {
+    "client": (lambda scene: {"clients": [scene.world.client()]}, "412"),
+    "scope": (lambda _: {"scopes": ["soldes:lire"]}, "2003"),
+}
+
+
+@pytest.mark.parametrize(("taken", "code"), TAKEN.values(), ids=TAKEN)
+def test_debit_that_waits_while_what_it_needs_is_taken_away_is_refused(
+    scene: Scene, taken: Callable[[Scene], dict[str, Any]], code: str
+) -> None:
+    key, left = scene.pair.consumer_key, taken(scene)
+    database, before = scene.world.database, written(scene)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            change(connection, TESTEUR, "modifierPartenaire", key, **left)
+            with noticing_waits(database) as wait:
+                running = pool.submit(debit, scene.api, scene.carte, 500, new_reference())
+                wait(1)
+        assert_refused(running.result(20), code)
+    assert written(scene) == before
+
+
+@pytest.mark.parametrize("operation", ["debitCarte", "accessToken"])
+def test_call_that_waits_while_its_partner_is_renamed_goes_on(scene: Scene, operation: str) -> None:
+    database, key = scene.world.database, scene.pair.consumer_key
+    call = scene.call(operation)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            change(connection, TESTEUR, "modifierPartenaire", key, nom="Autre")
+            with noticing_waits(database) as wait:
+                running = pool.submit(call.send, scene.caller(operation))
+                wait(1)
+        assert running.result(20).status_code == 200
 
 
 def test_debit_that_waits_for_its_card_ends_before_the_revocation_or_not_at_all(
@@ -153,12 +220,13 @@ def test_debit_that_waits_for_its_card_ends_before_the_revocation_or_not_at_all(
         assert_refused(answer, "2001")
 
 
-def test_partner_who_never_pauses_is_revoked_and_nothing_follows(
-    scene: Scene, second_url: str
+@pytest.mark.parametrize(("end", "code"), [(revoked, "2001"), (suspended, "2005")])
+def test_partner_who_never_pauses_loses_its_rights_and_nothing_follows(
+    scene: Scene, second_url: str, end: Callable[[Scene], bool], code: str
 ) -> None:
     def spend(api: httpx.Client) -> Counter[object]:
         seen: Counter[object] = Counter()
-        while not seen["2001"]:
+        while not seen[code]:
             seen[debit(api, scene.carte, 1, new_reference()).json()["code"]] += 1
         return seen
 
@@ -168,20 +236,22 @@ def test_partner_who_never_pauses_is_revoked_and_nothing_follows(
         spending = [pool.submit(spend, api) for api in apis]
         while written(scene)[0] < before + 20:
             assert not any(one.done() for one in spending)
-        assert revoked(scene)
+        assert end(scene)
         after = written(scene)
         seen = sum((one.result(30) for one in spending), Counter[object]())
     assert written(scene) == after
-    assert after[1] == 0
-    assert seen == {200: after[0] - before, "2001": len(apis)}
+    assert (after[1] == 0) == (end is revoked)
+    assert seen == {200: after[0] - before, code: len(apis)}
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("end", [revoke, revoke_jetons])
+@pytest.mark.parametrize(
+    ("end", "code"), [(revoke, "2101"), (revoke_jetons, "2101"), (suspend, "2101")]
+)
 def test_token_that_is_asked_for_meanwhile_is_not_issued(
-    scene: Scene, end: Callable[[Connection, Acteur, str], object]
+    scene: Scene, end: Callable[[Connection, Acteur, str], object], code: str
 ) -> None:
-    database = scene.world.database
+    database, before = scene.world.database, written(scene)[1]
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
             assert end(connection, TESTEUR, scene.pair.consumer_key)
@@ -189,8 +259,8 @@ def test_token_that_is_asked_for_meanwhile_is_not_issued(
                 running = pool.submit(scene.call("accessToken").send, scene.nobody)
                 wait(1)
             assert not running.done()
-        assert_refused(running.result(20), "2101")
-    assert written(scene)[1] == 0
+        assert_refused(running.result(20), code)
+    assert written(scene)[1] == (before if end is suspend else 0)
 
 
 @pytest.mark.parametrize("end", [revoked, end_tokens])

@@ -23,6 +23,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
+import handlers.edge.seen
 from handlers.app import create_app
 from handlers.edge.bridge import CynodApp
 from models.database.engine import Database
@@ -225,7 +226,9 @@ def bench(shared_database: Database, standing: Scene) -> Iterator[Bench]:
     """An application on the shared database, whose work is counted."""
     url = shared_database.url.render_as_string(hide_password=False)
     round_trips, functions = RoundTrips(), Functions()
-    with round_trips.on(url) as database:
+    with round_trips.on(url) as database, pytest.MonkeyPatch.context() as patched:
+        # Where partners call from is written down beside the calls, and is none of theirs.
+        patched.setattr(handlers.edge.seen, "EVERY_S", 3_600)
         made = Bench(create_app(settings_for(url), database=database), round_trips, functions)
         # The threads that read and write start with their first call, and keep this function.
         threading.setprofile(functions)

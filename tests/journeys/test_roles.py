@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from handlers.cli.root import cli
 from models import migrate
 from models.database.engine import Database
-from models.plafond import set_plafond
 from models.schema import metadata
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ROOT
+from tests.support.plafonds import set_plafond
 from tests.support.plays import play_demandes
 from tests.support.postgresql import create_database
 from tests.support.process import serve
@@ -150,12 +150,20 @@ FORBIDDEN = (
         )[table == "audit_tete" :]
     ),
     "UPDATE cartes SET numero_carte = '70'",
-    "UPDATE partenaires SET revoque_le = NULL",
+    "UPDATE cartes SET carte_id = ''",
+    "UPDATE cartes SET membre_id = 'M'",
+    "DELETE FROM cartes",
+    "UPDATE profils_carte SET profil_id = 'P'",
+    "DELETE FROM profils_carte",
+    "UPDATE partenaires SET consumer_key = ''",
+    "UPDATE partenaires SET type = 'INTERNE'",
+    "DELETE FROM partenaires",
+    "UPDATE codes_retrait SET empreinte = ''",
     "UPDATE secrets SET empreinte = ''",
     "DELETE FROM gestes",
     "UPDATE plafonds SET montant_maximal = NULL",
-    "INSERT INTO comptes (type, unite) VALUES ('CARTE', 'FCFA')",
-    "DELETE FROM consommations",
+    "UPDATE comptes SET type = 'CARTE'",
+    "UPDATE consommations SET plafond_id = 1",
     "UPDATE alembic_version SET version_num = '0001'",
     "UPDATE demandes SET contenu = '{}'",
     "DELETE FROM demandes",

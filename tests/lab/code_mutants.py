@@ -85,6 +85,13 @@ TESTS = {
         *_MONEY,
         "operations/authentification/test_droits",
     ],
+    **{
+        f"models/{name}.py": ["models/test_cartes", "base_core/test_card_life"]
+        for name in (
+            *("etat_carte", "numero_carte", "profil_carte"),
+            *("back_office/cartes", "back_office/fiches_cartes", "back_office/profils"),
+        )
+    },
     "handlers/edge/runner.py": [
         *("edge/test_fault_log", "models/test_transaction", "edge/test_front"),
         "edge/test_authentification",

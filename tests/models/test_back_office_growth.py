@@ -1,4 +1,4 @@
-"""What a page of demandes or of the audit costs in a large database: what it reads, counted, not its time."""
+"""What a page of demandes, audit or cards costs in a large database: what it reads, counted, not its time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, insert, select, text
 
 from models.agent import ACTIF, Agent
 from models.audit import AGENT, Acteur, audit
 from models.back_office.audits import FiltreAudit, list_audit
 from models.back_office.corbeille import FiltreDemandes, list_demandes
+from models.back_office.fiches_cartes import FiltreCartes, find_fiche_carte, search_cartes
 from models.back_office.moteur import Personne
+from models.back_office.operations import FiltreOperations, list_operations
 from models.base import now
-from models.database.bulk import insert_rows
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION, cartes
+from models.client import clients
+from models.compte import comptes
+from models.database.bulk import analyse_tables, insert_rows
 from models.database.engine import Database
 from models.database.parcours import EXAMINEES
 from models.demande import EXECUTEE, REJETEE, SAISIE, demandes
+from models.journal.ecriture import ecritures
+from models.journal.ouverture import NouvelleCarte, open_cartes
+from models.membre import Membre, create_membres, membres
+from models.operation import operations
+from models.partenaire import partenaires
 from tests.support.scenes import NewUrl
 
 ROWS = 20_000
@@ -31,6 +41,9 @@ PostgreSQL's nodes gave and dropped."""
 
 LOOKED_AT = {"sqlite": 60 * EXAMINEES, "postgresql": 5 * EXAMINEES}
 """Of a page whose rows are looked at besides. All rows would be several times as much."""
+
+OF_DAYS = {"sqlite": 31 * 40 * 60, "postgresql": 31 * 40 * 4}
+"""Of a page of a client: steps to find the days that it shows, in the index of each of its cards."""
 
 BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 TYPES = ("saisirClient", "modifierClient", "saisirMembre", "modifierMembre", "affecterReseau")
@@ -43,6 +56,69 @@ def _fill(connection: Connection) -> None:
     for table, make in ((demandes, _demande), (audit, _ligne)):
         rows = [make(number, when[number]) for number in range(ROWS)]
         insert_rows(connection, table, list(rows[0]), [list(row.values()) for row in rows])
+    clients_ = [f"CLI-{number}" for number in range(100)]
+    insert_rows(connection, clients, ("client_id", "nom"), [(one, one) for one in clients_])
+    create_membres(
+        connection,
+        [Membre(_client(number), f"M{number}", f"{number:012d}") for number in range(0, ROWS, 2)],
+    )
+    # Otherwise PostgreSQL looks for each card's membre among all of them: it thinks that there are none.
+    analyse_tables(connection, (clients, membres))
+    open_cartes(connection, [_carte(n) for n in range(ROWS)], contra=None, date_solde=BEGIN)
+    _fill_journal(connection)
+
+
+def _client(number: int) -> str:
+    """Most are of one client."""
+    return "CLI-0" if number % 10 else f"CLI-{number // 10 % 99 + 1}"
+
+
+def _carte(number: int) -> NouvelleCarte:
+    """Two of each membre, so that some numbers of one client end alike."""
+    holder = number - number % 2
+    statut = {0: OPPOSITION, 1: ANNULEE}.get(number % 500, ACTIVE)
+    return NouvelleCarte(
+        f"70{number:014d}", _client(holder), f"M{holder}", DAY, statut, 0, f"{number:026d}"
+    )
+
+
+def _fill_journal(connection: Connection) -> None:
+    """A debit each hour, by one partner, of each tenth card in turn: those of clients that have few."""
+    connection.execute(insert(comptes).values(id=NUMBER, type="REGLEMENT", unite="FCFA"))
+    connection.execute(
+        insert(partenaires).values(
+            id=1, nom="P", consumer_key="often", compte_id=NUMBER, scopes="", cree_le=BEGIN
+        )
+    )
+    of_few = select(cartes.c.id, cartes.c.compte_id).where(cartes.c.client_id != "CLI-0")
+    owned = connection.execute(of_few.order_by(cartes.c.id)).all()
+    rows = [_operation(number, *owned[number % len(owned)]) for number in range(ROWS)]
+    for table, each in zip((operations, ecritures), zip(*rows, strict=True), strict=True):
+        insert_rows(connection, table, list(each[0]), [list(one.values()) for one in each])
+
+
+NUMBER = 1_000_000
+"""The compte of the partner."""
+
+
+KINDS = {20: "CREDIT", 21: "ANNULATION", 30: "TRANSFERT"}
+"""What some of each thousand are; the others are debits."""
+
+
+def _operation(number: int, carte: int, compte: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    kind = KINDS.get(number % 1000, "DEBIT")
+    operation = {
+        "id": number + NUMBER, "numero_operation": f"{number:026d}", "partenaire_id": 1,
+        "reference": str(number), "type": kind, "statut": "EXECUTEE", "carte_id": carte,
+        "carte_destination_id": carte % 100 + 1 if kind == "TRANSFERT" else None,
+        "annulation_de": number + NUMBER - 1 if kind == "ANNULATION" else None,
+        "montant": 1, "unite": "FCFA", "date_operation": BEGIN + timedelta(hours=number),
+    }  # fmt: skip
+    ecriture = {
+        "operation_id": number + NUMBER, "compte_debit": compte, "compte_credit": NUMBER,
+        "montant": 1, "unite": "FCFA", "version_debit": number + 10, "solde_debit": 1,
+    }  # fmt: skip
+    return operation, ecriture
 
 
 def _demande(number: int, moment: datetime) -> dict[str, Any]:
@@ -203,6 +279,46 @@ def test_page_of_demandes_costs_no_more_in_a_large_database(
     assert cost_of(large, read) <= most(large, filtre)
 
 
+CARTES = [
+    FiltreCartes(numero_carte=f"70{77:014d}"),
+    FiltreCartes(carte_id=f"{78:026d}"),
+    FiltreCartes(wallet_id=f"{4242:012d}"),
+    FiltreCartes(client_id="CLI-0"),
+    FiltreCartes(client_id="CLI-7"),
+    FiltreCartes(client_id="CLI-0", dernier_quatre="4243"),
+    FiltreCartes(client_id="CLI-0", membre_id="M4242"),
+    FiltreCartes(client_id="CLI-0", statut=OPPOSITION),
+    FiltreCartes(client_id="CLI-0", statut=ANNULEE),
+    FiltreCartes(client_id="CLI-0", statut=EMISE),
+]
+AMONG_ALL = [
+    FiltreCartes(client_id="CLI-0", motif_statut="VOLEE"),
+    FiltreCartes(client_id="CLI-0", statut=ACTIVE, expire_avant=date(2000, 1, 1)),
+    FiltreCartes(client_id="CLI-0", sans_transaction_depuis=date(2000, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("filtre", [*CARTES, *AMONG_ALL], ids=_named)
+def test_page_of_cards_costs_no_more_in_a_large_database(
+    large: list[Database], filtre: FiltreCartes
+) -> None:
+    def read(connection: Connection) -> object:
+        return search_cartes(connection, None, filtre, limite=LIMITE, curseur=None)
+
+    # Holders, and what replaces what, are looked up besides.
+    by_index = 3 * ONE_WAY[large[0].dialect]
+    assert cost_of(large, read) <= (
+        LOOKED_AT[large[0].dialect] if filtre in AMONG_ALL else by_index
+    )
+
+
+def test_one_card_costs_no_more_in_a_large_database(large: list[Database]) -> None:
+    def read(connection: Connection) -> object:
+        return find_fiche_carte(connection, None, f"{79:026d}")
+
+    assert cost_of(large, read) <= ONE_WAY[large[0].dialect]
+
+
 AUDIT = [
     FiltreAudit(),
     FiltreAudit(acteur_id="often"),
@@ -228,3 +344,28 @@ def test_page_of_the_audit_costs_no_more_in_a_large_database(
         return list_audit(connection, None, filtre, limite=LIMITE, curseur=None)
 
     assert cost_of(large, read) <= most(large, filtre)
+
+
+CARTE = f"{40:026d}"
+"""Of CLI-5, which has some forty."""
+
+OPERATIONS = [
+    FiltreOperations(carte_id=CARTE),
+    FiltreOperations(carte_id=CARTE, date_debut=DAY, date_fin=DAY + timedelta(days=30)),
+    FiltreOperations(client_id="CLI-5"),
+    FiltreOperations(client_id="CLI-5", date_fin=DAY),
+    FiltreOperations(client_id="CLI-5", type="CREDIT"),
+    FiltreOperations(consumer_key="often"),
+    FiltreOperations(consumer_key="often", date_debut=DAY, date_fin=DAY),
+    FiltreOperations(consumer_key="often", type="CREDIT"),
+]
+
+
+@pytest.mark.parametrize("filtre", OPERATIONS, ids=_named)
+def test_page_of_operations_costs_no_more_where_much_was_moved(
+    large: list[Database], filtre: FiltreOperations
+) -> None:
+    def read(connection: Connection) -> object:
+        return list_operations(connection, None, filtre, limite=LIMITE, curseur=None)
+
+    assert cost_of(large, read) <= most(large, filtre) + OF_DAYS[large[0].dialect]

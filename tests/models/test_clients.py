@@ -553,7 +553,7 @@ def test_counts_are_those_of_the_rows(database: Database) -> None:
             for table, nombre in ((membres, nombre_membres), (cartes, nombre_cartes)):
                 counted = select(func.count()).where(table.c.client_id == client_id)
                 assert connection.scalar(counted) == nombre
-        assert [row[1:] for row in told] == [(2, 5), (1, 1)]
+        assert [row[1:] for row in told] == [(2, 7), (1, 1)]
         assert find_reseau(connection, "RES-0001") == (
             "RES-0001", "Réseau de démonstration", 2, 1,
         )  # fmt: skip

@@ -48,6 +48,7 @@ from models.operation import operations
 from models.partenaire import Partenaire, partenaires
 from models.secret import NouveauPartenaire, find_by_secret
 from models.suivi import close_reference
+from tests.support.lives import Lives
 from tests.support.needs import need
 from tests.support.world import (
     FAR,
@@ -168,6 +169,7 @@ def journal(database: Database) -> Database:
     for number in range(3):
         pair = world.partenaire(clients)
         _move(database, _partenaire(database, pair), owned, number)
+    _move_by_demandes(world, owned)
     with database.transaction() as connection:
         connection.execute(
             partenaires.update()
@@ -175,6 +177,15 @@ def journal(database: Database) -> Database:
             .values(consumer_key='k;|"é, date:1')
         )
     return database
+
+
+def _move_by_demandes(world: World, owned: list[Carte]) -> None:
+    """Correct an opening, and move what is left on a blocked card to another one of its client."""
+    lives = Lives(world)
+    lives.done("corrigerSoldeOuverture", carteId=owned[3].carte_id, soldeOuverture=12_345)
+    lives.opposed(owned[2], "VOLEE")
+    two = {"carteId": owned[2].carte_id, "carteIdDestination": owned[0].carte_id}
+    lives.done("transfererSoldeSpecial", **two)
 
 
 def _partenaire(database: Database, pair: NouveauPartenaire) -> Partenaire:
@@ -294,7 +305,8 @@ def test_hledger_checks_the_journal_and_finds_every_solde(
     file = tmp_path / "journal.hledger"
     written = _export(journal, file, Choix(par_carte=par_carte))
     sums = _sums(journal, par_carte=par_carte)
-    assert written == (4 + 3 * (2 * len(SPECIALS) + 4), len(sums), len(sums))
+    operations_of_all = 4 + 2 + 3 * (2 * len(SPECIALS) + 4)
+    assert written == (operations_of_all, len(sums), len(sums))
     _check(hledger, file)
     assert _by_owner(_balances(hledger, file)) == sums
     owed = _balances(hledger, file, query=["type:L"])
@@ -371,6 +383,7 @@ def test_hledger_reads_every_tag_and_code_as_it_was_written(
             return set(connection.scalars(select(column).where(column.is_not(None), moved)))
 
         assert values("reference") == told(operations.c.reference)
+        assert values("demande") == told(operations.c.demande_id)
         assert values("motif") == told(operations.c.motif)
         assert values("terminal") == told(operations.c.terminal)
         assert values("partenaire") == set(connection.scalars(select(partenaires.c.consumer_key)))
@@ -393,9 +406,13 @@ def test_hledger_reads_every_tag_and_code_as_it_was_written(
         noms = set(connection.scalars(select(partenaires.c.nom)))
     assert sorted(hledger(file, "codes").stdout.split()) == sorted(numeros)
     descriptions = set(hledger(file, "descriptions").stdout.splitlines())
-    by_us = {"OUVERTURE", "Soldes a la fin de la periode"}
+    by_us = {"OUVERTURE", "TRANSFERT_SPECIAL", "CORRECTION_OUVERTURE"}
+    by_us.add("Soldes a la fin de la periode")
     assert descriptions == by_us | {f"{nom} | {type_}" for nom in noms for type_ in types - by_us}
-    assert types == {"OUVERTURE", "CREDIT", "DEBIT", "TRANSFERT", "ANNULATION"}
+    assert types == {
+        *("OUVERTURE", "CREDIT", "DEBIT", "TRANSFERT", "ANNULATION"),
+        *("TRANSFERT_SPECIAL", "CORRECTION_OUVERTURE"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -749,6 +766,7 @@ def _write(texts: list[str], file: Path, format_: str) -> None:
             partenaire_nom=text,
             reference=text,
             annulation_de=None,
+            demande_id=None,
             motif=text,
             point_de_service=text,
             terminal=text,

@@ -138,7 +138,16 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "motif_statut": None,
             "statut_avant_opposition": None,
             "oppose_par": None,
-            "etat_version": 0,
+            "etat_version": 1,
+            "carte_id": carte["carte_id"],
+            "profil_id": None,
+            "commentaire_statut": None,
+            "emise_le": carte["date_solde"],
+            "activee_le": carte["date_solde"],
+            "annulee_par": None,
+            "remplace_id": None,
+            "renouvellements": 0,
+            "dernier_quatre": "9569",
         }
         operation = connection.execute(select(operations)).mappings().one()
         assert operation == {
@@ -159,6 +168,7 @@ def test_a_row_becomes_a_client_a_membre_a_carte_and_an_opening(database: Databa
             "point_de_service": None,
             "terminal": None,
             "date_operation": carte["date_solde"],
+            "demande_id": None,
         }
         types = {row.type: row.id for row in connection.execute(select(comptes))}
         ecriture = connection.execute(select(ecritures)).mappings().one()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -16,13 +17,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import migrate
 from models.base import now
 from models.books.verification import verify
+from models.carte import cartes
 from models.database.engine import Database
 from models.errors import ReferenceDejaUtilisee, ServiceIndisponible
 from models.journal.reference import Details
 from models.membre import Membre, create_membre, find_of_wallet
 from models.mouvement import CarteDesignee, Demande, debiter
-from models.operation import Operation
-from models.partenaire import Partenaire
+from models.operation import Operation, operations
+from models.partenaire import Partenaire, partenaires
 from models.plafond import consommations
 from models.schema import metadata
 from tests.models.conftest import NewDatabase
@@ -542,4 +544,269 @@ def test_downgrade_that_would_forget_what_a_client_is_is_refused(
     with pytest.raises(ValueError, match="version 0008 has no place for"):
         migrate.downgrade(with_texts, "0008")
     with with_texts.reading() as connection:
+        assert migrate.is_current(connection)
+
+
+# ── cards that were there ────────────────────────────────────────────────────────────────────────
+OF_LIVES = "statut, motif_statut, statut_avant_opposition, oppose_par, plafonnee, solde, version"
+
+
+@pytest.fixture
+def with_cards(old_database: Database) -> Database:
+    """A database of version 0009: a card that was opened and moved, one that never moved, one that a partner
+    has blocked."""
+    migrate.upgrade(old_database, "0009")
+    with old_database.transaction() as connection:
+        for number, statut in ((2, "ACTIVE"), (3, "OPPOSITION")):
+            compte = "INSERT INTO comptes (id, type, unite) VALUES (:id, 'CARTE', 'FCFA')"
+            connection.execute(text(compte), {"id": number + 10})
+            connection.execute(
+                text(
+                    "INSERT INTO cartes (id, numero_carte, client_id, membre_id, compte_id, fin_validite,"
+                    " statut, unite, date_solde) VALUES (:id, :numero, 'C1', 'M1', :compte, '2030-01-01',"
+                    " :statut, 'FCFA', '2026-01-03 00:00:00')"
+                ),
+                {"id": number, "numero": f"701980000000000{number}", "compte": number + 10, "statut": statut},
+            )  # fmt: skip
+        connection.execute(
+            text(
+                "UPDATE cartes SET motif_statut = 'PERDUE', statut_avant_opposition = 'ACTIVE',"
+                " oppose_par = 1, etat_version = 4, plafonnee = 1 WHERE id = 3"
+            )
+        )
+    return old_database
+
+
+def lives(connection: Connection) -> list[tuple[Any, ...]]:
+    """What version 0009 says of cards."""
+    rows = connection.execute(
+        text(f"SELECT id, numero_carte, {OF_LIVES}, etat_version FROM cartes ORDER BY id")
+    )
+    return [tuple(row) for row in rows]
+
+
+def test_cards_that_were_there_get_names_and_the_days_that_are_known(with_cards: Database) -> None:
+    with with_cards.reading() as connection:
+        before = lives(connection)
+    assert migrate.upgrade(with_cards)
+    with with_cards.reading() as connection:
+        after = lives(connection)
+        told = connection.execute(
+            select(
+                *cartes.c["carte_id", "emise_le", "activee_le", "dernier_quatre", "remplace_id"]
+            ).order_by(cartes.c.id)
+        ).all()
+    assert [row[:-1] for row in after] == [row[:-1] for row in before]
+    assert [row[-1] for row in after] == [1, 1, 5], "a version begins at 1"
+    names = [row.carte_id for row in told]
+    assert all(re.fullmatch(r"0{10}[0-9A-F]{16}", one) for one in names)
+    assert len(set(names)) == 3
+    opened, moved = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 3))
+    assert [tuple(row)[1:] for row in told] == [
+        (opened, opened, "0001", None),
+        (moved, moved, "0002", None),
+        (moved, None, "0003", None),
+    ]
+    with with_cards.reading() as connection:
+        schema = describe(connection)
+    assert migrate.downgrade(with_cards, "0009")
+    with with_cards.reading() as connection:
+        assert lives(connection) == before
+    assert migrate.upgrade(with_cards)
+    with with_cards.reading() as connection:
+        assert describe(connection) == schema
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cartes SET statut = 'EMISE' WHERE id = 2",
+        "UPDATE cartes SET statut_avant_opposition = 'EMISE' WHERE id = 3",
+        "UPDATE cartes SET remplace_id = 3 WHERE id = 2",
+        (
+            "INSERT INTO profils_carte (profil_id, nom, unite, validite_mois, prefixe, plafonds,"
+            " hors_ligne_autorise, statut, cree_le)"
+            " VALUES ('P', 'P', 'FCFA', 12, '701980', '[]', 0, 'ACTIF', '2026-01-01 00:00:00')"
+        ),
+    ],
+)
+def test_downgrade_that_would_forget_what_a_card_is_is_refused(
+    with_cards: Database, statement: str
+) -> None:
+    migrate.upgrade(with_cards)
+    with with_cards.transaction() as connection:
+        connection.execute(text(statement))
+    with pytest.raises(ValueError, match="version 0009 has no place for 1"):
+        migrate.downgrade(with_cards, "0009")
+    with with_cards.reading() as connection:
+        assert migrate.is_current(connection)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cartes SET statut = 'EMISE' WHERE id = 1",
+        "UPDATE cartes SET remplace_id = 1",
+        "UPDATE cartes SET carte_id = '1'",
+        "UPDATE cartes SET statut = 'PERDUE'",
+    ],
+)
+def test_a_card_that_cannot_be_is_refused_by_the_database(
+    with_cards: Database, statement: str
+) -> None:
+    """One with money was active, a card has one replacement at a time, a name is one card's."""
+    migrate.upgrade(with_cards)
+    with pytest.raises(IntegrityError), with_cards.transaction() as connection:
+        connection.execute(text(statement))
+
+
+# ── what demandes move ───────────────────────────────────────────────────────────────────────────
+BY_DEMANDE = (
+    (
+        "INSERT INTO demandes (demande_id, type, statut, reference, objet_type, contenu, empreinte,"
+        " validations_requises, forte, meme_personne, saisie_par_type, saisie_par_id, saisie_par_nom,"
+        " saisie_le, expire_le, traitee_le, resultat) VALUES ('D', 'corrigerSoldeOuverture',"
+        " 'EXECUTEE', 'R', 'FONDS', '{}', '', 0, 1, 0, 'CLI', 'CLI:root', 'root',"
+        " '2026-01-03 00:00:00', '2026-01-04 00:00:00', '2026-01-03 00:00:00', '{}')"
+    ),
+    (
+        "INSERT INTO operations (id, numero_operation, type, statut, carte_id, montant, unite,"
+        " demande_id, date_operation) VALUES (3, '03', 'CORRECTION_OUVERTURE', 'EXECUTEE', 1, 5,"
+        " 'FCFA', 'D', '2026-01-03 00:00:00')"
+    ),
+)
+
+
+@pytest.fixture
+def with_demande(old_database: Database) -> Database:
+    """A database with money, some of which a demande has moved."""
+    migrate.upgrade(old_database)
+    with old_database.transaction() as connection:
+        for statement in BY_DEMANDE:
+            connection.execute(text(statement))
+    return old_database
+
+
+def test_downgrade_that_would_forget_what_a_demande_moved_is_refused(
+    with_demande: Database,
+) -> None:
+    with with_demande.reading() as connection:
+        before = money(connection)
+    with pytest.raises(IntegrityError):
+        migrate.downgrade(with_demande, "0010")
+    with with_demande.reading() as connection:
+        assert migrate.is_current(connection)
+        assert money(connection) == before
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"type": "CORRECTION_OUVERTURE"},
+        {"type": "CORRECTION_OUVERTURE", "demande_id": "D"},
+        {"type": "CORRECTION_OUVERTURE", "demande_id": "none"},
+        {"type": "TRANSFERT_SPECIAL", "demande_id": "D"},
+        {"type": "OUVERTURE", "demande_id": "D"},
+        {"type": "DEBIT", "partenaire_id": 1, "reference": "R2", "demande_id": "D"},
+    ],
+)
+def test_an_operation_of_a_demande_that_cannot_be_is_refused_by_the_database(
+    with_demande: Database, columns: dict[str, Any]
+) -> None:
+    """It names a demande that there is, which has moved nothing else; and no other operation names one."""
+    row = {
+        "numero_operation": "04",
+        "statut": "EXECUTEE",
+        "carte_id": 1,
+        "montant": 5,
+        "unite": "FCFA",
+    }
+    values = {**row, **columns, "date_operation": now()}
+    with pytest.raises(IntegrityError), with_demande.transaction() as connection:
+        connection.execute(insert(operations).values(values))
+
+
+# ── partners that were there ─────────────────────────────────────────────────────────────────────
+PARTENAIRES = {
+    "bank": ("soldes:lire", "", None),
+    "listed": ("soldes:lire cartes:lire", "192.0.2.0/24 ::1/128", None),
+    "machine": ("base-core:lire base-core:saisir", "", None),
+    "gone": ("soldes:lire", "192.0.2.1/32", "2026-01-02 00:00:00"),
+}
+"""Their scopes, their addresses, and since when they are revoked."""
+
+
+@pytest.fixture
+def with_partenaires(new_database: NewDatabase) -> Database:
+    """A database of version 0011 with partners of each kind."""
+    database = new_database()
+    migrate.upgrade(database, "0011")
+    with database.transaction() as connection:
+        for number, (key, (scopes, adresses, revoque_le)) in enumerate(PARTENAIRES.items(), 1):
+            compte = {"id": 70 + number}
+            connection.execute(
+                text("INSERT INTO comptes (id, type, unite) VALUES (:id, 'REGLEMENT', 'FCFA')"),
+                compte,
+            )
+            connection.execute(
+                insert(partenaires).values(
+                    id=number, nom=key, consumer_key=key, compte_id=70 + number, scopes=scopes,
+                    adresses=adresses, cree_le=now(),
+                    revoque_le=revoque_le and datetime.fromisoformat(revoque_le).replace(tzinfo=UTC),
+                )
+            )  # fmt: skip
+    return database
+
+
+def test_partners_that_were_there_are_what_they_were(with_partenaires: Database) -> None:
+    with with_partenaires.reading() as connection:
+        before = describe(connection)
+    assert migrate.upgrade(with_partenaires)
+    columns = "consumer_key, type, statut, mode_adresses, adresses, version"
+    with with_partenaires.reading() as connection:
+        found = connection.execute(text(f"SELECT {columns} FROM partenaires ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [
+        ("bank", "EXTERNE", "ACTIF", "LIBRE", "", 1),
+        ("listed", "EXTERNE", "ACTIF", "APPLIQUER", "192.0.2.0/24 ::1/128", 1),
+        ("machine", "INTERNE", "ACTIF", "LIBRE", "", 1),
+        ("gone", "EXTERNE", "REVOQUE", "APPLIQUER", "192.0.2.1/32", 1),
+    ]
+    assert migrate.downgrade(with_partenaires, "0011")
+    with with_partenaires.reading() as connection:
+        assert describe(connection) == before
+        kept = connection.scalars(text("SELECT adresses FROM partenaires ORDER BY id")).all()
+    assert kept == [adresses for _, adresses, _ in PARTENAIRES.values()]
+
+
+FORGOTTEN = {
+    "statut = 'SUSPENDU' WHERE id = 1": "1 suspended partners, who could call again",
+    "mode_adresses = 'OBSERVER' WHERE id = 2": "1 partners whose list of addresses is not applied",
+    "contact_email = 'it@exemple.sn' WHERE id = 1": "1 partners with a contact",
+}
+AS_BEFORE = "statut = 'ACTIF', mode_adresses = 'LIBRE', contact_email = '' WHERE id < 4"
+IMPOSSIBLE = (
+    *("statut = 'REVOQUE'", "revoque_le = cree_le", "mode_adresses = 'APPLIQUER'"),
+    *("type = 'AUTRE'", "statut = 'AUTRE'", "version = 0"),
+)
+
+
+def test_partner_that_one_of_the_versions_cannot_say_is_refused(
+    with_partenaires: Database,
+) -> None:
+    def change(what: str) -> None:
+        with with_partenaires.transaction() as connection:
+            connection.execute(text(f"UPDATE partenaires SET {what}"))
+
+    migrate.upgrade(with_partenaires)
+    for what in IMPOSSIBLE:
+        with pytest.raises(IntegrityError):
+            change(f"{what} WHERE id = 1")
+    change("adresses = '', mode_adresses = 'LIBRE' WHERE id = 2")
+    for what, told in FORGOTTEN.items():
+        change(AS_BEFORE)
+        change("adresses = '192.0.2.0/24', mode_adresses = 'APPLIQUER' WHERE id = 2")
+        change(what)
+        with pytest.raises(ValueError, match=told):
+            migrate.downgrade(with_partenaires, "0011")
+    with with_partenaires.reading() as connection:
         assert migrate.is_current(connection)

@@ -13,7 +13,6 @@ from models.authentification import (
     find_by_token,
     issue_token,
     jetons,
-    revoke,
 )
 from models.base import now
 from models.database.engine import Database
@@ -29,6 +28,7 @@ from models.secret import (
     secrets,
 )
 from tests.support.acteurs import TESTEUR
+from tests.support.partners import revoke
 from tests.support.world import PEPPER, World
 
 SCOPES = ["soldes:lire", "cartes:lire"]

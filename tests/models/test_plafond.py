@@ -22,18 +22,10 @@ from models.errors import PlafondDepasse
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
 from models.operation import CREDIT, DEBIT
 from models.partenaire import Partenaire
-from models.plafond import (
-    JOUR,
-    MOIS,
-    OPERATION,
-    consommations,
-    plafonds,
-    remove_plafond,
-    set_plafond,
-    start_of,
-)
+from models.plafond import JOUR, MOIS, OPERATION, consommations, plafonds, start_of
 from models.secret import find_by_secret
 from tests.support.acteurs import TESTEUR
+from tests.support.plafonds import remove_plafond, set_plafond
 from tests.support.world import PEPPER, World
 
 CARD, PARTNER = "carte", "partenaire"

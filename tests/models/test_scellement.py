@@ -190,8 +190,8 @@ GOLDEN = (
         " VALUES ('C1', 'M1', 'N', 'P', '', 'W1')"
     ),
     (
-        "INSERT INTO cartes (id, numero_carte, client_id, membre_id, compte_id, fin_validite, statut,"
-        " unite, solde, version, date_solde) VALUES (1, '7019800000000001', 'C1', 'M1', 2,"
+        "INSERT INTO cartes (id, carte_id, numero_carte, client_id, membre_id, compte_id, fin_validite,"
+        " statut, unite, solde, version, date_solde) VALUES (1, '01', '7019800000000001', 'C1', 'M1', 2,"
         " '2030-01-01', 'ACTIVE', 'FCFA', 900, 2, '2026-01-02 00:00:00.000000')"
     ),
     (
@@ -213,23 +213,37 @@ GOLDEN = (
 )
 
 
+@pytest.mark.parametrize(
+    ("forme", "racine", "tete"),
+    [
+        (
+            1,
+            "50623533035d4356a1e0eca588060207919ffecc99300119d5622bfe50a76a08",
+            "0b48a1eb57924cc986361151a310a879f4db3b581b0bb8acf48b12e3179bf2e6",
+        ),
+        (
+            2,
+            "66dd74460975da21be0e4848a94d7d47d8fb47bd4fa6ae8bbaa140f2b11fb1bc",
+            "0e45ad6cbb45b1fa90a1e0fc7a9002380cbbf6e89a27dbfd0c2cc4b3edb6a37f",
+        ),
+    ],
+)
 def test_the_same_journal_has_the_same_head_on_both_databases_and_for_ever(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch, forme: int, racine: str, tete: str
 ) -> None:
-    """What a seal of forme 1 is never changes: those that are stored are compared by it."""
+    """What a seal of a forme is never changes: those that are stored are compared by it."""
+    monkeypatch.setattr(scellement, "FORME", forme)
     with database.transaction() as connection:
         for statement in GOLDEN:
             connection.execute(text(statement), {"empreinte": bytes(range(32))})
     made = seal(database, clock=lambda: NOON)
     assert made[1:] == (1, 2, 2)
     assert made.dernier is not None
-    assert made.dernier.racine.hex() == (
-        "50623533035d4356a1e0eca588060207919ffecc99300119d5622bfe50a76a08"
-    )
-    assert made.dernier.empreinte.hex() == (
-        "0b48a1eb57924cc986361151a310a879f4db3b581b0bb8acf48b12e3179bf2e6"
+    assert (made.dernier.forme, made.dernier.racine.hex(), made.dernier.empreinte.hex()) == (
+        *(forme, racine, tete),
     )
     assert seal(database).dernier == made.dernier._replace(feuilles=b"")
+    assert _control(database).faults == []
 
 
 def test_seals_cover_everything_once_and_follow_each_other(

@@ -17,11 +17,14 @@ from models.carte import cartes
 from models.database.engine import Database
 from models.migrate import expected_revision
 from tests.support.accidents import Outage, core_of
+from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import CATALOGUE, ROOT, resolve
+from tests.support.partners import suspend
 from tests.support.scene import (
     ALL,
     CONTRACT,
     MONEY,
+    ROTATION,
     WITH_BODY,
     WITH_FORM,
     WITH_JSON,
@@ -426,6 +429,14 @@ def test_pair_that_ends_a_token_from_another_address_is_refused(scene: Scene) ->
     pair = scene.world.partenaire([], adresses=["192.0.2.0/24"])
     answer = scene.nobody.post("/revoquer-jeton", auth=httpx.BasicAuth(*pair), data={"token": "x"})
     assert_refused(answer, "2004")
+
+
+def test_suspended_partner_is_told_so_whatever_it_calls(own_scene: Scene) -> None:
+    calls = {name: own_scene.call(name) for name in answering("2005") if name not in ROTATION}
+    with own_scene.world.database.transaction() as connection:
+        assert suspend(connection, TESTEUR, own_scene.pair.consumer_key)
+    for name, call in calls.items():
+        assert_refused(call.send(own_scene.caller(name)), "2005")
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ PLACES = {operation["operationId"]: place for place, operation in OPERATIONS.ite
 STORY: list[Json] = DOCUMENT["x-parcours"]
 
 BY_FORM = (
+    "adresse",
     *("access_token", "empreinte", "exp", "iat"),
     *("consumerSecret", "fin4", "dernierUsage", "finSecretRemplace", "expireLe"),
 )

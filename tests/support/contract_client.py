@@ -216,6 +216,19 @@ class Reading:
             node = target
         return node
 
+    def success_text(self, operation_id: str, language: str, fields: Json) -> str | None:
+        """What a success with these fields says; None where its answer has no message."""
+        message = self.resolve(self.by_id[operation_id].get("x-message-succes"))
+        if message is None:
+            return None
+        fitting = (
+            case
+            for case in message.get("cas", ())
+            if all(fields.get(name) == value for name, value in case["quand"].items())
+        )
+        text: str = next(fitting, message)[language]
+        return text.format_map(fields)
+
     def expand(self, node: Any, *, closed: bool) -> Any:
         """The schema with every `$ref` replaced, closed against undeclared fields when asked.
 

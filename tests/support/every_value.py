@@ -80,7 +80,8 @@ class Values:
             edge = dict(values.edges(field.schema))[way]
             text = str(edge).lower() if isinstance(edge, bool) else str(edge)
             return call.with_values(**{field.name: text})
-        return call._replace(options={"json": changed(call.values, place_of(field), way, field)})
+        body = changed(call.options["json"], place_of(field), way, field)
+        return call._replace(options={**call.options, "json": body})
 
 
 def valid_text(call: Call, field: Field) -> str:
@@ -132,6 +133,8 @@ def _made(valid: Any, way: str, field: Field) -> Any:
     if way != values.MOST:
         return edge
     if not isinstance(valid[0], dict):
+        return valid[:1] * edge
+    if "reference" not in valid[0]:
         return valid[:1] * edge
     return [{**valid[0], "reference": f"R-{number}"} for number in range(edge)]
 

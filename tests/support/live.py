@@ -23,7 +23,7 @@ from tests.support.patience import CALL_S
 from tests.support.persons import Signer
 from tests.support.world import PEPPER
 
-PATIENT = {"echec": "off", "echec-adresse": "off"}
+PATIENT = {"echec": "off", "echec-adresse": "off", "retrait": "off"}
 
 
 URL_PUBLIQUE = "https://api.cynod.example"

@@ -14,6 +14,7 @@ from joserfc.jwk import OKPKey
 
 from handlers.edge.local_issuer import ALGORITHM, EMETTEUR
 from models.back_office.moteur import Personne, Saisie, saisir
+from models.partenaire import INTERNE
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import BASE_CORE_PREFIX, ContractClient, Json
 from tests.support.world import World, new_number
@@ -124,7 +125,7 @@ class Bureau:
 
     def machine(self, *scopes: str) -> PersonClient:
         """A client with the token of a new machine of the company."""
-        pair = self.world.partenaire([], scopes=scopes or MACHINE_SCOPES)
+        pair = self.world.partenaire([], scopes=scopes or MACHINE_SCOPES, type_=INTERNE)
         made = PersonClient(self.url, pair.consumer_key, self.world.token(pair))
         self.opened.append(made)
         return made

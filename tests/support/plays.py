@@ -12,16 +12,19 @@ from click.testing import CliRunner
 
 from handlers.cli.root import cli
 from models.agent import note_activite
+from models.audit import Objet, record
 from models.back_office.moteur import Saisie, expirer, saisir
 from models.back_office.registre import TYPES
 from models.base import now
 from models.books.demo import CONSUMER_KEY
 from models.books.rows import COLUMNS
 from models.database.engine import Database
-from models.demande import EXECUTEE, EXPIREE, find_demande
+from models.demande import EXECUTEE, EXPIREE, SAISIE, find_demande
+from models.retrait import withdraw
+from tests.support.acteurs import TESTEUR
 from tests.support.scene import ALL, ROTATION, Scene
 from tests.support.siege import Siege, personne
-from tests.support.world import new_number
+from tests.support.world import PEPPER, Membre, World, new_number
 
 CARD = "7019800100009569"
 
@@ -49,8 +52,20 @@ def play_commands(folder: Path) -> str:
         limit = (*subject, "--type", "DEBIT", "--periode", "MOIS")
         _run("plafond", "set", *limit, "--montant", "5000")
         _run("plafond", "remove", *limit)
+    for words in (
+        ("opposer", "7019800900000009", "--motif", "PERDUE"),
+        ("lever", "7019800900000009", "--motif", "Retrouvée"),
+        ("renouveler", "7019800900000009", "--mois", "60"),
+        ("annuler", "7019800900000009", "--motif", "AUTRE", "--yes"),
+        ("renouveler", "--client", "CLI-0001"),
+    ):
+        _run("carte", *words)
     _run("partenaire", "basic", key, "--autoriser")
     _run("partenaire", "scopes", key, "--scope", "cartes:lire")
+    _run("partenaire", "modify", key, "--nom", "Y", "--contact-email", "it@exemple.sn")
+    _run("partenaire", "adresses", key, "--mode", "OBSERVER", "--adresse", "192.0.2.0/24")
+    _run("partenaire", "suspend", key, "--motif", "essai")
+    _run("partenaire", "resume", key, "--motif", "essai")
     _run("demande", "expirer")
     _run("journal", "seal")
     _run("partenaire", "jetons", key, "--revoquer", "--yes")
@@ -76,6 +91,93 @@ def play_operations(scene: Scene, *, prepared: Callable[[], object] = lambda: No
     scene.api.post("/debit-carte", json=scene.carte.mouvement(1, "D"))
     undone = {"referenceOrigine": "D", "reference": "D2"}
     assert scene.api.post("/annuler-operation", json=undone).status_code == 200
+
+
+def _play_partenaire(siege: Siege, client_id: str) -> set[str]:
+    """A partner's life, whose codes are used: the types of what was asked."""
+    asked: set[str] = set()
+
+    def ask(type_: str, **contenu: Any) -> Any:
+        asked.add(type_)
+        demande = siege.enter(type_, **contenu)
+        executed = siege.agree(demande) if demande.statut == SAISIE else demande
+        assert executed.statut == EXECUTEE, type_
+        return executed.resultat
+
+    def withdrawn(resultat: Any) -> str:
+        with siege.database.transaction() as connection:
+            return withdraw(connection, resultat["codeRetrait"], pepper=PEPPER).secret_id
+
+    named = {"type": "EXTERNE", "scopes": ["cartes:lire", "soldes:lire"], "clients": [client_id]}
+    made = ask("saisirPartenaire", nom="Banque", **named)
+    key = {"consumerKey": made["consumerKey"]}
+    first = withdrawn(made)
+    ask("modifierPartenaire", **key, nom="Autre", contactTechnique={"telephone": "338000000"})
+    ask("modifierPartenaire", **key, scopes=["soldes:lire"])
+    ask("saisirAdressesPartenaire", **key, adresses=["192.0.2.0/24"], mode="APPLIQUER")
+    withdrawn(ask("renouvelerSecretPartenaire", **key, delaiHeures=1))
+    ask("revoquerSecretPartenaire", **key, secretId=first)
+    ask("revoquerJetonsPartenaire", **key)
+    limit = {**key, "type": "DEBIT", "periode": "JOUR"}
+    ask("saisirPlafondPartenaire", **limit, nombreMaximal=5)
+    ask("retirerPlafondPartenaire", **limit)
+    for statut in ("SUSPENDU", "ACTIF", "REVOQUE"):
+        ask("changerStatutPartenaire", **key, statut=statut)
+    return asked
+
+
+def _play_carte(siege: Siege) -> set[str]:
+    """A card's life, and that of the one that takes its place: the types of what was asked."""
+    asked: set[str] = set()
+
+    def ask(type_: str, **contenu: Any) -> Any:
+        asked.add(type_)
+        demande = siege.enter(type_, **contenu)
+        executed = siege.agree(demande) if demande.statut == SAISIE else demande
+        assert executed.statut == EXECUTEE, type_
+        return executed.resultat
+
+    client = {"clientId": f"CLI-{new_number()}"}
+    membre = {"membreId": "MBR-1"}
+    assert siege.do("saisirClient", **client, nom="Client") == EXECUTEE
+    assert siege.do("saisirMembre", **client, **membre, walletId="221770000003") == EXECUTEE
+    profil = {"profilId": f"PRF-{new_number()}"}
+    limit = {"type": "DEBIT", "periode": "JOUR", "montantMaximal": 5}
+    ask(
+        "saisirProfilCarte", **profil, nom="Carte", unite="FCFA", validiteMois=12,
+        prefixe=f"{new_number() % 10**8:08d}", plafonds=[limit], horsLigneAutorise=False,
+    )  # fmt: skip
+    ask("modifierProfilCarte", **profil, nom="Carte flotte")
+    (first, _) = ask("emettreCartes", **client, **profil, porteurs=[membre] * 2)["cartes"]
+    carte = {"carteId": first["carteId"]}
+    ask("activerCarte", **carte, dernierQuatre=first["numeroCarte"][-4:])
+    ask("renouvelerCarte", **carte, validiteMois=24)
+    for motif in ("BLOCAGE_TEMPORAIRE", "PERDUE"):
+        ask("opposerCarte", **carte, motifOpposition=motif)
+        ask("leverOpposition", **carte)
+    second = ask("remplacerCarte", **carte, motifRemplacement="VOLEE")
+    ask("activerCarte", carteId=second["carteId"], dernierQuatre=second["numeroCarte"][-4:])
+    _play_fonds(siege, ask, {**client, **membre}, second["carteId"])
+    ask("annulerCarte", carteId=second["carteId"], motifAnnulation="DEMANDE_CLIENT")
+    return asked
+
+
+def _play_fonds(
+    siege: Siege, ask: Callable[..., Any], membre: dict[str, str], destination: str
+) -> None:
+    """Limits of a card, and money that demandes move from one that was opened with some."""
+    limit = {"carteId": destination, "type": "CREDIT", "periode": "MOIS"}
+    ask("saisirPlafondCarte", **limit, montantMaximal=5)
+    ask("retirerPlafondCarte", **limit)
+    world = World(siege.database, "")
+    holder = Membre(membre["clientId"], membre["membreId"], "221770000003")
+    with world.writing() as connection:
+        opened = world.carte(1_000, membre=holder)
+        record(connection, TESTEUR, "preparer", Objet("CARTE", opened.carte_id), None, {})
+    carte = {"carteId": opened.carte_id}
+    ask("corrigerSoldeOuverture", **carte, soldeOuverture=900)
+    ask("opposerCarte", **carte, motifOpposition="FRAUDE")
+    ask("transfererSoldeSpecial", **carte, carteIdDestination=destination)
 
 
 def play_demandes(database: Database) -> None:
@@ -104,11 +206,13 @@ def play_demandes(database: Database) -> None:
             {"type": "saisirClient", "validations": 1, "forte": True, "memePersonne": False},
         ),
     )
-    assert {type_ for type_, _ in asked} == TYPES.keys()
     of_clients, of_rights = Siege(database), Siege(database, of="SECURITE_")
     for type_, contenu in asked:
         by = of_rights if TYPES[type_].valider.startswith(("agents", "regles")) else of_clients
         assert by.do(type_, **contenu) == EXECUTEE, type_
+    played = {type_ for type_, _ in asked} | _play_partenaire(of_rights, client["clientId"])
+    played |= _play_carte(of_clients)
+    assert played == TYPES.keys()
     saisie = Saisie("saisirReseau", f"LATE-{new_number()}", {"reseauId": "TARD", "nom": "Tard"})
     with database.transaction() as connection:
         late = saisir(connection, personne(of_clients.saisie), saisie, duree=timedelta(0))

@@ -11,14 +11,17 @@ from sqlalchemy import select, update
 from models.audit import record
 from models.base import now
 from models.partenaire import objet_partenaire, partenaires
+from models.retrait import give_code
 from models.secret import NouveauPartenaire, add_secret, new_secret, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import (
+    BASE_CORE_PREFIX,
     OPERATIONS,
     PARTENAIRE,
     ContractClient,
     Json,
     Reading,
+    base_core,
     envelope_of,
     reading_of,
     resolve,
@@ -100,6 +103,7 @@ def refusal(
     language: str = "fr",
     oauth: bool = False,
     of: Reading = PARTENAIRE,
+    more_info: str | None = None,
     **fields: str,
 ) -> Json:
     """The envelope of a refusal of a contract."""
@@ -110,18 +114,23 @@ def refusal(
         "code": code,
         "message": message,
         "debugMessage": None if "debugMessage" in entry else message,
-        "moreInfo": None,
+        "moreInfo": more_info,
     }
     return {"error": entry["oauth"], **body} if oauth and "oauth" in entry else body
 
 
 def assert_refused(
-    answer: httpx.Response, code: str, *, language: str = "fr", **fields: str
+    answer: httpx.Response,
+    code: str,
+    *,
+    language: str = "fr",
+    more_info: str | None = None,
+    **fields: str,
 ) -> None:
     """Assert status, headers and envelope of a refusal, by the contract that its path is of."""
     path = answer.request.url.path
     oauth, of = path in _OF_OAUTH, reading_of(path)
-    expected = refusal(code, language=language, oauth=oauth, of=of, **fields)
+    expected = refusal(code, language=language, oauth=oauth, of=of, more_info=more_info, **fields)
     assert envelope_of(answer) == expected, answer.text
     assert answer.status_code == entry_in_catalogue(code, of)["statut"]
     assert answer.headers["content-type"] == "application/json"
@@ -204,9 +213,16 @@ class Call(NamedTuple):
 
     def _place_of(self, name: str) -> str:
         *others, last = self.options
-        declared = OPERATIONS[self.method, self.path].get("parameters", []) if others else []
-        in_query = any(resolve(parameter)["name"] == name for parameter in declared)
+        in_query = others and name in _parameters_of(self.method, self.path)
         return "params" if in_query else last
+
+
+def _parameters_of(method: str, path: str) -> set[str]:
+    """What an operation takes beside its body; a path of the back office is written without its prefix."""
+    of, place = PARTENAIRE, (method, path)
+    if place not in OPERATIONS:
+        of, place = base_core(), (method, f"{BASE_CORE_PREFIX}{path}")
+    return {of.resolve(one)["name"] for one in of.operations[place].get("parameters", [])}
 
 
 STOCK = 25
@@ -328,7 +344,20 @@ class Scene:
         call = call_of(operation_id, carte, self.pair_of(operation_id), self.autre)
         if operation_id in ROTATION:
             return call.with_values(**self.root.rotation.prepare(operation_id))
+        if operation_id == "retirerSecretInitial":
+            return call.with_values(codeRetrait=self._new_code())
         return call
+
+    def _new_code(self) -> str:
+        """A code of withdrawal, of a partner of its own: a code is good once, and ends those before it."""
+        pair = self.world.partenaire([self.carte.membre.client_id])
+        with self.world.writing() as connection:
+            is_it = partenaires.c.consumer_key == pair.consumer_key
+            partenaire_id = connection.scalars(select(partenaires.c.id).where(is_it)).one()
+            code = give_code(connection, partenaire_id, pepper=PEPPER)
+            objet = objet_partenaire(pair.consumer_key)
+            record(connection, TESTEUR, "preparer", objet, None, {})
+        return code
 
     def _block(self, carte: Carte) -> None:
         """Block a card as the scene's partner would, whatever it may do now."""

@@ -13,7 +13,7 @@ from models.database.engine import Database
 from models.demande import SAISIE, Demande
 from models.errors import Refusal
 from tests.support.acteurs import TESTEUR
-from tests.support.world import new_number
+from tests.support.world import PEPPER, new_number
 
 
 class Siege:
@@ -44,7 +44,7 @@ class Siege:
         """Enter a demande. Raises Refusal."""
         saisie = Saisie(type_, f"SIEGE-{new_number()}", contenu, version, "motif")
         with self.database.transaction() as connection:
-            return saisir(connection, personne(by or self.saisie), saisie)
+            return saisir(connection, personne(by or self.saisie), saisie, pepper=PEPPER)
 
     def agree(self, demande: Demande) -> Demande:
         """Agree to it. Raises Refusal."""
@@ -54,6 +54,7 @@ class Siege:
                 personne(self.validation),
                 demande.demande_id,
                 empreinte=demande.empreinte,
+                pepper=PEPPER,
             )
 
     def do(self, type_: str, **told: Any) -> str:

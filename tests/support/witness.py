@@ -20,12 +20,15 @@ from models.demande import demandes, validations
 from models.membre import membres
 from models.partenaire import acces, partenaires
 from models.plafond import plafonds
+from models.profil_carte import profils_carte
 from models.regle_validation import regles_validation
 from models.reseau import reseaux
+from models.retrait import codes_retrait
 from models.secret import secrets
 
 AUDITED: tuple[Table, ...] = (
     *(clients, reseaux, membres, partenaires, acces, secrets, plafonds, cartes),
+    *(codes_retrait, profils_carte),
     *(agents, demandes, validations, regles_validation),
 )
 """What is changed by a person or a command, and never by money."""
@@ -38,8 +41,16 @@ OF_MONEY = {
 """Columns of these that money moves, or the use of a secret or a right: no change that somebody made."""
 
 
-BY_DEMANDE = frozenset({"agents", "regles_validation", "clients", "reseaux", "membres"})
+BY_DEMANDE = frozenset(
+    {
+        *("agents", "regles_validation", "clients", "reseaux", "membres"),
+        *("partenaires", "plafonds", "cartes", "profils_carte"),
+    }
+)
 """Of these, what only a demande changes, executed and agreed to as its rule asked, or the command line."""
+
+BY_PARTNERS = ("opposerMaCarte", "leverMonOpposition")
+"""What a partner changes of them by himself, without anybody's agreement."""
 
 _AGREED = """EXISTS (
     SELECT 1 FROM demandes d WHERE d.demande_id = NEW.demande_id AND d.type = NEW.action
@@ -49,8 +60,11 @@ _AGREED = """EXISTS (
     )
 )"""
 
+_HIMSELF = f"NEW.acteur_type = 'PARTENAIRE' AND NEW.action IN {BY_PARTNERS}"
+
 _AROUND = (
-    "NEW.acteur_type <> 'CLI' AND EXISTS (SELECT 1 FROM temoins t WHERE t.position = NEW.position"
+    f"NEW.acteur_type <> 'CLI' AND NOT ({_HIMSELF})"
+    " AND EXISTS (SELECT 1 FROM temoins t WHERE t.position = NEW.position"
     f" AND t.par_demande = 1) AND NOT {_AGREED}"
 )
 """Of a row of the audit: what was changed before it was changed around the demandes."""

@@ -28,6 +28,7 @@ from models.journal.ecriture import ecritures
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from models.operation import operations
+from models.partenaire import EXTERNE
 from models.reseau import create_reseau
 from models.secret import NouveauPartenaire, create
 from tests.support.acteurs import TESTEUR
@@ -52,7 +53,7 @@ TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Made once: to put a statement together takes longer than to run it.
 _NEW_CLIENT = insert(clients)
 _NEW_MEMBRE = insert(membres)
-_IDS_OF_CARTES = select(cartes.c.numero_carte, cartes.c.id).where(
+_IDS_OF_CARTES = select(cartes.c.numero_carte, cartes.c.id, cartes.c.carte_id).where(
     cartes.c.numero_carte.in_(bindparam("numeros", expanding=True))
 )
 
@@ -75,6 +76,7 @@ class Carte:
     id: int
     numero: str
     membre: Membre
+    carte_id: str = ""
 
     @property
     def query(self) -> dict[str, str]:
@@ -223,8 +225,9 @@ class World:
         contra = find_ouverture(connection)
         open_cartes(connection, nouvelles, contra=contra, date_solde=date_solde)
         numeros = [nouvelle.numero_carte for nouvelle in nouvelles]
-        ids = {row[0]: row[1] for row in connection.execute(_IDS_OF_CARTES, {"numeros": numeros})}
-        return [Carte(ids[numero], numero, membre) for numero in numeros]
+        found = connection.execute(_IDS_OF_CARTES, {"numeros": numeros})
+        ids = {row.numero_carte: row for row in found}
+        return [Carte(ids[numero].id, numero, membre, ids[numero].carte_id) for numero in numeros]
 
     def partenaire(
         self,
@@ -235,6 +238,7 @@ class World:
         demo: bool = False,
         pair: tuple[str, str] | None = None,
         basic: bool = True,
+        type_: str = EXTERNE,
     ) -> NouveauPartenaire:
         """A new partner of these clients, of a pair that is drawn unless told. It may use Basic, as those may
         that were there before it could be refused."""
@@ -249,6 +253,7 @@ class World:
                 pepper=PEPPER,
                 demo=demo,
                 basic_autorise=basic,
+                type_=type_,
                 consumer_key=pair[0] if pair else None,
                 consumer_secret=pair[1] if pair else None,
             )

@@ -75,7 +75,7 @@ def added_lines(text: str) -> list[str]:
 
 def function_of(skeleton: Skeleton, name: str) -> str:
     """The function in the handlers of the tag."""
-    (text,) = (text for path, text in skeleton.files.items() if path.name == "clients.py")
+    text = skeleton.files[ROOT / "handlers" / "base_core" / "clients.py"]
     tree = ast.parse(text)
     return next(
         ast.unparse(node)
@@ -110,6 +110,35 @@ def test_write_is_a_demande_and_one_line_of_its_handler(contract: Contract) -> N
     )
     assert re.search(r'"archiverClient": \{"6009", "6020"\},', skeleton.files[ROOT / TESTS])
     assert "6009 (EtatInterdit), 6020 (ClientArchive)" in skeleton.todo[0]
+
+
+def test_write_gets_its_type_its_rule_and_its_tests(contract: Contract) -> None:
+    _, made = described(contract, ARCHIVER)
+    skeleton = make_back_office_skeleton(made, "archiverClient", ROOT)
+    files = {path.relative_to(ROOT).as_posix(): text for path, text in skeleton.files.items()}
+    for path, text in files.items():
+        compile(text, path, "exec")
+    type_ = ast.unparse(ast.parse(files["models/back_office/clients.py"]).body[-1])
+    assert type_ == (
+        "ARCHIVER_CLIENT = TypeDemande('archiverClient', 'CLIENT', 'clients:valider', "
+        "_read_for_archiver_client, _check_archiver_client, _archiver_client, cle=('clientId',))"
+    )
+    assert "clients.ARCHIVER_CLIENT," in files["models/back_office/registre.py"]
+    told = '*_regles("archiverClient", validations=1, minimum=1),'
+    assert told in files["models/regle_validation.py"]
+    (migration,) = (text for path, text in files.items() if "_rule_of_archiver_client" in path)
+    assert "VALUES ('archiverClient', 0, 1, 1, 0, 0, 1)" in migration
+    last = max(one.name[:4] for one in (ROOT / "models/migrations/versions").glob("[0-9]*.py"))
+    assert f'down_revision = "{last}"' in migration
+    assert "class ClientArchive(Refusal):" in files["models/errors.py"]
+    assert (
+        '"archiverClient": lambda office: {"clientId": office.client_id},'
+        in (files["tests/support/office.py"])
+    )
+    assert names(files["tests/base_core/test_archiver_client.py"]) >= {
+        *("test_archiver_client_is_answered", "test_archiver_client_is_refused_with_6009"),
+        "test_archiver_client_is_refused_with_6020",
+    }
 
 
 def test_read_has_its_own_answer_and_its_rule_to_write(contract: Contract) -> None:

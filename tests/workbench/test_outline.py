@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -42,6 +43,23 @@ def test_an_operation_is_shown_with_all_that_it_refers_to(operation_id: str) -> 
         name = part["place"].rpartition(".")[2]
         line = LINES[part["line"] - 1].strip()
         assert line.startswith((f"{name}:", "- code:")), part["place"]
+
+
+def test_what_stands_in_the_other_file_is_shown_from_there() -> None:
+    told = json.loads(run("show", "emettreCartes", "--surface", "base-core", "--format", "json"))
+    parts = {(part["file"], part["place"]): part["value"] for part in told["parts"]}
+    assert len(parts) == len(told["parts"]), "each once"
+    for (file, _), value in parts.items():
+        for where, place in re.findall(r'"\$ref": "([^"#]*)#/([^"]*)"', json.dumps(value)):
+            assert (where or file, place.replace("/", ".")) in parts
+    codes = [value["code"] for (_, place), value in parts.items() if place.startswith("x-catal")]
+    operation = next(iter(parts.values()))
+    assert codes == operation["x-codes-erreur"]
+    assert parts["openapi.yaml", "components.schemas.CarteId"]["example"]
+    for part in told["parts"]:
+        text = (CONTRACT.parent / part["file"]).read_text(encoding="utf-8").split("\n")
+        name = part["place"].rpartition(".")[2]
+        assert text[part["line"] - 1].strip().startswith((f"{name}:", "- code:")), part["place"]
 
 
 def test_a_part_is_printed_as_it_is_written() -> None:

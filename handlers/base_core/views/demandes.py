@@ -103,6 +103,9 @@ def _render_ligne(demande: Demande) -> wire.LigneDemande:
             "agentId": resultat.get("agentId"),
             "numeroOperation": resultat.get("numeroOperation"),
             "plafondId": resultat.get("plafondId"),
+            "cartes": resultat.get("cartes", []),
+            "codeRetrait": resultat.get("codeRetrait"),
+            "jetonsRevoques": resultat.get("jetonsRevoques"),
         },
     }
 

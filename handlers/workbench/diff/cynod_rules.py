@@ -36,6 +36,7 @@ def own_changes(before: Json, after: Json) -> list[Change]:
         *_rate_classes(before, after),
         *_scopes(before, after),
         *_roles(before, after),
+        *_messages(before, after),
         *_schema_names(before, after),
         *_servers(before, after),
         *_tags(before, after),
@@ -306,6 +307,16 @@ def _roles(before: Json, after: Json) -> Iterator[Change]:
             yield Change(BREAKING, SENT, where, f"{_list(lost)} is no longer of this role")
         elif has - had:
             yield Change(ADDITIVE, SENT, where, f"{_list(sorted(has - had))} is of this role too")
+
+
+def _messages(before: Json, after: Json) -> Iterator[Change]:
+    """The messages of a success that several operations share: who reads them reads texts."""
+    old, new = (
+        document.get("components", {}).get("x-messages", {}) for document in (before, after)
+    )
+    for name in sorted(old.keys() & new.keys()):
+        if old[name] != new[name]:
+            yield Change(TEXT, RECEIVED, f"components.x-messages.{name}", "another text")
 
 
 def _schema_names(before: Json, after: Json) -> Iterator[Change]:

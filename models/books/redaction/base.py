@@ -61,6 +61,7 @@ class Mouvement(NamedTuple):
     partenaire_nom: str | None
     reference: str | None
     annulation_de: str | None
+    demande_id: str | None
     motif: str | None
     point_de_service: str | None
     terminal: str | None
@@ -173,7 +174,7 @@ def describe(
     what = "a card" if entete.par_carte else "a client's cards"
     yield f"{names[COMPTE_CARTE]}: what CYNOD owes to the holder of {what}, hence below zero."
     yield f"{names[COMPTE_REGLEMENT]}: what a partenaire owes CYNOD, credits through it less debits."
-    yield f"{names[COMPTE_OUVERTURE]}: where the soldes of imported cards come from."
+    yield f"{names[COMPTE_OUVERTURE]}: where the soldes of imported cards come from, corrections included."
     if entete.debut is not None:
         yield "The first transaction brings in what was selected before the period, in one sum per account."
     yield from _describe_whole(entete)

@@ -81,6 +81,7 @@ class Beancount:
             "partenaire": mouvement.consumer_key,
             "reference": mouvement.reference,
             "annule": mouvement.annulation_de,
+            "demande": mouvement.demande_id,
             "motif": mouvement.motif,
             "point-de-service": mouvement.point_de_service,
             "terminal": mouvement.terminal,

@@ -91,6 +91,7 @@ class Hledger:
             "partenaire": mouvement.consumer_key,
             "reference": mouvement.reference,
             "annule": mouvement.annulation_de,
+            "demande": mouvement.demande_id,
             "motif": mouvement.motif,
             "pointDeService": mouvement.point_de_service,
             "terminal": mouvement.terminal,

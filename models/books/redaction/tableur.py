@@ -56,6 +56,7 @@ class Ligne(NamedTuple):
     motif: _Cellule = "motif"
     point_de_service: _Cellule = "pointDeService"
     terminal: _Cellule = "terminal"
+    demande: _Cellule = "demandeId"
 
 
 _VIDE = Ligne._make([None] * len(Ligne._fields))
@@ -99,6 +100,7 @@ class Csv:
             motif=mouvement.motif,
             point_de_service=mouvement.point_de_service,
             terminal=mouvement.terminal,
+            demande=mouvement.demande_id,
         )
         return "".join(write_cells(self._side(same, cote)) for cote in mouvement.cotes)
 

@@ -171,9 +171,10 @@ def _statements(
             f" FROM {series(n)}"
         ),
         (
-            "INSERT INTO cartes (id, numero_carte, client_id, membre_id, compte_id, fin_validite, statut,"
-            " unite, solde, version, date_solde)"
-            f" SELECT i + 1, '70' || {padded('i', 14)}, '{CLIENT}', 'MBR-' || (i / {PER_MEMBRE}),"
+            "INSERT INTO cartes (id, carte_id, numero_carte, client_id, membre_id, compte_id,"
+            " fin_validite, statut, unite, solde, version, date_solde)"
+            f" SELECT i + 1, {padded('i', 26)}, '70' || {padded('i', 14)}, '{CLIENT}',"
+            f" 'MBR-' || (i / {PER_MEMBRE}),"
             f" {start} + i, {day}, 'ACTIVE', '{UNITE}', {SOLDE} - ({mine}), 1 + {mine}, {then}"
             f" FROM {series(n)}"
         ),

@@ -310,6 +310,7 @@ def test_no_secret_and_no_card_number_is_recorded(folder: Path) -> None:
     _record(f"{SOLDE}?numeroCarte={OTHER_CARD}&walletId=1")
     _record("/access-token", b"client_id=k&client_secret=s3cr3t&grant_type=client_credentials")
     _record("/access-token", b'{"client_secret": "s3cr3t", "numeroCarte": "7019812345679569"}')
+    _record("/retirer-secret-initial", b'{"codeRetrait": "s3cr3t"}')
     answer = {"access_token": "s3cr3t", "code": 200, "message": f"carte {OTHER_CARD}"}
     _record("/access-token", b"x", answer, status=200)
     exchanges.record_bytes(

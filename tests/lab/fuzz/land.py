@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 SOLDE_MAXIMAL = 9_007_199_254_740_991
 
 RICH, POOR, FULL, LIMITED = "rich", "poor", "full", "limited"
-OPPOSITION, EXPIRED, ANNULEE = "opposition", "expired", "annulee"
+OPPOSITION, EXPIRED, ANNULEE, EMISE = "opposition", "expired", "annulee", "emise"
 SOLDES = {
     RICH: 1_000_000_000_000,
     POOR: 500,
@@ -19,12 +19,13 @@ SOLDES = {
     OPPOSITION: 5_000,
     EXPIRED: 5_000,
     ANNULEE: 5_000,
+    EMISE: 0,
 }
 WALKED = "walked"
 """The kind of the cards whose limits and soldes are walked up to, franc by franc."""
 
 SOLDES[WALKED] = 1_000_000
-KINDS = (RICH, RICH, RICH, RICH, POOR, FULL, LIMITED, OPPOSITION, EXPIRED, ANNULEE)
+KINDS = (RICH, RICH, RICH, RICH, POOR, FULL, LIMITED, OPPOSITION, EXPIRED, ANNULEE, EMISE)
 """The cards of each client, which its two members share."""
 
 TYPES = ("CREDIT", "DEBIT", "TRANSFERT")
@@ -186,7 +187,7 @@ OWNERS = {**CLIENTS, **WALKERS, **MANAGERS}
 _CARTES = {
     "D": (*(WALKED,) * (len(TYPES) * len(_EACH)), RICH, POOR, POOR, POOR, FULL, FULL, FULL),
     "E": (RICH, RICH),
-    **dict.fromkeys(MANAGERS, (*(RICH,) * 20, OPPOSITION, EXPIRED, ANNULEE)),
+    **dict.fromkeys(MANAGERS, (*(RICH,) * 20, OPPOSITION, EXPIRED, ANNULEE, EMISE)),
 }
 
 

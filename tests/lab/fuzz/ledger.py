@@ -27,12 +27,17 @@ CREDIT, DEBIT, TRANSFERT, ANNULATION = "CREDIT", "DEBIT", "TRANSFERT", "ANNULATI
 TYPES = {"creditCarte": CREDIT, "debitCarte": DEBIT, "transfererSolde": TRANSFERT}
 MONTANT_MAXIMAL: int = DOCUMENT["components"]["schemas"]["Montant"]["maximum"]
 SOLDE_MAXIMAL = lands.SOLDE_MAXIMAL
-UNUSABLE = {lands.EXPIRED: "3001", lands.OPPOSITION: "3002", lands.ANNULEE: "3003"}
+UNUSABLE = {
+    lands.EXPIRED: "3001",
+    lands.OPPOSITION: "3002",
+    lands.ANNULEE: "3003",
+    lands.EMISE: "3004",
+}
 MIDNIGHT = timedelta(seconds=60)
 """How long an answer may travel over it."""
 
 RULED = frozenset(
-    {"412", "3001", "3002", "3003", "4001", "4002", "4003", "4004", "4005", "4006", "4008"}
+    {"412", "3001", "3002", "3003", "3004", "4001", "4002", "4003", "4004", "4005", "4006", "4008"}
     | {"4010", "4011"}
 )
 """The codes that the rules of money give. Others are of a request's form, of rights, of a machine."""

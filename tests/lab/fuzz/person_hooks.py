@@ -45,17 +45,77 @@ RIGHTLY_REFUSED = {
 }
 """Parameters of fitting requests that are refused as malformed, each with its reason."""
 
-CHANGES = frozenset({"modifierAgent", "modifierClient", "modifierMembre"})
+_LIMITS = ("montantMaximal", "nombreMaximal")
+RIGHTLY_REFUSED_OF = {
+    # One of these is needed, and no two of them go together.
+    "getHistoriqueOperations": ("carteId", "clientId", "consumerKey"),
+    "rechercherCartes": (
+        "numeroCarte",
+        "carteId",
+        "walletId",
+        "clientId",
+        "dernierQuatre",
+        "membreId",
+    ),
+    # One of two is needed; one operation is one.
+    "saisirPlafondCarte": _LIMITS,
+    "saisirPlafondPartenaire": _LIMITS,
+    # The same of each of them, and none twice.
+    "saisirProfilCarte": ("plafonds",),
+    "modifierProfilCarte": ("plafonds",),
+    # It is needed with AUTRE alone.
+    "opposerCarte": ("commentaire",),
+    "annulerCarte": ("commentaire",),
+    # They are those of the card, or it is good for longer already, or it has no profile.
+    "activerCarte": ("dernierQuatre",),
+    "renouvelerCarte": ("validiteMois",),
+    "remplacerCarte": ("profilId",),
+    # No number twice; no card to itself.
+    "emettreCartes": ("porteurs",),
+    "transfererSoldeSpecial": ("carteIdDestination",),
+    # Scopes grow without a version of the contract; a partner of others has clients, one of ours none.
+    "saisirPartenaire": ("scopes", "clients", "adresses"),
+    "modifierPartenaire": ("scopes", "clients"),
+    # A text of the pattern may be no network.
+    "saisirAdressesPartenaire": ("adresses",),
+}
+"""The same of these operations alone: what OpenAPI 3.0 cannot say of them."""
+
+CHANGES = frozenset(
+    {
+        *("modifierAgent", "modifierClient", "modifierMembre"),
+        *("modifierProfilCarte", "modifierPartenaire"),
+    }
+)
 NO_CHANGE = frozenset(
-    {"agentId", "clientId", "membreId", "reference", "versionAttendue", "motif", "pourLeCompteDe"}
+    {
+        *("agentId", "clientId", "membreId", "profilId", "consumerKey"),
+        *("reference", "versionAttendue", "motif", "pourLeCompteDe"),
+    }
 )
 """Fields that change nothing: a change has another one, which OpenAPI 3.0 cannot say."""
 
 READS = {
     "clientId": ("/get-client", ("clientId",)),
     "membreId": ("/get-membre", ("clientId", "membreId")),
+    "consumerKey": ("/get-partenaire", ("consumerKey",)),
 }
 """Where the version of an object is read, and by what."""
+
+
+IN_STATE = {
+    "activerCarte": ("EMISE",),
+    "leverOpposition": ("OPPOSITION",),
+    "transfererSoldeSpecial": ("OPPOSITION", "ANNULEE"),
+    "opposerCarte": ("ACTIVE", "EMISE"),
+}
+"""In which states a card is most often that these are asked of."""
+
+SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter", "cartes:opposer")
+"""Rights that a partner may have."""
+
+FRESH = 30
+"""Calls after which the cards are looked at again: they have changed."""
 
 
 class Memory:
@@ -69,6 +129,8 @@ class Memory:
         self.waiting: list[Json] = []
         """Demandes that nobody has validated yet."""
         self.reseaux: list[str] = []
+        self.cards: list[Json] = []
+        self.seen = 0
         self.answers: dict[str, dict[str, set[str]]] = {}
         self.chains: Counter[int] = Counter()
         self.longest: list[str] = []
@@ -80,6 +142,29 @@ class Memory:
             return None
         version: int | None = answer.json()["data"][0].get("version")
         return version
+
+    def card(self, chance: random.Random, *statuts: str) -> Json | None:
+        """A card in one of these states where there is one, else any."""
+        if self.seen % FRESH == 0:
+            # The last client may be suspended.
+            clients = [*OFFICE.clients][:-1]
+            self.cards = [one for client_id in clients for one in self._cards_of(client_id)]
+        self.seen += 1
+        fitting = [one for one in self.cards if one["statut"] in statuts]
+        return chance.choice(fitting or self.cards) if self.cards else None
+
+    def _cards_of(self, client_id: str) -> list[Json]:
+        body = {"clientId": client_id}
+        answer = self.client.post("/rechercher-cartes", params={"limite": "100"}, json=body)
+        found: list[Json] = answer.json()["data"] if answer.status_code == 200 else []
+        return found
+
+    def secret(self) -> str | None:
+        """A secret of the partner whom persons change."""
+        params = {"consumerKey": OFFICE.consumer_key}
+        answer = self.client.get("/get-partenaire", params=params)
+        secrets = answer.json()["data"][0]["secrets"] if answer.status_code == 200 else []
+        return str(secrets[0]["secretId"]) if secrets else None
 
 
 def bearer(agent: str) -> str:
@@ -154,6 +239,51 @@ def _settle(name: str, values: Json, chance: random.Random) -> None:
             values.pop("reference", None)
     if "curseur" in values:
         del values["curseur"]
+    _settle_cards(name, values, chance)
+    _settle_partner(name, values, chance)
+
+
+def _settle_partner(name: str, values: Json, chance: random.Random) -> None:
+    if name == "getHistoriqueOperations" and chance.random() < 0.9:
+        named = [one for one in RIGHTLY_REFUSED_OF[name] if one in values] or ["clientId"]
+        kept = chance.choice(named)
+        for one in named:
+            if one != kept:
+                del values[one]
+    if "scopes" in values and chance.random() < 0.8:
+        values["scopes"] = chance.sample(SCOPES, chance.randrange(1, 4))
+    if isinstance(values.get("clients"), list) and chance.random() < 0.8:
+        values["clients"] = [chance.choice([*OFFICE.clients])]
+    if "consumerKey" in values and chance.random() < 0.95:
+        values["consumerKey"] = OFFICE.consumer_key
+        if "secretId" in values and chance.random() < 0.9:
+            values["secretId"] = MEMORY.secret() or values["secretId"]
+
+
+def _settle_cards(name: str, values: Json, chance: random.Random) -> None:
+    """Name cards that there are, most often in a state of which the operation makes another one."""
+    if "profilId" in values and name != "saisirProfilCarte" and chance.random() < 0.9:
+        values["profilId"] = OFFICE.profil_id
+    for porteur in values.get("porteurs") or []:
+        membres = OFFICE.clients.get(str(values.get("clientId")))
+        if isinstance(porteur, dict) and membres:
+            porteur["membreId"] = chance.choice(membres)
+            if chance.random() < 0.7:
+                porteur.pop("numeroCarte", None)
+    if name == "rechercherCartes" or "carteId" not in values or chance.random() < 0.08:
+        return
+    card = MEMORY.card(chance, *IN_STATE.get(name, ("ACTIVE",)))
+    if card is None:
+        return
+    values["carteId"] = card["carteId"]
+    if "dernierQuatre" in values and chance.random() < 0.9:
+        values["dernierQuatre"] = card["numeroCarte"][-4:]
+    other = MEMORY.card(chance, "ACTIVE")
+    if "carteIdDestination" in values and other is not None:
+        values["carteIdDestination"] = other["carteId"]
+    if name == "remplacerCarte" and chance.random() < 0.8:
+        values["profilId"] = OFFICE.profil_id
+        values.pop("numeroCarte", None)
 
 
 def _settle_write(name: str, body: Json, chance: random.Random) -> None:
@@ -164,8 +294,9 @@ def _settle_write(name: str, body: Json, chance: random.Random) -> None:
             if field in body and all(one in body for one in names):
                 version = MEMORY.version(path, **{one: str(body[one]) for one in names})
                 body["versionAttendue"] = version or body["versionAttendue"]
-    if name == "changerStatutClient" and chance.random() < 0.7:
-        body["statut"] = "ACTIF"
+    if name == "changerStatutClient" and chance.random() < 0.9:
+        # The cards of the others stay in service.
+        body["clientId"] = [*OFFICE.clients][-1]
 
 
 @schemathesis.hook
@@ -173,6 +304,10 @@ def after_call(
     _context: schemathesis.HookContext, case: Case, response: schemathesis.Response
 ) -> None:
     """Remember what waits for a validation."""
+    _, code = cases.answer_of(response)
+    if code in ("6002", "6004"):
+        over = (cases.sent_of(response) or {}).get("demandeId")
+        MEMORY.waiting = [one for one in MEMORY.waiting if one["demandeId"] != over]
     if response.status_code != 200 or not cases.is_json(response):
         return
     data = response.json().get("data", [])
@@ -202,7 +337,8 @@ def fitting_requests_are_not_called_malformed(
     if cases.name_of(case) in CHANGES and sent.keys() <= NO_CHANGE:
         return
     places = {one["emplacement"] for one in body["erreurs"]}
-    if not places or not places <= RIGHTLY_REFUSED.keys():
+    mine = RIGHTLY_REFUSED_OF.get(cases.name_of(case), ())
+    if not places or not places <= RIGHTLY_REFUSED.keys() | {*mine}:
         assert body["code"] not in FORM_CODES, f"a fitting request is refused: {body['message']}"
 
 

@@ -16,12 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.lab.fuzz import land as lands
 from tests.lab.fuzz.land import Land
 from tests.lab.fuzz.report import Part, Veil
 from tests.lab.fuzz.run import QUICK_PHASES, Plan, check_alarms, run_hooked
 from tests.lab.fuzz.stage import Stage
-from tests.support.contract_client import BASE_CORE_PREFIX, base_core
+from tests.support.contract_client import BASE_CORE_PREFIX, Json, base_core
 from tests.support.process import ServerProcess
 
 SAISIE, VALIDATION, CIBLE = "fuzz-saisie", "fuzz-validation", "fuzz-cible"
@@ -34,6 +36,9 @@ ROLES = {
 
 ENVIRONMENT = "CYNOD_FUZZ_PERSONS"
 HOOKS = "tests/lab/fuzz/person_hooks.py"
+PERSONS_S = 45
+"""Seconds at most, of a run that has no time of its own."""
+
 SURFACE = " base-core"
 """What the name of a part ends with whose calls were made by persons."""
 
@@ -47,6 +52,12 @@ class Office:
     tokens: dict[str, str]
     clients: dict[str, list[str]] = field(default_factory=dict)
     """The members of each client that is there."""
+
+    profil_id: str = "FUZZ-PROFIL"
+    """A profile that cards are issued of."""
+
+    consumer_key: str = ""
+    """The partner about whom is asked whatever is asked about one: nobody calls with its pair."""
 
     replay: bool = False
 
@@ -100,17 +111,58 @@ def served(made: Stage, folder: Path, seed: int, *, replay: bool = False) -> Ite
         for client in of_name
     }
     with made.serve(CYNOD_SURFACES="partenaire,base-core", CYNOD_CLE_LOCALE=key) as server:
-        office = Office(server.url, seed, tokens, clients, replay)
+        office = Office(
+            server.url, seed, tokens, clients, consumer_key=_target(made), replay=replay
+        )
+        _make_profil(office)
         file = folder / "office.json"
         office.write(file)
         yield Served(server, made.land(server.url, seed, "A"), office, file)
+
+
+def _target(made: Stage) -> str:
+    """A new partner for persons to change."""
+    client = next(iter(lands.CLIENTS.values()))[0]
+    words = ("--nom", "Cible", "--client", client, "--scope", "soldes:lire", "cartes:lire")
+    key: str = json.loads(made.cynod_done("partenaire", "create", *words, "--json"))["consumerKey"]
+    return key
+
+
+def _make_profil(office: Office) -> None:
+    """The profile: one person enters it, the other agrees."""
+    profil = {
+        "profilId": office.profil_id,
+        "nom": "Profil",
+        "unite": "FCFA",
+        "prefixe": "70198078",
+        "validiteMois": 12,
+        "plafonds": [],
+        "horsLigneAutorise": False,
+        "reference": f"FUZZ-{office.seed}-profil",
+    }
+    with httpx.Client(base_url=f"{office.url}{BASE_CORE_PREFIX}", trust_env=False) as client:
+
+        def ask(agent: str, path: str, body: Json) -> Json:
+            headers = {"Authorization": f"Bearer {office.tokens[agent]}"}
+            answer = client.post(path, json=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+            demande: Json = answer.json()["data"][0]
+            return demande
+
+        demande = ask(SAISIE, "/saisir-profil-carte", profil)
+        named = {name: demande[name] for name in ("demandeId", "empreinte")}
+        if demande["statut"] == "SAISIE":
+            ask(VALIDATION, "/valider-demande", named)
 
 
 def fuzz_persons(kind: str, made: Stage, plan: Plan, folder: Path) -> Part:
     """Serve both surfaces on the stage's database, try the back office, look at the audit and the books."""
     started = time.monotonic()
     part = Part(f"{kind}{SURFACE}", SAISIE, whole=False, contract=base_core())
-    plan = replace(plan, options=[*plan.options, "--phases", QUICK_PHASES[kind]])
+    # Without a time of its own it is short: there are many operations, and much of them is the same.
+    options = [*plan.options, "--phases", QUICK_PHASES[kind]]
+    options += [] if plan.seconds else ["--max-time", str(PERSONS_S)]
+    plan = replace(plan, options=options, quick=plan.quick or plan.seconds is None)
     say = partial(plan.progress.at, part.name)
     say("making its agents")
     with served(made, folder, plan.seed) as one:

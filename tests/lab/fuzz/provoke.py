@@ -48,7 +48,12 @@ ALIVE = ("ACTIF", "EN_FIN")
 MOTIF = "BLOCAGE_TEMPORAIRE"
 """The reason of a block that its partner may lift."""
 
-SICK = {"3001": lands.EXPIRED, "3002": lands.OPPOSITION, "3003": lands.ANNULEE}
+SICK = {
+    "3001": lands.EXPIRED,
+    "3002": lands.OPPOSITION,
+    "3003": lands.ANNULEE,
+    "3004": lands.EMISE,
+}
 
 
 class Call(NamedTuple):
@@ -254,6 +259,9 @@ class Scene:
             "revoquerSecret": self.spare,
             "opposerMaCarte": lambda: self.block(first=True),
             "leverMonOpposition": lambda: self.block(first=False),
+            "retirerSecretInitial": lambda: Call(
+                operation, {"json": {"codeRetrait": self.stage.new_code()}}
+            ),
             "introspecterJeton": lambda: Call(operation, {"data": {"token": "nobodys-token"}}),
             "verifierReferences": lambda: Call(operation, {"json": {"lignes": []}}),
             "accessToken": lambda: Call(
@@ -343,6 +351,14 @@ def _from_elsewhere(scene: Scene, operation: str) -> httpx.Response:
     if operation in rules.BY_PAIR:
         return scene.send(call.but(client_id=away.key, client_secret=away.secret))
     return _with(Authorization=rules.basic(away.key, away.secret))(scene, operation)
+
+
+def _suspended_partner(scene: Scene, operation: str) -> httpx.Response:
+    out = scene.stage.partenaires["S"]
+    call = scene.valid(operation)
+    if operation in rules.BY_PAIR:
+        return scene.send(call.but(client_id=out.key, client_secret=out.secret))
+    return _with(Authorization=rules.basic(out.key, out.secret))(scene, operation)
 
 
 def _by_pair(scene: Scene, operation: str) -> httpx.Response:
@@ -548,6 +564,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
     "2002": _expired,
     "2003": _narrow,
     "2004": _from_elsewhere,
+    "2005": _suspended_partner,
     "2010": _by_pair,
     "2101": _but(client_secret="wrong"),
     "2102": _but(grant_type="password"),
@@ -555,6 +572,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
     "2104": _but(secretId="00000000000000000000000000"),
     "2105": _rotating,
     "2106": _last,
+    "2108": _but(codeRetrait="0" * 32),
     **{code: _sick(kind) for code, kind in SICK.items()},
     "3005": _suspended,
     **dict.fromkeys(("3006", "3007"), _sick(lands.OPPOSITION)),
@@ -575,7 +593,7 @@ WAYS: Mapping[str, Callable[[Scene, str], httpx.Response]] = {
 """How to get each code from any operation that lists it; the last ones break something."""
 
 OPTIONAL = [name for name, operation in CONTRACT.items() if operation.get("x-optionnelle")]
-LIMITS = f"lecture=1/hour,ecriture=1/hour,jeton=2/hour,{PATIENT}"
+LIMITS = f"lecture=1/hour,ecriture=1/hour,jeton=2/hour,{PATIENT},retrait=1/hour"
 
 
 def provoke_all(

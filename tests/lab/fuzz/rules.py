@@ -99,12 +99,10 @@ def check_success_text(
     operation_id: str, body: Json, language: str, contract: Reading = PARTENAIRE
 ) -> None:
     """A success says the operation's text, made from its first item."""
-    template = contract.by_id[operation_id].get("x-message-succes")
-    if template is None:
-        return
     data = body.get("data")
-    source = data[0] if data else body
-    expected = template[language].format_map(source)
+    expected = contract.success_text(operation_id, language, data[0] if data else body)
+    if expected is None:
+        return
     assert body["message"] == expected, (
         f"{operation_id} says {body['message']!r}, not {expected!r} ({language})"
     )

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
+from models.audit import CLI, Acteur, record
+from models.database.engine import Database
+from models.partenaire import objet_partenaire, partenaires
+from models.retrait import give_code
 from tests.lab.fuzz.land import (
     CLIENTS,
+    EMISE,
     MANAGERS,
     OWNERS,
     WALKERS,
+    Carte,
     Land,
     Limite,
     Partenaire,
@@ -33,8 +39,9 @@ from tests.support.process import ServerProcess, finish, run_cynod, serve, start
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 KINDS = (POSTGRESQL, SQLITE)
+PEPPER = "fuzz"
 WORKERS = 2
-PATIENT = "echec=off,echec-adresse=off"
+PATIENT = "echec=off,echec-adresse=off,retrait=off"
 """Limits of servers that are asked from one address for nothing but refusals."""
 
 SCOPES = DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
@@ -78,7 +85,7 @@ class Stage:
         given = {
             "CYNOD_DATABASE_URL": self.database_url,
             "CYNOD_LOG_FORMAT": "json",
-            "CYNOD_PEPPER": "fuzz",
+            "CYNOD_PEPPER": PEPPER,
             "CYNOD_LIMITES": PATIENT,
             **variables,
         }
@@ -106,6 +113,20 @@ class Stage:
             become("ACTIF")
             engine.dispose()
 
+    def new_code(self) -> str:
+        """A code of withdrawal, for the partner that is there for it: it ends the one before."""
+        database = Database(self.database_url)
+        try:
+            with database.transaction() as connection:
+                is_it = partenaires.c.consumer_key == self.partenaires["W"].key
+                partenaire_id = connection.scalars(select(partenaires.c.id).where(is_it)).one()
+                code = give_code(connection, partenaire_id, pepper=PEPPER.encode())
+                objet = objet_partenaire(self.partenaires["W"].key)
+                record(connection, Acteur(CLI, "fuzz", "fuzz"), "preparer", objet, None, {})
+        finally:
+            database.close()
+        return code
+
     def cynod(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run one command of cynod on the database."""
         return run_cynod(
@@ -113,7 +134,7 @@ class Stage:
             folder=self.folder,
             CYNOD_DATABASE_URL=self.database_url,
             timeout=PROGRAM_S,
-            CYNOD_PEPPER="fuzz",
+            CYNOD_PEPPER=PEPPER,
             **variables,
         )
 
@@ -132,7 +153,7 @@ def _run_all(folder: Path, url: str, commands: Sequence[Sequence[str]]) -> list[
         streams=(subprocess.PIPE, subprocess.PIPE, subprocess.PIPE),
         spoil="tests.lab.fuzz.commands:run_each",
         CYNOD_DATABASE_URL=url,
-        CYNOD_PEPPER="fuzz",
+        CYNOD_PEPPER=PEPPER,
     )
     result = finish(process, json.dumps(commands))
     if result.returncode != 0:
@@ -156,10 +177,21 @@ def _limit(limite: Limite, partenaires: dict[str, Partenaire]) -> list[str]:
     return ["plafond", "set", *whose, *limite.command]
 
 
+def _put_out_of_service(url: str, cartes: dict[str, list[Carte]]) -> None:
+    """Make of some cards what no import makes: not activated yet."""
+    numeros = [one.numero for of_one in cartes.values() for one in of_one if one.kind == EMISE]
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        statement = text("UPDATE cartes SET statut = 'EMISE' WHERE numero_carte = :numero")
+        connection.execute(statement, [{"numero": one} for one in numeros])
+    engine.dispose()
+
+
 @contextlib.contextmanager
 def stage(kind: str, folder: Path) -> Iterator[Stage]:
-    """A migrated database with two partners, a third that may not call from here, a fourth that has to ask
-    for tokens, two whose limits are walked up to, two with secrets to turn over, and limited cards."""
+    """A migrated database with limited cards, and partners: two, a third that may not call from here, one
+    that has to ask for tokens, one that is suspended, one to whom codes are given, two whose limits are
+    walked up to, two with secrets to turn over."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         server = None
@@ -175,6 +207,8 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
             *(_create(name, clients, "--basic") for name, clients in OWNERS.items()),
             _create("C", CLIENTS["A"], "--basic", "--adresse", "192.0.2.0/24"),
             _create("N", CLIENTS["A"]),
+            _create("S", CLIENTS["A"], "--basic"),
+            _create("W", CLIENTS["A"]),
         ]
         said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations])
         pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:]]
@@ -186,7 +220,9 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
                 OWNERS.get(name, []),
                 cartes.get(name, []),
             )
-            for name, pair in zip((*OWNERS, "C", "N"), pairs, strict=True)
+            for name, pair in zip((*OWNERS, "C", "N", "S", "W"), pairs, strict=True)
         }
-        _run_all(folder, url, [_limit(one, partenaires) for one in limites])
+        suspend = ["partenaire", "suspend", partenaires["S"].key, "--motif", "fuzz"]
+        _run_all(folder, url, [suspend, *(_limit(one, partenaires) for one in limites)])
+        _put_out_of_service(url, cartes)
         yield Stage(kind, folder, url, partenaires, limites, server)

@@ -25,7 +25,7 @@ KEPT = 500
 """How many references a run remembers of each kind, and how many answers for the second look."""
 
 HEALTHY = (lands.RICH,) * 24 + (lands.POOR, lands.FULL, lands.LIMITED)
-SICK = (lands.OPPOSITION, lands.EXPIRED, lands.ANNULEE)
+SICK = (lands.OPPOSITION, lands.EXPIRED, lands.ANNULEE, lands.EMISE)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -220,7 +221,7 @@ def _answers_around(name: str, operation: Json) -> Iterator[Mutant]:
     other = next(code for code in CATALOGUE if code not in operation["x-codes-erreur"])
     if CATALOGUE[other]["statut"] == 400:
         yield make("code added", name, other, partial(_add_code, name=name, code=other))
-    for language in operation.get("x-message-succes", {}):
+    for language in _languages(operation):
         edit = partial(_edit_message, name=name, language=language)
         yield make("message changed", name, language, edit)
 
@@ -298,7 +299,17 @@ def _add_code(document: Json, *, name: str, code: str) -> None:
 
 
 def _edit_message(document: Json, *, name: str, language: str) -> None:
-    operation_of(document, name)["x-message-succes"][language] += "!"
+    # A message that several operations share is changed for this one alone, in each of its cases.
+    operation = operation_of(document, name)
+    message = deepcopy(resolve(operation["x-message-succes"]))
+    for texts in (message, *message.get("cas", ())):
+        texts[language] += "!"
+    operation["x-message-succes"] = message
+
+
+def _languages(operation: Json) -> tuple[str, ...]:
+    """The languages of an operation's message; none where it has no message."""
+    return ("fr", "en") if "x-message-succes" in operation else ()
 
 
 # ── what requests may hold, judged or served otherwise ───────────────────────────────────────────
@@ -478,7 +489,7 @@ def limits() -> Iterator[Mutant]:
         if operation["x-classe-debit"] == "ecriture":
             edit = _at_operation(name, _set("x-lecture-seule", True))
             yield Mutant(SERVER, "made read only", name, "x-lecture-seule", edit)
-        for language in operation.get("x-message-succes", {}):
+        for language in _languages(operation):
             edit = partial(_edit_message, name=name, language=language)
             yield Mutant(SERVER, "message changed", name, language, edit)
         for code in operation["x-codes-erreur"]:

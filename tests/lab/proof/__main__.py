@@ -92,6 +92,7 @@ def _run(nursery: Nursery, fault: Fault, kind: str, seconds: float, seed: str) -
         servers=servers_on(kind),
         spoil=fault.spoil,
         settings=fault.settings,
+        hurried=fault.hurried,
     ) as stage:
         return prove(stage, fault, seconds=seconds, seed=seed)
 

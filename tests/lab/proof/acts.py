@@ -18,16 +18,24 @@ PATHS = {
     "affecterReseau": "affecter-reseau",
     "saisirReseau": "saisir-reseau",
     "saisirMembre": "saisir-membre",
+    "emettreCartes": "emettre-cartes",
+    "activerCarte": "activer-carte",
+    "opposerCarte": "opposer-carte",
+    "leverOpposition": "lever-opposition",
+    "annulerCarte": "annuler-carte",
+    "remplacerCarte": "remplacer-carte",
+    "transfererSoldeSpecial": "transferer-solde-special",
     VALIDER: "valider-demande",
     REJETER: "rejeter-demande",
     RETIRER: "retirer-demande",
     DEMANDE: "get-demande",
     AUDIT: "get-audit",
 }
-SAISIES = frozenset(
-    name for name in PATHS if name.startswith(("saisir", "modifier", "changer", "aff"))
-)
+SAISIES = frozenset(PATHS) - {VALIDER, REJETER, RETIRER, DEMANDE, AUDIT}
 """What enters a demande, under a reference of the caller's."""
+
+BRIEF = "-bref"
+"""Ends the reference of a demande whose time is over in a moment."""
 
 JUDGEMENTS = frozenset({VALIDER, REJETER, RETIRER})
 """What is done to a demande; `reference` of such an act is the demandeId."""

@@ -34,6 +34,7 @@ class Verdict:
     refused: int = 0
     unknown: int = 0
     unknown_executed: int = 0
+    expired: int = 0
     exchanges: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     findings: Findings = field(default_factory=lambda: {LOST: [], DOUBLED: [], WRONG: []})

@@ -4,8 +4,10 @@ What it holds the service to:
 
 - nothing took effect without as many validators as its rule asks: persons, all others than the maker;
 - of those who validate at once one executes; an effect is there exactly once, and whole;
+- what has waited too long is agreed to by nobody, and is ended by time alone, never before its time;
 - every acknowledged answer is still true; of a reference the service tells the truth at any time;
 - each refusal was true when it was given; what is there, somebody asked for;
+- cards are what their changes make of them, and what moves with them moves once (`cards.py`);
 - every change has exactly one row of the audit, what was rolled back has none, and the chain holds.
 """
 
@@ -36,11 +38,30 @@ from tests.lab.proof.answers import (
     describe,
     read_answer,
 )
+from tests.lab.proof.cards import (
+    ACTIVE,
+    ANNULEE,
+    CARTE,
+    EMISE,
+    MOVES,
+    OPPOSITION,
+    check_cards,
+)
 from tests.lab.proof.record import ANSWERED, UNSENT, Exchange, Json, Moments
 from tests.lab.proof.registers import Demande, Registers
+from tests.lab.proof.states import Clock, States, states_of
 
 SAISIE, EXECUTEE, REJETEE, RETIREE = "SAISIE", "EXECUTEE", "REJETEE", "RETIREE"
+EXPIREE = "EXPIREE"
 AGENT, CLI = "AGENT", "CLI"
+OF_CARDS = frozenset(
+    name for name in SAISIES if "Carte" in name or name in ("leverOpposition", *MOVES)
+)
+"""Types of demandes about cards, which `cards` looks at."""
+
+SYSTEME = ("SYSTEME", "SYSTEME")
+SLACK_NS = 50_000_000
+"""Between two clocks that are read one after the other."""
 
 REFUSALS = {
     "saisirClient": {"4002", "6008"},
@@ -49,13 +70,39 @@ REFUSALS = {
     "affecterReseau": {"4002", "6006", "6012"},
     "saisirReseau": {"4002", "6008"},
     "saisirMembre": {"4002", "6008"},
-    VALIDER: {"2009", "6002", "6003", "6005", "6006", "6008", "6009"},
-    REJETER: {"6002", "6003"},
-    RETIRER: {"6002"},
+    "emettreCartes": {"4002"},
+    "activerCarte": {"3006", "4002"},
+    "opposerCarte": {"3003", "3006", "4002"},
+    "leverOpposition": {"3006", "3007", "4002", "6012"},
+    "annulerCarte": {"3003", "4002", "6012"},
+    "remplacerCarte": {"3003", "3006", "3009", "4002", "6012"},
+    "transfererSoldeSpecial": {"3002", "3003", "3004", "4001", "4002", "4014", "6012"},
+    VALIDER: {
+        *("2009", "6002", "6003", "6004", "6005", "6006", "6008", "6009"),
+        *("3002", "3003", "3004", "3006", "3007", "3009", "4001", "4014"),
+    },
+    REJETER: {"6002", "6003", "6004"},
+    RETIRER: {"6002", "6004"},
     DEMANDE: {"6001"},
     AUDIT: set[str](),
 }
 """The only refusals that this load can truly meet: any other is a false one."""
+
+WRONG_STATES = {
+    "3002": {OPPOSITION},
+    "3003": {ANNULEE},
+    "3004": {EMISE},
+    "4014": {EMISE, ACTIVE},
+}
+"""In which states a card is of which this is said, whatever was asked."""
+
+NO_PASSAGE = {
+    "activerCarte": {ACTIVE, OPPOSITION, ANNULEE},
+    "opposerCarte": {OPPOSITION},
+    "leverOpposition": {EMISE, ACTIVE, ANNULEE},
+    "remplacerCarte": {EMISE},
+}
+"""In which states a card is from which this leads nowhere (3006)."""
 
 OUTSIDE = ("motif", "versionAttendue")
 """Fields of a body beside what is asked."""
@@ -65,6 +112,7 @@ ATTEMPT = "demande.refusee"
 Line = tuple[str, str | None]
 """Rows of the audit are counted by their action, or by who acted, and the demande."""
 _ENDS = {REJETEE: (REJETER, "demande.rejetee"), RETIREE: (RETIRER, "demande.retiree")}
+_END_OF_TIME = "demande.expiree"
 
 
 def audit(
@@ -75,23 +123,29 @@ def audit(
     moments: Moments | None = None,
 ) -> Verdict:
     """Hold the registers against the records. `prefix` begins every reference of this run."""
-    auditor = _Auditor(list(exchanges), registers, prefix)
+    moments = moments or Moments()
+    auditor = _Auditor(list(exchanges), registers, prefix, moments)
     auditor.check_answers()
     auditor.check_references()
     auditor.check_told()
     auditor.check_judgements()
+    auditor.check_ends_of_time()
+    auditor.check_cards()
     auditor.check_refusals()
     auditor.check_four_eyes()
     auditor.check_effects()
     auditor.check_audit()
     auditor.check_chain()
-    check_times(auditor.exchanges, auditor.answers, moments or Moments(), auditor.find)
+    check_times(auditor.exchanges, auditor.answers, moments, auditor.find)
     return auditor.verdict
 
 
 class _Auditor:
-    def __init__(self, exchanges: list[Exchange], registers: Registers, prefix: str) -> None:
+    def __init__(
+        self, exchanges: list[Exchange], registers: Registers, prefix: str, moments: Moments
+    ) -> None:
         self.exchanges = exchanges
+        self.moments = moments
         self.registers = registers
         self.prefix = prefix
         self.verdict = Verdict(exchanges=len(exchanges))
@@ -103,6 +157,7 @@ class _Auditor:
         for exchange in exchanges:
             self.by_what[exchange.what][exchange.reference].append(exchange)
         self.refused: set[int] = set()
+        self.states: dict[str, States] = {}
 
     def find(self, kind: str, text: str) -> None:
         self.verdict.findings[kind].append(text)
@@ -236,7 +291,7 @@ class _Auditor:
             self.find(kind, f"{where}: told {item['statut']}, the registers have {row.statut}")
         elif (item["traiteePar"], item["motifRejet"]) != (row.traitee_par, row.motif_rejet):
             self.find(WRONG, f"{where}: another person ended it, or for another reason")
-        elif {k: v for k, v in item["resultat"].items() if v is not None} != (row.resultat or {}):
+        elif _given(item["resultat"]) != _given(row.resultat or {}):
             self.find(WRONG, f"{where}: told another result than the registers have")
 
     # ── judgements ───────────────────────────────────────────────────────────────────────────────
@@ -276,6 +331,35 @@ class _Auditor:
         if row.statut in _ENDS and not asked(_ENDS[row.statut][0]):
             self.find(WRONG, f"{row.reference} is {row.statut}, which nobody asked for")
 
+    def check_ends_of_time(self) -> None:
+        """Nobody judges what has waited too long; time ends it, when it is over and not before."""
+        for answer in self.answers:
+            exchange = answer.exchange
+            row = self.by_id.get(exchange.reference)
+            if not answer.acknowledges or exchange.what not in JUDGEMENTS or row is None:
+                continue
+            if self._is_over(row, exchange.started, -SLACK_NS):
+                self.find(WRONG, f"{describe(exchange)}, after the end of its time")
+        looked = self.moments.expired
+        for row in self.ours:
+            if row.statut == EXPIREE:
+                self.verdict.expired += 1
+                if (row.traitee_le or 0) < row.expire_le:
+                    self.find(WRONG, f"{row.reference} was ended by time before its time")
+            elif row.statut == SAISIE and looked is not None and self._is_over(row, looked):
+                self.find(LOST, f"{row.reference} waits, after its end was looked for")
+
+    # ── cards ────────────────────────────────────────────────────────────────────────────────────
+    def check_cards(self) -> None:
+        """Cards are what their changes make of them, and when that was is known."""
+        passages = check_cards(self.registers, self.find)
+        clock = Clock(self.exchanges, self.answers, self.registers)
+        self.states = states_of(clock, passages)
+
+    def _states_within(self, carte_id: str, answer: Answer) -> set[str]:
+        states = self.states.get(carte_id)
+        return set() if states is None else states.within(answer.exchange.started, answer.ended)
+
     # ── refusals ─────────────────────────────────────────────────────────────────────────────────
     def check_refusals(self) -> None:
         """Each was true when it was given."""
@@ -293,26 +377,54 @@ class _Auditor:
         row = self.by_id.get(exchange.reference)
         if code in ("6006", "6008", "6009", "6012"):
             return self._is_another_change(answer, row)
-        if code in ("6002", "6003", "6005"):
+        if code in ("3006", "3009", *WRONG_STATES):
+            return self._is_true_of_cards(answer, row)
+        if code in ("6002", "6003", "6004", "6005"):
             return row is not None and self._is_true_of(row, answer)
         return True  # of what is no refusal of this load, or of an unknown reference, others tell
+
+    def _is_true_of_cards(self, answer: Answer, row: Demande | None) -> bool:
+        """Whether a card that was named can have been in a state of which the code is true."""
+        exchange, code = answer.exchange, answer.code
+        if exchange.what == VALIDER and row is None:
+            return False
+        type_ = row.type if exchange.what == VALIDER and row else exchange.what
+        contenu = row.contenu if exchange.what == VALIDER and row else exchange.content
+        if code == "3009":
+            return any(
+                one.type == type_ and one.contenu["carteId"] == contenu["carteId"]
+                for one in self.registers.demandes
+                if one.reference != (row.reference if row else exchange.reference)
+            )
+        wrong = NO_PASSAGE.get(type_, set()) if code == "3006" else WRONG_STATES[code]
+        # Of a transfer, the card that gives must be out of service, and the other one in it.
+        gives = code == "4014" or "carteIdDestination" not in contenu
+        named = contenu["carteId" if gives else "carteIdDestination"]
+        return bool(wrong & self._states_within(named, answer))
 
     def _is_true_of(self, row: Demande, answer: Answer) -> bool:
         exchange = answer.exchange
         if answer.code == "6002":
             return row.statut != SAISIE and self._was_ended(row, answer.ended)
+        if answer.code == "6004":
+            return self._is_over(row, answer.ended, SLACK_NS)
         if answer.code == "6003":
             agreed = self.registers.validations.get(row.demande_id, [])
             return exchange.partner in (row.saisie_par[1], *agreed)
         return bool(exchange.content["empreinte"] != row.empreinte)
 
     def _was_ended(self, row: Demande, by: int) -> bool:
-        """Whether somebody had begun to end it by then."""
+        """Whether somebody, or time, had begun to end it by then."""
+        if row.statut == EXPIREE:
+            return self._is_over(row, by, SLACK_NS)
         return any(
             self._may_have_done(one) and one.started < by
             for what in JUDGEMENTS
             for one in self.by_what[what][row.demande_id]
         )
+
+    def _is_over(self, row: Demande, by: int, slack: int = 0) -> bool:
+        return row.expire_le <= by + self.moments.epoch + slack
 
     def _is_another_change(self, answer: Answer, row: Demande | None) -> bool:
         """Whether another demande is about the same object, as the code says."""
@@ -324,6 +436,12 @@ class _Auditor:
         else:
             type_, contenu, mine = exchange.what, exchange.content, exchange.reference
         objet = _objet(type_, contenu)
+        if code == "6006" and objet[0] == CARTE:
+            # What activates one card may change another one.
+            return any(
+                line.objet == objet and line.demande_id != (row and row.demande_id)
+                for line in self.registers.audit
+            )
         others = [
             one
             for one in self.registers.demandes
@@ -359,8 +477,19 @@ class _Auditor:
                 self.find(WRONG, f"{row.reference} was validated by its maker, or twice by one")
 
     def _rule(self, row: Demande) -> int:
+        if row.type == "leverOpposition":
+            # Who lifts what was placed for a time needs nobody; what is executed tells what it was.
+            return row.requises if row.statut != EXECUTEE else self._lifts(row)
         variant = f"{row.type}:{row.contenu.get('statut')}"
         return self.registers.regles.get(variant, self.registers.regles.get(row.type, 0))
+
+    def _lifts(self, row: Demande) -> int:
+        for line in self.registers.audit:
+            if line.demande_id == row.demande_id and line.action == row.type:
+                motif = (line.avant or {}).get("motif")
+                variant = f"{row.type}:{motif}"
+                return self.registers.regles.get(variant, self.registers.regles[row.type])
+        return -1
 
     # ── effects ──────────────────────────────────────────────────────────────────────────────────
     def check_effects(self) -> None:
@@ -370,7 +499,7 @@ class _Auditor:
             for line in self.registers.audit
             if line.demande_id is not None
         }
-        executed = [one for one in self.ours if one.statut == EXECUTEE]
+        executed = [one for one in self.ours if one.statut == EXECUTEE and one.type not in OF_CARDS]
         expected: dict[tuple[str, str], tuple[int, Json]] = {}
         for row in sorted(executed, key=lambda one: order.get(one.demande_id, 0)):
             objet = _objet(row.type, row.contenu)
@@ -437,10 +566,26 @@ class _Auditor:
         rows = {
             "demande.saisie": int(row.requises > 0),
             "demande.validee": partial,
-            row.type: int(row.statut == EXECUTEE),
+            row.type: int(row.statut == EXECUTEE) * self._changed_by(row),
+            _END_OF_TIME: int(row.statut == EXPIREE),
             **{action: int(row.statut == statut) for statut, (_, action) in _ENDS.items()},
         }
         return {(action, row.demande_id): count for action, count in rows.items() if count}
+
+    def _changed_by(self, row: Demande) -> int:
+        """How many objects a demande changes, each with its row."""
+        if row.type == "emettreCartes":
+            return len(row.contenu["porteurs"])
+        if row.type == "activerCarte":
+            replaced = self.registers.cartes[row.contenu["carteId"]].remplace
+            by_it = [
+                line
+                for line in self.registers.audit
+                if (line.demande_id, line.objet) == (row.demande_id, (CARTE, replaced))
+            ]
+            # What somebody had cancelled before it stays as it was; `cards` says whether it may.
+            return 1 + len(by_it[:1])
+        return 1
 
     def _check_actors(self) -> None:
         """The row of an entry names its maker, that of a change its last validator."""
@@ -452,7 +597,9 @@ class _Auditor:
             makes = line.action == "demande.saisie" or (
                 line.action == row.type and not row.requises
             )
-            if makes and line.acteur != row.saisie_par:
+            if line.action == _END_OF_TIME and line.acteur != SYSTEME:
+                self.find(WRONG, f"{row.reference}: the audit says that {line.acteur} was its time")
+            elif makes and line.acteur != row.saisie_par:
                 self.find(WRONG, f"{row.reference}: the audit says that {line.acteur} entered it")
             elif line.action == row.type and row.requises and line.acteur[1] not in agreed:
                 self.find(WRONG, f"{row.reference}: the audit says that {line.acteur} executed it")
@@ -521,6 +668,11 @@ def _asks(exchange: Exchange, row: Demande) -> bool:
     )
 
 
+def _given(resultat: Json) -> Json:
+    """What of a result is there: answers name what there is none of."""
+    return {name: value for name, value in resultat.items() if value not in (None, [])}
+
+
 def _kept(item: Json) -> tuple[object, ...]:
     """What a demande keeps all its life, as an answer tells it."""
     names = ("type", "reference", "objetType", "objetId", "contenu", "empreinte", "versionObjet")
@@ -536,6 +688,8 @@ def _kept_of(row: Demande) -> tuple[object, ...]:
 
 def _objet(type_: str, contenu: Json) -> tuple[str, str]:
     """What a demande is about."""
+    if type_ in OF_CARDS:
+        return CARTE, str(contenu.get("carteId"))
     if type_ == "saisirReseau":
         return "RESEAU", str(contenu["reseauId"])
     if type_ == "saisirMembre":

@@ -25,6 +25,7 @@ class Row(NamedTuple):
     annulation_de: int | None
     montant: int | None
     motif: str | None
+    demande_id: str | None
 
 
 class Ecriture(NamedTuple):
@@ -63,7 +64,7 @@ class Books:
 
 _ROWS = """
     SELECT o.id, o.numero_operation, p.consumer_key, o.reference, o.type, c.numero_carte,
-           d.numero_carte, o.annulation_de, o.montant, o.motif
+           d.numero_carte, o.annulation_de, o.montant, o.motif, o.demande_id
       FROM operations o
       LEFT JOIN partenaires p ON p.id = o.partenaire_id
       LEFT JOIN cartes c ON c.id = o.carte_id

@@ -14,21 +14,25 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from handlers import server
-from models import audit, regle_validation, suivi
+from models import audit, etat_carte, plafond, regle_validation, suivi
 from models.agent import find_agent
 from models.audit import AGENT, Objet
 from models.back_office import corbeille, moteur
 from models.back_office.registre import TYPES
-from models.carte import cartes
+from models.back_office.type_demande import Acte
+from models.base import now
+from models.carte import BLOCAGE_TEMPORAIRE, REMPLACEE, cartes
 from models.database.engine import Database
 from models.database.waiting import pause
 from models.demande import RETIREE, SAISIE, Demande, find_demande
 from models.errors import DemandeDejaTraitee, SoldeInsuffisant
-from models.journal import ecriture, reference
+from models.journal import ecriture, reference, special
 from models.journal.reference import CarteCle, Demandeur
 from models.operation import CLOTURE, Operation
-from tests.lab.proof.spoilt import is_armed
+from tests.lab.proof.spoilt import is_armed, shortens_demandes
 from tests.support.nursery import replace_everywhere
+
+__all__ = ["shortens_demandes"]  # stages ask it of this module, beside its mistakes
 
 SHARE = 1 / 20
 """Of the transactions that go wrong, where a mistake does not spoil each of them."""
@@ -200,7 +204,7 @@ def lets_machines_validate() -> None:
     right = moteur.valider
 
     def valider(
-        connection: Connection, personne: moteur.Personne, demande_id: str, *, empreinte: str
+        connection: Connection, personne: moteur.Personne, demande_id: str, **more: Any
     ) -> Demande:
         demande = find_demande(connection, demande_id=demande_id)
         if personne.agent is None and demande is not None and demande.statut == SAISIE:
@@ -208,7 +212,7 @@ def lets_machines_validate() -> None:
                 acteur=personne.acteur._replace(type=AGENT),
                 agent=find_agent(connection, "demba"),
             )
-        return right(connection, personne, demande_id, empreinte=empreinte)
+        return right(connection, personne, demande_id, **more)
 
     _put(moteur, "valider", valider)
 
@@ -217,9 +221,9 @@ def does_it_twice() -> None:
     """An effect happens twice."""
     right = TYPES["modifierClient"]
 
-    def executer(connection: Connection, contenu: Any, etat: Any) -> Any:
-        right.executer(connection, contenu, etat)
-        return right.executer(connection, contenu, etat)
+    def executer(connection: Connection, acte: Any, etat: Any) -> Any:
+        right.executer(connection, acte, etat)
+        return right.executer(connection, acte, etat)
 
     TYPES["modifierClient"] = replace(right, executer=executer)
 
@@ -235,6 +239,16 @@ def forgets_rejections() -> None:
         return ended
 
     _put(moteur, "rejeter", rejeter)
+
+
+def agrees_too_late() -> None:
+    """What has waited too long is agreed to all the same."""
+    right = _engine("_refus_par_etat")
+
+    def _refus_par_etat(demande: Demande) -> Any:
+        return right(demande._replace(expire_le=now() + moteur.DUREE))
+
+    _put(moteur, "_refus_par_etat", _refus_par_etat)
 
 
 def lies_of_references() -> None:
@@ -275,6 +289,47 @@ def audits_what_is_undone() -> None:
         )
 
     replace_everywhere("_traced_attempt", right, _traced_attempt)
+
+
+def forgets_blocks() -> None:
+    """A block for a time is acknowledged and not kept."""
+    right = TYPES["opposerCarte"]
+
+    def executer(connection: Connection, acte: Acte, etat: Any) -> Any:
+        if acte.contenu["motifOpposition"] != BLOCAGE_TEMPORAIRE:
+            return right.executer(connection, acte, etat)
+        with contextlib.suppress(_Forgotten), connection.begin_nested():
+            effet = right.executer(connection, acte, etat)
+            raise _Forgotten
+        return effet
+
+    TYPES["opposerCarte"] = replace(right, executer=executer)
+
+
+def leaves_a_franc() -> None:
+    """A card that takes the place of another one does not have all of its money."""
+    right = special.transfer_all
+
+    def transfer_all(connection: Connection, de: int, vers: int, **more: Any) -> Any:
+        solde = special.hold_cartes(connection, de, vers)[de].solde
+        return special.transfer_special(connection, de, vers, solde - 1, **more)
+
+    replace_everywhere("transfer_all", right, transfer_all)
+
+
+def forgets_limits() -> None:
+    """A card that takes the place of another one may begin again to spend."""
+    replace_everywhere("move_to", plafond.move_to, lambda *_: None)
+
+
+def keeps_what_was_replaced() -> None:
+    """A card whose place was taken is not cancelled."""
+    right = etat_carte.EtatCarte.cancelled
+
+    def cancelled(self: etat_carte.EtatCarte, motif: str, *rest: Any) -> etat_carte.EtatCarte:
+        return self if motif == REMPLACEE else right(self, motif, *rest)
+
+    etat_carte.EtatCarte.cancelled = cancelled  # type: ignore[method-assign,assignment]
 
 
 def breaks_the_chain() -> None:

@@ -9,17 +9,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.lab.proof.acts import AUDIT, DEMANDE, REJETER, RETIRER, SAISIES, VALIDER, Act
-from tests.lab.proof.load import CUT, HALF, PATIENCE_S, SHORT, WHOLE, Caller
+from tests.lab.proof.acts import (
+    AUDIT,
+    BRIEF,
+    DEMANDE,
+    JUDGEMENTS,
+    REJETER,
+    RETIRER,
+    SAISIES,
+    VALIDER,
+    Act,
+)
+from tests.lab.proof.load import CUT, HALF, PATIENCE_S, SHORT, WHOLE, Caller, Card
 from tests.lab.proof.record import ANSWERED, UNSENT, Json, Recorder
-from tests.lab.proof.staff import Person
+from tests.lab.proof.staff import PROFIL, Person
 
 CLERKS = 4
 ATTEMPTS = 4
 THINK_S = 0.01
+_OVER = ("6002", "6004")
+"""What is said of a demande about which nothing is left to do."""
 
 
 @dataclass
@@ -31,6 +43,10 @@ class Board:
     versions: dict[str, int] = field(default_factory=dict)
     """The latest version of a client that somebody was told of."""
     reseaux: list[str] = field(default_factory=list)
+    new_cards: deque[Json] = field(default_factory=lambda: deque(maxlen=8))
+    """Cards that were issued, and are not in service yet."""
+    out_of_service: deque[str] = field(default_factory=lambda: deque(maxlen=12))
+    """The carteId of some that are blocked or cancelled, as far as is known."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,8 @@ class Desks:
     """One load: who works at which servers, and the seed of every choice."""
 
     ports: Sequence[int]
+    cards: list[Card]
+    """Those that partners move money on: what takes the place of one takes it here too."""
     staff: Sequence[Person]
     prefix: str
     seed: str
@@ -110,11 +128,17 @@ class Clerk:
             (self._let_machine_agree, 2),
             (self._ask, 4),
             (self._read_audit, 3),
+            (self._block_for_a_moment, 14),
+            (self._activate, 12),
+            (self._rescue, 4),
         ]
         while not self._stopped.is_set():
             story = self._random.choices([s for s, _ in stories], [w for _, w in stories])[0]
             story()
             time.sleep(self._random.uniform(0, 2 * THINK_S))
+        # Whoever comes after them finds cards that can be used, as far as it was theirs to say.
+        for card in list(self._plan.cards):
+            self._free(card.carte_id, way=WHOLE)
 
     def close(self) -> None:
         """Close connections and records."""
@@ -128,7 +152,9 @@ class Clerk:
         what, content = self._draw()
         by = self._machine if self._random.random() < 0.05 else self._one()
         self._counter += 1
-        act = Act(by, what, f"{self._name}-{self._counter}", content)
+        # Of some, the first one too, the time is over before somebody comes to them.
+        brief = BRIEF if self._counter % 5 == 1 else ""
+        act = Act(by, what, f"{self._name}-{self._counter}{brief}", content)
         self._board.recent.append(act)
         self._pursue(act)
 
@@ -146,6 +172,8 @@ class Clerk:
             weights.append(25)
         what = self._random.choices(types, weights)[0]
         new = f"{self._name}-{self._counter}"
+        if self._random.random() < 0.25:
+            return self._draw_of_cards()
         if what == "saisirReseau":
             return what, {"reseauId": f"R-{new}", "nom": f"Réseau {new}"}
         if what == "saisirClient":
@@ -170,6 +198,64 @@ class Clerk:
             "affecterReseau": {"reseauId": self._random.choice(reseaux or [""]), **version},
         }
         return what, {"clientId": client_id, **contents[what]}
+
+    def _draw_of_cards(self) -> tuple[str, Json]:
+        # The first card is the hot one: it stays in service, or little would move.
+        card = self._random.choice(self._plan.cards[1:])
+        what = self._random.choices(["remplacerCarte", "emettreCartes", "annulerCarte"], [6, 3, 1])[
+            0
+        ]
+        if what == "emettreCartes":
+            porteurs = [{"membreId": card.membre}] * self._random.randint(1, 2)
+            return what, {"clientId": card.client, "profilId": PROFIL, "porteurs": porteurs}
+        if what == "annulerCarte":
+            new = list(self._board.new_cards)
+            carte_id = self._random.choice(new)["carteId"] if new else card.carte_id
+            return what, {"carteId": carte_id, "motifAnnulation": "NON_DISTRIBUEE"}
+        motif = self._random.choice(["DEGRADEE", "DEGRADEE", "PERDUE"])
+        asked = {"carteId": card.carte_id, "motifRemplacement": motif, "profilId": PROFIL}
+        return what, asked
+
+    def _at_a_desk(self, what: str, content: Json, *, way: str | None = None) -> None:
+        """Something about a card, under a reference of its own."""
+        self._counter += 1
+        act = Act(self._one(), what, f"{self._name}-{self._counter}", content)
+        self._board.recent.append(act)
+        self._pursue(act) if way is None else self._send(act, way)
+
+    def _block_for_a_moment(self) -> None:
+        """A card is blocked while partners move money on it, and freed again."""
+        card = self._random.choice(self._plan.cards)
+        asked = {"carteId": card.carte_id, "motifOpposition": "BLOCAGE_TEMPORAIRE"}
+        self._board.out_of_service.append(card.carte_id)
+        self._at_a_desk("opposerCarte", asked)
+        time.sleep(self._random.uniform(0, 0.03))
+        self._free(card.carte_id)
+
+    def _free(self, carte_id: str, *, way: str | None = None) -> None:
+        self._at_a_desk("leverOpposition", {"carteId": carte_id, "motif": "preuve"}, way=way)
+
+    def _activate(self) -> None:
+        """A new card is put into service: what it replaces is out of it in the same instant."""
+        new = list(self._board.new_cards)
+        if new:
+            card = self._random.choice(new)
+            asked = {"carteId": card["carteId"], "dernierQuatre": card["numeroCarte"][-4:]}
+            self._at_a_desk("activerCarte", asked)
+
+    def _rescue(self) -> None:
+        """What is left on a card out of service is asked for: by one person, for another to agree."""
+        to = self._plan.cards[0].carte_id
+        out = [one for one in list(self._board.out_of_service) if one != to]
+        if out:
+            asked: Json = {
+                "carteId": self._random.choice(out),
+                "carteIdDestination": to,
+                "motif": "preuve",
+            }
+            if self._random.random() < 0.5:
+                asked["montant"] = self._random.randint(1, 500)
+            self._at_a_desk("transfererSoldeSpecial", asked)
 
     def _agree(self) -> None:
         demande = self._pending()
@@ -278,20 +364,53 @@ class Clerk:
 
     def _learn(self, act: Act, status: int | None, body: str) -> None:
         """Tell the others what an answer says of demandes and objects."""
+        if status == 400 and act.what in JUDGEMENTS and json.loads(body)["code"] in _OVER:
+            self._strike(act.reference)
         if status != 200 or act.what == AUDIT:
             return
         demande, pending = json.loads(body)["data"][0], self._board.pending
-        known = [one for one in list(pending) if one["demandeId"] == demande["demandeId"]]
-        if demande["statut"] == "SAISIE" and not known:
+        if demande["statut"] != "SAISIE":
+            self._strike(demande["demandeId"])
+        elif all(one["demandeId"] != demande["demandeId"] for one in list(pending)):
             pending.append(demande)
-        for one in known if demande["statut"] != "SAISIE" else ():
-            with contextlib.suppress(ValueError):  # another clerk was told of it first
-                pending.remove(one)
-        if demande["statut"] != "EXECUTEE":
-            return
+        if demande["statut"] == "EXECUTEE":
+            self._learn_of_objects(demande)
+
+    def _strike(self, demande_id: str) -> None:
+        """Nobody need come to this demande any more."""
+        for one in list(self._board.pending):
+            if one["demandeId"] == demande_id:
+                with contextlib.suppress(ValueError):  # another clerk was told of it first
+                    self._board.pending.remove(one)
+
+    def _learn_of_objects(self, demande: Json) -> None:
         resultat, versions = demande["resultat"], self._board.versions
-        if demande["type"] == "saisirReseau":
+        if demande["objetType"] == "CARTE":
+            self._learn_of_cards(demande)
+        elif demande["type"] == "saisirReseau":
             self._board.reseaux.append(resultat["reseauId"])
         elif demande["objetType"] == "CLIENT":
             client_id, version = resultat["clientId"], (demande["versionObjet"] or 0) + 1
             versions[client_id] = max(version, versions.get(client_id, 0))
+
+    def _learn_of_cards(self, demande: Json) -> None:
+        asked, resultat, new_cards = demande["contenu"], demande["resultat"], self._board.new_cards
+        known = {one["carteId"] for one in list(new_cards)}
+        if demande["type"] == "emettreCartes":
+            new_cards.extend(one for one in resultat["cartes"] if one["carteId"] not in known)
+        elif demande["type"] == "remplacerCarte" and resultat["carteId"] not in known:
+            new_cards.append({**resultat, "replaces": asked["carteId"]})
+        elif demande["type"] == "activerCarte":
+            for new in [one for one in list(new_cards) if one["carteId"] == asked["carteId"]]:
+                with contextlib.suppress(ValueError):
+                    new_cards.remove(new)
+                self._put_into_service(new)
+
+    def _put_into_service(self, new: Json) -> None:
+        """Partners move money on what takes a place, in that place."""
+        for number, card in enumerate(list(self._plan.cards)):
+            if card.carte_id == new.get("replaces"):
+                self._board.out_of_service.append(card.carte_id)
+                self._plan.cards[number] = replace(
+                    card, numero=new["numeroCarte"], carte_id=new["carteId"]
+                )

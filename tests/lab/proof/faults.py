@@ -77,6 +77,8 @@ class Fault:
     kept_alive: bool = False
     once: bool = False
     shareable: bool = False
+    hurried: bool = True
+    """Whether some demandes are brief: not where clocks tell nothing."""
 
     @property
     def stage_key(self) -> tuple[object, ...]:
@@ -295,7 +297,7 @@ FAULTS = (
     ),
     Fault(
         "set-clock", "clock set back and forth", _set_clock, _BOTH, _another_time,
-        spoil=f"{_SPOILT}:loses_its_clock",
+        spoil=f"{_SPOILT}:loses_its_clock", hurried=False,
     ),
     Fault(
         "kill-after-commit", "killed between commit and answer", _nothing, _BOTH, _cut_off,

@@ -9,6 +9,7 @@ What it holds the service to:
 - no solde was ever below zero, versions have no gap, soldes are the sums of their ecritures, all sums
   to zero, an operation is reversed at most once, a transfer moves both cards;
 - what was acknowledged before a request left is seen by that request;
+- money moves on cards in service alone: once a block was answered, nothing is done until somebody lifts it;
 - a server told to end answers what it had been sent; nothing is told while the database is frozen;
 - while the database lets calls wait, each is answered soon after its deadline.
 """
@@ -38,6 +39,7 @@ from tests.lab.proof.books import (
     Ecriture,
     Row,
 )
+from tests.lab.proof.cards import ACTIVE, ANNULEE, EMISE, OPPOSITION
 from tests.lab.proof.record import (
     ANNULATION,
     ANSWERED,
@@ -46,23 +48,26 @@ from tests.lab.proof.record import (
     DEBIT,
     MONEY,
     QUESTION,
+    SPECIAL,
     TRANSFERT,
     UNSENT,
     Exchange,
     Moments,
 )
-
-NEVER = 2**63
+from tests.lab.proof.states import NEVER, Beside
 
 REFUSALS = {
-    CREDIT: {"4002", "4005"},
-    DEBIT: {"4001", "4002", "4005"},
-    TRANSFERT: {"4001", "4002", "4005"},
+    CREDIT: {"3002", "3003", "3004", "4002", "4005"},
+    DEBIT: {"3002", "3003", "3004", "4001", "4002", "4005"},
+    TRANSFERT: {"3002", "3003", "3004", "4001", "4002", "4005"},
     ANNULATION: {"4001", "4002", "4005", "4006", "4008"},
     CLOTURE: set[str](),
     QUESTION: {"4005", "4006", "4007"},
 }
 """The only refusals that this load can truly meet: any other is a false one."""
+
+SICK = {"3002": OPPOSITION, "3003": ANNULEE, "3004": EMISE}
+"""In which state a card is of which this is said."""
 
 
 def judge(
@@ -71,9 +76,11 @@ def judge(
     *,
     prefix: str,
     moments: Moments | None = None,
+    beside: Beside | None = None,
 ) -> Verdict:
-    """Hold the books against the records. `prefix` begins every reference of this run."""
-    court = _Court(list(exchanges), books, prefix)
+    """Hold the books against the records. `prefix` begins every reference of this run; `beside` is what
+    persons did to cards meanwhile, nothing unless told."""
+    court = _Court(list(exchanges), books, prefix, beside or Beside({}, {}))
     court.check_answers()
     court.check_references()
     court.check_questions()
@@ -87,8 +94,11 @@ def judge(
 
 
 class _Court:
-    def __init__(self, exchanges: list[Exchange], books: Books, prefix: str) -> None:
+    def __init__(
+        self, exchanges: list[Exchange], books: Books, prefix: str, beside: Beside
+    ) -> None:
         self.exchanges = exchanges
+        self.beside = beside
         self.books = books
         self.verdict = Verdict(exchanges=len(exchanges))
         self.by_key: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -200,6 +210,16 @@ class _Court:
             self.find(WRONG, f"{reference} was acknowledged as new more than once")
         for answer in answers:
             self._check_as_acknowledged(answer, executed[0])
+        # Done by one of the attempts: by the first answer at the latest.
+        span = (self._begun[key], self._known[key])
+        for numero in _cards_of(answers[0].exchange):
+            if ACTIVE not in self._states_within(numero, *span):
+                self.find(WRONG, f"{reference} was done, and card {numero[-4:]} was out of service")
+
+    def _states_within(self, numero: str, start: int, end: int) -> set[str]:
+        """The states that a card can have been in between two instants."""
+        states = self.beside.states.get(numero)
+        return {ACTIVE} if states is None else states.within(start, end)
 
     def _check_as_acknowledged(self, answer: Answer, row: Row) -> None:
         item, reference = answer.item, answer.exchange.reference
@@ -235,8 +255,15 @@ class _Court:
                 self.find(WRONG, f"{where}, but nobody closed the reference")
         elif code == "4001" and not self._could_lack_solde(key[0], answer):
             self.find(WRONG, f"{where}, but the card had enough all the time")
+        elif code in SICK:
+            self._check_sick(answer, where)
         elif code in ("4006", "4008"):
             self._check_refused_reversal(key[0], answer, where)
+
+    def _check_sick(self, answer: Answer, where: str) -> None:
+        numeros, span = _cards_of(answer.exchange), (answer.exchange.started, answer.ended)
+        if not any(SICK[answer.code] in self._states_within(one, *span) for one in numeros):
+            self.find(WRONG, f"{where}, but no card was {SICK[answer.code]} at any time")
 
     def _check_refused_reversal(self, partner: str, answer: Answer, where: str) -> None:
         origin = (partner, str(answer.exchange.content["referenceOrigine"]))
@@ -350,6 +377,8 @@ class _Court:
     def _accounts(self, row: Row) -> tuple[int, int] | None:
         """The accounts that a row of this type debits and credits; None for an opening."""
         carte = self.cartes[row.carte or ""].compte
+        if row.type == SPECIAL:
+            return carte, self.cartes[row.destination or ""].compte
         if row.partner is None:
             return None
         reglement = self.books.reglements[row.partner]
@@ -455,8 +484,11 @@ class _Court:
         for _, _, solde, operation_id in self._moves[carte.compte]:
             row = self.by_id.get(operation_id)
             key = ("", "") if row is None else (row.partner or "", row.reference or "")
-            begun.append(self._begun.get(key, 0))
-            known.append(self._known[key] if key in self.attempts else 0)
+            span = (self._begun.get(key, 0), self._known[key] if key in self.attempts else 0)
+            if row is not None and row.demande_id is not None:
+                span = self.beside.effects.get(row.demande_id, (0, NEVER))
+            begun.append(span[0])
+            known.append(span[1])
             soldes.append(solde)
         return _Timeline(begun, known, soldes)
 
@@ -509,6 +541,12 @@ def _matches(row: Row, exchange: Exchange, by_id: dict[int, Row]) -> bool:
         return original is not None and (original.reference, row.motif) == asked_of
     asked = (content["numeroCarte"], content["montant"], content.get("numeroCarteDestination"))
     return (row.carte, row.montant, row.destination) == asked
+
+
+def _cards_of(exchange: Exchange) -> list[str]:
+    """The cards that a movement names; a reversal names none, and is done in any state."""
+    names = ("numeroCarte", "numeroCarteDestination")
+    return [exchange.content[name] for name in names if name in exchange.content]
 
 
 def _solde_of(ecriture: Ecriture, row: Row, cartes: dict[str, Carte]) -> int | None:

@@ -58,6 +58,8 @@ class Card:
     numero: str
     wallet: str
     client: str
+    membre: str = ""
+    carte_id: str = ""
 
 
 @dataclass
@@ -386,8 +388,8 @@ class Client:
 
     def _movement(self, what: str) -> Json:
         # The first card is the hot one: most meet there.
-        weights = [6] + [2] * (len(self._plan.cards) - 1)
-        card = self._random.choices(self._plan.cards, weights)[0]
+        cards = list(self._plan.cards)
+        card = self._random.choices(cards, [6] + [2] * (len(cards) - 1))[0]
         content: Json = {
             "numeroCarte": card.numero,
             "walletId": card.wallet,
@@ -395,7 +397,7 @@ class Client:
             "montant": self._random.randint(1, 4_000 if what == CREDIT else 3_000),
         }
         if what == TRANSFERT:
-            other = self._random.choice([c for c in self._plan.cards if c is not card])
+            other = self._random.choice([c for c in cards if c is not card])
             content |= {
                 "numeroCarteDestination": other.numero,
                 "walletIdDestination": other.wallet,

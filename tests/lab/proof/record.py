@@ -19,6 +19,7 @@ ANSWERED, UNANSWERED, UNSENT = "answered", "unanswered", "unsent"
 """How an exchange ended: an answer was read, none was, or the request never left."""
 
 CREDIT, DEBIT, TRANSFERT, ANNULATION = "CREDIT", "DEBIT", "TRANSFERT", "ANNULATION"
+SPECIAL = "TRANSFERT_SPECIAL"
 CLOTURE, QUESTION = "CLOTURE", "QUESTION"
 """What a request asks: an operation by its type, to close a reference, or what became of one."""
 
@@ -116,3 +117,7 @@ class Moments:
     """From when to when the database could do nothing at all."""
     waited: list[tuple[int, int, int]] = field(default_factory=list)
     """From when to when the database let calls wait, and how long one may then take at most."""
+    expired: int | None = None
+    """When the last task began that ends what has waited too long, and was not disturbed."""
+    epoch: int = field(default_factory=lambda: time.time_ns() - time.monotonic_ns())
+    """What makes an instant of this clock one of the registers."""

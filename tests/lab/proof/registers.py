@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -31,6 +31,9 @@ class Demande(NamedTuple):
     motif: str | None
     motif_rejet: str | None
     resultat: Json | None
+    expire_le: int
+    """In nanoseconds since 1970."""
+    traitee_le: int | None
 
 
 class Agent(NamedTuple):
@@ -50,6 +53,7 @@ class Audit(NamedTuple):
     action: str
     objet: tuple[str, str]
     demande_id: str | None
+    avant: Any
     apres: Any
     said: Json
     precedente: str
@@ -61,6 +65,41 @@ class Objet(NamedTuple):
 
     version: int
     champs: Json
+
+
+class Carte(NamedTuple):
+    """A card: its state, why, what it was before a block, whose place it takes, what is on it."""
+
+    carte_id: str
+    numero: str
+    statut: str
+    motif: str | None
+    avant: str | None
+    changes: int
+    remplace: str | None
+    activated: bool
+    solde: int
+
+
+class Special(NamedTuple):
+    """Money that a demande has moved, and what was left on the card that it came from."""
+
+    numero: str
+    demande_id: str
+    type: str
+    de: str
+    vers: str | None
+    montant: int
+    left: int | None
+
+
+class Plafond(NamedTuple):
+    """A limit of a card by period, and what it has counted."""
+
+    carte_id: str
+    type: str
+    montant: int
+    nombre: int
 
 
 @dataclass(frozen=True)
@@ -76,12 +115,17 @@ class Registers:
     objets: dict[tuple[str, str], Objet]
     inside: dict[str, tuple[int, int]]
     """By the id of a réseau or a client: how many it says that it has, and how many there are."""
+    cartes: dict[str, Carte] = field(default_factory=dict)
+    specials: list[Special] = field(default_factory=list)
+    plafonds: list[Plafond] = field(default_factory=list)
+    moved: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """By card and type: francs and number of the operations that were not reversed."""
 
 
 _DEMANDES = """
     SELECT demande_id, type, statut, reference, objet_type, objet_id, contenu, empreinte,
            version_objet, validations_requises, saisie_par_type, saisie_par_id, traitee_par, motif,
-           motif_rejet, resultat
+           motif_rejet, resultat, expire_le, traitee_le
       FROM demandes ORDER BY id
 """
 _AUDIT_COLUMNS = (
@@ -109,6 +153,33 @@ _INSIDE = """
     SELECT c.client_id, c.nombre_membres, count(m.id)
       FROM clients c LEFT JOIN membres m ON m.client_id = c.client_id
      GROUP BY c.client_id, c.nombre_membres
+"""
+
+
+_CARTES = """
+    SELECT c.carte_id, c.numero_carte, c.statut, c.motif_statut, c.statut_avant_opposition,
+           c.etat_version, r.carte_id, c.activee_le IS NOT NULL, c.solde
+      FROM cartes c LEFT JOIN cartes r ON r.id = c.remplace_id ORDER BY c.id
+"""
+_SPECIALS = """
+    SELECT o.numero_operation, o.demande_id, o.type, c.carte_id, d.carte_id, o.montant, e.solde_debit
+      FROM operations o JOIN cartes c ON c.id = o.carte_id
+      LEFT JOIN cartes d ON d.id = o.carte_destination_id
+      LEFT JOIN ecritures e ON e.operation_id = o.id
+     WHERE o.demande_id IS NOT NULL ORDER BY o.id
+"""
+_PLAFONDS = """
+    SELECT c.carte_id, l.type, sum(coalesce(n.montant, 0)), sum(coalesce(n.nombre, 0))
+      FROM plafonds l JOIN cartes c ON c.id = l.carte_id
+      LEFT JOIN consommations n ON n.plafond_id = l.id
+     WHERE l.periode = 'MOIS' GROUP BY l.id, c.carte_id, l.type ORDER BY l.id
+"""
+_MOVED = """
+    SELECT c.carte_id, o.type, sum(o.montant), count(*)
+      FROM operations o JOIN cartes c ON c.id = o.carte_id
+     WHERE o.type IN ('CREDIT', 'DEBIT', 'TRANSFERT')
+       AND NOT EXISTS (SELECT 1 FROM operations a WHERE a.annulation_de = o.id)
+     GROUP BY c.carte_id, o.type
 """
 
 
@@ -140,6 +211,10 @@ def _read(connection: Any) -> Registers:
         tete=(tetes[0][0], tetes[0][1]) if len(tetes) == 1 else None,
         objets=dict(_read_objets(select)),
         inside={row[0]: (row[1], row[2]) for row in select(_INSIDE)},
+        cartes={row[0]: Carte._make((*row[:7], bool(row[7]), row[8])) for row in select(_CARTES)},
+        specials=[Special._make(row) for row in select(_SPECIALS)],
+        plafonds=[Plafond._make((*row[:2], int(row[2]), int(row[3]))) for row in select(_PLAFONDS)],
+        moved={(row[0], row[1]): (int(row[2]), int(row[3])) for row in select(_MOVED)},
     )
 
 
@@ -147,6 +222,7 @@ def _read_demande(row: tuple[Any, ...]) -> Demande:
     told = list(row)
     told[6] = json.loads(told[6])
     told[15] = None if told[15] is None else json.loads(told[15])
+    told[16:] = [None if date is None else _instant(date) for date in told[16:]]
     return Demande._make([*told[:10], (told[10], told[11]), *told[12:]])
 
 
@@ -163,6 +239,7 @@ def _read_audit(row: tuple[Any, ...]) -> Audit:
         action=by_name["action"],
         objet=(by_name["objet_type"], by_name["objet_id"]),
         demande_id=by_name["demande_id"],
+        avant=said["avant"],
         apres=said["apres"],
         said=said,
         precedente=by_name["empreinte_precedente"],
@@ -180,6 +257,10 @@ def _write_date(stored: str | datetime) -> str:
         return f"{stored.replace(' ', 'T')}Z"
     moment = stored.astimezone(UTC).replace(tzinfo=None)
     return f"{moment.isoformat(timespec='microseconds')}Z"
+
+
+def _instant(stored: str | datetime) -> int:
+    return int(datetime.fromisoformat(_write_date(stored)).timestamp() * 1e6) * 1_000
 
 
 def _read_objets(select: Any) -> Iterable[tuple[tuple[str, str], Objet]]:

@@ -22,6 +22,7 @@ from tests.lab.proof.load import (
     Load,
     Plan,
 )
+from tests.lab.proof.passing import Passing
 from tests.lab.proof.record import (
     ANSWERED,
     MONEY,
@@ -34,6 +35,7 @@ from tests.lab.proof.record import (
 from tests.lab.proof.registers import read_registers
 from tests.lab.proof.staff import Person, sign_in
 from tests.lab.proof.stage import Stage
+from tests.lab.proof.states import seen_beside
 
 ASKED_PER_S = 20
 """Answered references about which the service is asked after the load, for each second of it; about
@@ -101,8 +103,8 @@ def _try(
     stage.moments = Moments()
     plan = Plan(stage.ports, stage.cards, stage.partners, prefix, seed, folder)
     staff = sign_in(stage.staff)
-    desks = Desks(stage.ports, staff, prefix, seed, _bureau(folder), clerks)
-    with Load(plan) as load, Office(desks) as office:
+    desks = Desks(stage.ports, stage.cards, staff, prefix, seed, _bureau(folder), clerks)
+    with Load(plan) as load, Office(desks) as office, Passing(stage) as passing:
         stage.load = load
         spell = Spell(seconds)
         with stage.armed(), stage.keeping_alive() if fault.kept_alive else contextlib.nullcontext():
@@ -113,27 +115,31 @@ def _try(
         load.stop()
         office.stop()
     _settle(stage)
+    passing.end()
     _ask_after(stage, folder, int(ASKED_PER_S * seconds))
     _ask_persons_after(stage, staff, _bureau(folder), int(ASKED_PER_S * seconds))
     exchanges = read_records(folder)
+    registers, of_persons = read_registers(stage.place.judged_url), read_records(_bureau(folder))
     verdict = judge(
         exchanges,
         read_books(stage.place.judged_url),
         prefix=f"{prefix}-",
         moments=stage.moments,
+        beside=seen_beside(of_persons, registers),
     )
     verdict.findings[WRONG] += stage.complaints
     if not clerks:
         return verdict, fault.felt(exchanges)
     verdict.back_office = audit(
-        read_records(_bureau(folder)),
-        read_registers(stage.place.judged_url),
+        of_persons,
+        registers,
         prefix=f"{prefix}-",
         moments=stage.moments,
     )
     # A run in which no person got anything done proves nothing of them.
-    worked = fault.once or verdict.back_office.acknowledged > 0
-    return verdict, worked and fault.felt(exchanges)
+    worked = verdict.back_office.acknowledged > 0
+    worked &= verdict.back_office.expired > 0 or not stage.is_hurried
+    return verdict, (worked or fault.once) and fault.felt(exchanges)
 
 
 def _bureau(folder: Path) -> Path:

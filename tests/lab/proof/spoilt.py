@@ -18,13 +18,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from models import base
+from models.back_office import moteur
 from models.database.engine import Database
+from models.demande import Demande
+from tests.lab.proof.acts import BRIEF
 from tests.support.nursery import replace_everywhere
 
 ARMED = Path("armed")
 CLOCK = Path("clock")
 DEATHS = 1 / 40
 """Share of the transactions that the server does not survive."""
+
+BRIEFLY = timedelta(seconds=0.25)
+"""How long a demande waits whose reference says that it is brief: no setting allows so little."""
 
 
 def _dies() -> bool:
@@ -66,6 +72,37 @@ def dies_around_commit() -> None:
                 threading.Timer(random.uniform(0, 0.004), _die).start()
 
     Database.transaction = transaction  # type: ignore[method-assign]
+
+
+def dies_in_mid_work() -> None:
+    """Killed in half of its transactions, before the commit or after it."""
+    whole = Database.transaction
+
+    @contextlib.contextmanager
+    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
+        chosen = random.random()
+        with whole(self, **how) as connection:
+            yield connection
+            if chosen < 0.25:
+                _die()
+        if chosen < 0.5:
+            _die()
+
+    Database.transaction = transaction  # type: ignore[method-assign]
+
+
+def shortens_demandes() -> None:
+    """Demandes that say so wait for a moment only."""
+    right = moteur.saisir
+
+    def saisir(
+        connection: Connection, personne: moteur.Personne, saisie: moteur.Saisie, **how: Any
+    ) -> Demande:
+        if saisie.reference.endswith(BRIEF):
+            how["duree"] = BRIEFLY
+        return right(connection, personne, saisie, **how)
+
+    replace_everywhere("saisir", right, saisir)
 
 
 def loses_its_clock() -> None:

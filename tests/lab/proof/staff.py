@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from models.audit import CLI, Acteur
 from models.back_office.moteur import Personne, Saisie, saisir
 from models.database.engine import Database
+from models.partenaire import INTERNE
 from models.regle_validation import find_regle
 from models.secret import create
-from tests.lab.proof.load import Partner
+from tests.lab.proof.load import Card, Partner
 from tests.lab.proof.provider import provider
+from tests.support.plafonds import set_plafond
 
 ROLES = ("SAISIE", "VALIDATION", "AUDITEUR")
 AGENTS = ("awa", "binta", "cheikh", "demba")
 """Each may enter and validate: that nobody does both to one demande is for the service to see."""
+
+PROFIL = "PRF-PREUVE"
+"""The profile of the cards that they issue."""
 
 BY_THREE = "affecterReseau"
 """The type of demande that two others validate."""
@@ -32,8 +38,8 @@ class Person(Partner):
         return bool(self.secret)
 
 
-def hire(url: str, pepper: str) -> list[Person]:
-    """Write all of them into a database: the persons, then the machine."""
+def hire(url: str, pepper: str, cards: Sequence[Card]) -> list[Person]:
+    """Write all of them into a database, with what they work with: the persons, then the machine."""
     database = Database(url)
     try:
         with database.transaction() as connection:
@@ -48,10 +54,23 @@ def hire(url: str, pepper: str) -> list[Person]:
                     "clients": [],
                 }
                 saisir(connection, _ADMIN, Saisie("saisirAgent", f"PREUVE-{agent_id}", contenu))
+            profil = {"profilId": PROFIL, "nom": "Preuve", "prefixe": "70198009"}
+            saisir(connection, _ADMIN, Saisie("saisirProfilCarte", "PREUVE-profil", profil))
+            for card in cards[1:]:
+                # It refuses nothing, and counts everything.
+                set_plafond(
+                    connection,
+                    _ADMIN.acteur,
+                    numero_carte=card.numero,
+                    type_="DEBIT",
+                    periode="MOIS",
+                    montant_maximal=10**9,
+                    nombre_maximal=None,
+                )
             regle = find_regle(connection, BY_THREE)
             rule = {"type": BY_THREE, "validations": 2, "forte": False, "memePersonne": False}
-            asked = Saisie("saisirRegleValidation", "PREUVE-regle", rule, regle.version)
-            saisir(connection, _ADMIN, asked)
+            changed = Saisie("saisirRegleValidation", "PREUVE-regle", rule, regle.version)
+            saisir(connection, _ADMIN, changed)
             pair = create(
                 connection,
                 _ADMIN.acteur,
@@ -60,6 +79,7 @@ def hire(url: str, pepper: str) -> list[Person]:
                 scopes=list(MACHINE_SCOPES),
                 adresses=[],
                 pepper=pepper.encode(),
+                type_=INTERNE,
             )
     finally:
         database.close()

@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests.lab.proof.books import reading
 from tests.lab.proof.load import Card, Load, Partner
 from tests.lab.proof.places import Place
 from tests.lab.proof.provider import provider
@@ -37,6 +39,8 @@ COLUMNS = (
 SCOPES = ("soldes:lire", "cartes:lire", "cartes:crediter", "cartes:debiter")
 PEPPER = "pepper of the proof"
 START_S = 30.0
+TASK = ("demande", "expirer")
+SPOILT, SHORTENS = "tests.lab.proof.spoilt", "shortens_demandes"
 
 
 class Server:
@@ -55,7 +59,7 @@ class Server:
             folder=self._stage.folder,
             output=self.log,
             variables=self._stage.variables,
-            spoil=self._stage.spoil,
+            spoil=self._stage.spoil_of_servers,
         )
         deadline = time.monotonic() + START_S
         while not self.answers():
@@ -120,9 +124,11 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         model: Stage | None = None,
         office: bool = True,
+        hurried: bool = False,
     ) -> None:
         self.place = place
         self.has_office = office
+        self.is_hurried = office and hurried
         self.nursery = nursery
         self.spoil = spoil
         self._model = model
@@ -153,6 +159,14 @@ class Stage:
     @property
     def ports(self) -> list[int]:
         return [server.port for server in self.servers]
+
+    @property
+    def spoil_of_servers(self) -> str:
+        """What its servers are spoilt by: on a hurried stage, demandes can be brief."""
+        if not self.is_hurried:
+            return self.spoil
+        module, _, names = self.spoil.partition(":")
+        return ":".join((module or SPOILT, "+".join(filter(None, (names, SHORTENS)))))
 
     def open(self) -> None:
         """Migrate, make the world by the commands of an administrator, start the servers."""
@@ -209,17 +223,39 @@ class Stage:
             time.sleep(0.01)
         self.complain("no request came to wait for what the fault had stopped")
 
+    def end_demandes(self) -> None:
+        """Run the task that ends what has waited too long."""
+        self.run(*TASK)
+
+    def try_to_end_demandes(self, *, tasks: int) -> None:
+        """Run it so often at once; each may be killed at it, or find no database."""
+        pids = [
+            self.nursery.spawn(
+                list(TASK),
+                folder=self.folder,
+                output=self.folder / "task.log",
+                variables=self.variables,
+                spoil=f"{SPOILT}:dies_in_mid_work",
+            )
+            for _ in range(tasks)
+        ]
+        for pid in pids:
+            self.nursery.wait(pid)
+
     def new_prefix(self) -> str:
         """What begins the references of one more run."""
         return f"P{next(self._runs)}"
 
-    def _populate(self) -> None:
-        def run(*arguments: str) -> str:
-            return self.nursery.run(list(arguments), folder=self.folder, variables=self.variables)
+    def run(self, *arguments: str) -> str:
+        """Run a command to its end; what it printed."""
+        return self.nursery.run(list(arguments), folder=self.folder, variables=self.variables)
 
+    def _populate(self) -> None:
+        run = self.run
         run("migrate")
         self.cards = [
-            Card(f"70198001{number:08d}", MEMBRES[number % 2][1], CLIENT) for number in range(CARDS)
+            Card(f"70198001{number:08d}", MEMBRES[number % 2][1], CLIENT, MEMBRES[number % 2][0])
+            for number in range(CARDS)
         ]
         file = self.folder / "cards.csv"
         with file.open("w", encoding="utf-8", newline="") as target:
@@ -230,6 +266,10 @@ class Stage:
                 who = (CLIENT, "Client de la preuve", membre, "Diop", "Awa", "", wallet, "", "")
                 writer.writerow((*who, card.numero, "31/12/2099", "ACTIVE", OPENING[number]))
         run("import", str(file))
+        with reading(self.place.judged_url) as connection:
+            rows = connection.execute("SELECT numero_carte, carte_id FROM cartes").fetchall()
+        named = {str(row[0]): str(row[1]) for row in rows}
+        self.cards = [replace(card, carte_id=named[card.numero]) for card in self.cards]
         for number in range(2):
             made = json.loads(
                 run(
@@ -238,7 +278,7 @@ class Stage:
                 )
             )
             self.partners.append(Partner(made["consumerKey"], made["consumerSecret"]))
-        self.staff = hire(self.place.url, PEPPER)
+        self.staff = hire(self.place.url, PEPPER, self.cards)
 
     @contextlib.contextmanager
     def keeping_alive(self) -> Iterator[None]:
@@ -297,9 +337,10 @@ def staged(
     settings: Mapping[str, str] | None = None,
     model: Stage | None = None,
     office: bool = True,
+    hurried: bool = False,
 ) -> Iterator[Stage]:
     """A stage for the block, its world a copy of the model's when there is one; with persons at work in its
-    back office, unless told otherwise."""
+    back office, unless told otherwise, whose demandes can be brief when time is `hurried`."""
     stage = Stage(
         *(place, nursery),
         servers=servers,
@@ -307,6 +348,7 @@ def staged(
         settings=settings,
         model=model,
         office=office,
+        hurried=hurried,
     )
     try:
         stage.open()

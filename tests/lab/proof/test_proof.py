@@ -6,6 +6,7 @@ import ast
 import contextlib
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,7 +35,8 @@ from tests.lab.proof.record import Exchange, Moments, read_records
 from tests.lab.proof.registers import Audit, Objet, Registers, read_registers
 from tests.lab.proof.run import Proof, prove
 from tests.lab.proof.stage import Stage, staged
-from tests.lab.proof.story import Story
+from tests.lab.proof.states import Beside, States
+from tests.lab.proof.story import PASSED, Story
 from tests.support import exchanges
 from tests.support.contract_client import ROOT
 from tests.support.needs import REQUIRED, lack, need
@@ -119,6 +121,7 @@ def open_stage(nursery: Nursery, models: Models, request: pytest.FixtureRequest)
                         settings=fault.settings,
                         model=models(place),
                         office=office,
+                        hurried=fault.hurried,
                     )
                 )
             return opened[key]
@@ -207,7 +210,7 @@ def test_broken_server_is_found(
 def calm(nursery: Nursery, models: Models) -> Iterator[Stage]:
     """A stage to which nothing is done."""
     place = SqlitePlace()
-    with staged(place, nursery, servers=1, model=models(place)) as stage:
+    with staged(place, nursery, servers=1, model=models(place), hurried=True) as stage:
         yield stage
 
 
@@ -346,6 +349,8 @@ def _refused(exchange: Exchange, code: str) -> Exchange:
         (lambda e: _refused(e, "4002"), "no other content bears the reference"),
         (lambda e: _refused(e, "4005"), "nobody closed the reference"),
         (lambda e: _refused(e, "2001"), "nothing here justifies"),
+        (lambda e: _refused(e, "3002"), "but no card was OPPOSITION at any time"),
+        (lambda e: _refused(e, "3004"), "but no card was EMISE at any time"),
         (lambda e: replace(_refused(e, "5001"), status=503, headers={}), "without Retry-After"),
         (lambda e: replace(_refused(e, "9999"), status=500), "a fault of the database is a 503"),
         (lambda e: replace(e, status=200, body='{"success":false}'), "with success False"),
@@ -366,6 +371,37 @@ def test_false_answers_are_found(
     changed = [change(e) if e is chosen else e for e in exchanges]
     verdict = judge(changed, books, prefix="P1-")
     assert any(words in text for text in verdict.findings[WRONG]), verdict.findings
+
+
+@pytest.mark.parametrize(
+    ("blocked", "freed", "is_found"),
+    [(-2, None, True), (-2, -1, False), (1, None, False), (-2, 1, True)],
+    ids=["blocked before", "freed before", "blocked afterwards", "freed afterwards"],
+)
+def test_payment_with_a_card_that_was_out_of_service_is_found(
+    clean: tuple[list[Exchange], Books], blocked: int, freed: int | None, is_found: bool
+) -> None:
+    exchanges, books = clean
+    paid = next(
+        e
+        for e in exchanges
+        if e.what == "DEBIT"
+        and e.status == 200
+        and not e.headers.get("idempotent-replayed")
+        and sum(other.key == e.key and other.phase == "load" for other in exchanges) == 1
+    )
+    assert paid.ended is not None
+
+    def at(when: int) -> tuple[int, int]:
+        instant = paid.started + when if when < 0 else (paid.ended or 0) + when
+        return instant, instant
+
+    changes = [("OPPOSITION", at(blocked))]
+    changes += [("ACTIVE", at(freed))] if freed is not None else []
+    states = {paid.content["numeroCarte"]: States("ACTIVE", changes)}
+    verdict = judge(exchanges, books, prefix="P1-", beside=Beside(states, {}))
+    words = f"{paid.reference} was done, and card {paid.content['numeroCarte'][-4:]} was out of"
+    assert any(words in text for text in verdict.findings[WRONG]) == is_found
 
 
 def _after(exchanges: list[Exchange], exchange: Exchange) -> int:
@@ -425,8 +461,8 @@ def tidy(calm: Stage) -> Seen:
 def test_registers_of_a_story_pass(tidy: Seen) -> None:
     verdict = audit(*tidy, prefix=f"{STORY}-")
     assert verdict.ok, verdict.findings
-    codes = {"2009": 1, "6001": 1, "6002": 1, "6003": 3, "unanswered": 1}
-    assert verdict.statuses == {"200": 27, **codes}
+    codes = {"2009": 1, "3006": 1, "6001": 2, "6002": 2, "6003": 3, "6004": 1, "unanswered": 1}
+    assert verdict.statuses == {"200": 54, **codes}
 
 
 BROKEN_OFFICE = {
@@ -436,10 +472,15 @@ BROKEN_OFFICE = {
     "lets_machines_validate": (WRONG, "demba never validated it"),
     "does_it_twice": (DOUBLED, "was changed to version 5, not 4"),
     "forgets_rejections": (LOST, "told REJETEE, the registers have SAISIE"),
+    "agrees_too_late": (WRONG, "answered 200, after the end of its time"),
     "lies_of_references": (WRONG, "told SAISIE, the registers have RETIREE"),
     "forgets_a_row": (LOST, "0 rows of the audit, 1 changes"),
     "audits_what_is_undone": (DOUBLED, "rows of the audit, 1 changes"),
     "breaks_the_chain": (WRONG, "it was changed"),
+    "forgets_blocks": (WRONG, "led it from ACTIVE to ANNULEE, it was OPPOSITION"),
+    "leaves_a_franc": (WRONG, "left 1 on the card that was replaced"),
+    "forgets_limits": (LOST, "was replaced, and has kept its limit"),
+    "keeps_what_was_replaced": (WRONG, "was replaced, and is OPPOSITION"),
 }
 """Each mistake of the back office, and what is said of it."""
 
@@ -451,7 +492,9 @@ def untidy(nursery: Nursery, models: Models) -> Verdict:
     spoil = f"tests.lab.proof.broken:{'+'.join(BROKEN_OFFICE)}"
     kept = os.environ.pop(exchanges.FOLDER, None)
     try:
-        with staged(place, nursery, servers=1, spoil=spoil, model=models(place)) as stage:
+        with staged(
+            place, nursery, servers=1, spoil=spoil, model=models(place), hurried=True
+        ) as stage:
             told = Story(stage, STORY).tell()
             return audit(told, read_registers(stage.place.judged_url), prefix=f"{STORY}-")
     finally:
@@ -498,6 +541,52 @@ def _objet(registers: Registers, objet: tuple[str, str], found: Objet | None) ->
     return replace(registers, objets=rest if found is None else {**rest, objet: found})
 
 
+def _carte(registers: Registers, named: str, **columns: Any) -> Registers:
+    """A card of the story, named by the demande that is about it, with other columns."""
+    found = registers.cartes[_carte_id(registers, named)]
+    return replace(
+        registers, cartes={**registers.cartes, found.carte_id: found._replace(**columns)}
+    )
+
+
+def _carte_id(registers: Registers, named: str) -> str:
+    demande_id = _demande(registers, named)
+    demande = next(one for one in registers.demandes if one.demande_id == demande_id)
+    return str(demande.contenu["carteId"])
+
+
+def _special(registers: Registers, named: str, **columns: Any) -> Registers:
+    """What a demande of the story moved, with other columns."""
+    demande_id = _demande(registers, named)
+    return replace(
+        registers,
+        specials=[
+            one._replace(**columns) if one.demande_id == demande_id else one
+            for one in registers.specials
+        ],
+    )
+
+
+def _special_twice(registers: Registers) -> Registers:
+    return replace(registers, specials=[*registers.specials, registers.specials[-1]])
+
+
+def _replaced_twice(registers: Registers) -> Registers:
+    heir = registers.cartes[_carte_id(registers, "remise")]
+    twin = heir._replace(carte_id="0" * 26, numero="0" * 16)
+    return replace(registers, cartes={**registers.cartes, twin.carte_id: twin})
+
+
+def _nothing_counted(registers: Registers) -> Registers:
+    heir = _carte_id(registers, "remise")
+    return replace(
+        registers,
+        plafonds=[
+            one._replace(montant=0) if one.carte_id == heir else one for one in registers.plafonds
+        ],
+    )
+
+
 CLIENT = ("CLIENT", f"C-{STORY}-1")
 
 
@@ -534,6 +623,11 @@ def _other_actor(registers: Registers) -> Registers:
     return _lines(registers, line._replace(acteur=("AGENT", "demba")), without=line)
 
 
+def _ended_by_a_person(registers: Registers) -> Registers:
+    line = _line(registers, PASSED[1], "demande.expiree")
+    return _lines(registers, line._replace(acteur=("AGENT", "demba")), without=line)
+
+
 def _without_reading(registers: Registers) -> Registers:
     line = next(one for one in registers.audit if one.action == "getAudit")
     return _lines(registers, without=line)
@@ -564,6 +658,10 @@ def _sealed_otherwise(registers: Registers) -> Registers:
         (lambda r: _change(r, "nom", traitee_par="x"), WRONG, "another person ended it"),
         (lambda r: _change(r, "nom", resultat={}), WRONG, "told another result"),
         (lambda r: _change(r, "pendante", statut="RETIREE"), WRONG, "which nobody asked for"),
+        (lambda r: _change(r, PASSED[1], expire_le=2**62), WRONG, "ended by time before its time"),
+        (lambda r: _change(r, "nom", expire_le=0), WRONG, "after the end of its time"),
+        (lambda r: _without_line(r, PASSED[1], "demande.expiree"), LOST, "0 rows of the audit"),
+        (_ended_by_a_person, WRONG, "the audit says that ('AGENT', 'demba') was its time"),
         (lambda r: _version(r, -1), LOST, "was changed to version 3, not 4"),
         (lambda r: _version(r, 1), DOUBLED, "was changed to version 5, not 4"),
         (lambda r: _objet(r, CLIENT, None), LOST, "is not there"),
@@ -580,6 +678,23 @@ def _sealed_otherwise(registers: Registers) -> Registers:
         (lambda r: _without_line(r, "nom", "demande.refusee"), LOST, "the audit has 0"),
         (lambda r: _line_twice(r, "nom", "modifierClient"), DOUBLED, "2 rows of the audit"),
         (lambda r: _line_twice(r, "nom", "demande.refusee"), WRONG, "the audit has 2"),
+        (lambda r: _carte(r, "remise", statut="ACTIVE"), LOST, "is ACTIVE, its last change made"),
+        (lambda r: _carte(r, "vol", statut="ACTIVE"), WRONG, "was replaced, and is ACTIVE"),
+        (lambda r: _carte(r, "remise", changes=9), DOUBLED, "is in its state 9, by the audit in"),
+        (lambda r: _carte(r, "remise", remplace=None), WRONG, "as replaced, and nothing replaces"),
+        (
+            lambda r: _without_line(r, "blocage", "opposerCarte"),
+            WRONG,
+            "led it from OPPOSITION to ACTIVE",
+        ),
+        (lambda r: _special(r, "remise", left=1), WRONG, "left 1 on the card that was replaced"),
+        (lambda r: _special(r, "reste", left=7), WRONG, "left 7, and all of it was asked"),
+        (lambda r: _special(r, "sauvetage", montant=1), WRONG, "moves another amount"),
+        (lambda r: _special(r, "sauvetage", vers="x"), WRONG, "between other cards than was asked"),
+        (lambda r: _special(r, "sauvetage", demande_id="x"), LOST, "moved money 0 times"),
+        (_special_twice, DOUBLED, "moved money 2 times"),
+        (_replaced_twice, DOUBLED, "was replaced 2 times"),
+        (_nothing_counted, WRONG, "has counted 0 of 1, its lineage moved 200 of 1"),
         (_line_of_what_was_undone, WRONG, "1 rows of the audit, 0 changes"),
         (_other_actor, WRONG, "the audit says that"),
         (_without_reading, LOST, "written down 0 times"),
@@ -653,11 +768,17 @@ def _unknown_after(told: list[Exchange]) -> list[Exchange]:
         (_refuse("6003", "validerDemande"), LOST, "tried 1 times, the audit has 0"),
         (_refuse("6005", "validerDemande"), WRONG, "(6005), which is not so"),
         (_refuse("2009", "validerDemande"), WRONG, "(2009), which is not so"),
-        (_refuse("6004", "validerDemande"), WRONG, "which nothing here justifies"),
+        (_refuse("6004", "validerDemande"), WRONG, "(6004), which is not so"),
+        (_refuse("6006", "rejeterDemande"), WRONG, "which nothing here justifies"),
         (_refuse("4002", "saisirReseau", "pendante"), WRONG, "(4002), which is not so"),
         (_refuse("6008", "saisirReseau", "pendante"), WRONG, "(6008), which is not so"),
         (_refuse("6008", "saisirReseau", "pendante"), WRONG, "every time, and was entered"),
         (_refuse("6012", "modifierClient"), WRONG, "(6012), which is not so"),
+        (_refuse("3006", "activerCarte"), WRONG, "every time, and was entered"),
+        (_refuse("3006", "remplacerCarte"), WRONG, "(3006), which is not so"),
+        (_refuse("3003", "opposerCarte"), WRONG, "(3003), which is not so"),
+        (_refuse("3009", "remplacerCarte"), WRONG, "(3009), which is not so"),
+        (_refuse("4014", "transfererSoldeSpecial"), WRONG, "(4014), which is not so"),
     ],
 )
 def test_false_answers_to_persons_are_found(
@@ -666,6 +787,15 @@ def test_false_answers_to_persons_are_found(
     told, registers = tidy
     verdict = audit(change(told), registers, prefix=f"{STORY}-")
     assert any(words in text for text in verdict.findings[kind]), verdict.findings
+
+
+def test_demande_that_still_waits_after_its_end_was_looked_for_is_found(tidy: Seen) -> None:
+    told, registers = tidy
+    moments = Moments(expired=time.monotonic_ns())
+    assert audit(told, registers, prefix=f"{STORY}-", moments=moments).ok
+    waiting = _change(registers, PASSED[1], statut="SAISIE")
+    verdict = audit(told, waiting, prefix=f"{STORY}-", moments=moments)
+    assert any("waits, after its end" in text for text in verdict.findings[LOST])
 
 
 def test_answer_to_a_person_while_the_database_was_frozen_is_found(tidy: Seen) -> None:
@@ -715,7 +845,7 @@ def test_fault_that_the_machine_does_not_allow_is_told_and_counts_only_where_all
 
 
 def test_judge_knows_nothing_of_the_application() -> None:
-    for name in ("judge", "books", "record", "answers", "auditor", "registers"):
+    for name in ("judge", "books", "record", "answers", "auditor", "registers", "cards", "states"):
         tree = ast.parse(
             (ROOT / "tests" / "lab" / "proof" / f"{name}.py").read_text(encoding="utf-8")
         )

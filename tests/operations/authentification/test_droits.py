@@ -9,14 +9,15 @@ import pytest
 from sqlalchemy import select, update
 
 import models.secret
-from models.authentification import jetons, revoke
+from models.authentification import jetons
 from models.base import now
-from models.partenaire import partenaires
-from models.plafond import set_plafond
+from models.partenaire import APPLIQUER, LIBRE, OBSERVER, partenaires
 from models.secret import rotate, secrets
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient, Json
 from tests.support.live import BEARER
+from tests.support.partners import change, revoke
+from tests.support.plafonds import set_plafond
 from tests.support.scene import (
     AUTHENTICATED,
     NEEDED,
@@ -63,6 +64,10 @@ def expected(scene: Scene, **more: object) -> Json:
         "clients": [scene.carte.membre.client_id],
         "finIdentifiants": None,
         "plafonds": [],
+        "adresses": [],
+        "modeAdresses": "LIBRE",
+        "adresse": "127.0.0.1",
+        "secretsActifs": 1,
         **more,
     }
 
@@ -157,7 +162,7 @@ def test_end_of_the_secret_is_told_and_a_new_secret_has_none(scene: Scene) -> No
     assert rights(scene) == expected(scene, finIdentifiants="17-05-2030 08:30:15")
     with scene.world.database.transaction() as connection:
         rotate(connection, TESTEUR, key, delai=timedelta(days=7), pepper=PEPPER)
-    assert rights(scene) == expected(scene)
+    assert rights(scene) == expected(scene, secretsActifs=2)
 
 
 def test_rotated_secret_is_good_until_its_end(
@@ -166,8 +171,9 @@ def test_rotated_secret_is_good_until_its_end(
     old = scene.pair
     with scene.world.database.transaction() as connection:
         new = rotate(connection, TESTEUR, old.consumer_key, delai=timedelta(hours=1), pepper=PEPPER)
+    both = expected(scene, secretsActifs=2)
     for pair in (old, new):
-        assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*pair))) == expected(scene)
+        assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*pair))) == both
     monkeypatch.setattr(models.secret, "now", lambda: now() + timedelta(hours=2))
     assert_refused(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*old)), "2001")
     assert item(scene.nobody.get("/mes-droits", auth=httpx.BasicAuth(*new))) == expected(scene)
@@ -214,9 +220,20 @@ def test_partner_that_calls_from_elsewhere_is_refused(scene: Scene, operation: s
         connection.execute(
             update(partenaires)
             .where(partenaires.c.consumer_key == scene.pair.consumer_key)
-            .values(adresses="192.0.2.0/24")
+            .values(adresses="192.0.2.0/24", mode_adresses=APPLIQUER)
         )
     assert_refused(call.send(scene.api), "2004")
+
+
+@pytest.mark.parametrize("mode", [LIBRE, OBSERVER])
+def test_list_that_is_not_applied_is_told_and_refuses_nobody(scene: Scene, mode: str) -> None:
+    listed = ["192.0.2.0/24", "2001:db8::/48"]
+    with scene.world.database.transaction() as connection:
+        change(
+            connection, TESTEUR, "saisirAdressesPartenaire", scene.pair.consumer_key,
+            adresses=listed, mode=mode,
+        )  # fmt: skip
+    assert rights(scene) == expected(scene, adresses=listed, modeAdresses=mode)
 
 
 @pytest.mark.parametrize("operation", ["transfererSolde", "getHistoriqueCarte", "annulerOperation"])

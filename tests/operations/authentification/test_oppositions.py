@@ -72,7 +72,7 @@ def test_blocked_card_moves_no_money_and_keeps_its_solde(scene: Scene, motif: st
         "dateOpposition": item(answer)["dateOpposition"],
     }
     key = scene.pair.consumer_key
-    assert state(scene, carte) == (OPPOSITION, motif, ACTIVE, 1, 1, key)
+    assert state(scene, carte) == (OPPOSITION, motif, ACTIVE, 2, 1, key)
     for refused in (
         debit(scene.api, carte, 1, new_reference()),
         credit(scene.api, carte, 1, new_reference()),
@@ -94,7 +94,7 @@ def test_lifted_card_is_what_it_was(scene: Scene) -> None:
         "statut": ACTIVE,
         "dateLevee": item(answer)["dateLevee"],
     }
-    assert state(scene, carte) == (ACTIVE, None, None, 2, 1, None)
+    assert state(scene, carte) == (ACTIVE, None, None, 3, 1, None)
     item(debit(scene.api, carte, 1, new_reference()))
 
 
@@ -158,7 +158,7 @@ def test_of_blocks_at_once_one_is_placed_and_of_lifts_one_lifts(
     assert Counter(one.json()["code"] for one in blocks) == {200: 1, "3006": 5}
     lifts = all_at_once([partial(lift, api, scene.carte) for api in apis])
     assert Counter(one.json()["code"] for one in lifts) == {200: 1, "3007": 5}
-    assert state(scene, scene.carte) == (ACTIVE, None, None, 2, 1, None)
+    assert state(scene, scene.carte) == (ACTIVE, None, None, 3, 1, None)
 
 
 def test_debits_against_a_block_are_done_before_it_or_refused(

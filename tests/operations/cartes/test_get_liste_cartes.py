@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from models.base import today
-from models.carte import ACTIVE, ANNULEE, OPPOSITION
+from models.carte import ACTIVE, ANNULEE, EMISE, OPPOSITION
 from models.journal.ouverture import NouvelleCarte, find_ouverture, open_cartes
 from models.membre import membres
 from tests.support.contract_client import Json
@@ -35,13 +35,15 @@ QUICK = settings(
 )
 
 
-def item(carte: Carte, solde: int, **changed: str | bool) -> Json:
+def item(carte: Carte, solde: int, **changed: str | bool | None) -> Json:
     """A line of the list."""
     return {
         "numeroCarte": carte.numero,
+        "carteId": carte.carte_id,
         "membreId": carte.membre.membre_id,
         "porteur": "Awa Diop",
         "statut": "ACTIVE",
+        "motifStatut": None,
         "finValidite": "31/12/2099",
         "soldeOnline": float(solde),
         "unite": "FCFA",
@@ -99,16 +101,19 @@ def test_list_holds_every_card_of_the_client_whatever_its_state(world: World) ->
     opposed = world.carte(1, membre=anonymous, statut=OPPOSITION)
     cancelled = world.carte(membre=awa, statut=ANNULEE)
     expired = world.carte(7, membre=awa, fin_validite=date(2020, 1, 31))
+    issued = world.carte(membre=awa, statut=EMISE)
+    world.change_carte(opposed, motif_statut="VOLEE")
     answer = world.api(active).get("/get-liste-cartes", params={"clientId": awa.client_id})
     assert answer.json() == page(
         item(active, 5_000),
-        item(opposed, 1, statut="OPPOSITION", porteur="", utilisable=False),
+        item(opposed, 1, statut="OPPOSITION", motifStatut="VOLEE", porteur="", utilisable=False),
         item(cancelled, 0, statut="ANNULEE", utilisable=False),
         item(expired, 7, finValidite="31/01/2020", expiree=True, utilisable=False),
+        item(issued, 0, statut="EMISE", utilisable=False),
     )
 
 
-@pytest.mark.parametrize("statut", [ACTIVE, OPPOSITION, ANNULEE])
+@pytest.mark.parametrize("statut", [EMISE, ACTIVE, OPPOSITION, ANNULEE])
 @pytest.mark.parametrize("days", [-1, 0, 1])
 def test_list_says_of_a_card_what_its_check_says(world: World, statut: str, days: int) -> None:
     """Good until its last day included."""

@@ -18,9 +18,9 @@ import models.journal.reference
 import models.mouvement
 import models.plafond
 from models.base import SOLDE_MAXIMAL
-from models.plafond import remove_plafond, set_plafond
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import Json, envelope_of
+from tests.support.plafonds import remove_plafond, set_plafond
 from tests.support.scene import Scene, refusal
 from tests.support.steps import (
     CALLERS,
