@@ -181,7 +181,8 @@ def postgresql() -> Iterator[PostgresqlServer]:
     _need_postgresql()
     from tests.support.postgresql import running_server
 
-    with running_server() as server:
+    # Each database is looked at once a minute, by a process of its own: of hundreds, ten a second.
+    with running_server(autovacuum_naptime="1d") as server:
         yield server
 
 

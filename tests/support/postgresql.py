@@ -220,14 +220,15 @@ class PostgresqlServer:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[PostgresqlServer]:
-    """Run a server of its own for the block: the handle with which tests inject faults."""
+def running_server(**more: str) -> Iterator[PostgresqlServer]:
+    """Run a server of its own for the block: the handle with which tests inject faults. `more` are settings
+    beside those that every server has."""
     binaries = find_binaries()
     if binaries is None:
         raise PostgresqlError(how_to_get("postgresql"))
     server = PostgresqlServer(binaries)
     try:
-        server.start()
+        server.start(**more)
         yield server
     finally:
         server.destroy()
