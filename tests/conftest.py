@@ -11,12 +11,14 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import exchanges
+from tests.support.keeping import Keeper
 from tests.support.machine import find_binaries, how_to_get
 from tests.support.machine import missing as missing_tools
 from tests.support.needs import REQUIRED, lack
@@ -179,7 +181,8 @@ def postgresql() -> Iterator[PostgresqlServer]:
     _need_postgresql()
     from tests.support.postgresql import running_server
 
-    with running_server() as server:
+    # Each database is looked at once a minute, by a process of its own: of hundreds, ten a second.
+    with running_server(autovacuum_naptime="1d") as server:
         yield server
 
 
@@ -194,24 +197,55 @@ def postgresql_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def _kept_on_sqlite() -> Iterator[Keeper]:
+    made = Keeper()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def _kept_on_postgresql(postgresql_url: str) -> Iterator[Keeper]:
+    """It ends before the server does, which is why it asks for it."""
+    assert postgresql_url
+    made = Keeper()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def kept(backend: str, request: pytest.FixtureRequest) -> Keeper:
+    """Keeps what fixtures of this kind of database have made until the last test."""
+    keeper: Keeper = request.getfixturevalue(f"_kept_on_{backend}")
+    return keeper
+
+
+@pytest.fixture(scope="session")
 def empty_database_url(
-    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    backend: str,
+    kept: Keeper,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
     """A migrated empty database, to be copied."""
-    from models import migrate
-    from models.database.engine import Database
 
-    if backend == SQLITE:
-        url = f"sqlite:///{tmp_path_factory.mktemp('template')}/template.db"
-    else:
-        from tests.support.postgresql import create_database
+    @contextmanager
+    def make() -> Iterator[str]:
+        from models import migrate
+        from models.database.engine import Database
 
-        server = request.getfixturevalue("postgresql_url")
-        url = create_database(server, f"template_{uuid.uuid4().hex[:12]}")
-    database = Database(url)
-    migrate.upgrade(database)
-    database.close()
-    return url
+        if backend == SQLITE:
+            url = f"sqlite:///{tmp_path_factory.mktemp('template')}/template.db"
+        else:
+            from tests.support.postgresql import create_database
+
+            server = request.getfixturevalue("postgresql_url")
+            url = create_database(server, f"template_{uuid.uuid4().hex[:12]}")
+        database = Database(url)
+        migrate.upgrade(database)
+        database.close()
+        yield url
+
+    return kept.once("empty_database_url", make)
 
 
 def _copy(url: str, folder: Path, server: str | None) -> str:
@@ -249,27 +283,33 @@ def database(
 @pytest.fixture(scope="session")
 def shared_database(
     backend: str,
+    kept: Keeper,
     empty_database_url: str,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Database]:
+) -> Database:
     """The database of the server that the tests share."""
-    from models.database.engine import Database
 
-    folder = tmp_path_factory.mktemp("shared")
-    made = Database(_copy(empty_database_url, folder, _server_of(backend, request)), pool_size=30)
-    yield made
-    made.close()
+    @contextmanager
+    def make() -> Iterator[Database]:
+        from models.database.engine import Database
+
+        folder = tmp_path_factory.mktemp("shared")
+        url = _copy(empty_database_url, folder, _server_of(backend, request))
+        made = Database(url, pool_size=30)
+        yield made
+        made.close()
+
+    return kept.once("shared_database", make)
 
 
 @pytest.fixture(scope="session")
-def server_url(shared_database: Database) -> Iterator[str]:
+def server_url(kept: Keeper, shared_database: Database) -> str:
     """The server that the tests share, one per kind of database."""
     from tests.support.live import serving, settings_for
 
     url = shared_database.url.render_as_string(hide_password=False)
-    with serving(settings_for(url)) as base_url:
-        yield base_url
+    return kept.once("server_url", lambda: serving(settings_for(url)))
 
 
 @pytest.fixture

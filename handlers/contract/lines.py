@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -185,16 +186,24 @@ def _scalar_problems(place: Place, node: yaml.ScalarNode) -> Iterator[Problem]:
     if node.style not in (None, ""):
         return
     older = node.tag.removeprefix(_TAG)
-    newer = next((kind for kind, words in _CORE if words.fullmatch(node.value)), "str")
+    newer, ambiguous = _read_by_others(node.value)
     if older == "merge":
         yield Problem(place, "YAML 1.2 has no merge key; write the keys out.", line=_line(node))
     elif older != newer:
         reason = f"it is {older} in YAML 1.1 and {newer} in YAML 1.2"
         yield Problem(place, f"quote {node.value!r}: {reason}.", line=_line(node))
-    elif _AMBIGUOUS.fullmatch(node.value):
+    elif ambiguous:
         yield Problem(
             place, f"quote {node.value!r}: not all tools read it alike.", line=_line(node)
         )
+
+
+# A contract says few plain words, each of them often.
+@lru_cache(maxsize=16_384)
+def _read_by_others(word: str) -> tuple[str, bool]:
+    """What a plain word is in YAML 1.2, and whether tools differ about it."""
+    newer = next((kind for kind, words in _CORE if words.fullmatch(word)), "str")
+    return newer, _AMBIGUOUS.fullmatch(word) is not None
 
 
 def _line(node: yaml.Node) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import orjson
 import yaml
@@ -77,11 +79,25 @@ def _read_quickly(path: Path) -> tuple[Json, bytes]:
 def read_document(path: Path) -> tuple[Json, bytes]:
     """What a file says, and its bytes, unchecked. Raises ContractError when it is no mapping in YAML."""
     source = _read_bytes(path)
-    document, lines, problems = _compose(source, path.name)
+    document: Json = _anew(_read_source(source, path.name))
+    return document, source
+
+
+# A command reads the contract and the published ones a dozen times, each for a purpose of its own.
+@lru_cache(maxsize=16)
+def _read_source(source: bytes, name: str) -> Json:
+    document, lines, problems = _compose(source, name)
     twice = [problem for problem in problems if "is given twice" in problem.text]
     if twice:
-        raise ContractError(tell(twice, path.name, lines))
-    return document, source
+        raise ContractError(tell(twice, name, lines))
+    return document
+
+
+def _anew(node: Any) -> Any:
+    """A copy, which its reader may change."""
+    if isinstance(node, dict):
+        return {key: _anew(value) for key, value in node.items()}
+    return [_anew(value) for value in node] if isinstance(node, list) else node
 
 
 def read_with_lines(path: Path) -> tuple[Json, Lines, bytes]:

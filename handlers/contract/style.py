@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from handlers.contract.lines import Place, Problem
 from handlers.contract.message import variants
 from handlers.contract.model import JSON_TYPE, Json
-from handlers.contract.view import Declared, View, is_data, walk
+from handlers.contract.view import Declared, View, is_data
 
 OPERATION_KEYS = (
     "operationId",
@@ -111,7 +111,7 @@ def placeholders(text: str) -> list[str]:
 
 def key_problems(view: View) -> Iterator[Problem]:
     """Every key is a text, and the file says the version that is served."""
-    for place, node in walk(view.document):
+    for place, node in view.everything:
         if isinstance(node, dict):
             for key in node:
                 if not isinstance(key, str):
@@ -124,7 +124,7 @@ def component_problems(view: View) -> Iterator[Problem]:
     """Every component has a name of its kind, and somebody uses it."""
     used = {
         node["$ref"].rpartition("/components/")[2]
-        for _, node in walk(view.document)
+        for _, node in view.everything
         if isinstance(node, dict) and isinstance(node.get("$ref"), str)
     }
     for kind in view.components:
@@ -152,7 +152,7 @@ def shared_name_problems(view: View) -> Iterator[Problem]:
 
 def example_reference_problems(view: View) -> Iterator[Problem]:
     """Examples of bodies and answers have names of their own: openapi-generator warns of one in place."""
-    for place, node in walk(view.document):
+    for place, node in view.everything:
         if place[-3:-2] != ("content",) or place[-1:] != ("examples",) or is_data(place[:-1]):
             continue
         for name, example in node.items():
@@ -215,7 +215,7 @@ def described_problems(view: View) -> Iterator[Problem]:
 
 def word_problems(view: View) -> Iterator[Problem]:
     """A thing has one word in all texts. What stands between backticks is a name, and no word."""
-    for place, node in walk(view.document):
+    for place, node in view.everything:
         if not isinstance(node, str) or place[-1] not in TEXTS:
             continue
         text = re.sub(r"`[^`]*`", "", node)

@@ -11,7 +11,7 @@ from handlers.contract.message import Template, templates
 from handlers.contract.model import JSON_TYPE, LANGUAGES, Contract, Json
 from handlers.contract.schema import compile_schema
 from handlers.contract.style import LOWER_CAMEL
-from handlers.contract.view import Declared, View, walk
+from handlers.contract.view import Declared, View
 
 STORY = "x-parcours"
 TELLS_ITS_VERSION = "getConformite"
@@ -176,7 +176,7 @@ def other_versions(view: View) -> Iterator[tuple[Place, str, str]]:
     if TELLS_ITS_VERSION not in view.by_id:
         return
     version = view.document["info"]["version"]
-    for place, node in walk(view.document):
+    for place, node in view.everything:
         if isinstance(node, str) and {"example", "value"} & set(place):
             found = _VERSION.fullmatch(node)
             if found and found[1] != version:
@@ -202,7 +202,7 @@ def other_messages(view: View, one: Declared) -> Iterator[tuple[Place, str, str]
 
 def name_problems(view: View) -> Iterator[Problem]:
     """Examples bear names that tools can make a function of."""
-    for place, node in walk(view.document):
+    for place, node in view.everything:
         if place[-2:-1] != ("content",) or "examples" in place or not isinstance(node, dict):
             continue
         for name in node.get("examples", {}):

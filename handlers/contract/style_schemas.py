@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from handlers.contract.lines import Place, Problem
 from handlers.contract.model import Json
 from handlers.contract.style import FIELD, RFC_6749_NAMES
-from handlers.contract.view import View, holder_of, is_data, is_named_schema, walk
+from handlers.contract.view import View, holder_of, is_data, is_named_schema
 
 OPEN_BY_RFC_6749 = ("DemandeJeton", "DemandeRevocationJeton", "DemandeIntrospection")
 """The requests that ignore what they do not know, as section 3.2 of the RFC wants."""
@@ -23,7 +23,7 @@ SCALARS = ("string", "integer", "number", "boolean")
 
 def body_problems(view: View) -> Iterator[Problem]:
     """Bodies and answers are named schemas."""
-    for place, node in walk(view.document):
+    for place, node in view.everything:
         is_media = place[-2:-1] == ("content",) and not is_data(place)
         if is_media and "$ref" not in node.get("schema", {}):
             yield Problem(

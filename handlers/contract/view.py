@@ -25,14 +25,17 @@ _DATA = frozenset({"example", "examples", "default"})
 
 
 def walk(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Everything, with its place."""
-    yield place, node
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from walk(value, (*place, key))
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            yield from walk(value, (*place, number))
+    """Everything, with its place, in the order of the file."""
+    # A generator within a generator for each level would pass each part on through all levels above it.
+    waiting = [(place, node)]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        place, node = found
+        if isinstance(node, dict):
+            waiting += [((*place, key), value) for key, value in reversed(node.items())]
+        elif isinstance(node, list):
+            waiting += [((*place, at), node[at]) for at in reversed(range(len(node)))]
 
 
 def is_data(place: Place) -> bool:
@@ -125,11 +128,16 @@ class View:
         }
 
     @cached_property
+    def everything(self) -> list[tuple[Place, Any]]:
+        """Each part of the document with its place: most rules look at all of them."""
+        return list(walk(self.document))
+
+    @cached_property
     def schemas(self) -> list[tuple[Place, Json]]:
         """Every schema, named or not."""
         return [
             inner
-            for place, node in walk(self.document)
+            for place, node in self.everything
             if isinstance(node, dict) and not is_data(place)
             if is_named_schema(place) or place[-1:] == ("schema",)
             for inner in _under(place, node)
@@ -160,21 +168,20 @@ class View:
 
     def reachable(self, root: Any) -> set[str]:
         """The names of the schemas that a part of the contract uses."""
-        found: set[str] = set()
+        followed: set[str] = set()
         waiting = [root]
         while waiting:
             for _, node in walk(waiting.pop()):
                 if isinstance(node, dict) and "$ref" in node:
-                    name = str(node["$ref"]).rpartition("/")[2]
-                    if "/schemas/" in str(node["$ref"]):
-                        if name in found:
-                            continue
-                        found.add(name)
+                    reference = str(node["$ref"])
+                    if reference in followed:
+                        continue
+                    followed.add(reference)
                     try:
                         waiting.append(self.resolve(node))
                     except (LookupError, TypeError):
                         continue  # told as a reference that leads nowhere
-        return found
+        return {one.rpartition("/")[2] for one in followed if "/schemas/" in one}
 
 
 def _mapping(node: Any) -> Json:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,32 +14,37 @@ from tests.support.scenes import NewUrl
 
 if TYPE_CHECKING:
     from models.database.engine import Database
+    from tests.support.keeping import Keeper
     from tests.support.office import Office
     from tests.support.persons import Signer
 
 
 @pytest.fixture(scope="session")
-def office(shared_database: Database, back_office_url: str, signer: Signer) -> Iterator[Office]:
+def office(kept: Keeper, shared_database: Database, back_office_url: str, signer: Signer) -> Office:
     """The one who enters and the one who agrees, whom tests share; objects are of each call alone."""
-    from tests.support.office import Office
-    from tests.support.persons import Bureau
-    from tests.support.world import World
 
-    bureau = Bureau(World(shared_database, back_office_url), back_office_url, signer)
-    yield Office(bureau)
-    bureau.close()
-    bureau.world.close()
+    @contextmanager
+    def make() -> Iterator[Office]:
+        from tests.support.office import Office
+        from tests.support.persons import Bureau
+        from tests.support.world import World
+
+        bureau = Bureau(World(shared_database, back_office_url), back_office_url, signer)
+        yield Office(bureau)
+        bureau.close()
+        bureau.world.close()
+
+    return kept.once("office", make)
 
 
 @pytest.fixture(scope="session")
-def hurried_url(shared_database: Database, signer: Signer) -> Iterator[str]:
+def hurried_url(kept: Keeper, shared_database: Database, signer: Signer) -> str:
     """A server on the same database, which takes one call an hour of each person."""
     from tests.support.live import serving, settings_for, with_back_office, with_limits
 
     settings = settings_for(shared_database.url.render_as_string(hide_password=False))
     settings = with_limits(settings, **{"base-core": "1/hour"})
-    with serving(with_back_office(settings, signer)) as base_url:
-        yield base_url
+    return kept.once("hurried_url", lambda: serving(with_back_office(settings, signer)))
 
 
 @pytest.fixture(scope="module")

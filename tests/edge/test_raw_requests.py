@@ -7,11 +7,13 @@ import json
 import re
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from models.database.engine import Database
 from tests.support.contract_client import OPERATIONS, check_exchange
 from tests.support.raw import (
     LIVE,
@@ -44,12 +46,41 @@ def test_the_file_has_enough_requests_and_no_name_twice() -> None:
     assert len(set(names)) == len(names)
 
 
+class Untouched:
+    """A card that nobody has moved yet, and what requests name of it and of its partner."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._made: tuple[Carte, dict[str, str]] | None = None
+
+    def take(self) -> tuple[Carte, dict[str, str]]:
+        """They are the next one's too once they are given back."""
+        made, self._made = self._made, None
+        if made is None:
+            carte = self._world.carte(10_000)
+            pair = self._world.partenaire([carte.membre.client_id])
+            made = carte, values_of(self._world, carte, pair)
+        return made
+
+    def give_back(self, carte: Carte, values: dict[str, str]) -> None:
+        """The card is as it was."""
+        self._made = carte, {**values, "reference": f"R-{new_number()}"}
+
+
+@pytest.fixture(scope="module")
+def untouched(shared_database: Database, server_url: str) -> Iterator[Untouched]:
+    """One card for all requests that move nothing, as most of them must."""
+    world = World(shared_database, server_url)
+    yield Untouched(world)
+    world.close()
+
+
 @pytest.mark.parametrize("case", REQUESTS, ids=[case["name"] for case in REQUESTS])
 def test_raw_request_gets_its_declared_answer(
-    world: World, carte: Carte, case: dict[str, Any]
+    world: World, untouched: Untouched, case: dict[str, Any]
 ) -> None:
-    pair = world.partenaire([carte.membre.client_id])
-    request = request_bytes(case, values_of(world, carte, pair))
+    carte, values = untouched.take()
+    request = request_bytes(case, values)
     method, target, *_ = [*request.split(b" ", 2), b"", b""]
     answer = exchange(world.url, request, method.decode("latin-1"))
     assert answer.status == case["status"], answer.body
@@ -72,6 +103,7 @@ def test_raw_request_gets_its_declared_answer(
     else:
         assert world.solde(carte) == 10_000
         assert world.journal(carte) == [("OUVERTURE", 10_000)]
+        untouched.give_back(carte, values)
 
 
 def test_connection_is_good_for_the_next_request_after_a_refusal(

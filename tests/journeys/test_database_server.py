@@ -26,7 +26,7 @@ def test_server_whose_files_are_slow_to_delete_ends_without_a_warning(
         watcher = server._watcher.pid  # noqa: SLF001 - nobody else knows who deletes the files
         folder = server.data_directory
         os.kill(watcher, signal.SIGSTOP)
-        monkeypatch.setattr(postgresql, "TIMEOUT_S", 2)
+        monkeypatch.setattr(postgresql, "DELETION_S", 0.1)
     del server
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -174,11 +174,13 @@ def test_field_is_taken_up_to_its_edges_and_no_further(
     scene: Scene, operation: str, name: str, schema: Json
 ) -> None:
     code = schema.get("x-code-erreur", "405")
+    call = scene.call(operation)
     for value, fits in values(schema):
         if fits and name == "scope":
             continue  # a right that the partner does not have has the same code as one that is none
-        call = scene.call(operation).with_values(**{name: value})
-        answer = call.send(scene.caller(operation))
+        answer = call.with_values(**{name: value}).send(scene.caller(operation))
+        if answer.status_code == 200:  # what was done may not be there to be done again
+            call = scene.call(operation)
         # In a form, what has no value is not there (RFC 6749, 3.2).
         absent = operation in WITH_FORM and value == ""
         judge(answer, name, value, fits=fits, code="405" if absent else code)

@@ -30,6 +30,10 @@ StopMode = Literal["smart", "fast", "immediate"]
 
 TIMEOUT_S: Final = 120.0
 POLL_S: Final = 0.01
+DELETION_S: Final = 1.0
+"""How long the deletion of a server's files is waited for: those of hundreds of databases take half a minute,
+in which others may work."""
+
 STOP_SIGNALS: Final[dict[StopMode, signal.Signals]] = {
     "smart": signal.SIGTERM,
     "fast": signal.SIGINT,
@@ -155,9 +159,9 @@ class PostgresqlServer:
         self._forget_process()
         if self._watcher.stdin is not None and not self._watcher.stdin.closed:
             self._watcher.stdin.close()
-        # It deletes the directory, however long hundreds of databases take on a slow disk.
+        # It deletes the directory, however long hundreds of databases take.
         try:
-            self._watcher.wait(TIMEOUT_S)
+            self._watcher.wait(DELETION_S)
         except subprocess.TimeoutExpired:
             _left_to_end.append(self._watcher)
 
@@ -216,14 +220,15 @@ class PostgresqlServer:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[PostgresqlServer]:
-    """Run a server of its own for the block: the handle with which tests inject faults."""
+def running_server(**more: str) -> Iterator[PostgresqlServer]:
+    """Run a server of its own for the block: the handle with which tests inject faults. `more` are settings
+    beside those that every server has."""
     binaries = find_binaries()
     if binaries is None:
         raise PostgresqlError(how_to_get("postgresql"))
     server = PostgresqlServer(binaries)
     try:
-        server.start()
+        server.start(**more)
         yield server
     finally:
         server.destroy()

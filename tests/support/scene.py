@@ -338,7 +338,7 @@ class Scene:
         """A valid call of the operation on the scene's card, or on a new one that it may change."""
         carte = self.carte
         if operation_id in (*CHANGING_A_CARD, *OPPOSITION):
-            carte = self.world.carte(membre=carte.membre)
+            carte = self.new_carte(0)
         if operation_id == "leverMonOpposition":
             self._block(carte)
         call = call_of(operation_id, carte, self.pair_of(operation_id), self.autre)

@@ -14,20 +14,26 @@ import pytest
 
 if TYPE_CHECKING:
     from models.database.engine import Database
+    from tests.support.keeping import Keeper
     from tests.support.persons import Bureau, Signer
     from tests.support.scene import Scene
     from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
-def standing(shared_database: Database, server_url: str) -> Iterator[Scene]:
+def standing(kept: Keeper, shared_database: Database, server_url: str) -> Scene:
     """The member and the partner that scenes share. Their rows are never changed."""
-    from tests.support.scene import Scene
-    from tests.support.world import World
 
-    world = World(shared_database, server_url)
-    yield Scene(world, solde=1_000_000)
-    world.close()
+    @contextmanager
+    def make() -> Iterator[Scene]:
+        from tests.support.scene import Scene
+        from tests.support.world import World
+
+        world = World(shared_database, server_url)
+        yield Scene(world, solde=1_000_000)
+        world.close()
+
+    return kept.once("standing", make)
 
 
 @pytest.fixture
@@ -99,14 +105,13 @@ def own_world(new_database_url: NewUrl) -> NewWorld:
 
 
 @pytest.fixture(scope="session")
-def limited_url(shared_database: Database) -> Iterator[str]:
+def limited_url(kept: Keeper, shared_database: Database) -> str:
     """A second server on the shared database, which takes one call an hour of each class."""
     from tests.support.live import serving, settings_for, with_limits
 
     url = shared_database.url.render_as_string(hide_password=False)
     settings = with_limits(settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour")
-    with serving(settings) as base_url:
-        yield base_url
+    return kept.once("limited_url", lambda: serving(settings))
 
 
 @pytest.fixture(scope="session")
@@ -118,13 +123,12 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 
 @pytest.fixture(scope="session")
-def back_office_url(shared_database: Database, signer: Signer) -> Iterator[str]:
+def back_office_url(kept: Keeper, shared_database: Database, signer: Signer) -> str:
     """A second server on the shared database, which serves the back office too."""
     from tests.support.live import serving, settings_for, with_back_office
 
     settings = settings_for(shared_database.url.render_as_string(hide_password=False))
-    with serving(with_back_office(settings, signer)) as base_url:
-        yield base_url
+    return kept.once("back_office_url", lambda: serving(with_back_office(settings, signer)))
 
 
 @pytest.fixture
@@ -138,11 +142,9 @@ def bureau(world: World, back_office_url: str, signer: Signer) -> Iterator[Burea
 
 
 @pytest.fixture(scope="session")
-def second_url(shared_database: Database) -> Iterator[str]:
+def second_url(kept: Keeper, shared_database: Database) -> str:
     """A second server on the shared database, such as another host would run."""
     from tests.support.live import serving, settings_for
 
-    with serving(
-        settings_for(shared_database.url.render_as_string(hide_password=False))
-    ) as base_url:
-        yield base_url
+    url = shared_database.url.render_as_string(hide_password=False)
+    return kept.once("second_url", lambda: serving(settings_for(url)))

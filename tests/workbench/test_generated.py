@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from handlers.cli import contract as contract_cli
 from handlers.cli.contract import contract
+from handlers.contract.model import Contract
 from handlers.contract.reading import derive, load
 from handlers.contract.surface import BASE_CORE
 from handlers.workbench import generate as generator
@@ -64,6 +65,26 @@ def test_generation_is_the_same_each_time() -> None:
     assert generate(CONTRACT, served) == generate(CONTRACT, served)
 
 
+@pytest.fixture(scope="module")
+def known() -> dict[str, str]:
+    """The types of contracts, by their hash."""
+    return {}
+
+
+@pytest.fixture
+def types_made_once(known: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that only look at files, or write them, need not make the same types again."""
+    made = vars(generator)["_generate_types"]
+
+    def types_of(path: Path, contract: Contract, header: str) -> str:
+        if contract.sha256 not in known:
+            known[contract.sha256] = made(path, contract, header)
+        return known[contract.sha256]
+
+    monkeypatch.setattr(generator, "_generate_types", types_of)
+
+
+@pytest.mark.usefixtures("types_made_once")
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
