@@ -1,7 +1,7 @@
 """The number of a new card: drawn, or given and free.
 
-A number is 16 digits: the prefix of a profile, its place in a sequence, and Luhn's digit. That digit is made here,
-and never demanded of a number that somebody else gives or that was there before.
+A number is 16 digits: the prefix of a profile, its place in a sequence, and Luhn's digit. That digit is made
+here, and never demanded of a number that somebody else gives or that was there before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def is_taken(connection: Connection, numeros: Collection[str]) -> bool:
 
 
 def draw_numeros(connection: Connection, prefixe: str, nombre: int) -> list[str]:
-    """New numbers, which nobody else is given: whoever draws from this prefix waits until the transaction ends.
+    """New numbers, which nobody else is given: whoever draws from this prefix too waits until the end.
 
     Raises NumeroCarteIndisponible when there are none, or none near.
     """
