@@ -200,6 +200,7 @@ def test_reads_go_on_beside_a_card_that_somebody_holds(world: World, scene: Scen
 READS = 200
 SLOWER = 3
 FLOOR_S = 0.1
+TURNS = 3
 """A busy machine delays a read by some tens of milliseconds; a read behind a debit waits for seconds."""
 
 
@@ -212,6 +213,17 @@ def p99_of_reads(api: httpx.Client, scene: Scene) -> float:
         took.append(time.perf_counter() - began)
         assert answer.status_code == 200, answer.text
     return sorted(took)[-READS // 100 - 1]
+
+
+def min_until(wanted: float, measure: Callable[[], float]) -> float:
+    """The first measure below what is wanted, or the least of `TURNS`: what else the machine does delays one
+    turn, what waits behind a lock delays each."""
+    least = measure()
+    for _ in range(TURNS - 1):
+        if least < wanted:
+            break
+        least = min(least, measure())
+    return least
 
 
 def waiting_for_locks(world: World) -> int:
@@ -243,12 +255,13 @@ def test_reads_are_as_fast_as_usual_beside_a_hundred_callers_of_one_locked_card(
             debits = [partial(pay, caller) for caller in copies(scene, 100, base)]
             debiting = pool.submit(all_at_once, debits)
             wait_for(lambda: len(sent) == 100 and waiting_for_locks(world) > 1, "nobody waits")
-            beside = p99_of_reads(reader, other)
+            most = max(SLOWER * usual, FLOOR_S)
+            beside = min_until(most, lambda: p99_of_reads(reader, other))
             assert not debiting.done()
         for answer in debiting.result():
             item(answer)
     assert world.solde(scene.carte) == 10_000 - 100
-    assert beside < max(SLOWER * usual, FLOOR_S), f"{beside:.3f} s, usually {usual:.3f} s"
+    assert beside < most, f"{beside:.3f} s, usually {usual:.3f} s"
 
 
 def test_caller_who_hangs_up_while_he_waits_is_not_served(world: World, scene: Scene) -> None:
