@@ -199,8 +199,8 @@ def test_reads_go_on_beside_a_card_that_somebody_holds(world: World, scene: Scen
 
 READS = 200
 SLOWER = 3
-FLOOR_S = 0.1
 TURNS = 3
+FLOOR_S = 0.1
 """A busy machine delays a read by some tens of milliseconds; a read behind a debit waits for seconds."""
 
 
