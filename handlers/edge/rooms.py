@@ -185,7 +185,7 @@ def _end_work(work: Work, reason: type[InterruptedWork]) -> None:
     # Who is gone is learnt by the work itself, at its next statement: to break a statement off would cost the
     # connection, and whoever hangs up could make us open one for each call.
     if reason is not CallerGone:
-        work.interrupt(reason)
+        asyncio.get_running_loop().call_soon(work.interrupt, reason)
 
 
 def _end_waiting(future: asyncio.Future[Any], reason: type[InterruptedWork]) -> None:

@@ -57,19 +57,19 @@ class Watch:
         return bool(self._poll.poll(0))
 
     def _wake(self) -> None:
-        work, self._work = self._work, None
-        if work is None:
+        work = self._work
+        if work is not None:
+            self._heard |= Ready.R
+            self._loop.call_soon(work.resume, work.pauses)
+        elif self.has_more():  # and not what the work has read since the loop heard of it
             self.has_news = True
             self._loop.remove_reader(self._descriptor)
-        else:
-            self._heard |= Ready.R
-            work.resume()
 
     def _wake_writer(self) -> None:
-        work, self._work = self._work, None
+        work = self._work
         if work is not None:
             self._heard |= Ready.W
-            work.resume()
+            self._loop.call_soon(work.resume, work.pauses)
 
     def readable(self, work: Work) -> None:
         """Wait for what the server says. Raises InterruptedWork."""

@@ -96,7 +96,13 @@ def seconds_left(most: float) -> float:
 
 
 class Work(greenlet):
-    """A function that runs on the event loop. Its parent is the greenlet of the loop itself."""
+    """A function that runs on the event loop. Its parent is the greenlet of the loop itself.
+
+    It goes on only where the loop calls what `call_soon` was given, never inside the loop's own turn. While
+    it runs, its stack lies where the stack of the loop was: libuv keeps there what it has heard of sockets
+    (`uv__io_poll`) and the timers that are due (`uv__run_timers`), and to watch or to leave a socket, or to
+    cancel a timer, would then read and write what is not there any more.
+    """
 
     def __init__(self, function: Callable[[], Any], wanted: Wanted, lent: Any = None) -> None:
         super().__init__()
@@ -109,6 +115,8 @@ class Work(greenlet):
         self.failure: BaseException | None = None
         self.is_done = False
         self.on_done: Callable[[], object] | None = None
+        self.pauses = 0
+        """How often it has waited: which of its waits one is."""
         self._is_waiting = False
 
     def run(self) -> None:
@@ -122,20 +130,25 @@ class Work(greenlet):
             self.on_done()
 
     def pause(self) -> None:
-        """Give the loop back until somebody calls `resume`. Raises InterruptedWork."""
+        """Give the loop back until somebody calls `wake`. Raises InterruptedWork."""
+        self.pauses += 1
         self._is_waiting = True
         try:
             self._loop.switch()
         finally:
             self._is_waiting = False
 
-    def resume(self) -> None:
-        """Go on where `pause` was called. The loop calls it."""
-        if self._is_waiting:
+    def wake(self) -> None:
+        """Have the loop go on with it, soon, where it waits now."""
+        asyncio.get_running_loop().call_soon(self.resume, self.pauses)
+
+    def resume(self, wait: int) -> None:
+        """Go on, unless it has already, or waits for something else by now. For `call_soon` alone."""
+        if self._is_waiting and wait == self.pauses:
             self.switch()
 
     def interrupt(self, reason: type[InterruptedWork]) -> None:
-        """End it where it waits. The loop calls it."""
+        """End it where it waits. For `call_soon`, or a task, alone."""
         if self._is_waiting:
             self.wanted.is_told = True
             self.throw(reason())
@@ -153,7 +166,7 @@ def pause(seconds: float) -> None:
     if work is None:
         time.sleep(seconds)
         return
-    timer = asyncio.get_running_loop().call_later(seconds, work.resume)
+    timer = asyncio.get_running_loop().call_later(seconds, work.wake)
     try:
         work.pause()
     finally:
@@ -200,7 +213,7 @@ def aside(
     future: asyncio.Future[Made] = loop.create_future()
 
     def wake(_: object) -> None:
-        work.resume()
+        work.resume(work.pauses)
 
     future.add_done_callback(wake)
 

@@ -4,6 +4,8 @@ ends with its deadline."""
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -20,6 +22,7 @@ from models.database.waiting import (
     current_work,
     pause,
 )
+from tests.support.contract_client import ROOT
 from tests.support.patience import CALL_S
 
 SHORT_S = 0.2
@@ -188,9 +191,14 @@ def test_result_that_is_made_as_the_work_ends_is_told_as_late() -> None:
         loop, caller = asyncio.get_running_loop(), Wanted(CALL_S)
 
         def make() -> str:
-            # The loop hears first of the result, and before it wakes the work, of the end.
-            loop.call_soon_threadsafe(loop.call_soon, caller.end, DeadlinePassed)
+            loop.call_soon_threadsafe(end_meanwhile, threading.current_thread())
             return "made"
+
+        def end_meanwhile(maker: threading.Thread) -> None:
+            maker.join(
+                CALL_S
+            )  # the loop is told of the result next, and of the end before it wakes the work
+            caller.end(DeadlinePassed)
 
         waiting = Turns([Place()]).run(lambda: aside(make, unwanted=unwanted.append), caller)
         with pytest.raises(DeadlinePassed):
@@ -220,6 +228,53 @@ def test_result_that_is_made_after_its_loop_has_ended_is_told_as_late() -> None:
     ended.set()
     assert told.wait(CALL_S)
     assert unwanted == ["made"]
+
+
+# Work that went on inside libuv's own turn, and then watched a socket, read and wrote what was not there: it
+# ended the process. The depth of its stack decides what is there, so that many depths are tried.
+IN_A_PROCESS = """
+import asyncio, socket, uvloop
+from psycopg.waiting import Wait
+from models.database.green import Watch
+from models.database.waiting import Wanted, Work, current_work, pause
+
+def listen(mine):
+    watch, work = Watch(mine.fileno()), current_work()
+    for _ in range(2):
+        watch.ready(work, Wait.RW)
+        watch.readable(work)
+        mine.recv(1)
+        pause(0.001)
+    watch.close()
+
+def dive(levels, mine):
+    return max(map(lambda one: dive(levels - 1, one), [mine])) if levels else listen(mine) or 0
+
+async def ask():
+    loop, pairs = asyncio.get_running_loop(), [socket.socketpair() for _ in range(40)]
+    works = [Work(lambda n=n: dive(n, pairs[n][0]), Wanted(60)) for n in range(40)]
+    for work in works:
+        loop.call_soon(work.switch)
+    while not all(work.is_done for work in works):
+        await asyncio.sleep(0.01)
+        for _, theirs in pairs:
+            theirs.send(b"x")
+    print([work.failure for work in works if work.failure])
+
+uvloop.run(ask())
+"""
+
+
+def test_work_that_is_woken_by_a_socket_may_watch_and_leave_sockets() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=CALL_S,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "[]\n"), ended.stderr
 
 
 def test_error_of_work_is_its_caller_s() -> None:
