@@ -87,7 +87,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
     _done(cynod("partenaire", "rotate", key, "--delai", "0"))
     limits = {
         f"{key}:CREDIT:JOUR": ("--partenaire", key, "--type", "CREDIT", "--periode", "JOUR"),
-        "{compte}:DEBIT:MOIS": ("--carte", CARD, "--type", "DEBIT", "--periode", "MOIS"),
+        "{carte}:DEBIT:MOIS": ("--carte", CARD, "--type", "DEBIT", "--periode", "MOIS"),
     }
     for limit in limits.values():
         _done(cynod("plafond", "set", *limit, "--montant", "5000", "--nombre", "3"))
@@ -95,11 +95,12 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
         _done(cynod("plafond", "remove", *limit))
     _done(cynod("partenaire", "jetons", key, "--revoquer", "--yes"))
     _done(cynod("partenaire", "revoke", key, "--yes"))
-    renewed = next(row for row in _rows(cynod) if row["action"] == "renouvelerSecretPartenaire")
-    expire = renewed["apres"]["secretPrecedentExpireLe"]
+    by_action = {row["action"]: row for row in _rows(cynod)}
+    withdrawn = by_action["retirerSecretInitial"]
+    expire = by_action["renouvelerSecretPartenaire"]["apres"]["secretPrecedentExpireLe"]
     with database.reading() as connection:
-        compte = connection.scalar(
-            text("SELECT compte_id FROM cartes WHERE numero_carte = :card"), {"card": CARD}
+        carte = connection.scalar(
+            text("SELECT carte_id FROM cartes WHERE numero_carte = :card"), {"card": CARD}
         )
     expected: list[tuple[str, str, str, Any, Any]] = [
         (
@@ -114,10 +115,13 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
         (
             "saisirPartenaire", "PARTENAIRE", key, None,
             {
-                "nom": "Wari", "clients": ["CLI-9"], "adresses": ["192.0.2.0/24"],
-                "scopes": ["cartes:lire", "soldes:lire"], "demo": False, "basicAutorise": False,
+                "consumerKey": key, "nom": "Wari", "type": "EXTERNE", "statut": "ACTIF",
+                "clients": ["CLI-9"], "scopes": ["cartes:lire", "soldes:lire"],
+                "adresses": ["192.0.2.0/24"], "modeAdresses": "APPLIQUER", "basicAutorise": False,
+                "contactTechnique": {"email": "", "telephone": ""},
             },
         ),
+        ("retirerSecretInitial", "PARTENAIRE", key, {}, {"secretId": withdrawn["apres"]["secretId"]}),
         (
             "renouvelerSecretPartenaire", "PARTENAIRE", key,
             {"secretPrecedentExpireLe": None}, {"secretPrecedentExpireLe": expire},
@@ -125,7 +129,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
     ]  # fmt: skip
     of_whom = ("Partenaire", "Carte")
     for whom, name in zip(of_whom, limits, strict=True):
-        of = ("PLAFOND", name.format(compte=f"{compte:06d}"))
+        of = ("PLAFOND", name.format(carte=carte))
         first, second = ({"montantMaximal": most, "nombreMaximal": 3} for most in (5000, 9000))
         changed = ({"montantMaximal": 5000}, {"montantMaximal": 9000})
         expected += [
@@ -143,7 +147,14 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
         ),
         ("changerStatutPartenaire", "PARTENAIRE", key, {"statut": "ACTIF"}, {"statut": "REVOQUE"}),
     ]
-    assert _rows(cynod) == [
+    # Partners and limits change by demandes alone, which whoever has a shell executes by himself.
+    of_demandes = {
+        *("saisirPlafondPartenaire", "retirerPlafondPartenaire"),
+        *("saisirPlafondCarte", "retirerPlafondCarte"),
+        *("revoquerJetonsPartenaire", "changerStatutPartenaire"),
+    }
+    told = [{**row, "demandeId": row["demandeId"] is not None} for row in _rows(cynod)]
+    assert told == [
         {
             "position": position,
             "acteurType": "CLI",
@@ -155,7 +166,8 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
             "action": action,
             "objetType": objet_type,
             "objetId": objet_id,
-            "demandeId": None,
+            "demandeId": action in of_demandes
+            or (action == "saisirPartenaire" and objet_id == key),
             "avant": avant,
             "apres": apres,
             "motif": None,
@@ -163,7 +175,7 @@ def test_each_command_that_changes_something_writes_one_row_as_who_runs_it(
         }
         for position, (action, objet_type, objet_id, avant, apres) in enumerate(expected, 1)
     ]
-    assert len(_rows(cynod, "--objet", key)) == 7
+    assert len(_rows(cynod, "--objet", key)) == 8
     assert len(_rows(cynod, "--acteur", f"CLI:{USER}")) == len(expected)
     assert _rows(cynod, "--acteur", "SYSTEME:x") == _rows(cynod, "--acteur", "personne:x") == []
     whole = _done(cynod("audit", "export"))
