@@ -138,7 +138,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "partenaire": Entry(
         _partenaire,
-        "Create partners, list them, revoke them, give them new secrets, end their tokens.",
+        "Create partners, list, change, suspend and revoke them, give them new secrets, end their tokens.",
     ),
     "plafond": Entry(_plafond, "Set, remove and list limits on credits, debits and transferts."),
     "restore": Entry(
