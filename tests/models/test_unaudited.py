@@ -155,9 +155,9 @@ class Changes:
                 changed: Row | None = getattr(self, f"_{action}")(connection, key, which)
             except EtatInterdit:  # who is revoked gets no limit
                 raise _Undone from None
-            if not stays:
+            if changed is None or not stays:  # what is refused is undone, as the server does
                 raise _Undone
-            rows = [] if changed is None else [changed]
+            rows = [changed]
         self.keys += [objet for action, objet in rows if action == "saisirPartenaire"]
         return rows
 
