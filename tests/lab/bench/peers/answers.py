@@ -187,16 +187,18 @@ def render_liste(rows: Sequence[Any], limite: int) -> dict[str, Any]:
     items = [
         {
             "numeroCarte": numero,
+            "carteId": carte,
             "membreId": membre,
             "porteur": f"{prenom} {nom}".strip(),
             "statut": statut,
+            "motifStatut": motif,
             "finValidite": _jour(fin),
             "soldeOnline": float(solde),
             "unite": unite,
             "expiree": fin < today,
             "utilisable": statut == USABLE and fin >= today,
         }
-        for _, numero, membre, prenom, nom, statut, fin, solde, unite in rows[:limite]
+        for _, numero, carte, membre, prenom, nom, statut, motif, fin, solde, unite in rows[:limite]
     ]
     suivant = write_curseur("1", rows[limite - 1][0]) if len(rows) > limite else None
     return _page("Liste des cartes", items, suivant)

@@ -71,7 +71,8 @@ m.numero_piece, m.date_naissance {_OF_CALLER}
 """
 _ALLOWED = "SELECT EXISTS (SELECT FROM acces WHERE partenaire_id = $1 AND client_id = $2)"
 _LIST = """
-SELECT c.id, c.numero_carte, c.membre_id, m.prenom, m.nom, c.statut, c.fin_validite, c.solde, c.unite
+SELECT c.id, c.numero_carte, c.carte_id, c.membre_id, m.prenom, m.nom, c.statut, c.motif_statut,
+c.fin_validite, c.solde, c.unite
 FROM cartes c JOIN membres m ON m.client_id = c.client_id AND m.membre_id = c.membre_id
 WHERE c.client_id = $1 AND c.id > $2 ORDER BY c.id LIMIT $3
 """

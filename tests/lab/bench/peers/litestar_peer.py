@@ -87,9 +87,11 @@ class CarteListee(Item):
     """CarteListe."""
 
     numero_carte: NumeroCarte
+    carte_id: str
     membre_id: str
     porteur: str
     statut: str
+    motif_statut: str | None
     fin_validite: Jour
     solde_online: Solde
     unite: str

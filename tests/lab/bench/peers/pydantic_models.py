@@ -68,9 +68,11 @@ class CarteListee(Model):
     """CarteListe."""
 
     numeroCarte: NumeroCarte  # noqa: N815
+    carteId: str  # noqa: N815
     membreId: str  # noqa: N815
     porteur: str
     statut: str
+    motifStatut: str | None  # noqa: N815
     finValidite: Jour  # noqa: N815
     soldeOnline: float = Field(ge=0)  # noqa: N815
     unite: str

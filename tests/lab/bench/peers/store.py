@@ -173,10 +173,12 @@ _LIST = (
     select(
         cartes.c.id,
         cartes.c.numero_carte,
+        cartes.c.carte_id,
         cartes.c.membre_id,
         membres.c.prenom,
         membres.c.nom,
         cartes.c.statut,
+        cartes.c.motif_statut,
         cartes.c.fin_validite,
         cartes.c.solde,
         cartes.c.unite,
