@@ -515,7 +515,7 @@ def test_field_renamed_in_the_yaml_alone_fails_the_type_check_where_it_is_writte
         "openapi.yaml",
         ("membreId, porteur, statut", "membreId, titulaire, statut"),
         ("        porteur: {type: string", "        titulaire: {type: string"),
-        *[('            porteur: "xxx xxx"', '            titulaire: "xxx xxx"')] * 5,
+        *[('            porteur: "xxx xxx"', '            titulaire: "xxx xxx"')] * 7,
     )
     said = copy.cynod("contract", "build")
     assert "handlers/wire.py, " in said, said
