@@ -47,6 +47,10 @@ BACK_S = 30.0
 ATTEMPTS = 5
 """A fault that no client felt, by bad luck or on a busy machine, is done again."""
 
+PASSES_S = 3.0
+"""In a run of this length some demande must end by time. In a shorter one, on a busy machine, none may: there
+the story of a brief one tells (tests/lab/proof/story.py)."""
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -138,7 +142,7 @@ def _try(
     )
     # A run in which no person got anything done proves nothing of them.
     worked = verdict.back_office.acknowledged > 0
-    worked &= verdict.back_office.expired > 0 or not stage.is_hurried
+    worked &= verdict.back_office.expired > 0 or not stage.is_hurried or seconds < PASSES_S
     return verdict, (worked or fault.once) and fault.felt(exchanges)
 
 
