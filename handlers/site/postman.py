@@ -59,6 +59,10 @@ _NEW_REFERENCE = """\
 // Une référence neuve à chaque appel. Pour réessayer après une réponse perdue, gardez la même.
 pm.variables.set("reference", "POSTMAN-" + pm.variables.replaceIn("{{$guid}}"));"""
 
+_UNLESS_GIVEN = """\
+// Cela ne sert qu'une fois, avec ce que CYNOD vous a remis : mettez-le dans la variable NAME.
+if (!pm.variables.get("NAME")) pm.execution.skipRequest();"""
+
 
 def render(contract: Contract) -> bytes:
     """The collection, as a JSON file that people can read."""
@@ -78,8 +82,10 @@ class _Collection:
         self._shared = self._shared_values()
         self._handed: dict[tuple[str, str], str] = {}
         self._feeds: dict[str, list[tuple[str, str]]] = {}
+        self._given: dict[str, str] = {}
         for operation in contract.operations.values():
             self._read_links(operation)
+            self._read_given(operation)
 
     def whole(self) -> Json:
         document = self._contract.document
@@ -122,6 +128,7 @@ class _Collection:
             "baseUrl": "http://127.0.0.1:8080",
             **({"jeton": ""} if self._contract.surface.persons else of_machines),
             **self._shared,
+            **dict.fromkeys(self._given.values(), ""),
             **{
                 name: self._example_of(target, field)
                 for (target, field), name in self._handed.items()
@@ -161,12 +168,24 @@ class _Collection:
                 )
                 self._feeds.setdefault(operation.operation_id, []).append((variable, path))
 
+    def _read_given(self, operation: OperationContract) -> None:
+        """What works once, and for who was given a code by another way: it is sent where there is one."""
+        body = operation.body
+        if body is None or not operation.writes or operation.idempotent_on is not None:
+            return
+        if not (operation.secured or operation.by_pair):
+            (name,) = self._contract.resolve(body.schema)["required"]
+            self._given[operation.operation_id] = name
+
     def _item(self, operation: OperationContract) -> Json:
         raw = self._contract.document["paths"][operation.path][operation.method]
         request = self._request(operation)
         events = [_script("test", self._checks(operation))]
         if operation.idempotent_on:
             events.insert(0, _script("prerequest", _NEW_REFERENCE))
+        if operation.operation_id in self._given:
+            given = self._given[operation.operation_id]
+            events.insert(0, _script("prerequest", _UNLESS_GIVEN.replace("NAME", given)))
         return {
             "name": operation.summary,
             "event": events,
@@ -237,6 +256,8 @@ class _Collection:
             return "{{reference}}"
         if handed:
             return f"{{{{{handed}}}}}"
+        if self._given.get(operation.operation_id) == name:
+            return f"{{{{{name}}}}}"
         if self._shared.get(name) == value:
             return f"{{{{{name}}}}}"
         return value

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.contract_client import (
+    BY_ID,
     DOCUMENT,
     OPERATIONS,
     ROOT,
@@ -106,15 +107,22 @@ def test_whole_collection_passes_twice_against_a_live_server(demo: str, tmp_path
     run = json.loads(report.read_text())["run"]
     assert run["failures"] == []
     # One token for the whole run, and another one that the operation itself asks for.
-    assert run["stats"]["requests"] == {"total": 2 * len(OPERATIONS) + 1, "pending": 0, "failed": 0}
+    assert run["stats"]["requests"] == {
+        "total": 2 * (len(OPERATIONS) - 1) + 1,
+        "pending": 0,
+        "failed": 0,
+    }
     answers = [(one["item"]["name"], one["response"]["code"]) for one in run["executions"]]
     names = [item["name"] for folder in _folders(file) for item in folder["item"]]
+    # Nobody was given a code, and one works once.
+    names.remove(BY_ID["retirerSecretInitial"]["summary"])
     # The first item is there twice: with the token that it waited for, and for itself.
     assert answers == [(name, 200) for name in [names[0], *names, *names]]
     # HTTP 200 and, wherever the answer has it, `success`, and the required fields.
     answered = [
         resolve(raw["responses"]["200"]["content"]["application/json"]["schema"])
         for raw in OPERATIONS.values()
+        if raw["operationId"] != "retirerSecretInitial"
     ]
     expected = sum(
         1 + bool(schema.get("required")) + ("success" in schema["properties"])
