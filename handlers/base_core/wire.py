@@ -1068,7 +1068,7 @@ class ReponseHistoriqueOperations(TypedDict):
 
 
 class LignePartenaire(TypedDict):
-    consumerKey: ConsumerKey
+    consumerKey: str
     nom: str
     type: str
     statut: str
@@ -1098,7 +1098,7 @@ class SecretBo(TypedDict):
 
 
 class PartenaireDetaille(TypedDict):
-    consumerKey: ConsumerKey
+    consumerKey: str
     nom: str
     type: str
     statut: str

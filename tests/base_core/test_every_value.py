@@ -171,7 +171,6 @@ NOT_TOGETHER: dict[str, list[Json]] = {
         {"dateDebut": "02/01/2026", "dateFin": "01/01/2026"},
     ],
     "opposerCarte": [{"motifOpposition": "AUTRE", "commentaire": None}],
-    "activerCarte": [{"dernierQuatre": "0000"}],
     "emettreCartes": [{"porteurs": [{"membreId": "M", "numeroCarte": "7019800100000001"}] * 2}],
     "saisirPlafondCarte": [
         {"montantMaximal": None, "nombreMaximal": None},

@@ -237,3 +237,13 @@ def test_tokens_are_ended_and_counted(office: Office, carte: Carte) -> None:
     ended = office.maker.enter("/revoquer-jetons-partenaire", consumerKey=resultat["consumerKey"])
     assert ended["resultat"]["jetonsRevoques"] == 1
     assert_refused(api.get("/mes-droits"), "2001")
+
+
+def test_partner_of_a_key_that_this_api_would_not_draw_is_listed_like_any_other(
+    office: Office, carte: Carte
+) -> None:
+    key, client_id = f"clé d'avant+{new_number()}", carte.membre.client_id
+    office.world.partenaire([client_id], pair=(key, "secret"), scopes=SCOPES)
+    auditor = office.bureau.agent("AUDITEUR", clients=[client_id])
+    (line,) = auditor.get("/get-liste-partenaires").json()["data"]
+    assert (line["consumerKey"], line["scopes"]) == (key, SCOPES)
