@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+import uvloop
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
@@ -166,7 +167,8 @@ class Bench:
     def __init__(self, app: CynodApp, round_trips: RoundTrips, functions: Functions) -> None:
         self.round_trips, self.functions = round_trips, functions
         self._app = app
-        self._runner = asyncio.Runner()
+        # The loop that serves: another one tells of a socket again that is about to be read.
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
     def send(self, scene: Scene, operation: str) -> int:
         """Send a new call of the operation; the status of its answer."""

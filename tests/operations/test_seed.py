@@ -148,6 +148,8 @@ def test_card_is_found_by_its_member_too(api: ContractClient) -> None:
 
 def test_list_shows_the_document_s_card(api: ContractClient) -> None:
     answer = api.get("/get-liste-cartes", params={"clientId": CLIENT})
+    carte_id = answer.json()["data"][0]["carteId"]
+    assert len(carte_id) == 26
     assert answer.json() == {
         "success": True,
         "code": 200,
@@ -155,9 +157,11 @@ def test_list_shows_the_document_s_card(api: ContractClient) -> None:
         "data": [
             {
                 "numeroCarte": NUMERO,
+                "carteId": carte_id,
                 "membreId": "MBR-0001",
                 "porteur": "xxx xxx",
                 "statut": "ACTIVE",
+                "motifStatut": None,
                 "finValidite": "18/07/2029",
                 "soldeOnline": 142000.0,
                 "unite": "FCFA",

@@ -110,7 +110,9 @@ def limited_url(kept: Keeper, shared_database: Database) -> str:
     from tests.support.live import serving, settings_for, with_limits
 
     url = shared_database.url.render_as_string(hide_password=False)
-    settings = with_limits(settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour")
+    settings = with_limits(
+        settings_for(url), lecture="1/hour", ecriture="1/hour", jeton="1/hour", retrait="1/hour"
+    )
     return kept.once("limited_url", lambda: serving(settings))
 
 

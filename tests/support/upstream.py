@@ -68,6 +68,7 @@ class _Views(Resolver):
                     offered = {
                         "connection": connection,
                         "partenaire": given.get("token_info", {}).get("partenaire"),
+                        "adresse": "127.0.0.1",
                         "settings": self._settings,
                         "contract": self._contract,
                         "conformite": self._conformite,
