@@ -133,6 +133,8 @@ def test_answers_are_those_of_connexion(standing: Scene, upstream: str, operatio
     is_post, is_form = call.method == "POST", operation in WITH_FORM
     (sent,) = call.options.values()
     ours = standing.caller(operation)
+    if operation == "retirerSecretInitial":
+        call.send(ours)  # A code works once: both are asked for it afterwards.
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
