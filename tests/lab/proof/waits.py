@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+import httpx
 import psycopg
 
 from tests.lab.proof.load import Caller, Intent
@@ -73,13 +74,30 @@ class Kept:
             self.stage.complain(f"a server told to end took {took:.1f} s")
 
     def await_no(self, watch: Watch) -> None:
-        """Wait until every server has said that it is not ready: two deadlines are enough."""
+        """Wait until every server has said that it is not ready: two deadlines are enough.
+
+        Each is asked for a token meanwhile: of the load, all that one of them was asked may wait for cards
+        that the other one holds, so that none of its own COMMITs waits for anything.
+        """
         ports = set(self.stage.ports)
+        for port in ports:
+            threading.Thread(target=self._ask_for_token, args=(port,), daemon=True).start()
         while ports := ports - self._ports_that_said(watch, 503, self.begun):
             if self.since() > 2 * DEADLINE_S + self.bounds.late_s:
                 self.stage.complain(f"{len(ports)} servers still say that they are ready")
                 return
             time.sleep(0.02)
+
+    def _ask_for_token(self, port: int) -> None:
+        pair = self.stage.partners[0]
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.post(
+                f"http://127.0.0.1:{port}/access-token",
+                auth=(pair.key, pair.secret),
+                data={"grant_type": "client_credentials"},
+                timeout=4 * DEADLINE_S,
+                trust_env=False,
+            )
 
     def await_yes(self, watch: Watch) -> None:
         """Wait until the servers that run on say that they are ready, without being touched."""
