@@ -245,5 +245,10 @@ def test_partner_of_a_key_that_this_api_would_not_draw_is_listed_like_any_other(
     key, client_id = f"clé d'avant+{new_number()}", carte.membre.client_id
     office.world.partenaire([client_id], pair=(key, "secret"), scopes=SCOPES)
     auditor = office.bureau.agent("AUDITEUR", clients=[client_id])
-    (line,) = auditor.get("/get-liste-partenaires").json()["data"]
-    assert (line["consumerKey"], line["scopes"]) == (key, SCOPES)
+    page: Json = {"curseurSuivant": ""}
+    lines: Json = {}
+    while page["curseurSuivant"] is not None:  # it sees those of no client too
+        suite = {"curseur": page["curseurSuivant"]} if page["curseurSuivant"] else {}
+        page = auditor.get("/get-liste-partenaires", params={"limite": "100", **suite}).json()
+        lines |= {line["consumerKey"]: line for line in page["data"]}
+    assert lines[key]["scopes"] == SCOPES
