@@ -39,6 +39,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
+_BASED_POLICY = PAGE_POLICY.replace("base-uri 'none'", "base-uri 'self'")
 # Swagger UI styles its elements through the DOM, which needs no 'unsafe-inline'; its icons are
 # `data:` images.
 CONSOLE_POLICY = (
@@ -107,6 +108,9 @@ def pages(
         for path, read in written.items()
     }
     result["/"] = result["/index.html"]
+    if contract.surface.prefix:
+        # As people type it, without the slash: its links are then below it by the page's own word.
+        result[""] = _html_page(partial(_below, written["index.html"], contract), _BASED_POLICY)
     console = _html_page(lambda: console_page(contract, root="./", here="ui/"), CONSOLE_POLICY)
     # A redirect would be built from a Host that a proxy may have changed: here is a page of its own.
     inside = _html_page(lambda: console_page(contract, root="../", here="./"), CONSOLE_POLICY)
@@ -120,6 +124,12 @@ def pages(
         cache = _FOR_EVER if file.parent == _VENDORED else _REVALIDATE
         result[f"/ui/{path}"] = _page(file.read_bytes, _CONTENT_TYPES[file.suffix], cache)
     return {f"{contract.surface.prefix}{path}": page for path, page in result.items()}
+
+
+def _below(read: Callable[[], bytes], contract: Contract) -> bytes:
+    """A page whose links start in the folder of the contract, wherever a proxy has put that."""
+    folder = contract.surface.prefix.rpartition("/")[2]
+    return read().replace(b"<head>", f'<head>\n    <base href="{folder}/">'.encode(), 1)
 
 
 def console_files() -> dict[str, Path]:

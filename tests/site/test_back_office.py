@@ -49,6 +49,13 @@ def test_first_page_takes_the_token_of_a_person() -> None:
     assert "CONSUMER_KEY" not in text
 
 
+def test_first_page_is_there_without_its_slash() -> None:
+    typed, page = PAGES["/base-core"], PAGES["/base-core/"]
+    assert typed.body.replace(b'\n    <base href="base-core/">', b"", 1) == page.body
+    assert b"base-uri 'self'" in dict(typed.headers)[b"content-security-policy"]
+    assert "" not in pages(load(CONTRACT), [])
+
+
 @pytest.mark.parametrize("path", ["ui", "doc/telechargements.html", "collection.postman.json"])
 def test_nothing_asks_a_person_for_a_pair(path: str) -> None:
     # What a partner is called is a field, and a word; its secret is neither.
