@@ -234,7 +234,13 @@ def find_wrk() -> str:
 
 
 def run_round(
-    server: Server, workload: Workload, ground: Ground, seconds: int, folder: Path
+    server: Server,
+    workload: Workload,
+    ground: Ground,
+    seconds: int,
+    folder: Path,
+    *,
+    connections: int = CONNECTIONS,
 ) -> Round:
     """Load the server for some seconds. Any answer that is not what it must be is an error.
 
@@ -248,7 +254,7 @@ def run_round(
     before = server.cpu_s()
     result = subprocess.run(
         [
-            *(find_wrk(), "--threads", "1", "--connections", str(CONNECTIONS)),
+            *(find_wrk(), "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{seconds}s", "--timeout", "10s", "--script", str(LUA), server.url),
             *("--", str(file), prefix, str(random.randrange(10**6))),
             *(str(workload.status), workload.answer),
@@ -269,7 +275,7 @@ def run_round(
     if workload.debits:
         # Those under way when the load ended are done, and were not answered.
         grown, answered = ground.count_operations() - held, requests - wrong
-        if not answered <= grown <= answered + CONNECTIONS:
+        if not answered <= grown <= answered + connections:
             errors += max(1, abs(grown - answered))
             complaint = complaint or f"{answered} debits answered, {grown} operations written"
     return Round(

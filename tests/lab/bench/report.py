@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tests.lab.bench.load import Round
 from tests.lab.bench.office import OFFICE, OFFICE_LISTS
 from tests.lab.bench.servers import FASTAPI, FASTAPI_ASYNC, OURS
+from tests.lab.bench.shown import Shown
 
 Json = dict[str, Any]
 
@@ -325,14 +326,6 @@ def _judge_cost(what: str, lines: Sequence[Json], name: str, peer: str, most: fl
 
 
 # ── text ─────────────────────────────────────────────────────────────────────────────────────────
-class Shown(NamedTuple):
-    """A table to be read."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-
 REACHED, MISSED = "✓", "✗ missed"
 
 
