@@ -98,6 +98,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
         starts=0 if quick else 3,
         paced_s=0 if quick else 4,
         crowd=0 if quick else report.CROWD,
+        scale=bool(large),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.lab.bench import scale
 from tests.lab.bench.load import Round
 from tests.lab.bench.office import OFFICE, OFFICE_LISTS
 from tests.lab.bench.servers import FASTAPI, FASTAPI_ASYNC, OURS
@@ -451,7 +452,7 @@ def tables(body: Json) -> list[Shown]:
             ],
         ),
     ]
-    return [table for table in made if table.rows]
+    return [table for table in (*made, *scale.tables(body)) if table.rows]
 
 
 def markdown(body: Json) -> str:

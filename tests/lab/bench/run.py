@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.bench import report
+from tests.lab.bench import report, scale
 from tests.lab.bench.ground import (
     PEPPER,
     POSTGRESQL,
@@ -75,6 +76,7 @@ class Plan:
     starts: int
     paced_s: float
     crowd: int
+    scale: bool
 
     def lengths(self, workload: str, database: str, processes: int) -> tuple[int, int]:
         """Rounds, and seconds of each."""
@@ -106,6 +108,8 @@ class Bench:
                     self._grow(kind, cluster)
             if self.plan.large and SQLITE in self.plan.databases:
                 self._grow_office()
+            if self.plan.scale and cluster is not None:
+                self._scale(cluster)
         self.body["results"] = report.compare(self.series)
         self.body["throughput"] = report.throughput(self.series)
         self.body["cpu"] = report.cpu(self.series)
@@ -353,6 +357,41 @@ class Bench:
                 if number:
                     kept.append(found)
         return rounds
+
+    def _scale(self, cluster: PostgresqlServer) -> None:
+        """How far one PostgreSQL carries."""
+        sizes = [Size(SMALL.cartes, debits=number // SMALL.cartes - 1) for number in scale.GROWN]
+        with contextlib.ExitStack() as stack:
+            lands = [
+                stack.enter_context(ground(POSTGRESQL, one, self.folder, cluster)) for one in sizes
+            ]
+            with contextlib.ExitStack() as served:
+                servers = [
+                    served.enter_context(serve(OURS, land, 1, self.folder)) for land in lands
+                ]
+                kept = scale.curve(lands, servers, self.folder, self.plan.rounds)
+            with serve(OURS, lands[0], os.cpu_count() or 1, self.folder) as server:
+                steps = scale.carry(server, lands[0], self.folder)
+            weight = scale.weigh(lands[-1])
+            for land in lands:
+                self._verify(land, f"scale, {land.size.operations:,} operations")
+        rounds = [one for each in kept for found in each.values() for one in found]
+        for one in (*(step.round for step in steps), *rounds):
+            if one.errors:
+                self._fault(f"scale: {one.errors} errors, {one.complaint}")
+        self.body["scale"] = {
+            "carry": [scale.write_step(one) for one in steps],
+            "curve": [
+                {"operations": land.size.operations, "cost": cost}
+                for land, cost in zip(lands, scale.costs(kept), strict=True)
+            ],
+            "weight": weight._asdict(),
+            "page": scale.page_over_debit(kept[-1]),
+            "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        }
+        self.say(
+            f"scale: {scale.quickest_rps(steps):,.0f} debits a second; {scale.runs_out(steps)}"
+        )
 
     def _grow_office(self) -> None:
         """Lists of the back office, and the proof of its audit, on SQLite as the lists of partners."""

@@ -60,6 +60,18 @@ def is_on(name: str, kind: str) -> bool:
     return ONLY_ON.get(name, kind) == kind
 
 
+def process_tree(root: int) -> list[int]:
+    """The process, first, and all under it."""
+    found, waiting = [], [root]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                waiting += map(int, task.read_text().split())
+    return found
+
+
 @dataclass(frozen=True)
 class Memory:
     """Of the process that has most, in MiB: the most it ever had, and what is its own share now."""
@@ -79,14 +91,7 @@ class Server:
 
     def processes(self) -> list[int]:
         """The process and all under it."""
-        found, waiting = [], [self.process.pid]
-        while waiting:
-            pid = waiting.pop()
-            found.append(pid)
-            for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                with contextlib.suppress(OSError):
-                    waiting += map(int, task.read_text().split())
-        return found
+        return process_tree(self.process.pid)
 
     def cpu_s(self) -> float:
         """Processor seconds of the process and all under it, so far."""
