@@ -18,6 +18,7 @@ import socket
 import struct
 from asyncio import TimerHandle
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -56,6 +57,15 @@ _TAB = re.compile(rb"(?i)\n(?:transfer-encoding|connection):[^\r\n]*\t[^\r\n]*")
 # RFC 9110, 4.2.3: an absolute target without a path is that of the path `/`.
 _NO_PATH = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)((?:[?#].*)?)")
 
+# RFC 9110, 5.5: what no value may hold, least of all the end of its line.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+_STATUS_LINES = {
+    one.value: b"HTTP/1.1 %d %s\r\n" % (one, one.phrase.encode("ascii")) for one in HTTPStatus
+}
+
+_FRAMING = (b"connection", b"transfer-encoding")
+
 _LOG = structlog.get_logger("cynod.acces")
 
 
@@ -83,6 +93,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._ignored_bytes = 0
         self._served: RequestResponseCycle | None = None
+        self._head: Any = None
         self._is_unsized = False
         self._is_broken = False
         self._is_ended = False
@@ -194,7 +205,10 @@ class Protocol(HttpToolsProtocol):
             raise
 
     async def _send(self, cycle: RequestResponseCycle, message: Message) -> None:
-        """Pass on what the application answers, framed so that its caller can tell where it ends."""
+        """Pass on what the application answers, framed so that its caller can tell where it ends.
+
+        The head is kept until there is a body to go with it, as ASGI allows.
+        """
         if message["type"] == "http.response.start":
             headers = message["headers"]
             if cycle.more_body and cycle.waiting_for_100_continue:
@@ -205,13 +219,50 @@ class Protocol(HttpToolsProtocol):
             )
             if self._is_unsized:
                 cycle.chunked_encoding = False  # RFC 9112, 6.3: the body ends with the connection
-        else:
-            if self._is_unsized:
-                cycle.expected_content_length = len(message["body"])
-            is_last = not message.get("more_body")
-            if is_last and not cycle.keep_alive and (cycle.more_body or self._is_broken):
-                cycle.keep_alive = self._is_ended = True  # else upstream closes before it is read
+            self._head = message
+            return
+        head, self._head = self._head, None
+        if head is not None:
+            if self._write_whole(cycle, head, message):
+                return
+            await cycle.send(head)
+        if self._is_unsized:
+            cycle.expected_content_length = len(message["body"])
+        is_last = not message.get("more_body")
+        if is_last and not cycle.keep_alive and (cycle.more_body or self._is_broken):
+            cycle.keep_alive = self._is_ended = True  # else upstream closes before it is read
         await cycle.send(message)  # type: ignore[arg-type]  # two names of the same dictionaries
+
+    def _write_whole(self, cycle: RequestResponseCycle, head: Message, message: Message) -> bool:
+        """Write head and body at once, where the connection goes on behind them: upstream makes two packets
+        of them, two calls of the system, and looks at each field by itself.
+
+        False, with nothing written, for every other answer, which is upstream's to frame or to refuse.
+        """
+        if (
+            message.get("more_body")
+            or cycle.more_body
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or self.flow.write_paused
+        ):
+            return False
+        body, fields = message["body"], self.server_state.default_headers + head["headers"]
+        values = dict(fields)
+        if (
+            values.get(b"content-length") != b"%d" % len(body)
+            or not values.keys().isdisjoint(_FRAMING)
+            or _CONTROL.search(b"".join([value for _, value in fields]))
+        ):
+            return False
+        if cycle.scope["method"] == "HEAD":
+            body = b""
+        lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"%b%b\r\n%b" % (_STATUS_LINES[head["status"]], lines, body))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _reset(self) -> None:
         """Close so that the client has an error, not an end."""
