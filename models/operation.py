@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     ForeignKey,
     Index,
     LargeBinary,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    select,
     text,
 )
 
@@ -145,3 +147,9 @@ class Operation(NamedTuple):
 
 new_numero_operation = new_ulid
 """Gives the number of a new operation."""
+
+
+def read_last_date(connection: Connection) -> datetime | None:
+    """When the newest operation was executed, by the clock of whoever executed it; None before the first."""
+    statement = select(operations.c.date_operation).order_by(operations.c.id.desc()).limit(1)
+    return connection.scalar(statement)

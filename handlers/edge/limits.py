@@ -98,8 +98,11 @@ class _SharedCounters:
 
 
 def _counters(redis_url: str) -> _Counters | _SharedCounters:
-    if not redis_url:
-        return _Counters()
+    return _SharedCounters(open_redis(redis_url)) if redis_url else _Counters()
+
+
+def open_redis(redis_url: str) -> RedisStorage:
+    """Redis, which is not asked yet; it is waited for half a second at most. Raises SettingsError."""
     try:
         storage = storage_from_string(
             redis_url, wrap_exceptions=True, socket_timeout=0.5, socket_connect_timeout=0.5
@@ -109,7 +112,7 @@ def _counters(redis_url: str) -> _Counters | _SharedCounters:
     # The library knows other counters, of one process alone or for asynchronous callers.
     if not redis_url.startswith("redis") or not isinstance(storage, RedisStorage):
         raise SettingsError("CYNOD_REDIS_URL is not a Redis address like redis://host:6379/0.")
-    return _SharedCounters(storage)
+    return storage
 
 
 Header = tuple[bytes, bytes]

@@ -144,30 +144,32 @@ class Provider:
     def _keep(self) -> None:
         """Read the keys and keep them, whether or not somebody waits for them still."""
         try:
-            self._keys, self._read_at = self._read(), self._clock()
+            self._keys, self._read_at = read_keys(self.emetteur, self._ask), self._clock()
         except ProviderAway:
             pass  # the last good keys are used on, and who has none is told
         finally:
             self._is_asking = False
 
-    def _read(self) -> KeySet:
-        discovered = self._ask(f"{self.emetteur.rstrip('/')}/.well-known/openid-configuration")
-        if discovered.get("issuer") != self.emetteur:
-            raise ProviderAway("the discovery document is of another issuer")
-        where = discovered.get("jwks_uri")
-        if not isinstance(where, str) or not may_be_asked(where):
-            raise ProviderAway("the discovery document names no place of keys")
-        told = self._ask(where).get("keys")
-        # Of keys that are none of ours to understand, the others are as good.
-        keys = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        pairs = [one for one in keys if one.get("kty") in ("RSA", "EC", "OKP")]
-        try:
-            found = KeySet.import_key_set({"keys": [one for one in pairs if _signs(one)]})
-        except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise ProviderAway(f"the keys cannot be read: {type(error).__name__}") from None
-        if not found.keys:
-            raise ProviderAway("the provider publishes no key that signs")
-        return found
+
+def read_keys(emetteur: str, ask: Ask = ask) -> KeySet:
+    """The keys that an issuer publishes, by way of its discovery document. Raises ProviderAway."""
+    discovered = ask(f"{emetteur.rstrip('/')}/.well-known/openid-configuration")
+    if discovered.get("issuer") != emetteur:
+        raise ProviderAway("the discovery document is of another issuer")
+    where = discovered.get("jwks_uri")
+    if not isinstance(where, str) or not may_be_asked(where):
+        raise ProviderAway("the discovery document names no place of keys")
+    told = ask(where).get("keys")
+    # Of keys that are none of ours to understand, the others are as good.
+    keys = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    pairs = [one for one in keys if one.get("kty") in ("RSA", "EC", "OKP")]
+    try:
+        found = KeySet.import_key_set({"keys": [one for one in pairs if _signs(one)]})
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise ProviderAway(f"the keys cannot be read: {type(error).__name__}") from None
+    if not found.keys:
+        raise ProviderAway("the provider publishes no key that signs")
+    return found
 
 
 def _signs(key: Mapping[str, Any]) -> bool:

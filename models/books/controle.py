@@ -69,13 +69,33 @@ def verify_seals(
         return control.end()
 
 
+def verify_last_seal(connection: Connection) -> tuple[Sceau | None, Controle]:
+    """The last seal, and what differs of it: its row, its place behind the one before, its leaves, its rows.
+
+    It costs what one seal holds, however long the journal is; those before are taken as they stand.
+    Writes nothing.
+    """
+    control = _Control(connection, {})
+    with raw_texts(connection):
+        last = read_sceau(connection, "ORDER BY numero DESC")
+        if last is not None:
+            before = read_sceau(
+                connection, "WHERE numero < :numero ORDER BY numero DESC", numero=last.numero
+            )
+            control.begin_after(before)
+            control.check(_with_feuilles(connection, last))
+        return last, control.end()
+
+
 def _read_next(connection: Connection, numero: int | None) -> Sceau | None:
     if numero is None:
         found = read_sceau(connection, "ORDER BY numero")
     else:
         found = read_sceau(connection, "WHERE numero > :numero ORDER BY numero", numero=numero)
-    if found is None:
-        return None
+    return None if found is None else _with_feuilles(connection, found)
+
+
+def _with_feuilles(connection: Connection, found: Sceau) -> Sceau:
     contenu = connection.execute(
         text("SELECT feuilles FROM sceaux WHERE numero = :numero"), {"numero": found.numero}
     ).scalar_one()
@@ -97,6 +117,11 @@ class _Control:
         self._cut: list[str] = []
         self._counted = {OPERATION: 0, ECRITURE: 0}
         self.sceaux = 0
+
+    def begin_after(self, before: Sceau | None) -> None:
+        """Take the seals up to this one for right."""
+        self._before = before
+        self._upto = AVANT_TOUT if before is None else before.jusqu_a
 
     def check(self, sceau: Sceau) -> None:
         """Check the next seal."""
