@@ -105,6 +105,12 @@ def _journal() -> click.Command:
     return journal
 
 
+def _doctor() -> click.Command:
+    from handlers.cli.doctor import doctor
+
+    return doctor
+
+
 def _contract() -> click.Command:
     from handlers.cli.contract import contract
 
@@ -130,6 +136,9 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "contract": Entry(_contract, "Check openapi.yaml and write again what is generated from it."),
     "demande": Entry(_demande, "End the demandes of the back office that have waited too long."),
+    "doctor": Entry(
+        _doctor, "Look at an installation: one line a check, ok, attention or faux, and what to do."
+    ),
     "import": Entry(_import, "Import clients, membres and cards with their opening soldes."),
     "journal": Entry(_journal, "Prove the journal of operations, seal it, and export it."),
     "migrate": Entry(_migrate, "Bring the database to the schema that this version expects."),

@@ -1,0 +1,73 @@
+"""What a server asks beside its database: Redis, the OpenID provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from handlers.diagnosis.constat import Constat, Subject, doubtful, right, wrong
+from handlers.edge.limits import open_redis
+from handlers.edge.oidc import ProviderAway, read_keys
+from handlers.settings import SettingsError
+
+KEEPS = "noeviction"
+
+
+def check_redis(subject: Subject) -> Iterator[Constat]:
+    """That counters are kept, and by one Redis for all processes."""
+    settings = subject.read()
+    if not settings.redis_url:
+        if subject.workers > 1:
+            yield doubtful(
+                f"each of {subject.workers} processes counts rates alone", "set CYNOD_REDIS_URL"
+            )
+        yield right("not configured: rates are counted by each process alone")
+        return
+    try:
+        storage = open_redis(settings.redis_url)
+        client: Any = storage.get_connection()
+    except SettingsError as error:
+        yield wrong(str(error).removesuffix("."), "correct CYNOD_REDIS_URL")
+        return
+    try:
+        client.ping()
+        policy = client.info("memory").get("maxmemory_policy")
+        version = client.info("server").get("redis_version")
+    except storage.base_exceptions as error:
+        # Its text may name the user of the address.
+        yield wrong(
+            f"Redis does not answer: {type(error).__name__}",
+            "start it, or correct CYNOD_REDIS_URL: without it nothing is limited",
+        )
+        return
+    finally:
+        client.close()
+    if policy != KEEPS:
+        yield wrong(
+            f"Redis forgets counters when its memory is full (maxmemory-policy {policy})",
+            f"CONFIG SET maxmemory-policy {KEEPS}",
+        )
+    yield right(f"Redis {version} answers, maxmemory-policy {policy}")
+
+
+def check_oidc(subject: Subject) -> Iterator[Constat]:
+    """That the provider is found, and publishes keys that sign."""
+    settings = subject.read()
+    if not settings.oidc_emetteur:
+        of_persons = [one.surface.name for one in subject.contracts if one.surface.persons]
+        if of_persons:
+            yield doubtful(
+                f"{of_persons[0]} takes tokens of this machine's own key",
+                "set CYNOD_OIDC_EMETTEUR before production",
+            )
+        yield right("not configured: no person calls")
+        return
+    try:
+        keys = read_keys(settings.oidc_emetteur).keys
+    except ProviderAway as error:
+        yield wrong(
+            f"{settings.oidc_emetteur}: {error}",
+            "correct CYNOD_OIDC_EMETTEUR, or start the provider",
+        )
+        return
+    yield right(f"{settings.oidc_emetteur} publishes {len(keys)} signing key{'s'[: len(keys) > 1]}")
