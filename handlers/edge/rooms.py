@@ -93,7 +93,7 @@ class Turns:
             place = self._free.pop() if self._has_place(long) else await self._queue(wanted, long)
             work = Work(function, wanted, place)
             wanted.on_ended = partial(_end_work, work)
-            work.switch()
+            work.start()
             if work.is_done:
                 self._give(place)
             else:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 Result = TypeVar("Result")
 
@@ -95,8 +95,36 @@ def seconds_left(most: float) -> float:
     return most if found is None else max(0.0, min(most, found.until - time.monotonic()))
 
 
-class Work(greenlet):
-    """A function that runs on the event loop. Its parent is the greenlet of the loop itself.
+class _Carrier(greenlet):
+    """A greenlet that carries out one piece of work after the other.
+
+    A new one for each would cost a call some hundredths: Python asks the system for the memory of each
+    greenlet's frames, and gives it back.
+    """
+
+    work: Work | None = None
+
+    def run(self) -> None:
+        """Called by `switch`, the first time."""
+        while self.work is not None:
+            loop, goes_on = self.work.loop, self.work.carry_out()
+            self.work = None
+            if not goes_on:
+                return
+            _idle().append(self)
+            loop.switch()
+
+
+def _idle() -> list[_Carrier]:
+    """Those of this thread that wait for work."""
+    found: list[_Carrier] | None = getattr(_of_thread, "idle", None)
+    if found is None:
+        found = _of_thread.idle = []
+    return found
+
+
+class Work:
+    """A function that runs on the event loop, in a greenlet that gives back to that of the loop itself.
 
     It goes on only where the loop calls what `call_soon` was given, never inside the loop's own turn. While
     it runs, its stack lies where the stack of the loop was: libuv keeps there what it has heard of sockets
@@ -105,8 +133,7 @@ class Work(greenlet):
     """
 
     def __init__(self, function: Callable[[], Any], wanted: Wanted, lent: Any = None) -> None:
-        super().__init__()
-        self._loop = getcurrent()
+        self.loop = getcurrent()
         self._function = function
         self.wanted = wanted
         self.lent = lent
@@ -118,9 +145,18 @@ class Work(greenlet):
         self.pauses = 0
         """How often it has waited: which of its waits one is."""
         self._is_waiting = False
+        self._carrier: _Carrier | None = None
 
-    def run(self) -> None:
-        """Called by `switch`, the first time."""
+    def start(self) -> None:
+        """Run it until it waits for the first time, or is done."""
+        idle = _idle()
+        carrier = self._carrier = idle.pop() if idle else _Carrier()
+        carrier.work = self
+        carrier.gr_context = None  # it sees nothing of the work before
+        carrier.switch()
+
+    def carry_out(self) -> bool:
+        """For its carrier alone: call the function, and say whether the carrier can go on to other work."""
         try:
             self.result = self._function()
         except BaseException as error:  # noqa: BLE001 - it is raised again where the result is awaited
@@ -128,13 +164,14 @@ class Work(greenlet):
         self.is_done = True
         if self.on_done is not None:
             self.on_done()
+        return not isinstance(self.failure, GreenletExit)
 
     def pause(self) -> None:
         """Give the loop back until somebody calls `wake`. Raises InterruptedWork."""
         self.pauses += 1
         self._is_waiting = True
         try:
-            self._loop.switch()
+            self.loop.switch()
         finally:
             self._is_waiting = False
 
@@ -144,20 +181,20 @@ class Work(greenlet):
 
     def resume(self, wait: int) -> None:
         """Go on, unless it has already, or waits for something else by now. For `call_soon` alone."""
-        if self._is_waiting and wait == self.pauses:
-            self.switch()
+        if self._is_waiting and wait == self.pauses and self._carrier is not None:
+            self._carrier.switch()
 
     def interrupt(self, reason: type[InterruptedWork]) -> None:
         """End it where it waits. For `call_soon`, or a task, alone."""
-        if self._is_waiting:
+        if self._is_waiting and self._carrier is not None:
             self.wanted.is_told = True
-            self.throw(reason())
+            self._carrier.throw(reason())
 
 
 def current_work() -> Work | None:
     """The work that is running, None on a thread of its own."""
     current = getcurrent()
-    return current if type(current) is Work else None
+    return current.work if type(current) is _Carrier else None
 
 
 def pause(seconds: float) -> None:

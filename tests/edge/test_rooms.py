@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 
 import pytest
+from greenlet import getcurrent
 
 from handlers.edge.rooms import Patient, Room, Turns
 from models.database.waiting import (
@@ -254,7 +256,7 @@ async def ask():
     loop, pairs = asyncio.get_running_loop(), [socket.socketpair() for _ in range(40)]
     works = [Work(lambda n=n: dive(n, pairs[n][0]), Wanted(60)) for n in range(40)]
     for work in works:
-        loop.call_soon(work.switch)
+        loop.call_soon(work.start)
     while not all(work.is_done for work in works):
         await asyncio.sleep(0.01)
         for _, theirs in pairs:
@@ -275,6 +277,25 @@ def test_work_that_is_woken_by_a_socket_may_watch_and_leave_sockets() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, "[]\n"), ended.stderr
+
+
+def test_work_sees_nothing_of_the_work_before_it_in_its_greenlet() -> None:
+    noted: ContextVar[str] = ContextVar("noted", default="")
+    greenlets = []
+
+    def note() -> str:
+        found = noted.get()
+        noted.set("by another")
+        greenlets.append(getcurrent())
+        pause(0)
+        return found
+
+    async def ask() -> None:
+        room = Turns([Place()])
+        assert [await room.run(note, Wanted(CALL_S)) for _ in range(3)] == [""] * 3
+
+    run(ask)
+    assert len(set(greenlets)) == 1
 
 
 def test_error_of_work_is_its_caller_s() -> None:
