@@ -62,6 +62,8 @@ def open_database(settings: Settings) -> Database:
         settings.database_url,
         pool_size=settings.pool_size + PROBES + READERS,
         wait_s=settings.wait_s,
+        standby_url=settings.lecture_url,
+        standby_s=settings.lecture_retard_s,
     )
 
 

@@ -169,6 +169,19 @@ class Settings:
         _integer(1, 100),
         "operations that one process runs at once, and their connections to PostgreSQL",
     )
+    lecture_url: str = _setting(
+        "CYNOD_LECTURE_URL",
+        "",
+        _TEXT,
+        "a standby of PostgreSQL: partners' lists and histories are read there while it is young enough; "
+        "empty: all is read where it is written",
+    )
+    lecture_retard_s: int = _setting(
+        "CYNOD_LECTURE_RETARD_S",
+        5,
+        _integer(1, 300),
+        "how old what is read there may be, in seconds; an older standby is left until it has caught up",
+    )
     deadline_s: int = _setting(
         "CYNOD_DELAI_S",
         10,

@@ -19,9 +19,10 @@ from sqlalchemy import (
     union_all,
 )
 
-from models.carte import Carte
+from models.carte import Carte, cartes
 from models.database.curseur import decode_curseur, encode_curseur
 from models.database.prepared import Prepared
+from models.database.standby import BehindError, is_late
 from models.demande import demandes
 from models.journal.ecriture import ecritures
 from models.operation import TRANSFERT_SPECIAL, operations
@@ -83,9 +84,10 @@ def list_operations(
 
     The position is the card's version, which every operation raises by one: what arrives between
     two pages is newer than the first, and moves nothing. Raises ParametreInvalide for a cursor that
-    this API did not give.
+    this API did not give, and BehindError on a standby that has not reached it.
     """
     avant = None if curseur is None else decode_curseur(_CURSEUR, curseur)
+    _check_reached(connection, carte, avant)
     nombre = limite or DEFAULT_LIMITE
     rows = _read(connection, partenaire, carte, filtre, avant, nombre + 1)
     page = rows[:nombre]
@@ -113,6 +115,7 @@ class Lecture(NamedTuple):
         """The next lines after `position`, and the position after them, None at the end."""
         if self.page is not None:
             return self.page.lignes, None
+        _check_reached(connection, self.carte, position)
         lignes = _read(connection, self.partenaire, self.carte, self.filtre, position, BATCH)
         return lignes, None if len(lignes) < BATCH else lignes[-1].version
 
@@ -138,6 +141,16 @@ def open_lecture(
         return Lecture(partenaire, carte, filtre, None, page)
     position = None if curseur is None else decode_curseur(_CURSEUR, curseur)
     return Lecture(partenaire, carte, filtre, position, None)
+
+
+def _check_reached(connection: Connection, carte: Carte, avant: int | None) -> None:
+    """Raises BehindError on a standby that lacks lines between `avant` and its own newest one: a partner
+    who goes on would never see them."""
+    if avant is None or not is_late(connection):
+        return
+    newest = connection.scalar(select(cartes.c.version).where(cartes.c.id == carte.id))
+    if newest is None or newest < avant - 1:
+        raise BehindError
 
 
 def _read(

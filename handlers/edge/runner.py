@@ -114,15 +114,20 @@ class OperationRunner:
             }
             for media_type, handler in handlers.items()
         }
-        # On SQLite there is no round trip to save.
-        self._foresee = AHEAD.get(operation.operation_id) if database.has_places else None
+        self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
+        # Partners' lists and histories. A person looks for what he has just entered.
+        self._may_be_late = (
+            database.standby is not None and self._is_paged and not operation.by_person
+        )
+        # On SQLite there is no round trip to save, and none beside what a standby is asked.
+        ahead = database.has_places and not self._may_be_late
+        self._foresee = AHEAD.get(operation.operation_id) if ahead else None
         self.needs_database = (
             operation.secured
             or operation.by_pair
             or any("connection" in names for names in self._wanted.values())
         )
         self._constants = {"settings": settings, "contract": contract, "conformite": conformite}
-        self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
         self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
         self._way = self._choose_way()
         self._commits = self._choose_commits()
@@ -223,6 +228,9 @@ class OperationRunner:
                 for stage in way.after:
                     stage(call)
             if call.media_type not in self._commits:
+                if self._may_be_late:
+                    execute = partial(self._execute, call, caller=caller)
+                    return self._database.read_late(execute, instead=connection)
                 return self._execute(call, connection, caller)
             with self._database.transaction(on=connection):
                 return self._execute(call, connection, caller)
@@ -305,7 +313,7 @@ class OperationRunner:
             position = answer.position
             while True:
                 with self._database.reading() as connection:
-                    lines, position = answer.read(connection, position)
+                    lines, position = self._lines(answer, connection, position)
                 if not all(map(self._check_line, lines)):
                     raise OffContract(f"{self.operation.operation_id}: a line is off contract")
                 if lines:
@@ -317,6 +325,15 @@ class OperationRunner:
         headers = [] if answer.suivant is None else [next_page(call, answer.suivant)]
         media_type = f"{call.media_type}; charset=utf-8"
         return Reply(200, "200", first, headers, media_type=media_type, stream=stream())
+
+    def _lines(
+        self, answer: TableAnswer, connection: Connection, position: int | None
+    ) -> tuple[list[Mapping[str, Any]], int | None]:
+        if self._may_be_late:
+            return self._database.read_late(
+                lambda there: answer.read(there, position), instead=connection
+            )
+        return answer.read(connection, position)
 
     def _envelope(self, answer: Answer[Any, Any], language: str) -> dict[str, Any]:
         template = self._message

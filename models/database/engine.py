@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, FromClause, create_engine, event, text
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
@@ -26,19 +26,25 @@ from models.database.failures import (
     OccupiedError,
     is_lock_timeout,
     is_lost,
+    is_unavailable,
 )
 from models.database.prepared import LINE, Kind, Line, SqliteLine, run_command
 from models.database.running import forget_running
+from models.database.standby import BehindError, Standby
 from models.database.waiting import InterruptedWork, lent, seconds_left, wanted
 from models.errors import Refusal
 
 if TYPE_CHECKING:
-    from models.database.place import Place
+    from models.database.place import Place, Source
+
+Result = TypeVar("Result")
 
 WAL_SAFE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at
 the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3."""
 
+LOOK_WAIT_S = 2
+"""Of whoever watches a standby: what takes longer is not known."""
 
 _WORTH_TELLING_S = 0.5
 """Of a wait for SQLite's lock: a server's own writes end sooner."""
@@ -69,10 +75,19 @@ class Database:
     """One database: its engine and the only way to a transaction.
 
     `pool_size` bounds the connections of this process; `wait_s` bounds the wait for one, for a
-    lock and for a statement.
+    lock and for a statement. `standby_url` is that of a standby of PostgreSQL, from which lists may be
+    read that are `standby_s` seconds old. Raises DatabaseUrlError.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, wait_s: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        wait_s: int = 10,
+        standby_url: str = "",
+        standby_s: int = 5,
+    ) -> None:
         self.url = _checked_url(url)
         self.dialect = self.url.get_backend_name()
         make = _sqlite_engine if self.dialect == "sqlite" else _postgresql_engine
@@ -81,6 +96,7 @@ class Database:
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "commit", _end)
         self._wait_s = wait_s
+        self.standby = self._make_standby(standby_url, standby_s) if standby_url else None
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
         # Reads need no transaction: each statement is its own snapshot, and saves BEGIN and COMMIT.
         self._reading: Engine = self.engine.execution_options(cynod_lecture=True)
@@ -118,14 +134,43 @@ class Database:
 
     def make_places(self, number: int) -> list[Place]:
         """Connections for so many pieces of work at a time, on one event loop: theirs to close there."""
-        from models.database.place import Place, Source, loop_engine  # noqa: PLC0415 - psycopg is imported there
+        from models.database.place import Place  # noqa: PLC0415 - psycopg is imported there
 
-        engine = loop_engine(self.url, _postgresql_options(self._wait_s))
+        source = self._source(self.url)
+        if self.standby is None:
+            return [Place(source) for _ in range(number)]
+        late = self._source(self.standby.url, cynod_retard=True)
+        return [Place(source, Place(late)) for _ in range(number)]
+
+    def _source(self, url: URL, **options: Any) -> Source:
+        from models.database.place import Source, loop_engine  # noqa: PLC0415 - as above
+
+        engine = loop_engine(url, _postgresql_options(self._wait_s))
         event.listen(engine, "connect", _line_keeper(self.dialect))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "commit", _end)
-        source = Source(engine)
-        return [Place(source) for _ in range(number)]
+        return Source(engine, **options)
+
+    def _make_standby(self, given: str, most_s: int) -> Standby:
+        url = _checked_url(given)
+        if not self.has_places or url.get_backend_name() != self.dialect:
+            raise DatabaseUrlError("only PostgreSQL has a standby to read from")
+        return Standby(self.url, url, most_s, _postgresql_options(LOOK_WAIT_S))
+
+    def read_late(self, read: Callable[[Connection], Result], instead: Connection) -> Result:
+        """What is read from the standby where it is young enough and does not fail, or else `instead`."""
+        standby, place = self.standby, lent()
+        if standby is not None and place is not None and standby.is_fresh():
+            try:
+                with place.late as connection:
+                    return read(connection)
+            except BehindError:
+                pass
+            except DBAPIError as error:
+                if not is_unavailable(error):
+                    raise
+                standby.leave()
+        return read(instead)
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """A connection for statements that write nothing: that of its place for work on an event loop."""
@@ -277,6 +322,8 @@ class Database:
 
     def close(self) -> None:
         """Close the pooled connections."""
+        if self.standby is not None:
+            self.standby.close()
         self.engine.dispose()
 
 
@@ -538,7 +585,7 @@ def _postgresql_options(wait_s: int) -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": wait_ms,
-        "application_name": "cynod",
+        "application_name": "cynod command",
         "options": (
             f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}"
             f" -c idle_in_transaction_session_timeout={wait_ms * 2} -c timezone=UTC"

@@ -17,8 +17,9 @@ from models.database.waiting import aside
 class Source:
     """Opens connections that wait on an event loop."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(cynod_lecture=True)
+    def __init__(self, engine: Engine, **options: Any) -> None:
+        """`options` are those of execution of its connections."""
+        self._engine = engine.execution_options(cynod_lecture=True, **options)
         self._is_known = False
 
     def open(self) -> Connection:
@@ -36,10 +37,15 @@ class Source:
 
 
 class Place:
-    """Lent to one piece of work at a time. Its connection stays open from one to the next."""
+    """Lent to one piece of work at a time. Its connection stays open from one to the next.
 
-    def __init__(self, source: Source) -> None:
+    `late` is its place at the standby, where there is one: as many connections as here, so that nobody waits
+    for one of them while he holds one of these.
+    """
+
+    def __init__(self, source: Source, late: Place | None = None) -> None:
         self._source = source
+        self.late = late
         self._connection: Connection | None = None
         self._driver: GreenConnection | None = None
         self._line: PostgresqlLine | None = None
@@ -68,6 +74,8 @@ class Place:
 
     def close(self) -> None:
         """Close the connection; the next work opens another."""
+        if self.late is not None:
+            self.late.close()
         connection, self._connection, self._driver, self._line = self._connection, None, None, None
         if connection is not None:
             with contextlib.suppress(Exception):
