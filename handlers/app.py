@@ -32,6 +32,8 @@ from handlers.site.pages import pages
 from models.agent import note_activite
 from models.base import now, today
 from models.database.engine import Database
+from models.database.presence import Serveur, introduce, this_server
+from models.migrate import expected_revision
 from models.secret import note_usage
 
 # A contract is checked when it is read, against OpenAPI's own schema too, with its defaults, and each fault
@@ -56,12 +58,16 @@ KEPT = 2
 more transactions commit at once, the more of them share a flush of the log."""
 
 
-def open_database(settings: Settings) -> Database:
-    """The database of the settings. Raises models.database.engine.DatabaseUrlError."""
+def open_database(settings: Settings, serveur: Serveur | None = None) -> Database:
+    """The database of the settings, which is told whose the sessions of a server are.
+
+    Raises models.database.engine.DatabaseUrlError.
+    """
     return Database(
         settings.database_url,
         pool_size=settings.pool_size + PROBES + READERS,
         wait_s=settings.wait_s,
+        introduce=lambda engine: None if serveur is None else introduce(engine, serveur),
         standby_url=settings.lecture_url,
         standby_s=settings.lecture_retard_s,
     )
@@ -142,7 +148,8 @@ def create_app(
     """
     contracts = contracts or load_contracts(settings)
     own_database = database is None
-    database = database or open_database(settings)
+    serveur = this_server(contracts[0].version, expected_revision())
+    database = database or open_database(settings, serveur)
     usage = Usage(database, note_usage, today, every_s=DAY_S, what="d'un secret")
     activite = Usage(database, note_activite, now, every_s=ACTIVITE_S, what="d'un agent")
     adresses = AddressesSeen(database)

@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import click
 import structlog
 import uvicorn
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from uvicorn.config import Config
 
@@ -33,6 +34,7 @@ from models.database.engine import (
     is_missing,
 )
 from models.database.failures import DatabaseUrlError, OccupiedError
+from models.database.presence import enlisted, held, this_server
 from models.partenaire import database_holds_anything
 
 BACKLOG = 1024
@@ -63,10 +65,15 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
     """Serve until SIGINT or SIGTERM. The exit code: 0 after an orderly end, 1 when it cannot start."""
     configure_logs(settings)
+    with ExitStack() as known:
+        return _serve(settings, known, workers=workers, demo=demo)
+
+
+def _serve(settings: Settings, known: ExitStack, *, workers: int, demo: bool) -> int:
     try:
         contracts = load_contracts(settings)
         app = create_app(settings, contracts=contracts)  # refuses what is wrong, before listening
-        seeded = _prepare_database(settings, contracts, demo=demo)
+        seeded = _prepare_database(settings, contracts, known, demo=demo)
         demo = demo and not settings.is_production
         agents = _seed_agents(settings, contracts) if demo else []
         # With several workers nobody is let in before one of them can answer.
@@ -121,19 +128,31 @@ class StartupError(Exception):
     """The server cannot start; the text is one sentence."""
 
 
-def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo: bool) -> bool:
-    """Migrate and seed for `--demo`, else require a migrated database. True when it was seeded."""
+def _check_schema(connection: Connection) -> None:
+    behind = migrate.describe_gap(connection)
+    if behind is not None:
+        raise StartupError(behind)
+    ahead = migrate.describe_advance(connection)
+    if ahead is not None:
+        click.echo(f"cynod: {ahead}.", err=True)
+
+
+def _prepare_database(
+    settings: Settings, contracts: Sequence[Contract], known: ExitStack, *, demo: bool
+) -> bool:
+    """Migrate and seed for `--demo`, else require a database on which this version can serve, where it is
+    `known` from then on. True when it was seeded."""
     database = open_database(settings)
     try:
         if demo:
             migrate.upgrade(database)
         elif is_missing(database):
             raise StartupError(describe_missing(database))
-        with database.reading() as connection:
-            if not migrate.is_current(connection):
-                raise StartupError(
-                    "the database is not at the migration this version expects; run `cynod migrate`."
-                )
+        with held(database, alone=False), database.reading() as connection:
+            known.enter_context(
+                enlisted(database, this_server(contracts[0].version, migrate.expected_revision()))
+            )
+            _check_schema(connection)
             gap = find_durability_gap(connection) if settings.is_production else None
             if gap is not None:
                 raise StartupError(
@@ -152,6 +171,8 @@ def _prepare_database(settings: Settings, contracts: Sequence[Contract], *, demo
         raise StartupError(
             "a migration of the database is running; start again when it ended."
         ) from None
+    except migrate.OlderServersError as error:
+        raise StartupError(migrate.describe_older_servers(error)) from None
     except (DBAPIError, OSError) as error:
         raise StartupError(describe_error(database, error)) from None
     finally:

@@ -84,6 +84,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "models/migrate.py: alembic": "8 MiB that a server, which only compares revisions, never needs",
     "models/migrate.py: alembic.config": "as above",
     "models/migrate.py: alembic.runtime.migration": "as above",
+    "models/migrate.py: alembic.script": "as above",
     "models/migrate.py: alembic.util": "as above",
     "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
     "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",

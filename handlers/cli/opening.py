@@ -59,10 +59,9 @@ def _check_migrated(database: Database) -> None:
     if is_missing(database):
         raise Refused(describe_missing(database))
     with database.reading() as connection:
-        if not migrate.is_current(connection):
-            raise Refused(
-                "the database is not at the migration this version expects; run `cynod migrate`."
-            )
+        gap = migrate.describe_gap(connection)
+        if gap is not None:
+            raise Refused(gap)
 
 
 def tell_waiting(database: Database, what: str) -> Callable[[], None]:

@@ -32,6 +32,7 @@ revision = "NEW"
 down_revision = "LAST"
 branch_labels = None
 depends_on = None
+kind = "expand"
 
 
 def upgrade() -> None:

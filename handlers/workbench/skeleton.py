@@ -544,7 +544,7 @@ class _Skeleton:
             f'"""{_sentence(change.words)[:-1]}\n\nRevision: {number}\nFollows: {last}\n"""\n\n'
             + ("import sqlalchemy as sa\nfrom alembic import op\n\n" if columns else "")
             + f'revision = "{number}"\ndown_revision = "{last}"\n'
-            "branch_labels = None\ndepends_on = None\n\n\n"
+            f'branch_labels = None\ndepends_on = None\nkind = "{"expand" if columns else "stop"}"\n\n\n'
         )
         up = [
             f'    op.add_column("{table}", sa.Column("{name}", {KINDS[kind][1]}, nullable=True))'

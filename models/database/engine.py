@@ -87,6 +87,7 @@ class Database:
         wait_s: int = 10,
         standby_url: str = "",
         standby_s: int = 5,
+        introduce: Callable[[Engine], None] = lambda _engine: None,
     ) -> None:
         self.url = _checked_url(url)
         self.dialect = self.url.get_backend_name()
@@ -95,6 +96,8 @@ class Database:
         event.listen(self.engine, "connect", _line_keeper(self.dialect))
         event.listen(self.engine, "begin", _begin)
         event.listen(self.engine, "commit", _end)
+        self._introduce = introduce
+        introduce(self.engine)
         self._wait_s = wait_s
         self.standby = self._make_standby(standby_url, standby_s) if standby_url else None
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
@@ -149,6 +152,8 @@ class Database:
         event.listen(engine, "connect", _line_keeper(self.dialect))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "commit", _end)
+        if url is self.url:
+            self._introduce(engine)
         return Source(engine, **options)
 
     def _make_standby(self, given: str, most_s: int) -> Standby:

@@ -147,7 +147,8 @@ def test_a_database_that_is_not_there_or_not_migrated_is_told_to_migrate(
     assert _answer(CliRunner().invoke(cli, command)) == (
         1,
         "",
-        "cynod: the database is not at the migration this version expects; run `cynod migrate`.\n",
+        f"cynod: the database was never migrated and this version needs {expected_revision()}; run"
+        " `cynod migrate`.\n",
     )
 
 

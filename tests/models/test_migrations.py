@@ -173,7 +173,7 @@ def test_every_constraint_has_a_name_of_the_convention() -> None:
 def test_other_revision_is_not_current(shared_database: Database) -> None:
     with shared_database.engine.connect() as connection:
         transaction = connection.begin()
-        connection.execute(text("UPDATE alembic_version SET version_num = 'other'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         assert not migrate.is_current(connection)
         with pytest.raises(ServiceIndisponible):
             migrate.check_current(connection)

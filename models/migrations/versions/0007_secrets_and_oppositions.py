@@ -11,6 +11,7 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+kind = "stop"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 NUMBERED = {"sqlite": "printf('%026d', id)", "postgresql": "lpad(CAST(id AS TEXT), 26, '0')"}

@@ -11,6 +11,7 @@ revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
+kind = "expand"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

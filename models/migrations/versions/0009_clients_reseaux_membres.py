@@ -17,6 +17,7 @@ revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
+kind = "stop"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 CLE = sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql")

@@ -11,6 +11,7 @@ revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
+kind = "stop"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
