@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ MUTANT = "MUTANT_UNDER_TEST"
 """The variable by which mutmut's functions know which of them is wanted."""
 
 REPORT = Path("build/code-mutants")
+SEED = 20261129
 LEAST = 90
 """Per cent of the mutants that tests must kill."""
 
@@ -61,6 +63,33 @@ _EDGE = [
     *("edge/test_raw_requests", "edge/test_front", "operations/test_every_operation"),
     *("operations/test_bounds", "operations/test_off_contract", "operations/test_every_value"),
 ]
+_BACK_OFFICE = (
+    (
+        ("demande", "regle_validation", "back_office/regles", "back_office/corbeille"),
+        ["models/test_moteur", "models/test_demandes", "base_core/test_persons"],
+    ),
+    (
+        ("back_office/moteur", "back_office/type_demande", "back_office/registre"),
+        [
+            *("models/test_moteur", "models/test_demandes", "models/test_cartes"),
+            *("models/test_fonds", "models/test_secrets", "base_core/test_attempts"),
+        ],
+    ),
+    (
+        (
+            *("etat_carte", "numero_carte", "profil_carte", "back_office/designation"),
+            *("back_office/cartes", "back_office/fiches_cartes", "back_office/profils"),
+        ),
+        ["models/test_cartes", "base_core/test_card_life"],
+    ),
+    (("audit", "back_office/audits"), ["models/test_audit", "models/test_audits"]),
+    (("books/chaine",), ["models/test_audit"]),
+    (
+        ("sceau", "books/feuilles", "books/scellement", "books/rows"),
+        ["models/test_scellement", "models/test_verification"],
+    ),
+)
+"""Modules of the back office and of the seals, with the tests that know them: the cheapest first."""
 MODELS = ["models", *_MONEY, *_READ]
 EDGE = [
     *(
@@ -85,13 +114,7 @@ TESTS = {
         *_MONEY,
         "operations/authentification/test_droits",
     ],
-    **{
-        f"models/{name}.py": ["models/test_cartes", "base_core/test_card_life"]
-        for name in (
-            *("etat_carte", "numero_carte", "profil_carte"),
-            *("back_office/cartes", "back_office/fiches_cartes", "back_office/profils"),
-        )
-    },
+    **{f"models/{name}.py": tests for names, tests in _BACK_OFFICE for name in names},
     "handlers/edge/runner.py": [
         *("edge/test_fault_log", "models/test_transaction", "edge/test_front"),
         "edge/test_authentification",
@@ -245,6 +268,14 @@ class _Forks:
         sys.stderr.write(f"{result.seconds:6.1f} s  {self.ends[name]:9} {name} {verdict.test}\n")
 
 
+def _draw(names: list[str], count: int, seed: int) -> list[str]:
+    """So many of them, in their order, the same for the same seed; all of them for 0."""
+    if not count or count >= len(names):
+        return names
+    drawn = set(random.Random(seed).sample(names, count))
+    return [name for name in names if name in drawn]
+
+
 def _function(name: str) -> str:
     """The name of a mutant without its number."""
     return name.rpartition("__mutmut_")[0]
@@ -273,15 +304,18 @@ def _judge_afresh(folder: Path, module: str, name: str) -> str:
 @click.argument("module", type=click.Choice(MODULES))
 @click.option("--workers", default=2, show_default=True)
 @click.option("--only", default="", help="Mutants whose name has this text.")
+@click.option("--count", default=0, help="How many are drawn; 0: all are judged.")
+@click.option("--seed", default=SEED, show_default=True, help="Of the draw.")
 @click.option("--inside", type=click.Path(path_type=Path), hidden=True)
-def main(module: str, workers: int, only: str, inside: Path | None) -> None:
+def main(module: str, workers: int, only: str, count: int, seed: int, inside: Path | None) -> None:
     """Judge the tests of a MODULE by changing its code; exits with 1 below the score."""
     if inside is not None:
         _judge_in_forks(module, workers, sys.stdin.read().split(","), inside)
         return
     with tempfile.TemporaryDirectory(prefix="code-mutants-") as made, _server(module):
         folder = Path(made)
-        names = [name for name in _make(folder, module) if only in name]
+        made_of = _make(folder, module)
+        names = _draw([name for name in made_of if only in name], count, seed)
         # "" is no mutant: were the tests red by themselves, every mutant would count as killed.
         states = _ends(folder, module, workers, ["", *names])
         click.echo(f"{module}: {dict(Counter(states.values()))}, before those of imports")
@@ -301,6 +335,7 @@ def main(module: str, workers: int, only: str, inside: Path | None) -> None:
         "module": module,
         "score": round(score, 1),
         "mutants": len(states),
+        "of": len(made_of),
         "survivors": diffs,
     }
     report.write_text(json.dumps(body, indent=1), encoding="utf-8")
