@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 from typing import Any
 
 import click
@@ -22,13 +23,24 @@ from handlers.settings import Settings, read_settings
 @click.option(
     "--demo", is_flag=True, help="Migrate, and write the demo data when nothing is there."
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Look at the installation first, as `cynod doctor` does, and start only when nothing is faux.",
+)
 @click.option("--host", help="Address to listen on (default: HOST, else 127.0.0.1).")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: PORT, else 8080)."
 )
 @click.pass_context
 def serve(
-    ctx: click.Context, workers: int, host: str | None, port: int | None, *, demo: bool
+    ctx: click.Context,
+    workers: int,
+    host: str | None,
+    port: int | None,
+    *,
+    demo: bool,
+    check: bool,
 ) -> None:
     """Serve the API until Ctrl-C or SIGTERM.
 
@@ -40,16 +52,36 @@ def serve(
                 CYNOD_LECTURE_URL, CYNOD_LECTURE_RETARD_S, CYNOD_DELAI_S,
                 CYNOD_ATTENTE_S, CYNOD_ARRET_S, CYNOD_LIMITES,
                 CYNOD_OPERATIONS_DESACTIVEES, CYNOD_REDIS_URL, CYNOD_LOG_FORMAT,
-                CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS,
+                CYNOD_LOG_LEVEL, CYNOD_METRIQUES, CYNOD_VERIFICATIONS,
+                CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS,
                 CYNOD_URL_PUBLIQUE, CYNOD_OIDC_EMETTEUR, CYNOD_OIDC_AUDIENCE,
                 CYNOD_OIDC_ACR, CYNOD_CLE_LOCALE, CYNOD_DEMANDE_DUREE_H
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
+    if check and demo:
+        raise click.UsageError("--check looks at an installation, which --demo only makes.")
     # Nearly all that is imported and built stays: to look for the rest takes a tenth of the start.
     gc.disable()
     from handlers import server  # noqa: PLC0415 - Connexion takes a second, and a help none of it
 
+    if check:
+        _check(workers, {"HOST": host, "PORT": port})
     ctx.exit(server.serve(_listening(host, port), workers=workers, demo=demo))
+
+
+def _check(workers: int, given: dict[str, Any]) -> None:
+    """Tell on stderr what each check found. Raises Refused when something is wrong."""
+    from handlers.cli.doctor import refuse_wrong, write_line  # noqa: PLC0415 - as above
+    from handlers.diagnosis.constat import Subject  # noqa: PLC0415 - as above
+    from handlers.diagnosis.doctor import diagnose  # noqa: PLC0415 - as above
+
+    listening = {name: str(value) for name, value in given.items() if value is not None}
+    subject = Subject(environ={**os.environ, **listening}, workers=workers)
+    found = {}
+    for name, constat in diagnose(subject):
+        found[name] = constat
+        click.echo(write_line(name, constat), err=True)
+    refuse_wrong(found, "not started: ")
 
 
 def _listening(host: str | None, port: int | None) -> Settings:

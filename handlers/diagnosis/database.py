@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from handlers.app import READERS
 from handlers.diagnosis.constat import Constat, Subject, doubtful, right, wrong
-from handlers.edge.bridge import PROBES
+from handlers.settings import Settings
 from models import migrate
 from models.books.controle import verify_last_seal
 from models.database.engine import (
@@ -41,6 +40,9 @@ OLDEST_POSTGRESQL = 130_000
 FOR_GOOD = ("operations", "ecritures", "sceaux", "audit")
 """Tables to which rows are added, and in which none is ever changed."""
 
+BESIDE = 2
+"""Connections of a process beside its pool: one for probes, one that notes once a day which secrets serve."""
+
 NIGHT = timedelta(hours=26)
 """The age of the last seal in the worst moment of a day, with a long night."""
 
@@ -50,9 +52,8 @@ _DURABLE = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 def check_database(subject: Subject) -> Iterator[Constat]:
     """That it is there and answers, in a version and an encoding that are served."""
-    settings = subject.read()
     try:
-        database = Database(settings.database_url, pool_size=2, wait_s=min(settings.wait_s, WAIT_S))
+        database = _open(subject.read())
     except DatabaseUrlError as error:
         yield wrong(str(error).removesuffix("."), "correct CYNOD_DATABASE_URL")
         return
@@ -80,6 +81,17 @@ def check_database(subject: Subject) -> Iterator[Constat]:
     if told["default_transaction_read_only"] == "on":
         yield wrong("it takes no writes (default_transaction_read_only)", "name the primary")
     yield right(f"PostgreSQL {told['server_version'].split()[0]}, UTF8")
+
+
+def _open(settings: Settings) -> Database:
+    """The database, with short waits. Raises DatabaseUrlError."""
+    wait_s = min(settings.wait_s, WAIT_S)
+    database = Database(settings.database_url, pool_size=2, wait_s=wait_s)
+    if database.dialect == "sqlite":
+        return database
+    # What a database of no encoding tells would be no text, and so not even be told.
+    url = database.url.update_query_dict({"client_encoding": "utf8"})
+    return Database(url.render_as_string(hide_password=False), pool_size=2, wait_s=wait_s)
 
 
 def check_durability(subject: Subject) -> Iterator[Constat]:
@@ -142,8 +154,7 @@ def check_connections(subject: Subject) -> Iterator[Constat]:
         return
     with database.reading() as connection:
         room = read_room(connection)
-    # The loop's places and, beside them, what notes usage; a pool of a command is smaller.
-    needed = subject.workers * (settings.pool_size + PROBES + READERS)
+    needed = subject.workers * (settings.pool_size + BESIDE)
     yield judge_room(room, needed, subject.workers)
 
 
@@ -228,7 +239,7 @@ def check_migration(subject: Subject) -> Iterator[Constat]:
 
 def check_seals(subject: Subject) -> Iterator[Constat]:
     """That the journal is sealed each night, and the last seal agrees with its rows."""
-    with subject.opened().reading() as connection:
+    with subject.opened().snapshot() as connection:
         last, control = verify_last_seal(connection)
     for fault in control.faults[:1]:
         yield wrong(

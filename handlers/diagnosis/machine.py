@@ -11,6 +11,8 @@ from pathlib import Path
 
 from handlers.diagnosis.constat import FAUX, Constat, Subject, doubtful, right, wrong
 from handlers.edge.oidc import LEEWAY_S
+from models.database.engine import Database
+from models.database.failures import DatabaseUrlError
 from models.database.state import read_clock
 from models.operation import read_last_date
 
@@ -25,8 +27,8 @@ SIDES = ("", "-wal", "-shm", "-journal")
 
 def check_files(subject: Subject) -> Iterator[Constat]:
     """That what is secret is its owner's alone: the database, keys, passwords, files of variables."""
-    looked = 0
-    for file, mask in _secret_files(subject):
+    looked, database = 0, _database_of(subject)
+    for file, mask in _secret_files(subject, database):
         try:
             mode = stat.S_IMODE(file.stat().st_mode)
         except FileNotFoundError:
@@ -35,7 +37,8 @@ def check_files(subject: Subject) -> Iterator[Constat]:
         if mode & mask:
             who = "everybody" if mode & 0o007 else "its group"
             yield wrong(f"{file} is open to {who} (mode {mode:04o})", f"chmod {0o600:o} {file}")
-    yield from _check_folder(subject)
+    if database is not None and database.file is not None:
+        yield from _check_folder(database.file.parent)
     for file in subject.files:
         if not file.exists():
             yield wrong(f"{file} does not exist", "correct --file")
@@ -44,9 +47,17 @@ def check_files(subject: Subject) -> Iterator[Constat]:
     yield right("no secret file" if not looked else f"{looked} looked at, their owner's alone")
 
 
-def _secret_files(subject: Subject) -> Iterator[tuple[Path, int]]:
+def _database_of(subject: Subject) -> Database | None:
+    """The database by its address, which is not asked; None when that is none."""
+    try:
+        return Database(subject.read().database_url)
+    except DatabaseUrlError:
+        return None
+
+
+def _secret_files(subject: Subject, database: Database | None) -> Iterator[tuple[Path, int]]:
     """Files, each with the bits that it must not have. The database's group may be given it on purpose."""
-    settings, database = subject.read(), subject.database
+    settings = subject.read()
     if database is not None and database.file is not None:
         for side in SIDES:
             yield Path(f"{database.file}{side}"), 0o007
@@ -62,18 +73,15 @@ def _secret_files(subject: Subject) -> Iterator[tuple[Path, int]]:
         yield file, 0o077
 
 
-def _check_folder(subject: Subject) -> Iterator[Constat]:
+def _check_folder(folder: Path) -> Iterator[Constat]:
     """Whoever may write to the folder of a SQLite database may put another file in its place."""
-    file = None if subject.database is None else subject.database.file
-    if file is None or not file.parent.is_dir():
+    if not folder.is_dir():
         return
-    mode = stat.S_IMODE(file.parent.stat().st_mode)
+    mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o002 and not mode & stat.S_ISVTX:
-        yield wrong(
-            f"{file.parent} is open to everybody (mode {mode:04o})", f"chmod o-w {file.parent}"
-        )
-    if not os.access(file.parent, os.W_OK):
-        yield wrong(f"{file.parent} cannot be written to", "let this account write there")
+        yield wrong(f"{folder} is open to everybody (mode {mode:04o})", f"chmod o-w {folder}")
+    if not os.access(folder, os.W_OK):
+        yield wrong(f"{folder} cannot be written to", "let this account write there")
 
 
 def check_clock(subject: Subject) -> Iterator[Constat]:

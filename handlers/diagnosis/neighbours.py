@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from handlers.contract.surface import SURFACES
 from handlers.diagnosis.constat import Constat, Subject, doubtful, right, wrong
 from handlers.edge.limits import open_redis
 from handlers.edge.oidc import ProviderAway, read_keys
@@ -54,7 +55,9 @@ def check_oidc(subject: Subject) -> Iterator[Constat]:
     """That the provider is found, and publishes keys that sign."""
     settings = subject.read()
     if not settings.oidc_emetteur:
-        of_persons = [one.surface.name for one in subject.contracts if one.surface.persons]
+        of_persons = [
+            one.name for one in SURFACES.values() if one.persons and one.name in settings.surfaces
+        ]
         if of_persons:
             yield doubtful(
                 f"{of_persons[0]} takes tokens of this machine's own key",

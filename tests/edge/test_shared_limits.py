@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,9 +13,8 @@ import redis
 
 from handlers.settings import Settings, SettingsError
 from tests.support.live import serving, settings_for, with_limits
-from tests.support.needs import need
-from tests.support.patience import CALL_S
 from tests.support.process import free_port
+from tests.support.redis import running_redis
 from tests.support.scene import Scene, assert_refused
 from tests.support.world import World
 
@@ -27,26 +24,8 @@ pytestmark = pytest.mark.only_on("sqlite")  # no counter is in the database
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of the tests' own; its URL."""
-    need("redis")
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    folder = tmp_path_factory.mktemp("redis")
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
-        _wait_ready(port)
-        yield f"redis://127.0.0.1:{port}/0"
-        process.terminate()
-
-
-def _wait_ready(port: int) -> None:
-    deadline = time.monotonic() + CALL_S
-    with redis.Redis(port=port) as client:
-        while True:
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline, "redis-server did not start"
-                time.sleep(0.02)
+    with running_redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 def settings_of(world: World, redis_url: str) -> Settings:
