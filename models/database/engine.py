@@ -148,12 +148,11 @@ class Database:
     def _source(self, url: URL, **options: Any) -> Source:
         from models.database.place import Source, loop_engine  # noqa: PLC0415 - as above
 
-        engine = loop_engine(url, _postgresql_options(self._wait_s))
+        told = (self._introduce,) if url is self.url else ()
+        engine = loop_engine(url, _postgresql_options(self._wait_s), *told)
         event.listen(engine, "connect", _line_keeper(self.dialect))
         event.listen(engine, "begin", _begin)
         event.listen(engine, "commit", _end)
-        if url is self.url:
-            self._introduce(engine)
         return Source(engine, **options)
 
     def _make_standby(self, given: str, most_s: int) -> Standby:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
@@ -84,8 +85,13 @@ class Place:
                 connection.close()
 
 
-def loop_engine(url: URL, options: dict[str, Any]) -> Engine:
-    """An engine without a pool, whose connections wait on an event loop; `options` are psycopg's."""
+def loop_engine(
+    url: URL, options: dict[str, Any], introduce: Callable[[Engine], None] = lambda _engine: None
+) -> Engine:
+    """An engine without a pool, whose connections wait on an event loop; `options` are psycopg's.
+
+    Who is to say something of them beforehand (`introduce`) is asked first: what is below connects.
+    """
     engine = create_engine(
         url,
         poolclass=NullPool,
@@ -93,6 +99,7 @@ def loop_engine(url: URL, options: dict[str, Any]) -> Engine:
         isolation_level="AUTOCOMMIT",
         connect_args=options,
     )
+    introduce(engine)
     unanswered = Unanswered()
 
     @event.listens_for(engine, "do_connect")

@@ -138,7 +138,7 @@ def introduce(engine: Engine, serveur: Serveur) -> None:
             driver.close()  # SQLAlchemy leaves it open
             raise
 
-    event.listen(engine, "do_connect", tell, insert=True)
+    event.listen(engine, "do_connect", tell)
     event.listen(engine, "connect", look)
 
 
