@@ -19,16 +19,17 @@ import cynod.client.model.ReponseListeCartes;
 import cynod.client.model.ReponseMouvement;
 
 public final class Story {
-    private static final ObjectMapper JSON = ApiClient.createDefaultObjectMapper();
-    private static final String CARTE = System.getenv("CARTE");
-    private static final String WALLET = System.getenv("WALLET");
-    private static final String CLIENT = System.getenv("CLIENT");
+    static final ObjectMapper JSON = ApiClient.createDefaultObjectMapper();
+    static final String CARTE = System.getenv("CARTE");
+    static final String WALLET = System.getenv("WALLET");
+    static final String CLIENT = System.getenv("CLIENT");
+    static String token;
 
-    private interface Call {
+    interface Call {
         void run() throws ApiException;
     }
 
-    private static ApiClient api(String url, String token) {
+    static ApiClient api(String url, String token) {
         ApiClient client = new ApiClient();
         client.updateBaseUri(url);
         if (token != null) {
@@ -52,9 +53,9 @@ public final class Story {
         return found;
     }
 
-    private static DemandeMouvement demande(long montant, String reference) {
+    static DemandeMouvement demande(String numero, long montant, String reference) {
         return new DemandeMouvement()
-                .numeroCarte(CARTE)
+                .numeroCarte(numero)
                 .walletId(WALLET)
                 .clientId(CLIENT)
                 .montant(montant)
@@ -71,7 +72,7 @@ public final class Story {
         return told;
     }
 
-    private static Map<String, Object> refused(Call call) throws Exception {
+    static Map<String, Object> refused(Call call) throws Exception {
         try {
             call.run();
         } catch (ApiException error) {
@@ -85,29 +86,34 @@ public final class Story {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Map<String, Object> seen = new LinkedHashMap<>();
+        System.out.println(JSON.writeValueAsString(tell(new LinkedHashMap<>())));
+    }
+
+    /** What is seen; the token of the story is left in `token`. */
+    static Map<String, Object> tell(Map<String, Object> seen) throws Exception {
         String url = System.getenv("URL");
         Jeton jeton = new AuthentificationApi(api(url, null))
                 .accessToken("client_credentials", System.getenv("KEY"), System.getenv("SECRET"), null);
         seen.put("jeton", jeton.getTokenType());
-        ApiClient client = api(url, jeton.getAccessToken());
+        token = jeton.getAccessToken();
+        ApiClient client = api(url, token);
         MouvementsApi mouvements = new MouvementsApi(client);
         seen.put("solde", solde(client));
         seen.put("pages", pages(client));
-        seen.put("credit", moved(mouvements.creditCarteWithHttpInfo(demande(1000, "C"))));
-        seen.put("debit", moved(mouvements.debitCarteWithHttpInfo(demande(500, "D"))));
-        seen.put("encore", moved(mouvements.debitCarteWithHttpInfo(demande(500, "D"))));
-        seen.put("insuffisant", refused(() -> mouvements.debitCarte(demande(999_999_999L, "I"))));
+        seen.put("credit", moved(mouvements.creditCarteWithHttpInfo(demande(CARTE, 1000, "C"))));
+        seen.put("debit", moved(mouvements.debitCarteWithHttpInfo(demande(CARTE, 500, "D"))));
+        seen.put("encore", moved(mouvements.debitCarteWithHttpInfo(demande(CARTE, 500, "D"))));
+        seen.put("insuffisant", refused(() -> mouvements.debitCarte(demande(CARTE, 999_999_999L, "I"))));
         seen.put("inconnue", refused(() -> new CartesApi(client).getSoldeCarte("000000000000", WALLET, CLIENT)));
         ApiClient expired = api(url, System.getenv("EXPIRED"));
         seen.put("expire", refused(() -> new CartesApi(expired).getSoldeCarte(CARTE, WALLET, CLIENT)));
         MouvementsApi down = new MouvementsApi(api(System.getenv("DOWN"), System.getenv("DOWN_TOKEN")));
-        seen.put("indisponible", refused(() -> down.debitCarte(demande(500, "INDISPONIBLE"))));
+        seen.put("indisponible", refused(() -> down.debitCarte(demande(CARTE, 500, "INDISPONIBLE"))));
         ApiClient tomorrow = api(System.getenv("NEXT"), "x");
         Map<String, Object> demain = new LinkedHashMap<>();
         demain.put("solde", solde(tomorrow));
-        demain.putAll(refused(() -> new MouvementsApi(tomorrow).debitCarte(demande(500, "X"))));
+        demain.putAll(refused(() -> new MouvementsApi(tomorrow).debitCarte(demande(CARTE, 500, "X"))));
         seen.put("demain", demain);
-        System.out.println(JSON.writeValueAsString(seen));
+        return seen;
     }
 }

@@ -16,6 +16,7 @@ from tests.lab.clients.generators import PYTHON, make_of_published, run, warning
 from tests.lab.clients.more.generating import MORE, STORIES, TOOLS, make_more
 from tests.lab.clients.test_clients import (
     PLAYERS,
+    VERSIONS_BEFORE,
     play_the_story,
     tomorrow,
 )
@@ -63,11 +64,12 @@ def test_further_client_plays_the_whole_story(
     play_the_story(player, folder, world, tomorrow, shared_database)
 
 
+@pytest.mark.parametrize("version", VERSIONS_BEFORE)
 @pytest.mark.parametrize("name", PLAYERS)
-def test_every_client_generated_from_1_2_1_plays_its_story(
-    name: str, world: World, tomorrow: str, shared_database: Database
+def test_every_client_generated_before_plays_its_story(
+    name: str, version: str, world: World, tomorrow: str, shared_database: Database
 ) -> None:
-    folder = make_of_published(name, "1.2.1")
+    folder = make_of_published(name, version)
     play_the_story(PLAYERS[name], folder, world, tomorrow, shared_database)
 
 

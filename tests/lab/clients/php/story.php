@@ -57,11 +57,20 @@ function pages(Configuration $configuration): array
     return $found;
 }
 
-function demande(int $montant, string $reference): DemandeMouvement
+function etats(Configuration $configuration): array
+{
+    global $client;
+    return array_map(
+        static fn ($one) => [$one->getCarteId(), $one->getStatut(), $one->getMotifStatut()],
+        cartes($configuration)->getListeCartes($client)->getData(),
+    );
+}
+
+function demande(int $montant, string $reference, ?string $numero = null): DemandeMouvement
 {
     global $carte, $wallet, $client;
     return (new DemandeMouvement())
-        ->setNumeroCarte($carte)
+        ->setNumeroCarte($numero ?? $carte)
         ->setWalletId($wallet)
         ->setClientId($client)
         ->setMontant($montant)
@@ -114,4 +123,10 @@ $seen['demain'] = [
     'solde' => solde($tomorrow),
     ...refused(static fn () => mouvements($tomorrow)->debitCarte(demande(500, 'X'))),
 ];
+if (getenv('EMISE') !== false) {
+    $seen['etats'] = etats($mine);
+    $seen['emise'] = refused(static fn () => mouvements($mine)->debitCarte(demande(500, 'E', getenv('EMISE'))));
+    $suspended = configuration(getenv('URL'), getenv('SUSPENDED'));
+    $seen['suspendu'] = refused(static fn () => cartes($suspended)->getSoldeCarte($carte, $wallet, $client));
+}
 echo json_encode($seen, JSON_THROW_ON_ERROR), "\n";

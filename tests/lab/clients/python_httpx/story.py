@@ -60,9 +60,15 @@ def pages(client: AuthenticatedClient) -> list[list[str]]:
             return found
 
 
-def demande(montant: int, reference: str) -> DemandeMouvement:
+def etats(client: AuthenticatedClient) -> list[list[str | None]]:
+    page = get_liste_cartes.sync(client=client, client_id=client_id)
+    assert isinstance(page, ReponseListeCartes)
+    return [[one.carte_id, one.statut, one.motif_statut] for one in page.data]
+
+
+def demande(montant: int, reference: str, numero: str = carte) -> DemandeMouvement:
     return DemandeMouvement(
-        numero_carte=carte,
+        numero_carte=numero,
         wallet_id=wallet,
         client_id=client_id,
         montant=montant,
@@ -116,4 +122,15 @@ seen["demain"] = {
     "solde": solde(tomorrow, carte),
     **refused(debit_carte.sync_detailed(client=tomorrow, body=demande(500, "X"))),
 }
+if "EMISE" in env:
+    seen["etats"] = etats(client)
+    seen["emise"] = refused(
+        debit_carte.sync_detailed(client=client, body=demande(500, "E", env["EMISE"]))
+    )
+    suspended = AuthenticatedClient(base_url=env["URL"], token=env["SUSPENDED"])
+    seen["suspendu"] = refused(
+        get_solde_carte.sync_detailed(
+            client=suspended, numero_carte=carte, wallet_id=wallet, client_id=client_id
+        )
+    )
 sys.stdout.write(json.dumps(seen))

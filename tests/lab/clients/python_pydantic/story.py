@@ -53,9 +53,14 @@ def pages(client: ApiClient) -> list[list[str]]:
             return found
 
 
-def demande(montant: int, reference: str) -> DemandeMouvement:
+def etats(client: ApiClient) -> list[list[str | None]]:
+    page = CartesApi(client).get_liste_cartes(client_id=client_id)
+    return [[one.carte_id, one.statut, one.motif_statut] for one in page.data]
+
+
+def demande(montant: int, reference: str, numero: str = carte) -> DemandeMouvement:
     return DemandeMouvement(
-        numeroCarte=carte,
+        numeroCarte=numero,
         walletId=wallet,
         clientId=client_id,
         montant=montant,
@@ -104,4 +109,11 @@ seen["demain"] = {
     "solde": solde(tomorrow),
     **refused(lambda: MouvementsApi(tomorrow).debit_carte(demande(500, "X"))),
 }
+if "EMISE" in env:
+    seen["etats"] = etats(client)
+    seen["emise"] = refused(lambda: mouvements.debit_carte(demande(500, "E", env["EMISE"])))
+    suspended = api(env["URL"], env["SUSPENDED"])
+    seen["suspendu"] = refused(
+        lambda: CartesApi(suspended).get_solde_carte(carte, wallet, client_id)
+    )
 sys.stdout.write(json.dumps(seen))

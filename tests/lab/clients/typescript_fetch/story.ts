@@ -51,8 +51,13 @@ async function pages(client: Client<paths>): Promise<string[][]> {
   }
 }
 
-function demande(montant: number, reference: string) {
-  return { body: { ...carte, montant, reference: `${setting("REFERENCE")}-${reference}` } };
+async function etats(client: Client<paths>): Promise<(string | null)[][]> {
+  const { data } = await client.GET("/get-liste-cartes", { params: { query: { clientId: carte.clientId } } });
+  return present(data).data.map((one) => [one.carteId, one.statut, one.motifStatut]);
+}
+
+function demande(montant: number, reference: string, numeroCarte = carte.numeroCarte) {
+  return { body: { ...carte, numeroCarte, montant, reference: `${setting("REFERENCE")}-${reference}` } };
 }
 
 function moved(answer: { data?: ReponseMouvement; response: Response }) {
@@ -89,4 +94,10 @@ seen["demain"] = {
   solde: await solde(tomorrow),
   ...refused(await tomorrow.POST("/debit-carte", demande(500, "X"))),
 };
+if (process.env["EMISE"] !== undefined) {
+  seen["etats"] = await etats(client);
+  seen["emise"] = refused(await client.POST("/debit-carte", demande(500, "E", setting("EMISE"))));
+  const suspended = api(setting("URL"), setting("SUSPENDED"));
+  seen["suspendu"] = refused(await suspended.GET("/get-solde-carte", { params: { query: carte } }));
+}
 console.log(JSON.stringify(seen));

@@ -48,8 +48,13 @@ async function pages(client: Client): Promise<string[][]> {
   }
 }
 
-function demande(montant: number, reference: string) {
-  return { ...carte, montant, reference: `${setting("REFERENCE")}-${reference}` };
+async function etats(client: Client): Promise<(string | null)[][]> {
+  const { data } = await getListeCartes({ client, query: { clientId: carte.clientId } });
+  return present(data).data.map((one) => [one.carteId, one.statut, one.motifStatut]);
+}
+
+function demande(montant: number, reference: string, numeroCarte = carte.numeroCarte) {
+  return { ...carte, numeroCarte, montant, reference: `${setting("REFERENCE")}-${reference}` };
 }
 
 function moved(answer: { data?: ReponseMouvement; response?: Response }) {
@@ -86,4 +91,10 @@ seen["demain"] = {
   solde: await solde(tomorrow),
   ...refused(await debitCarte({ client: tomorrow, body: demande(500, "X") })),
 };
+if (process.env["EMISE"] !== undefined) {
+  seen["etats"] = await etats(client);
+  seen["emise"] = refused(await debitCarte({ client, body: demande(500, "E", setting("EMISE")) }));
+  const suspended = api(setting("URL"), setting("SUSPENDED"));
+  seen["suspendu"] = refused(await getSoldeCarte({ client: suspended, query: carte }));
+}
 console.log(JSON.stringify(seen));

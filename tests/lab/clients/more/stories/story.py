@@ -54,9 +54,17 @@ def pages(client: httpx.Client) -> list[list[str]]:
         query["curseur"] = page.curseurSuivant
 
 
-def move(client: httpx.Client, path: str, montant: int, reference: str) -> httpx.Response:
+def etats(client: httpx.Client) -> list[list[str | None]]:
+    query = {"clientId": carte["clientId"]}
+    page = read(cynod.ReponseListeCartes, client.get("/get-liste-cartes", params=query))
+    return [[one.carteId.root, one.statut, one.motifStatut] for one in page.data]
+
+
+def move(
+    client: httpx.Client, path: str, montant: int, reference: str, **other: str
+) -> httpx.Response:
     demande = cynod.DemandeMouvement.model_validate(
-        {**carte, "montant": montant, "reference": f"{env['REFERENCE']}-{reference}"}
+        {**carte, **other, "montant": montant, "reference": f"{env['REFERENCE']}-{reference}"}
     )
     return client.post(path, json=demande.model_dump(mode="json", exclude_none=True))
 
@@ -94,4 +102,7 @@ seen["demain"] = {
     "solde": solde(tomorrow),
     **refused(move(tomorrow, "/debit-carte", 500, "X")),
 }
+seen["etats"] = etats(client)
+seen["emise"] = refused(move(client, "/debit-carte", 500, "E", numeroCarte=env["EMISE"]))
+seen["suspendu"] = refused(balance(api(env["URL"], env["SUSPENDED"])))
 sys.stdout.write(json.dumps(seen))

@@ -44,8 +44,13 @@ def pages(client)
   end
 end
 
-def demande(montant, reference)
-  CynodClient::DemandeMouvement.new(**CARTE, montant: montant, reference: "#{ENV.fetch('REFERENCE')}-#{reference}")
+def etats(client)
+  cartes = CynodClient::CartesApi.new(client).get_liste_cartes(CARTE[:client_id]).data
+  cartes.map { |one| [one.carte_id, one.statut, one.motif_statut] }
+end
+
+def demande(montant, reference, numero = CARTE[:numero_carte])
+  CynodClient::DemandeMouvement.new(**CARTE, numero_carte: numero, montant: montant, reference: "#{ENV.fetch('REFERENCE')}-#{reference}")
 end
 
 def moved(answer)
@@ -85,6 +90,9 @@ seen = {
   demain: {
     solde: solde(tomorrow),
     **refused { CynodClient::MouvementsApi.new(tomorrow).debit_carte(demande(500, "X")) }
-  }
+  },
+  etats: etats(client),
+  emise: refused { mouvements.debit_carte(demande(500, "E", ENV.fetch("EMISE"))) },
+  suspendu: refused { solde(with_token(ENV.fetch("URL"), ENV.fetch("SUSPENDED"))) }
 }
 puts JSON.generate(seen)

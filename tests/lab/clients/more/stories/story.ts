@@ -5,6 +5,14 @@ export interface Carte {
   clientId: string;
 }
 
+/** What a list says of a card. */
+export interface CarteListee {
+  numeroCarte: string;
+  carteId: string;
+  statut: string;
+  motifStatut: string | null;
+}
+
 export interface Demande extends Carte {
   montant: number;
   reference: string;
@@ -31,7 +39,7 @@ export interface Api {
   >;
   solde(carte: Carte): Promise<Answer<{ data: { soldeOnline: number }[] }>>;
   page(query: { clientId: string; limite: number; curseur?: string }): Promise<
-    Answer<{ data: { numeroCarte: string }[]; curseurSuivant: string | null }>
+    Answer<{ data: CarteListee[]; curseurSuivant: string | null }>
   >;
   credit(demande: Demande): Promise<Answer<{ data: Mouvement[] }>>;
   debit(demande: Demande): Promise<Answer<{ data: Mouvement[] }>>;
@@ -50,8 +58,13 @@ function present<T>(value: T | undefined): T {
 
 const carte: Carte = { numeroCarte: setting("CARTE"), walletId: setting("WALLET"), clientId: setting("CLIENT") };
 
-function demande(montant: number, reference: string): Demande {
-  return { ...carte, montant, reference: `${setting("REFERENCE")}-${reference}` };
+async function etats(api: Api): Promise<(string | null)[][]> {
+  const page = present((await api.page({ clientId: carte.clientId, limite: 100 })).data);
+  return page.data.map((one) => [one.carteId, one.statut, one.motifStatut]);
+}
+
+function demande(montant: number, reference: string, numeroCarte = carte.numeroCarte): Demande {
+  return { ...carte, numeroCarte, montant, reference: `${setting("REFERENCE")}-${reference}` };
 }
 
 async function solde(api: Api): Promise<number> {
@@ -91,6 +104,7 @@ export async function play(connect: (url: string, token?: string) => Api): Promi
   const api = connect(setting("URL"), jeton.access_token);
   const expired = connect(setting("URL"), setting("EXPIRED"));
   const down = connect(setting("DOWN"), setting("DOWN_TOKEN"));
+  const suspended = connect(setting("URL"), setting("SUSPENDED"));
   const tomorrow = connect(setting("NEXT"), "x");
   const seen = {
     jeton: jeton.token_type,
@@ -104,6 +118,9 @@ export async function play(connect: (url: string, token?: string) => Api): Promi
     expire: refused(await expired.solde(carte)),
     indisponible: refused(await down.debit(demande(500, "INDISPONIBLE"))),
     demain: { solde: await solde(tomorrow), ...refused(await tomorrow.debit(demande(500, "X"))) },
+    etats: await etats(api),
+    emise: refused(await api.debit(demande(500, "E", setting("EMISE")))),
+    suspendu: refused(await suspended.solde(carte)),
   };
   console.log(JSON.stringify(seen));
 }
