@@ -11,7 +11,7 @@ ecritures: a stored solde would be one hot row that every call waits for.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -31,6 +31,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.base import SOLDE_MAXIMAL, BigId, metadata
@@ -96,12 +97,18 @@ class Position(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What says whether a card is usable."""
+    """What says whether a card is usable, and its solde in francs."""
 
     statut: str
     fin_validite: date
     client_statut: str
+    solde: int
 
+
+Written = TypeVar("Written", bound=tuple[Any, ...])
+
+_ATTEMPTS = 5
+"""Of a movement that nothing keeps from being made by the time that one looks what did."""
 
 _Columns = dict[str, ColumnElement[Any]]
 
@@ -128,7 +135,12 @@ _GIVE_BACK = Prepared(
 )
 
 _STATE = Prepared(
-    select(cartes.c.statut, cartes.c.fin_validite, clients.c.statut.label("client_statut"))
+    select(
+        cartes.c.statut,
+        cartes.c.fin_validite,
+        clients.c.statut.label("client_statut"),
+        cartes.c.solde,
+    )
     .join_from(cartes, clients, clients.c.client_id == cartes.c.client_id)
     .where(_THE_CARD),
     _State,
@@ -214,10 +226,9 @@ def move(connection: Connection, mouvement: Mouvement, claimed: Claim) -> Moved:
         return _move_by_steps(connection, mouvement, claimed)
     entree = Entree(claimed.numero_operation, claimed.date_operation)
     values = _written_values(mouvement, entree)
-    written = _WRITE[mouvement.type].first(connection, values)
-    if written is None:
-        _refuse_unusable(connection, mouvement.carte)
-        raise SoldeInsuffisant if mouvement.type == DEBIT else SoldeMaximalDepasse
+    written = _until_moved(
+        connection, _WRITE[mouvement.type], values, mouvement.carte, given=mouvement.type == CREDIT
+    )
     if written.plafonne is None:
         raise DroitsRetires
     return Moved(written.solde, bool(written.plafonnee or written.plafonne))
@@ -265,11 +276,8 @@ def take(connection: Connection, carte: CarteCle, montant: int, quand: datetime)
 
     Raises ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeInsuffisant.
     """
-    moved = _move(connection, _TAKE, carte, montant, quand)
-    if moved is None:
-        _refuse_unusable(connection, carte)
-        raise SoldeInsuffisant
-    return moved
+    values = {"la_carte": carte.id, "somme": montant, "quand": quand, "jour": quand.date()}
+    return _until_moved(connection, _TAKE, values, carte, given=False)
 
 
 def give(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
@@ -277,11 +285,8 @@ def give(connection: Connection, carte: CarteCle, montant: int, quand: datetime)
 
     Raises ClientSuspendu, CarteAnnulee, CarteEnOpposition, CarteExpiree, SoldeMaximalDepasse.
     """
-    moved = _move(connection, _GIVE, carte, montant, quand)
-    if moved is None:
-        _refuse_unusable(connection, carte)
-        raise SoldeMaximalDepasse
-    return moved
+    values = {"la_carte": carte.id, "somme": montant, "quand": quand, "jour": quand.date()}
+    return _until_moved(connection, _GIVE, values, carte, given=True)
 
 
 def take_back(connection: Connection, carte: CarteCle, montant: int, quand: datetime) -> Position:
@@ -297,7 +302,7 @@ def give_back(connection: Connection, carte: CarteCle, montant: int, quand: date
     keeps no money, else SoldeMaximalDepasse."""
     moved = _move(connection, _GIVE_BACK, carte, montant, quand)
     if moved is None:
-        if _read_state(connection, carte).client_statut == CLOS:
+        if read_state(connection, carte).client_statut == CLOS:
             raise DelaiAnnulationDepasse
         raise SoldeMaximalDepasse
     return moved
@@ -310,18 +315,40 @@ def _move(
     montant: int,
     quand: datetime,
 ) -> Position | None:
-    values = {"la_carte": carte.id, "somme": montant, "quand": quand}
-    if statement in (_TAKE, _GIVE):
-        values["jour"] = quand.date()
-    return statement.first(connection, values)
+    return statement.first(connection, {"la_carte": carte.id, "somme": montant, "quand": quand})
 
 
-def _refuse_unusable(connection: Connection, carte: CarteCle) -> None:
-    state = _read_state(connection, carte)
+def _until_moved(
+    connection: Connection,
+    statement: Prepared[Written],
+    values: dict[str, Any],
+    carte: CarteCle,
+    *,
+    given: bool,
+) -> Written:
+    """What a guarded movement of a usable card wrote. Raises what keeps the card from it.
+
+    Why it moved nothing is read after it, and may have ended by then: a card that was blocked and is not any
+    more has its francs, and to say that it lacks them would be false. It is then tried again.
+    """
+    for _ in range(_ATTEMPTS):
+        written = statement.first(connection, values)
+        if written is not None:
+            return written
+        _refuse(read_state(connection, carte), values["somme"], given=given)
+    raise PoolTimeoutError("what keeps a card from a movement comes and goes")
+
+
+def _refuse(state: _State, montant: int, *, given: bool) -> None:
+    """Raises what keeps a card in this state from getting the francs, or giving them, if anything does."""
     check_usable(state.statut, state.fin_validite, state.client_statut)
+    if given and state.solde > SOLDE_MAXIMAL - montant:
+        raise SoldeMaximalDepasse
+    if not given and state.solde < montant:
+        raise SoldeInsuffisant
 
 
-def _read_state(connection: Connection, carte: CarteCle) -> _State:
+def read_state(connection: Connection, carte: CarteCle) -> _State:
     """The guarded update moved nothing: read again why, since a concurrent call may have changed it."""
     state = _STATE.first(connection, {"la_carte": carte.id})
     assert state is not None, "no card is ever deleted"
