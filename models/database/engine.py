@@ -28,6 +28,7 @@ from models.database.failures import (
     is_lost,
     is_unavailable,
 )
+from models.database.hosts import spell_out
 from models.database.prepared import LINE, Kind, Line, SqliteLine, run_command
 from models.database.running import forget_running
 from models.database.standby import BehindError, Standby
@@ -466,7 +467,7 @@ def _roll_back_driver(connection: Connection) -> None:
 
 def _checked_url(given: str) -> URL:
     try:
-        url = make_url(given)
+        url = make_url(spell_out(given))
     except ArgumentError:
         raise DatabaseUrlError(
             "not a database URL; expected sqlite:///path or postgresql+psycopg://user@host/name"

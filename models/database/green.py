@@ -24,7 +24,8 @@ from models.database.waiting import InterruptedWork, Work, current_work
 Made = TypeVar("Made")
 
 Message = tuple[bytes, Any, list[Format]]
-"""A prepared statement's name, its parameters as the server takes them, and their formats."""
+"""A prepared statement's name, or its text where names are not kept; its parameters as the server takes them;
+their formats."""
 
 CANCEL_S = 2.0
 """How long the server may take to hear that a statement is not wanted any more."""
@@ -134,6 +135,8 @@ class GreenConnection(psycopg.Connection[Any]):
     """A BEGIN that goes to the server with the first statement of its transaction."""
     watch: Watch | None = None
     unanswered: Unanswered | None = None
+    keeps_names = True
+    """Whether the server still knows in the next transaction what it prepared by name in this one."""
 
     def _watched(self) -> Watch:
         if self.watch is None:
@@ -181,7 +184,7 @@ class GreenConnection(psycopg.Connection[Any]):
         if self.begin is not None:
             return self.run_all(work, [message])[0]
         work.wanted.check()
-        self.pgconn.send_query_prepared(*message, Format.BINARY)
+        self._send(message)
         return self._fetch(work)[-1]
 
     def run_all(self, work: Work, messages: Sequence[Message]) -> list[PGresult]:
@@ -193,7 +196,7 @@ class GreenConnection(psycopg.Connection[Any]):
         if begin is not None:
             pgconn.send_query_params(begin, None)
         for message in messages:
-            pgconn.send_query_prepared(*message, Format.BINARY)
+            self._send(message)
         pgconn.pipeline_sync()
         results = self._fetch(work)
         pgconn.exit_pipeline_mode()
@@ -205,6 +208,13 @@ class GreenConnection(psycopg.Connection[Any]):
         if len(results) != len(messages):
             raise psycopg.OperationalError("the server sent too few results")
         return results
+
+    def _send(self, message: Message) -> None:
+        if self.keeps_names:
+            self.pgconn.send_query_prepared(*message, Format.BINARY)
+        else:
+            text, parameters, formats = message
+            self.pgconn.send_query_params(text, parameters, None, formats, Format.BINARY)
 
     def prepare(self, work: Work, name: bytes, sql: bytes) -> PGresult:
         """Have the server prepare a statement."""

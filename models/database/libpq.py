@@ -1,5 +1,9 @@
 """PostgreSQL's connection as prepared.py speaks to it: libpq's own calls, psycopg's adaptation.
 
+Behind a pooler that gives each transaction another session (pgbouncer's transaction mode), a statement that
+was prepared by name is not there the next time. A pooler is found out: the process that it says it is, is not
+the one that answers. Statements then go with their text, in the same round trips.
+
 It is kept for its speed, which docs/architecture.md has: a ratio near 1 would end it.
 """
 
@@ -28,7 +32,8 @@ class PostgresqlLine:
         self._driver: GreenConnection = driver  # type: ignore[assignment]  # wherever work asks
         self._pgconn = driver.pgconn
         self._transformer = Transformer(driver)
-        self._prepared: dict[bytes, tuple[list[PyFormat], list[Format]]] = {}
+        self._prepared: dict[bytes, tuple[bytes, list[PyFormat], list[Format]]] = {}
+        self._keeps_names: bool | None = None
         self._ahead: list[_Asked] = []
         self._answered: list[tuple[_Asked, list[Row]]] = []
 
@@ -36,8 +41,12 @@ class PostgresqlLine:
         """The rows of a statement, which is prepared when the connection first meets it."""
         work = current_work()
         if work is None:
-            name, parameters, formats = self._message(compiled, values)
-            return self._rows(self._pgconn.exec_prepared(name, parameters, formats, Format.BINARY))
+            what, parameters, formats = self._message(compiled, values)
+            if self._keeps_names:
+                result = self._pgconn.exec_prepared(what, parameters, formats, Format.BINARY)
+            else:
+                result = self._pgconn.exec_params(what, parameters, None, formats, Format.BINARY)
+            return self._rows(result)
         if self._answered and (rows := self._take_answer(compiled, values)) is not None:
             return rows
         message = self._message(compiled, values)
@@ -74,9 +83,9 @@ class PostgresqlLine:
         return None
 
     def _message(self, compiled: Compiled, values: list[Any]) -> Message:
-        formats = self._prepared.get(compiled.name) or self._prepare(compiled)
-        parameters: Any = self._transformer.dump_sequence(values, formats[0])
-        return compiled.name, parameters, formats[1]
+        what, adapted, formats = self._prepared.get(compiled.name) or self._prepare(compiled)
+        parameters: Any = self._transformer.dump_sequence(values, adapted)
+        return what, parameters, formats
 
     def _rows(self, result: PGresult) -> list[Row]:
         if result.status != ExecStatus.TUPLES_OK:
@@ -97,18 +106,30 @@ class PostgresqlLine:
         else:
             _check(self._driver.command(work, sql.encode()))
 
-    def _prepare(self, compiled: Compiled) -> tuple[list[PyFormat], list[Format]]:
-        work = current_work()
+    def _prepare(self, compiled: Compiled) -> tuple[bytes, list[PyFormat], list[Format]]:
+        if self._keeps_names is None:
+            self._keeps_names = self._driver.keeps_names = self._is_one_session()
         name, sql = compiled.name, compiled.sql.encode()
-        if work is None:
-            _check(self._pgconn.prepare(name, sql))
-        else:
-            _check(self._driver.prepare(work, name, sql))
-        formats = self._prepared[name] = (
+        if self._keeps_names:
+            work = current_work()
+            if work is None:
+                _check(self._pgconn.prepare(name, sql))
+            else:
+                _check(self._driver.prepare(work, name, sql))
+        made = self._prepared[name] = (
+            name if self._keeps_names else sql,
             [PyFormat.BINARY if one else PyFormat.TEXT for one in compiled.binary],
             [Format.BINARY if one else Format.TEXT for one in compiled.binary],
         )
-        return formats
+        return made
+
+    def _is_one_session(self) -> bool:
+        """Whether the process that took the connection is the one that answers: a pooler is another."""
+        work, asked = current_work(), b"SELECT pg_backend_pid()"
+        result = self._pgconn.exec_(asked) if work is None else self._driver.command(work, asked)
+        if result.status != ExecStatus.TUPLES_OK:
+            _check(result)
+        return result.get_value(0, 0) == b"%d" % self._pgconn.backend_pid
 
 
 def _check(result: PGresult) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import URL
 
 from models.database.green import GreenConnection, Unanswered
+from models.database.hosts import Hosts
 from models.database.libpq import PostgresqlLine
 from models.database.prepared import LINE
 from models.database.waiting import aside
@@ -100,14 +101,18 @@ def loop_engine(
         connect_args=options,
     )
     introduce(engine)
-    unanswered = Unanswered()
+    unanswered, hosts = Unanswered(), Hosts()
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: list[Any], given: dict[str, Any]) -> Any:
+        def open_one() -> GreenConnection:
+            made = GreenConnection.connect(*args, **hosts.in_order(given))
+            # Also when its caller is gone by now: the next one then need not wait as long.
+            hosts.remember(given, made)
+            return made
+
         # In a thread of its own: libpq looks names up by asking the system, which blocks.
-        made = aside(
-            lambda: GreenConnection.connect(*args, **given), unwanted=GreenConnection.close
-        )
+        made = aside(open_one, unwanted=GreenConnection.close)
         made.unanswered = unanswered
         return made
 

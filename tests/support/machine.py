@@ -29,6 +29,7 @@ JARS = tuple(
 
 GUZZLE = Path("/usr/share/php/GuzzleHttp/autoload.php")
 GO_LIBRARIES = Path("/usr/share/gocode")
+FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1")
 OLDEST_NODE = (20, 19)
 POSTGRESQL_PROGRAMS = ("initdb", "pg_ctl", "postgres")
 
@@ -84,10 +85,15 @@ def _programs(*names: str) -> Callable[[], bool]:
 
 
 def find_nginx() -> str | None:
-    """nginx, or None: on Debian it is in the sbin beside a bin of PATH, which only root has in PATH."""
+    """nginx, or None: it is one of an administrator's programs."""
+    return find_sbin("nginx")
+
+
+def find_sbin(name: str) -> str | None:
+    """A program, or None: on Debian it is in the sbin beside a bin of PATH, which only root has in PATH."""
     places = os.environ.get("PATH", "").split(os.pathsep)
     beside = [f"{place.removesuffix('bin')}sbin" for place in places if place.endswith("/bin")]
-    return shutil.which("nginx") or shutil.which("nginx", path=os.pathsep.join(beside))
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(beside))
 
 
 def _php_has_curl() -> bool:
@@ -115,6 +121,20 @@ TOOLS = {
         ("redis-server",), "rates that several servers count together", _programs("redis-server")
     ),
     "ip": Tool(("iproute2",), "a network that loses packets", _programs("ip")),
+    "cluster": Tool(
+        ("etcd-server", "patroni", "haproxy", "libfaketime"),
+        "a PostgreSQL cluster that loses its nodes",
+        lambda: (
+            bool(_programs("etcd", "patroni", "patronictl", "unshare", "nsenter")())
+            and find_sbin("haproxy") is not None
+            and FAKETIME.exists()
+        ),
+    ),
+    "pgbouncer": Tool(
+        ("pgbouncer",),
+        "connections that transactions share",
+        lambda: find_sbin("pgbouncer") is not None,
+    ),
     "hledger": Tool(
         ("hledger",), "an accountant's check of the exported journal", _programs("hledger")
     ),
