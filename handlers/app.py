@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from connexion.spec import OpenAPISpecification
+from sqlalchemy import Engine
 
 from handlers.contract.model import Contract
 from handlers.contract.reading import load
@@ -23,14 +24,18 @@ from handlers.edge.rooms import Patient, Rooms, Turns
 from handlers.edge.runner import OperationRunner
 from handlers.edge.security import Security
 from handlers.edge.seen import AddressesSeen
+from handlers.edge.traces import Tracing, find_tracing, is_configured
 from handlers.edge.usage import Usage
 from handlers.edge.voices import Voice, Voices
+from handlers.edge.watching import Watching
 from handlers.edge.workers import Workers
+from handlers.metrics.recorder import Recorder
 from handlers.settings import Settings, SettingsError
 from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.agent import note_activite
 from models.base import now, today
+from models.database import observed
 from models.database.engine import Database
 from models.database.presence import Serveur, introduce, this_server
 from models.migrate import expected_revision
@@ -67,10 +72,17 @@ def open_database(settings: Settings, serveur: Serveur | None = None) -> Databas
         settings.database_url,
         pool_size=settings.pool_size + PROBES + READERS,
         wait_s=settings.wait_s,
-        introduce=lambda engine: None if serveur is None else introduce(engine, serveur),
+        introduce=partial(_introduce, settings, serveur),
         standby_url=settings.lecture_url,
         standby_s=settings.lecture_retard_s,
     )
+
+
+def _introduce(settings: Settings, serveur: Serveur | None, engine: Engine) -> None:
+    if serveur is not None:
+        introduce(engine, serveur)
+    if settings.metriques is not None or is_configured():
+        observed.watch(engine)
 
 
 def load_contracts(settings: Settings) -> tuple[Contract, ...]:
@@ -155,11 +167,14 @@ def create_app(
     adresses = AddressesSeen(database)
     security = Security(settings, usage, adresses)
     resolvers = [HandlerResolver(contract) for contract in contracts]
+    # Behind the resolvers, which import whatever asks the database: its statements have names.
+    recorder = None if settings.metriques is None else Recorder(contracts)
     common = {
         "settings": settings,
         "database": database,
         "security": security,
-        "limits": RateLimits(contracts, settings),
+        "limits": RateLimits(contracts, settings, recorder),
+        "recorder": recorder,
     }
     check_contracts(contracts, settings)
     check_provider(contracts, settings)
@@ -172,6 +187,8 @@ def create_app(
         settings,
         claims=Claims(security),
         rooms=_rooms(database, settings),
+        recorder=recorder,
+        tracing=find_tracing(contracts[0].version, database.dialect),
         on_close=partial(_close, (usage, activite, adresses), database if own_database else None),
     )
 
@@ -231,11 +248,15 @@ def assemble(
     *,
     claims: Claims,
     rooms: Rooms,
+    recorder: Recorder | None = None,
+    tracing: Tracing | None = None,
     on_close: Callable[[], None] | None = None,
 ) -> CynodApp:
     """The application around what answers each operation; `on_close` is called when it ends."""
+    watching = Watching(recorder, tracing)
 
     def close() -> None:
+        watching.stop()
         app.close()
         if on_close is not None:
             on_close()
@@ -255,7 +276,11 @@ def assemble(
             "claims": claims,
             "deadline_s": settings.deadline_s,
             "on_shutdown": close,
+            "on_startup": partial(watching.start, rooms),
+            "recorder": recorder,
+            "tracing": tracing,
         },
+        recorder=recorder,
     )
     # Upstream does it at the first event: each worker would do it, for itself alone.
     middleware = app.middleware

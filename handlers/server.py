@@ -20,10 +20,12 @@ from uvicorn.config import Config
 
 from handlers.app import create_app, load_contracts, open_database
 from handlers.contract.model import Contract, ContractError
+from handlers.edge.bridge import CynodApp
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
+from handlers.metrics.table import METRICS_PATH
 from handlers.operateur import read_operateur
-from handlers.processes import Family
+from handlers.processes import Counted, Family
 from handlers.settings import Settings, SettingsError
 from models import migrate
 from models.books.demo import seed_demo
@@ -76,20 +78,39 @@ def _serve(settings: Settings, known: ExitStack, *, workers: int, demo: bool) ->
         seeded = _prepare_database(settings, contracts, known, demo=demo)
         demo = demo and not settings.is_production
         agents = _seed_agents(settings, contracts) if demo else []
-        # With several workers nobody is let in before one of them can answer.
-        listener = listen(settings) if workers == 1 else bind(settings)
+        # With processes of their own nobody is let in before one of them can answer.
+        alone = workers == 1 and app.recorder is None
+        listener = listen(settings) if alone else bind(settings.host, settings.port)
+        metrics = _metrics(settings)
     except (ContractError, SettingsError, DatabaseUrlError, StartupError) as error:
         click.echo(f"cynod: {error}", err=True)
         return 1
     _announce(settings, contracts, listener, demo=demo, seeded=seeded, agents=agents)
+    if metrics is not None:
+        click.echo(f"Metrics: {address_of(metrics)}{METRICS_PATH}")
     teach_protocol(contracts[0], settings.url_publique)
     config = server_config(app, settings, workers=workers)
     _keep_what_is_built(config)
-    if workers == 1:
+    if alone:
         Server(config).run(sockets=[listener])
     else:
-        Family(config, [listener]).run()
+        Family(config, [listener], _counted(app, metrics, settings)).run()
     return 0
+
+
+def _counted(app: CynodApp, metrics: socket.socket | None, settings: Settings) -> Counted | None:
+    if app.recorder is None or metrics is None:
+        return None
+    return Counted(app.recorder, metrics, settings)
+
+
+def _metrics(settings: Settings) -> socket.socket | None:
+    """The socket on which Prometheus asks; None where nothing is counted. Raises StartupError."""
+    if settings.metriques is None:
+        return None
+    listener = bind(*settings.metriques)
+    listener.listen(BACKLOG)
+    return listener
 
 
 def _keep_what_is_built(config: Config) -> None:
@@ -214,22 +235,22 @@ def _seed_agents(settings: Settings, contracts: Sequence[Contract]) -> list[str]
 
 def listen(settings: Settings) -> socket.socket:
     """The socket to serve on, which takes connections. Raises StartupError."""
-    listener = bind(settings)
+    listener = bind(settings.host, settings.port)
     listener.listen(BACKLOG)
     return listener
 
 
-def bind(settings: Settings) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """The socket to serve on; whoever serves has it listen. Raises StartupError."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise StartupError(
-            f"cannot listen on {settings.host}:{settings.port}: {(error.strerror or str(error)).lower()}."
+            f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}."
         ) from None
     listener.set_inheritable(True)
     return listener

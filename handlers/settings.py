@@ -107,6 +107,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+def _read_address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and int(port) <= 65_535):
+        raise ValueError(text)
+    return Address(str(ipaddress.ip_address(host.strip("[]"))), int(port))
+
+
 def _read_pairs(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
     if any(not (key and sep and value) for key, sep, value in pairs):
@@ -239,6 +253,20 @@ class Settings:
         "info",
         _one_of("debug", "info", "warning", "error", any_case=True),
         "`debug`, `info`, `warning`, `error`",
+    )
+    metriques: Address | None = _setting(  # noqa: RUF009 - as above
+        "CYNOD_METRIQUES",
+        None,
+        Check(_read_address, "an IP address and a port, as 127.0.0.1:9464"),
+        "address of the metrics alone, for example `127.0.0.1:9464`, where Prometheus reads `/metrics`; "
+        "nobody from outside may reach it; empty: nothing is counted",
+    )
+    verifications: str = _setting(
+        "CYNOD_VERIFICATIONS",
+        "",
+        _TEXT,
+        "file in which `journal verify`, `journal seal` and `audit verify` keep how they ended, and which "
+        "the metrics tell",
     )
     contract: Path = _setting(  # noqa: RUF009 - a field, as those of immutable types
         "CYNOD_CONTRACT",

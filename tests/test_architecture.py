@@ -46,6 +46,7 @@ TRANSACTIONS_LIVE_IN = (
     *("models/database/engine.py", "models/migrations/env.py"),
     # Nothing is begun or committed there: a connection is left clean.
     *("models/database/green.py", "models/database/place.py"),
+    "models/database/observed.py",  # names of commands, for who counts them
 )
 
 IMPORTS_BELOW_THE_TOP: dict[str, str] = {
@@ -77,6 +78,8 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/diagnosis/machine.py: httpx": "a server of partners alone never needs it",
     "handlers/app.py: handlers.edge": "9 MiB that a server of partners alone never needs",
     "handlers/server.py: handlers.edge.local_issuer": "as above",
+    "handlers/processes.py: handlers.metrics.exposer": "a library that whoever serves calls never needs",
+    "handlers/edge/traces.py: handlers.edge.otlp": "the extra `traces`, not installed everywhere",
     "handlers/server.py: models.back_office.demo": "as above",
     "handlers/edge/runner.py: models.back_office.moteur": "as above; a type alone needs it",
     "handlers/edge/oidc.py: httpx": "a server of partners alone never needs it",

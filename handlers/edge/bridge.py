@@ -34,6 +34,7 @@ from handlers.edge.refusals import RessourceInconnue
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Room, Rooms
 from handlers.edge.routing import CynodRoutingMiddleware
+from handlers.metrics.recorder import Recorder
 from models.database.waiting import CallerGone, DeadlinePassed
 from models.errors import ServiceIndisponible
 
@@ -282,7 +283,10 @@ class CynodApp(AbstractApp):
         runners: Runners,
         rooms: Rooms,
         front: Mapping[str, Any],
+        recorder: Recorder | None = None,
     ) -> None:
+        self.recorder = recorder
+        """What counts for each process that serves it; None where nobody is told."""
         operations = {
             name: operation
             for contract, _ in contracts

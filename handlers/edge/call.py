@@ -8,6 +8,7 @@ from typing import Any
 
 from handlers.contract.model import JSON_TYPE, OperationContract
 from handlers.edge.rooms import Room
+from handlers.edge.trace_context import Parent, Traced
 from models.database.waiting import Wanted
 from models.identite import Identite
 from models.partenaire import Partenaire
@@ -34,6 +35,10 @@ class Call:
     request_id: str
     language: str
     wanted: Wanted
+    parent: Parent | None = None
+    """What of the caller's own trace this call is a part of."""
+    trace: Traced | None = None
+    """What this call is in that trace, where traces are sent."""
     operation: OperationContract | None = None
     media_type: str = JSON_TYPE
     path_parameters: dict[str, str] = field(default_factory=dict)

@@ -21,7 +21,10 @@ from handlers.edge.logs import plain_path, plain_text
 from handlers.edge.negotiation import choose_language
 from handlers.edge.refusals import MethodeInterdite
 from handlers.edge.rooms import Room
+from handlers.edge.trace_context import read_traceparent
+from handlers.edge.traces import Tracing
 from handlers.edge.voices import Voices
+from handlers.metrics.recorder import OTHER, Recorder
 from handlers.settings import Network
 from models.database.waiting import DeadlinePassed, Wanted
 
@@ -43,6 +46,9 @@ class FrontMiddleware:
         claims: Claims,
         deadline_s: float,
         on_shutdown: Callable[[], None],
+        on_startup: Callable[[], None] = lambda: None,
+        recorder: Recorder | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.app = app
         self._voices = voices
@@ -52,6 +58,9 @@ class FrontMiddleware:
         self._claims = claims
         self._deadline_s = deadline_s
         self._on_shutdown = on_shutdown
+        self._on_startup = on_startup
+        self._recorder = recorder
+        self._tracing = tracing
         self._log = structlog.get_logger("cynod.acces")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +95,11 @@ class FrontMiddleware:
         except (Exception, DeadlinePassed) as error:  # noqa: BLE001 - a stream broke: the client sees a cut, not a lie
             refusals.reply(error, call)
             raise BrokenStream from None
+        if self._recorder is not None:
+            operation = OTHER if call.operation is None else call.operation.operation_id
+            self._recorder.call_ended(operation, reply.code, time.perf_counter() - started)
+        if call.trace is not None and self._tracing is not None:
+            self._tracing.leave(call.trace, call, reply)
         self._write_log(call, reply, started)
 
     def _open(self, scope: Scope) -> Call:
@@ -116,6 +130,11 @@ class FrontMiddleware:
             language=choose_language(headers.get(b"accept-language")),
             wanted=Wanted(self._deadline_s),
         )
+        given = headers.get(b"traceparent")
+        if given is not None and b"traceparent" not in repeated:
+            call.parent = read_traceparent(given)
+        if self._tracing is not None:
+            call.trace = call.wanted.trace = self._tracing.enter(call.parent)
         scope["extensions"] = {**scope.get("extensions", {}), CALL_KEY: call}
         return call
 
@@ -130,6 +149,10 @@ class FrontMiddleware:
             told["parametre"] = call.parametre
         if call.agent is not None:
             told["agent"] = call.agent
+        if call.trace is not None:
+            told["trace_id"], told["span_id"] = call.trace.trace_id, call.trace.span_id
+        elif call.parent is not None:
+            told["trace_id"] = call.parent.trace_id
         self._log.info(
             "requete",
             request_id=call.request_id,
@@ -149,6 +172,7 @@ class FrontMiddleware:
         while True:
             message: Message = await receive()
             if message["type"] == "lifespan.startup":
+                self._on_startup()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self._on_shutdown()

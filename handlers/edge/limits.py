@@ -25,6 +25,7 @@ from handlers.contract.model import Contract, ContractError
 from handlers.contract.together import merge_rate_classes
 from handlers.edge.address import rate_key
 from handlers.edge.refusals import TropDeRequetes
+from handlers.metrics.recorder import Recorder
 from handlers.settings import Settings, SettingsError
 
 OFF = "off"
@@ -147,7 +148,9 @@ class RateLimits:
     `waits` says that to count asks another machine.
     """
 
-    def __init__(self, contracts: Sequence[Contract], settings: Settings) -> None:
+    def __init__(
+        self, contracts: Sequence[Contract], settings: Settings, recorder: Recorder | None = None
+    ) -> None:
         declared = merge_rate_classes(contracts)
         unknown = sorted(settings.limites.keys() - declared.keys())
         if unknown:
@@ -168,6 +171,7 @@ class RateLimits:
                 raise ContractError(f"{file}, x-classes-debit: {fault}") from None
         self.waits = bool(settings.redis_url)
         self._pepper = settings.pepper
+        self._recorder = recorder
         self._counters = _counters(settings.redis_url)
         self._log = structlog.get_logger("cynod")
 
@@ -199,4 +203,7 @@ class RateLimits:
             # Payments go on when the counter is away: a limit protects the service, not the money.
             self._log.warning("compteur de requêtes indisponible", cause=str(error)[:200])
             return None
-        return limit.tally(*counted)
+        tally = limit.tally(*counted)
+        if tally[0] and self._recorder is not None:
+            self._recorder.limit(rate_class)
+        return tally

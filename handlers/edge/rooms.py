@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from handlers.metrics.recorder import RoomState
 from models.database.waiting import CallerGone, DeadlinePassed, InterruptedWork, Wanted, Work
 
 Result = TypeVar("Result")
@@ -26,6 +27,9 @@ class Room(Protocol):
     def close(self) -> None:
         """Let running functions end, and take no more."""
 
+    def state(self, now: float) -> RoomState:
+        """What is under way, and what waits, at this moment of the monotonic clock."""
+
 
 class Rooms(NamedTuple):
     """The rooms of a server."""
@@ -39,6 +43,10 @@ class Rooms(NamedTuple):
 
 class Closing(Protocol):
     """What work is lent, and what ends with its room."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a connection."""
 
     def close(self) -> None:
         """Give up what it holds."""
@@ -60,6 +68,15 @@ class Deadlines:
     def discard(self, wanted: Wanted) -> None:
         """It is done."""
         self._running.pop(wanted, None)
+
+    def __len__(self) -> int:
+        """How many are not done."""
+        return len(self._running)
+
+    def wait_after(self, number: int, now: float) -> float:
+        """How long the one has waited that came after so many of those that are not done; 0 for none."""
+        found = next(itertools.islice(self._running, number, None), None)
+        return 0.0 if found is None else now - found.began
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -127,7 +144,7 @@ class Turns:
     async def _queue(self, wanted: Wanted, long: bool) -> Closing:
         future: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
         wanted.on_ended = partial(_end_waiting, future)
-        self._queues[long].append((next(self._numbers), future))
+        self._queues[long].append((next(self._numbers), future, wanted))
         try:
             place = await future
         except asyncio.CancelledError:
@@ -151,7 +168,7 @@ class Turns:
             if queue and self._has_place(bool(long))
         ]
         if waiting:
-            _, future = min(waiting, key=_number_of_first).popleft()
+            _, future, _ = min(waiting, key=_number_of_first).popleft()
             future.set_result(self._free.pop())
 
     def close(self) -> None:
@@ -159,8 +176,20 @@ class Turns:
         for place in self._places:
             place.close()
 
+    def state(self, now: float) -> RoomState:
+        """See Room. Everything that is under way in the places is told here, also what is `long`."""
+        used = len(self._places) - len(self._free)
+        idle = sum(place.is_open for place in self._free)
+        waiting, oldest_s = self.waiting(now, long=False)
+        return RoomState(len(self._deadlines), waiting, oldest_s, used, idle, len(self._places))
 
-_Queue = deque[tuple[int, "asyncio.Future[Closing]"]]
+    def waiting(self, now: float, *, long: bool) -> tuple[int, float]:
+        """How many wait for a place, and how long the first of them has."""
+        left = [wanted for _, future, wanted in self._queues[long] if not future.done()]
+        return len(left), now - left[0].began if left else 0.0
+
+
+_Queue = deque[tuple[int, "asyncio.Future[Closing]", Wanted]]
 
 
 def _number_of_first(queue: _Queue) -> int:
@@ -179,6 +208,10 @@ class Patient:
 
     def close(self) -> None:
         """See Room. The places are the other one's."""
+
+    def state(self, now: float) -> RoomState:
+        """See Room. What is not waiting is told by the other one."""
+        return RoomState(0, *self._turns.waiting(now, long=True), 0, 0, 0)
 
 
 def _end_work(work: Work, reason: type[InterruptedWork]) -> None:

@@ -32,6 +32,7 @@ from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
 from handlers.edge.resolver import Handler
 from handlers.edge.security import Security, authorization_of, presented
 from handlers.edge.streaming import OffContract, csv_lines
+from handlers.metrics.recorder import Recorder
 from handlers.settings import Settings
 from models.database.engine import Database
 from models.database.failures import is_retriable
@@ -72,6 +73,12 @@ class Way(NamedTuple):
     """Admit a caller who is known: when `identify` has told, or already early, when he is remembered."""
 
 
+def _asked(handler: Handler) -> set[str]:
+    """What a handler wants beside the parameters of its operation."""
+    parameters = inspect.signature(handler).parameters.values()
+    return {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
+
+
 class OperationRunner:
     """Runs one operation of the contract; everything it needs is built at start."""
 
@@ -90,7 +97,9 @@ class OperationRunner:
         limits: RateLimits,
         refusals: Refusals,
         conformite: SelfCheck,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self.operation = operation
         self._message = templates(operation.message) if operation.message else None
         self._offered = operation.operation_id not in settings.switched_off
@@ -106,14 +115,7 @@ class OperationRunner:
         self._find_optional = OptionalParameters(optional) if optional else None
         self._check_answer = AnswerCheck(contract, operation)
         self._check_line = self._check_answer.line
-        self._wanted = {
-            media_type: {
-                p.name
-                for p in inspect.signature(handler).parameters.values()
-                if p.kind is p.KEYWORD_ONLY
-            }
-            for media_type, handler in handlers.items()
-        }
+        self._wanted = {media_type: _asked(handler) for media_type, handler in handlers.items()}
         self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
         # Partners' lists and histories. A person looks for what he has just entered.
         self._may_be_late = (
@@ -180,6 +182,8 @@ class OperationRunner:
                 again = is_retriable(error) or isinstance(error, DroitsRetires)
                 if attempt + 1 == ATTEMPTS or not again:
                     return self._refusals.reply(self._slowed(error, call), call)
+                if self._recorder is not None:
+                    self._recorder.retry(self.operation.operation_id)
                 # Nothing was committed, so the whole call runs again, after its rival has ended.
                 pause(random.uniform(0.5, 1.5) * RETRY_DELAY_S * 2**attempt)  # noqa: S311
             except DeadlinePassed as error:
@@ -301,6 +305,8 @@ class OperationRunner:
         headers = list(self._headers)
         if answer.replayed:
             headers.append(("Idempotent-Replayed", "true"))
+            if self._recorder is not None:
+                self._recorder.replay(self.operation.operation_id)
         if self._is_paged and answer.fields[NEXT_CURSOR] is not None:
             headers.append(next_page(call, answer.fields[NEXT_CURSOR]))
         return Reply(200, "200", orjson.dumps(body), headers)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from handlers.edge.rooms import Closing, Deadlines
+from handlers.metrics.recorder import RoomState
 from models.database.waiting import DeadlinePassed, InterruptedWork, Wanted, run_wanted
 
 Result = TypeVar("Result")
@@ -70,6 +71,13 @@ class Workers:
         until = time.monotonic() + JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+
+    def state(self, now: float) -> RoomState:
+        """See Room. They run in the order in which they came."""
+        used = min(self._running, self._count)
+        idle = max(0, len(self._threads) - used)
+        waiting, oldest_s = self._running - used, self._deadlines.wait_after(self._count, now)
+        return RoomState(self._running, waiting, oldest_s, used, idle, self._count)
 
     def _start_thread(self) -> None:
         # Work that is lost with the process is work that was not acknowledged: nothing waits for it.

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from models.database import observed
 from models.database.failures import (
     CommitUnknownError,
     DatabaseUrlError,
@@ -358,6 +359,11 @@ class Seat:
             except Exception:  # noqa: BLE001 - a connection that cannot roll back must not be reused
                 self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a connection."""
+        return self._connection is not None
+
     def close(self) -> None:
         """Give the connection back; the next call takes another."""
         connection, self._connection = self._connection, None
@@ -449,10 +455,16 @@ def _commit(commit: Callable[[], None]) -> None:
         commit()
     except DBAPIError as error:
         if is_lost(error):
-            raise CommitUnknownError(str(error.orig)) from error
+            raise _unknown(str(error.orig)) from error
         raise
     except InterruptedWork as error:
-        raise CommitUnknownError("COMMIT got no answer in time") from error
+        raise _unknown("COMMIT got no answer in time") from error
+
+
+def _unknown(cause: str) -> CommitUnknownError:
+    if observed.observer is not None:
+        observed.observer.commit_unknown()
+    return CommitUnknownError(cause)
 
 
 def _roll_back_driver(connection: Connection) -> None:

@@ -74,6 +74,11 @@ class Place:
         if self._driver is None or not self._driver.is_usable:
             self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a connection."""
+        return self._connection is not None
+
     def close(self) -> None:
         """Close the connection; the next work opens another."""
         if self.late is not None:

@@ -13,15 +13,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from functools import partial
+from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar, get_type_hints, overload
 
 from sqlalchemy import Connection, Dialect, LargeBinary
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import SelectBase
+
+from models.database import observed
 
 Statement = SelectBase | UpdateBase
 Row = tuple[Any, ...]
@@ -64,6 +68,8 @@ class Prepared(Generic[Made_co]):
     def __init__(
         self, statement: Statement | Mapping[str, Statement], made: type[Any] | None = None
     ) -> None:
+        self.name = observed.OTHER
+        """What observers call it: `name_statements` says by where it stands."""
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
         self._make: Callable[[Iterable[Any]], Made_co] | None = None
@@ -75,10 +81,15 @@ class Prepared(Generic[Made_co]):
     def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Made_co]:
         """Run it and give its rows, none for a statement that returns none. Raises DBAPIError."""
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        observer = observed.observer
+        began = 0.0 if observer is None else perf_counter()
         try:
             rows = _line(connection).run(compiled, compiled.bind(values))
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translate(connection, compiled.sql, error) from error
+        finally:
+            if observer is not None:
+                observer.statement(self.name, began)
         loaded: list[Any] = compiled.load(rows)
         return loaded if self._make is None else [*map(self._make, loaded)]
 
@@ -111,7 +122,34 @@ class Prepared(Generic[Made_co]):
         if isinstance(statement, Mapping):
             statement = statement[dialect.name]
         compiled = self._compiled[dialect.name] = Compiled(statement, dialect)
+        if self.name == observed.OTHER:  # it is made when it is needed, and stands nowhere
+            self.name = observed.summary(compiled.sql)
         return compiled
+
+
+def name_statements() -> list[str]:
+    """Name each statement of the modules that were imported by where it stands: `carte.find` is `_FIND` of
+    models/carte.py. Several in one variable share its name. The names, in order."""
+    names = set()
+    for where, module in [*sys.modules.items()]:
+        if not where.startswith("models."):
+            continue
+        for variable, value in [*vars(module).items()]:
+            for one in _statements_in(value):
+                if one.name == observed.OTHER:
+                    one.name = f"{where.rpartition('.')[2]}.{variable.strip('_').lower()}"
+                names.add(one.name)
+    return sorted(names)
+
+
+def _statements_in(value: object) -> Iterator[Prepared[Any]]:
+    if isinstance(value, Prepared):
+        yield value
+    elif isinstance(value, dict):
+        yield from _statements_in(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _statements_in(one)
 
 
 def _columns_of(made: type[Any]) -> list[str]:
@@ -166,10 +204,15 @@ def _maker(made: type[Any]) -> Callable[[Iterable[Any]], Any]:
 
 def run_command(connection: Connection, sql: str, *, kind: Kind = Kind.COMMAND) -> None:
     """Run SQL without parameters and without an answer. Raises DBAPIError."""
+    observer = observed.observer
+    began = 0.0 if observer is None else perf_counter()
     try:
         _line(connection).command(sql, kind)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translate(connection, sql, error) from error
+    finally:
+        if observer is not None:
+            observer.statement(observed.command_name(sql), began)
 
 
 class Compiled:

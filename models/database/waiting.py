@@ -37,10 +37,13 @@ class Wanted:
     take it back, and it is not asked any more.
     """
 
-    __slots__ = ("ended_by", "is_committing", "is_told", "on_ended", "until")
+    __slots__ = ("began", "ended_by", "is_committing", "is_told", "on_ended", "trace", "until")
 
     def __init__(self, seconds: float) -> None:
-        self.until = time.monotonic() + seconds
+        self.began = time.monotonic()
+        self.until = self.began + seconds
+        self.trace: Any = None
+        """What the caller's statements belong to, for who traces them."""
         self.ended_by: type[InterruptedWork] | None = None
         self.is_committing = False
         self.is_told = False
