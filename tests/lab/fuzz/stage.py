@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import copy
+import functools
 import json
+import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -187,42 +192,57 @@ def _put_out_of_service(url: str, cartes: dict[str, list[Carte]]) -> None:
     engine.dispose()
 
 
+def _populate(folder: Path, url: str) -> tuple[dict[str, Partenaire], list[Limite]]:
+    """Migrate the database of this address, and make the land in it."""
+    csv = folder / "cartes.csv"
+    write_csv(csv)
+    cartes = {name: make_cartes(name) for name in OWNERS}
+    limites = limites_of([carte for one in cartes.values() for carte in one])
+    creations = [
+        *(_create(name, clients, "--basic") for name, clients in OWNERS.items()),
+        _create("C", CLIENTS["A"], "--basic", "--adresse", "192.0.2.0/24"),
+        _create("N", CLIENTS["A"]),
+        _create("S", CLIENTS["A"], "--basic"),
+        _create("W", CLIENTS["A"]),
+    ]
+    said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations])
+    pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:]]
+    partenaires = {
+        name: Partenaire(
+            name,
+            pair["consumerKey"],
+            pair["consumerSecret"],
+            OWNERS.get(name, []),
+            cartes.get(name, []),
+        )
+        for name, pair in zip((*OWNERS, "C", "N", "S", "W"), pairs, strict=True)
+    }
+    suspend = ["partenaire", "suspend", partenaires["S"].key, "--motif", "fuzz"]
+    _run_all(folder, url, [suspend, *(_limit(one, partenaires) for one in limites)])
+    _put_out_of_service(url, cartes)
+    return partenaires, limites
+
+
+@functools.cache
+def _model() -> tuple[Path, dict[str, Partenaire], list[Limite]]:
+    """The land on SQLite, of which each stage is a copy: to make it takes two seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="cynod-fuzz-land-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "cynod.db"
+    return file, *_populate(folder, f"sqlite:///{file}")
+
+
 @contextlib.contextmanager
 def stage(kind: str, folder: Path) -> Iterator[Stage]:
     """A migrated database with limited cards, and partners: two, a third that may not call from here, one
     that has to ask for tokens, one that is suspended, one to whom codes are given, two whose limits are
     walked up to, two with secrets to turn over."""
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        server = None
-        url = f"sqlite:///{folder / 'cynod.db'}"
-        if kind == POSTGRESQL:
-            server = stack.enter_context(running_server())
-            url = create_database(server.url, f"fuzz_{uuid.uuid4().hex[:12]}")
-        csv = folder / "cartes.csv"
-        write_csv(csv)
-        cartes = {name: make_cartes(name) for name in OWNERS}
-        limites = limites_of([carte for one in cartes.values() for carte in one])
-        creations = [
-            *(_create(name, clients, "--basic") for name, clients in OWNERS.items()),
-            _create("C", CLIENTS["A"], "--basic", "--adresse", "192.0.2.0/24"),
-            _create("N", CLIENTS["A"]),
-            _create("S", CLIENTS["A"], "--basic"),
-            _create("W", CLIENTS["A"]),
-        ]
-        said = _run_all(folder, url, [["migrate"], ["import", str(csv)], *creations])
-        pairs: list[dict[str, Any]] = [json.loads(text) for text in said[2:]]
-        partenaires = {
-            name: Partenaire(
-                name,
-                pair["consumerKey"],
-                pair["consumerSecret"],
-                OWNERS.get(name, []),
-                cartes.get(name, []),
-            )
-            for name, pair in zip((*OWNERS, "C", "N", "S", "W"), pairs, strict=True)
-        }
-        suspend = ["partenaire", "suspend", partenaires["S"].key, "--motif", "fuzz"]
-        _run_all(folder, url, [suspend, *(_limit(one, partenaires) for one in limites)])
-        _put_out_of_service(url, cartes)
-        yield Stage(kind, folder, url, partenaires, limites, server)
+    if kind == SQLITE:
+        file, partenaires, limites = copy.deepcopy(_model())
+        shutil.copy(file, folder / "cynod.db")
+        yield Stage(kind, folder, f"sqlite:///{folder / 'cynod.db'}", partenaires, limites, None)
+        return
+    with running_server() as server:
+        url = create_database(server.url, f"fuzz_{uuid.uuid4().hex[:12]}")
+        yield Stage(kind, folder, url, *_populate(folder, url), server)
