@@ -98,8 +98,8 @@ fuzz: $(DEV) ## try every operation with generated calls (QUICK=1, TIME=30m, SEE
 mutants: $(DEV) ## change the contract, or MODULE=models/plafond.py, a thing at a time: the tests must fail
 	@$(BIN)/python -m $(if $(MODULE),tests.lab.code_mutants $(MODULE),tests.lab.mutants) $(ARGS)
 
-proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=)
-	@$(BIN)/python -m tests.lab.proof $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=, CLUSTER=1)
+	@$(BIN)/python -m tests.lab.proof$(if $(CLUSTER),.cluster_proof) $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clients: $(DEV) ## make the clients of the contract in nine packages: build/clients (ALL=1: seven more play the story)
 	@$(BIN)/python -m tests.lab.clients
@@ -113,6 +113,7 @@ docs: $(VENV)/.project ## write the documentation as a folder of files into buil
 
 lock: $(DEV) ## write the lock files of Python's packages (ARGS=--upgrade takes newer releases)
 	@$(COMPILE) pyproject.toml --group build --output-file requirements.lock $(ARGS)
+	@$(COMPILE) pyproject.toml --group build --extra traces --constraint requirements.lock --output-file requirements-traces.lock $(ARGS)
 	@$(COMPILE) pyproject.toml --group build --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
 	@$(COMPILE) tests/lab/clients/requirements.in --output-file tests/lab/clients/requirements.lock $(ARGS)
 	@$(COMPILE) tests/contract/node/requirements.in --output-file tests/contract/node/requirements.lock $(ARGS)

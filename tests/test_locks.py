@@ -24,6 +24,7 @@ from tests.support.needs import lack
 LOCKS = (
     "requirements.lock",
     "requirements-dev.lock",
+    "requirements-traces.lock",
     "tests/lab/clients/requirements.lock",
     "tests/contract/node/requirements.lock",
 )

@@ -135,6 +135,9 @@ TOOLS = {
         "connections that transactions share",
         lambda: find_sbin("pgbouncer") is not None,
     ),
+    "systemd": Tool(
+        ("systemd",), "the units, verified and run", _programs("systemd-analyze", "systemctl")
+    ),
     "hledger": Tool(
         ("hledger",), "an accountant's check of the exported journal", _programs("hledger")
     ),
@@ -165,6 +168,9 @@ TOOLS = {
         ("chromium", "chromium-driver", "fonts-dejavu-core"),
         "the pages in a browser",
         _programs("chromium", "chromedriver"),
+    ),
+    "promtool": Tool(
+        ("prometheus",), "the rules of the alerts, and what Prometheus reads", _programs("promtool")
     ),
     "curl": Tool(
         ("curl",), "the README's exchange, and snippets", _programs("bash", "curl", "sed")
