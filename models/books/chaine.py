@@ -93,7 +93,9 @@ def verify_chaine(
                 break
     if rupture is None and not fold.found:
         rupture = Rupture(
-            None, "no row has the empreinte that was kept: the chain was written again"
+            None,
+            "no row has the empreinte that was kept: the chain was written again, or the database"
+            " restored to a point before that row",
         )
     derniere = fold.tete.position or None
     return Verification(fold.lignes, fold.premiere, derniere, rupture, tete)

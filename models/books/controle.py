@@ -138,7 +138,8 @@ class _Control:
         """What was found in all."""
         for tete, numero in self._kept.items():
             sujet = "sceau of that head" if numero is None else f"sceau {numero}"
-            self._tell(TETES, sujet, f"head {tete.hex()} was kept, and no sceau has it now")
+            detail = f"head {tete.hex()} was kept, and no sceau has it now"
+            self._tell(TETES, sujet, f"{detail}{self._tell_if_later(numero)}")
         depuis = select(func.count()).select_from(operations).where(operations.c.id > self._upto)
         last = self._before
         return Controle(
@@ -150,6 +151,16 @@ class _Control:
             depuis=self._connection.execute(depuis).scalar_one(),
             faults=[fault for faults in self._faults.values() for fault in faults],
             rules_cut=self._cut,
+        )
+
+    def _tell_if_later(self, numero: int | None) -> str:
+        """What it means that a kept seal is younger than all that are there."""
+        last = 0 if self._before is None else self._before.numero
+        if numero is None or numero <= last:
+            return ""
+        return (
+            f": the chain ends before it, at sceau {last}, as where the last ones were removed, or where the"
+            " database was restored to a point before it"
         )
 
     def _tell(self, regle: str, sujet: str, detail: str) -> None:

@@ -270,7 +270,7 @@ def test_chain_is_verified_in_one_line_and_by_a_head_that_was_kept(
         "",
         (
             "cynod: the audit does not hold: no row has the empreinte that was kept: the chain was written"
-            " again.\n"
+            " again, or the database restored to a point before that row.\n"
         ),
     )
     described = json.loads(_done(cynod("audit", "verify", "--json")))

@@ -148,7 +148,10 @@ def test_seal_prints_a_line_for_a_log_by_which_verify_then_judges(
     sentence = "cynod: the journal does not hold; the list above says where.\n"
     assert _answer(cynod("journal", "verify", "--heads", str(log))) == (
         1,
-        f"{rule}  sceau 1: {lost}\n",
+        (
+            f"{rule}  sceau 1: {lost}: the chain ends before it, at sceau 0, as where the last ones were"
+            " removed, or where the database was restored to a point before it\n"
+        ),
         sentence,
     )
     assert _answer(cynod("journal", "verify", "--head", head)) == (

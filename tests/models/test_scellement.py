@@ -729,6 +729,14 @@ def test_a_seal_that_is_gone_is_named(owner: Connection, statement: str, faults:
     assert sorted(found) == sorted(Fault(*fault) for fault in faults)
 
 
+def _ends_at(numero: int) -> str:
+    """What is told of a kept head that is younger than the last seal."""
+    return (
+        f": the chain ends before it, at sceau {numero}, as where the last ones were removed, or where the"
+        " database was restored to a point before it"
+    )
+
+
 def test_a_last_seal_that_is_gone_is_found_by_its_head_alone(
     sealed: Sealed, owner: Connection
 ) -> None:
@@ -736,7 +744,9 @@ def test_a_last_seal_that_is_gone_is_found_by_its_head_alone(
     head = sealed.sceaux[2].empreinte
     assert _found(owner, statement).faults == []
     told = f"head {head.hex()} was kept, and no sceau has it now"
-    assert _found(owner, statement, kept=sealed.kept).faults == [(TETES, "sceau 3", told)]
+    assert _found(owner, statement, kept=sealed.kept).faults == [
+        (TETES, "sceau 3", told + _ends_at(2))
+    ]
     assert _found(owner, statement, kept={head: None}).faults == [
         (TETES, "sceau of that head", told)
     ]
@@ -791,9 +801,10 @@ def test_rows_leaves_and_all_seals_made_anew_are_found_by_a_kept_head(bench: Ben
     seal(bench.database, clock=lambda: NOON)
     assert _control(bench.database).faults == []
     kept: dict[bytes, int | None] = {first.empreinte: 1, second.empreinte: 2}
+    told = {head: f"head {head.hex()} was kept, and no sceau has it now" for head in kept}
     assert _control(bench.database, kept).faults == [
-        (TETES, f"sceau {numero}", f"head {head.hex()} was kept, and no sceau has it now")
-        for head, numero in kept.items()
+        (TETES, "sceau 1", told[first.empreinte]),
+        (TETES, "sceau 2", told[second.empreinte] + _ends_at(1)),
     ]
 
 
