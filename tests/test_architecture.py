@@ -63,6 +63,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
                 "doctor",
                 "importation",
                 "journal",
+                "metrics",
                 "migration",
                 "partenaire",
                 "plafond",

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from handlers.cli.common import Jour, Refused, count, json_option
+from handlers.cli.keeping import keeping_its_end
 from handlers.cli.opening import open_database
 from handlers.cli.output import opened
 from handlers.cli.shown import print_json, show_beside, show_progress
@@ -80,6 +81,7 @@ class _Empreinte(click.ParamType[str]):
     help="A head that was kept elsewhere, of any day: the chain must still have it.",
 )
 @json_option
+@keeping_its_end("audit")
 def verify(*, kept: str | None, as_json: bool) -> None:
     """Prove the audit: compute its chain again, and tell the first row at which it breaks.
 
@@ -90,7 +92,7 @@ def verify(*, kept: str | None, as_json: bool) -> None:
 
     \b
     Example:    cynod audit verify --head "$(tail -n 1 /mnt/elsewhere/audit-heads)"
-    Variables:  CYNOD_DATABASE_URL
+    Variables:  CYNOD_DATABASE_URL, CYNOD_VERIFICATIONS
     Exit codes: 0 all is right, 1 the chain breaks, or failed, 2 wrong usage
     """
     begun = time.monotonic()

@@ -19,6 +19,7 @@ from handlers.cli.common import (
     json_option,
     undone_when_interrupted,
 )
+from handlers.cli.keeping import keeping_its_end
 from handlers.cli.opening import open_database
 from handlers.cli.output import opened
 from handlers.cli.shown import (
@@ -78,6 +79,7 @@ class _Tete(click.ParamType[bytes]):
     help="A file with lines that it printed, whatever else is in it; - is standard input.",
 )
 @json_option
+@keeping_its_end("journal")
 def verify(*, heads: tuple[bytes, ...], log: IO[str] | None, as_json: bool) -> None:
     """Prove the journal: every operation balances, every solde is the sum of its ecritures.
 
@@ -92,7 +94,7 @@ def verify(*, heads: tuple[bytes, ...], log: IO[str] | None, as_json: bool) -> N
     \b
     Example:    cynod journal verify
                 cynod journal verify --heads /var/log/cynod-seals.log
-    Variables:  CYNOD_DATABASE_URL
+    Variables:  CYNOD_DATABASE_URL, CYNOD_VERIFICATIONS
     Exit codes: 0 all is right, 1 something differs or failed, 2 wrong usage
     """
     kept = _read_heads(heads, log)
@@ -148,6 +150,7 @@ def _tell_seals(control: Controle) -> str:
 
 @journal.command()
 @json_option
+@keeping_its_end("seal")
 def seal(*, as_json: bool) -> None:
     """Seal what was written of the journal since the last sceau: any change of it is found for ever.
 
@@ -161,7 +164,7 @@ def seal(*, as_json: bool) -> None:
 
     \b
     Example:    cynod journal seal >> /var/log/cynod-seals.log
-    Variables:  CYNOD_DATABASE_URL, CYNOD_ATTENTE_S
+    Variables:  CYNOD_DATABASE_URL, CYNOD_ATTENTE_S, CYNOD_VERIFICATIONS
     Exit codes: 0 sealed or nothing new, 1 refused or failed, 2 wrong usage
     """
     with (

@@ -99,6 +99,12 @@ def _demande() -> click.Command:
     return group
 
 
+def _metrics() -> click.Command:
+    from handlers.cli.metrics import group
+
+    return group
+
+
 def _journal() -> click.Command:
     from handlers.cli.journal import journal
 
@@ -141,6 +147,10 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "import": Entry(_import, "Import clients, membres and cards with their opening soldes."),
     "journal": Entry(_journal, "Prove the journal of operations, seal it, and export it."),
+    "metrics": Entry(
+        _metrics,
+        "Tell the metrics that Prometheus reads at CYNOD_METRIQUES, and make a dashboard of them.",
+    ),
     "migrate": Entry(_migrate, "Bring the database to the schema that this version expects."),
     "mock": Entry(
         _mock, "Serve the examples of the contract, without a database and without credentials."

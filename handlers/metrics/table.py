@@ -31,6 +31,8 @@ class Metric(NamedTuple):
     unit: str
     """Of UCUM, as OpenTelemetry has it: `s`, or `1`."""
     sentence: str
+    across: str = "sum"
+    """How a gauge of several servers becomes one: what all read in one place is told by each of them."""
 
 
 CALLS = Metric(
@@ -69,6 +71,7 @@ OLDEST = Metric(
     ("room",),
     "s",
     "Âge du plus ancien appel qui attend son tour, par salle.",
+    "max",
 )
 CONNECTIONS = Metric(
     "db_client_connection_count",
@@ -136,6 +139,7 @@ LOOP_STALLED = Metric(
     (),
     "s",
     "Depuis quand la boucle d'événements la plus en retard n'a pas tourné ; lu même si elle est bloquée.",
+    "max",
 )
 WORKERS = Metric(
     "cynod_workers", Kind.GAUGE, (), "1", "Processus du serveur qui servent des appels."
@@ -153,6 +157,7 @@ DATABASE_UP = Metric(
     (),
     "1",
     "1 si la base a répondu au processus des métriques ; à 0, les métriques des demandes manquent.",
+    "min",
 )
 PENDING = Metric(
     "cynod_demandes_pending",
@@ -160,6 +165,7 @@ PENDING = Metric(
     ("type",),
     "1",
     "Demandes qui attendent une validation, par type (operationId).",
+    "max",
 )
 PENDING_OLDEST = Metric(
     "cynod_demandes_pending_oldest_seconds",
@@ -167,6 +173,7 @@ PENDING_OLDEST = Metric(
     ("type",),
     "s",
     "Âge de la plus ancienne demande qui attend une validation, par type.",
+    "max",
 )
 VERIFIED = Metric(
     "cynod_verification_success",
@@ -175,6 +182,7 @@ VERIFIED = Metric(
     "1",
     "Dernier résultat de `cynod journal verify` (`journal`), `journal seal` (`seal`) et `audit verify`"
     " (`audit`), lu dans `CYNOD_VERIFICATIONS` : 1 tout est juste, 0 sinon.",
+    "min",
 )
 VERIFIED_AT = Metric(
     "cynod_verification_timestamp_seconds",
@@ -182,6 +190,7 @@ VERIFIED_AT = Metric(
     ("verification",),
     "s",
     "Fin de la dernière vérification, en secondes depuis 1970.",
+    "max",
 )
 CONTRACT = Metric(
     "cynod_contract_info",

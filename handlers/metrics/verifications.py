@@ -6,11 +6,10 @@ leave their result beside it, as the textfile collector of Prometheus' node_expo
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,28 +36,16 @@ def read_results(file: str) -> Mapping[str, Result]:
         return {}
 
 
-@contextlib.contextmanager
-def kept(file: str, verification: str) -> Iterator[None]:
-    """Keep in the file whether what happens inside ended well. Nothing is kept where no file is named.
-
-    Whatever it raises it goes on to raise; an OSError of the file comes only after a success.
-    """
+def keep(file: str, verification: str, *, success: bool) -> bool:
+    """Keep in the file how a verification ended, unless none is named. False when it cannot be written."""
     if not file:
-        yield
-        return
+        return True
+    known = {**read_results(file), verification: Result(success, time.time())}
+    text = json.dumps({name: one._asdict() for name, one in known.items()})
+    made = Path(f"{file}.{os.getpid()}")
     try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            _write(Path(file), verification, Result(success=False, at=time.time()))
-        raise
-    _write(Path(file), verification, Result(success=True, at=time.time()))
-
-
-def _write(file: Path, verification: str, result: Result) -> None:
-    known = {**read_results(str(file)), verification: result}
-    made = file.with_name(f".{file.name}.{os.getpid()}")
-    made.write_text(
-        json.dumps({name: one._asdict() for name, one in known.items()}), encoding="utf-8"
-    )
-    made.replace(file)
+        made.write_text(text, encoding="utf-8")
+        made.replace(file)
+    except OSError:
+        return False
+    return True
