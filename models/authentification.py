@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets as random_secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -89,7 +90,12 @@ def find_by_token(connection: Connection, empreinte: bytes, *, demo_allowed: boo
     row, scopes_du_jeton, expire_le = found
     if row.demo and not demo_allowed:
         return Credentials(None, False, None)
-    return Credentials(read_partenaire(row, frozenset(scopes_du_jeton.split())), True, expire_le)
+    return Credentials(read_partenaire(row, _read_scopes(scopes_du_jeton)), True, expire_le)
+
+
+@lru_cache(maxsize=1024)
+def _read_scopes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 _TOO_OLD = delete(jetons).where(

@@ -228,6 +228,7 @@ def check_entitled(connection: Connection, partenaire_id: int, generation: int) 
         raise DroitsRetires
 
 
+@lru_cache(maxsize=1024)  # a partner's row is the same from one call to the next
 def read_partenaire(
     row: PartenaireRow, among: frozenset[str] | None = None, secret: int | None = None
 ) -> Partenaire:

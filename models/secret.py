@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -99,7 +98,7 @@ class SecretDuPartenaire(NamedTuple):
 
 def hash_secret(secret: str, pepper: bytes) -> bytes:
     """HMAC-SHA-256 of a secret or a token under the deployment's pepper, 32 bytes."""
-    return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return hmac.digest(pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
 
 
 class _Secret(NamedTuple):

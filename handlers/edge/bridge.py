@@ -91,9 +91,30 @@ class NoSession(SessionInterface):
         return self._none
 
 
+class CynodRequest(flask.Request):
+    """A request that reads its environment once somebody asks it for something: handlers get values."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+        self.method = environ["REQUEST_METHOD"]  # Flask asks
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there: by the first who asks, nothing is."""
+        if "shallow" in self.__dict__ or name.startswith("__"):
+            raise AttributeError(name)
+        super().__init__(self.environ)
+        return getattr(self, name)
+
+    def close(self) -> None:
+        """Close the files that it was asked for."""
+        if "files" in self.__dict__:
+            super().close()
+
+
 class CynodFlask(flask.Flask):
     """Flask serves the handlers; what Connexion has done before it is not done again."""
 
+    request_class = CynodRequest
     session_interface = NoSession()
 
     @cached_property

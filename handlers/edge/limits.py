@@ -14,12 +14,11 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from limits import RateLimitItem, parse
 from limits.errors import ConfigurationError, StorageError
-from limits.storage import MemoryStorage, RedisStorage, storage_from_string
+from limits.storage import RedisStorage, storage_from_string
 
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.together import merge_rate_classes
@@ -41,36 +40,31 @@ SWEEP_S = 10.0
 """Between two sweeps of counters that have ended; until then each takes some hundred bytes."""
 
 
-class _Seldom:
-    """A timer that counts as running, and is not replaced, until the next sweep is due."""
+class _Counters:
+    """Counters in memory: of each key, when its window ends, and how many were counted in it.
 
-    def __init__(self, timer: threading.Timer) -> None:
-        self._timer = timer
-        self._until = time.monotonic() + SWEEP_S
+    The library's own call fourteen functions for one call, and a thread to sweep.
+    """
 
-    def start(self) -> None:
-        self._timer.daemon = True
-        self._timer.start()
-
-    def is_alive(self) -> bool:
-        return time.monotonic() < self._until
-
-
-class _Counters(MemoryStorage):
-    """Counters in memory. By itself the library sweeps them in a new thread every hundredth of a second."""
-
-    @property
-    def timer(self) -> Any:
-        return self._seldom
-
-    @timer.setter
-    def timer(self, timer: threading.Timer) -> None:
-        self._seldom = _Seldom(timer)
+    def __init__(self) -> None:
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+        self._next_sweep = 0.0
 
     def count(self, key: str, window_s: int) -> tuple[int, float]:
         """Count one more; how many that makes in its window, and the seconds until it ends."""
-        used, now = self.incr(key, window_s), time.time()
-        return used, self.expirations.get(key, now) - now
+        moment = time.monotonic()
+        with self._lock:
+            if moment >= self._next_sweep:
+                self._next_sweep = moment + SWEEP_S
+                self._windows = {
+                    name: window for name, window in self._windows.items() if window[0] > moment
+                }
+            end, used = self._windows.get(key, (0.0, 0))
+            if end <= moment:
+                end, used = moment + window_s, 0
+            self._windows[key] = end, used + 1
+        return used + 1, min(end - moment, window_s)  # a sum of floats may be more than its parts
 
 
 _COUNT = b"""

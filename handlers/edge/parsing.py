@@ -57,6 +57,8 @@ def parse_pairs(raw: bytes) -> Pairs:
     faulty: dict[str, None] = {}
     if not raw:
         return pairs, faulty
+    if raw.isascii() and b"%" not in raw and b"+" not in raw:
+        return _parse_plain(raw.decode("ascii"))
     for part in raw.split(b"&"):
         if not part:
             continue
@@ -73,6 +75,19 @@ def parse_pairs(raw: bytes) -> Pairs:
         if name in pairs:
             faulty[name] = None
         pairs[name] = value
+    return pairs, faulty
+
+
+def _parse_plain(text: str) -> Pairs:
+    """As above, of a text in which nothing is encoded."""
+    pairs: dict[str, str] = {}
+    faulty: dict[str, None] = {}
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            if name in pairs:
+                faulty[name] = None
+            pairs[name] = value
     return pairs, faulty
 
 
