@@ -100,6 +100,7 @@ mutants: $(DEV) ## change the contract, or MODULE=models/plafond.py, a thing at 
 
 proof: $(DEV) ## break servers and databases under load, judge the books (TIME= seconds each, SEED=, CLUSTER=1)
 	@$(BIN)/python -m tests.lab.proof$(if $(CLUSTER),.cluster_proof) $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(if $(CLUSTER)$(ARGS),,$(BIN)/python -m tests.lab.proof.rolling $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED)))
 
 clients: $(DEV) ## make the clients of the contract in nine packages: build/clients (ALL=1: seven more play the story)
 	@$(BIN)/python -m tests.lab.clients

@@ -117,13 +117,14 @@ class Plan:
 class Load:
     """Runs the clients of a plan until it is told to stop."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, kind: type[Client] | None = None) -> None:
         self.plan = plan
         self.board = Board()
         self.stopped = threading.Event()
         self.faults: list[BaseException] = []
         self._clients = [
-            Client(plan, self.board, number, self.stopped) for number in range(plan.clients)
+            (kind or Client)(plan, self.board, number, self.stopped)
+            for number in range(plan.clients)
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(client,)) for client in self._clients

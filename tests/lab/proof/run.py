@@ -120,7 +120,7 @@ def _try(
         office.stop()
     _settle(stage)
     passing.end()
-    _ask_after(stage, folder, int(ASKED_PER_S * seconds))
+    ask_after(stage, folder, int(ASKED_PER_S * seconds))
     _ask_persons_after(stage, staff, _bureau(folder), int(ASKED_PER_S * seconds))
     exchanges = read_records(folder)
     registers, of_persons = read_registers(stage.place.judged_url), read_records(_bureau(folder))
@@ -187,7 +187,7 @@ class _Silent(Recorder):
         pass
 
 
-def _ask_after(stage: Stage, folder: Path, sample: int) -> None:
+def ask_after(stage: Stage, folder: Path, sample: int) -> None:
     """Ask what became of every reference that has no answer, and of some that have."""
     exchanges = read_records(folder)
     answered = {e.key for e in exchanges if e.what in MONEY and _is_answered(e)}

@@ -278,7 +278,8 @@ class Stage:
                 )
             )
             self.partners.append(Partner(made["consumerKey"], made["consumerSecret"]))
-        self.staff = hire(self.place.url, PEPPER, self.cards)
+        if self.has_office:
+            self.staff = hire(self.place.url, PEPPER, self.cards)
 
     @contextlib.contextmanager
     def keeping_alive(self) -> Iterator[None]:
