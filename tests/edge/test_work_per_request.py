@@ -48,16 +48,16 @@ class Work(NamedTuple):
 
 
 RECORDED = {
-    REFUSED: Work(0, 0, 96),
-    "getSoldeCarte": Work(2, 1, 230),
-    "checkCardValidity": Work(2, 1, 233),
-    "getListeCartes": Work(3, 1, 248),
-    "getHistoriqueCarte": Work(3, 2, 258),
-    "getOperation": Work(2, 1, 225),
-    "debitCarte": Work(7, 3, 384),
-    "creditCarte": Work(7, 3, 384),
-    "transfererSolde": Work(9, 6, 454),
-    "accessToken": Work(5, 3, 327),
+    REFUSED: Work(0, 0, 71),
+    "getSoldeCarte": Work(2, 1, 196),
+    "checkCardValidity": Work(2, 1, 199),
+    "getListeCartes": Work(3, 1, 225),
+    "getHistoriqueCarte": Work(3, 2, 228),
+    "getOperation": Work(2, 1, 198),
+    "debitCarte": Work(7, 3, 362),
+    "creditCarte": Work(7, 3, 362),
+    "transfererSolde": Work(9, 6, 432),
+    "accessToken": Work(5, 3, 300),
 }
 OPERATIONS = pytest.mark.parametrize("operation", list(RECORDED))
 
