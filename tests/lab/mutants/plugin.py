@@ -24,8 +24,11 @@ SUITE = (BASE_CORE,) if IS_BASE_CORE else (HTTP, EDGE, *STATIC)
 any edit fails; Schemathesis and the journeys start processes that a mutant does not reach."""
 
 
-WHOLE = "test_contract_is_served_byte_for_byte"
-"""It compares whole files too, whose every edit fails it, whatever it breaks."""
+WHOLE = (
+    "test_contract_is_served_byte_for_byte",
+    "test_back_office_passes_what_a_person_may_read",
+)
+"""They compare whole files too, or their hashes: every edit fails them, whatever it breaks."""
 
 
 @dataclass
