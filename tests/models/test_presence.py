@@ -29,10 +29,12 @@ from models.database.presence import (
 from models.errors import ServiceIndisponible
 from tests.support.contract_client import ROOT
 from tests.support.patience import CALL_S
+from tests.support.roles import two_roles
 
 NewDatabase = Callable[[], Database]
 
-OLD, NEW = Serveur("1.4.0", "0011", "hote-1", 4711), Serveur("1.5.0", "0012", "hote-2", 4712)
+HEAD = migrate.expected_revision()
+OLD, NEW = Serveur("1.4.0", "0011", "hote-1", 4711), Serveur("1.5.0", HEAD, "hote-2", 4712)
 VERSIONS = ROOT / "models" / "migrations" / "versions"
 
 
@@ -73,8 +75,8 @@ def test_migration_that_needs_a_stop_is_refused_while_an_older_server_lives(
 ) -> None:
     with living(at_0011, OLD):
         with pytest.raises(migrate.OlderServersError) as refused:
-            migrate.upgrade(at_0011)
-        assert migrate.plan_upgrade(at_0011) == refused.value.plan
+            migrate.upgrade(at_0011, "0012")
+        assert migrate.plan_upgrade(at_0011).in_the_way == [OLD]
         with at_0011.reading() as connection:
             assert migrate.read_revision(connection) == "0011", "nothing was changed"
     assert migrate.describe_older_servers(refused.value) == (
@@ -162,6 +164,12 @@ def test_machine_that_vanished_is_forgotten_after_25_seconds(shared_database: Da
         settings = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
         shown = [connection.scalar(text(f"SHOW {name}")) for name in settings]
     assert shown == ["10", "5", "3"]
+
+
+@pytest.mark.only_on("postgresql")
+def test_owner_of_the_tables_finds_the_servers_of_another_role(postgresql_url: str) -> None:
+    with two_roles(postgresql_url) as two, living(two.service, NEW):
+        assert servers_of(two.owner) == [NEW]
 
 
 @pytest.mark.only_on("sqlite")
