@@ -48,6 +48,7 @@ class Server:
 
     def __init__(self, stage: Stage, number: int) -> None:
         self._stage = stage
+        self._number = number
         self.port = _free_port()
         self.log = stage.folder / f"server-{number}.log"
         self.pid = 0
@@ -58,7 +59,7 @@ class Server:
             ["serve", "--port", str(self.port)],
             folder=self._stage.folder,
             output=self.log,
-            variables=self._stage.variables,
+            variables=self._stage.variables_of(self._number),
             spoil=self._stage.spoil_of_servers,
         )
         deadline = time.monotonic() + START_S
@@ -167,6 +168,10 @@ class Stage:
             return self.spoil
         module, _, names = self.spoil.partition(":")
         return ":".join((module or SPOILT, "+".join(filter(None, (names, SHORTENS)))))
+
+    def variables_of(self, _number: int) -> Mapping[str, str]:
+        """The settings of one of its servers."""
+        return self.variables
 
     def open(self) -> None:
         """Migrate, make the world by the commands of an administrator, start the servers."""
