@@ -80,7 +80,7 @@ _BACK_OFFICE = (
             *("etat_carte", "numero_carte", "profil_carte", "back_office/designation"),
             *("back_office/cartes", "back_office/fiches_cartes", "back_office/profils"),
         ),
-        ["models/test_cartes", "base_core/test_card_life"],
+        ["models/test_etat_carte", "base_core/test_card_life", "models/test_cartes"],
     ),
     (("audit", "back_office/audits"), ["models/test_audit", "models/test_audits"]),
     (("books/chaine",), ["models/test_audit"]),
@@ -145,7 +145,10 @@ COPIED = (
     *("openapi.yaml", "base-core.yaml", "CHANGELOG.md", "README.md", "pyproject.toml"),
 )
 PYTEST = ["-p", "no:cacheprovider", "--timeout", "60"]
-ON_BOTH = ("models/journal/", "models/database/", "models/authentification", "models/mouvement")
+ON_BOTH = (
+    *("models/journal/", "models/database/", "models/authentification", "models/mouvement"),
+    "models/etat_carte",
+)
 """Modules whose lines are not the same for each database."""
 
 SERVER = "CYNOD_TEST_DATABASE_URL"

@@ -331,6 +331,24 @@ def test_attempt_to_change_ones_own_rights_is_written_down(office: Office) -> No
     )  # fmt: skip
 
 
+def test_a_right_may_be_asked_for_one_content_alone(office: Office) -> None:
+    """Who may suspend a partner may not, by that alone, have it resumed."""
+    world = World(office.database, "")
+    key = world.partenaire({world.carte().membre.client_id}).consumer_key
+    told = []
+    for who, statut in (
+        (office.validation, SUSPENDU),
+        (office.validation, ACTIF),
+        (office.saisie, ACTIF),
+    ):
+        act = partial(office.enter, who, "changerStatutPartenaire", consumerKey=key, statut=statut)
+        try:
+            told.append(act().statut)
+        except Refusal as refused:
+            told.append(refused.code)
+    assert told == [EXECUTEE, "2003", SAISIE]
+
+
 # ── agreed to ────────────────────────────────────────────────────────────────────────────────────
 def test_two_who_agree_are_told_one_after_the_other(office: Office) -> None:
     name = f"R{new_number()}"
