@@ -98,6 +98,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/contract/reading.py: handlers.contract.check": "the rules, for who edits the contract only",
     "models/database/engine.py: models.database.libpq": "a tenth of a second, which SQLite need not wait",
     "models/database/engine.py: models.database.place": "as above",
+    "models/database/presence.py: psycopg": "as above",
 }
 
 LONGER_THAN_A_SCREEN: dict[str, str] = {
