@@ -80,7 +80,10 @@ _BACK_OFFICE = (
             *("etat_carte", "numero_carte", "profil_carte", "back_office/designation"),
             *("back_office/cartes", "back_office/fiches_cartes", "back_office/profils"),
         ),
-        ["models/test_etat_carte", "base_core/test_card_life", "models/test_cartes"],
+        [
+            *("models/test_etat_carte", "models/test_cartes_told"),
+            *("base_core/test_card_life", "models/test_cartes"),
+        ],
     ),
     (("audit", "back_office/audits"), ["models/test_audit", "models/test_audits"]),
     (("books/chaine",), ["models/test_audit"]),
