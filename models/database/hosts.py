@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import psycopg
+from typing import Any
 
 _LISTED = re.compile(
     r"(?P<before>postgres(?:ql)?(?:\+psycopg)?://(?:[^@/]*@)?)(?P<hosts>[^/?]*,[^/?]*)(?P<path>[^?]*)"
@@ -46,15 +43,14 @@ class Hosts:
                 turned[name] = ",".join([*values[first:], *values[:first]])
         return turned
 
-    def remember(self, given: Mapping[str, Any], made: psycopg.Connection[Any]) -> None:
-        """Which of these parameters' hosts took a connection."""
+    def remember(self, given: Mapping[str, Any], host: str, port: int) -> None:
+        """Which of these parameters' hosts took a connection: where it is."""
         hosts = str(given.get("host", "")).split(",")
         if len(hosts) == 1:
             return
         ports = str(given.get("port", "")).split(",")
-        taken = made.info.host, str(made.info.port)
         each = zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts), strict=True)
-        for at, (host, port) in enumerate(each):
-            if (host, port or taken[1]) == taken:
+        for at, (one, its_port) in enumerate(each):
+            if (one, its_port or str(port)) == (host, str(port)):
                 self._first = at
                 return

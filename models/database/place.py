@@ -113,7 +113,7 @@ def loop_engine(
         def open_one() -> GreenConnection:
             made = GreenConnection.connect(*args, **hosts.in_order(given))
             # Also when its caller is gone by now: the next one then need not wait as long.
-            hosts.remember(given, made)
+            hosts.remember(given, made.info.host, made.info.port)
             return made
 
         # In a thread of its own: libpq looks names up by asking the system, which blocks.

@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -42,11 +40,6 @@ def test_list_of_hosts_with_ports_is_read_as_libpq_reads_it(given: str, spelled:
     assert spell_out(given) == spelled
 
 
-def taken_by(host: str, port: int) -> Any:
-    """A connection that this host took."""
-    return SimpleNamespace(info=SimpleNamespace(host=host, port=port))
-
-
 @pytest.mark.parametrize(
     ("given", "taken", "turned"),
     [
@@ -75,9 +68,9 @@ def test_host_that_took_the_last_connection_is_tried_first(
 ) -> None:
     hosts = Hosts()
     assert hosts.in_order(given) == given
-    hosts.remember(given, taken_by(*taken))
+    hosts.remember(given, *taken)
     assert hosts.in_order(given) == turned
-    hosts.remember(given, taken_by("another", 1))
+    hosts.remember(given, "another", 1)
     assert hosts.in_order(given) == turned
 
 
