@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +32,7 @@ from tests.lab.bench.load import (
 from tests.lab.bench.page import page
 from tests.lab.bench.pgbench import find_pgbench
 from tests.lab.bench.report import Json
-from tests.lab.bench.run import SMALL, Bench, Plan
+from tests.lab.bench.run import PARTS, SMALL, Bench, Plan
 from tests.lab.bench.servers import (
     BARE,
     CONNEXION,
@@ -49,6 +50,9 @@ from tests.support.machine import find_binaries, how_to_get
 from tests.support.postgresql import PostgresqlError
 
 LARGE = 1_000_000
+ON_TWO = ("balance", "debit", "debit_hot", "mixed")
+"""What two processes are measured under, too: the whole run takes half an hour."""
+
 QUICK_WORKLOADS = ("balance", "debit", "refused")
 QUICK_PEERS = (CONNEXION, FASTAPI, FASTAPI_ASYNC, BARE, GREENLET, PGBENCH)
 RECORD = ROOT / "docs" / "performance.md"
@@ -71,6 +75,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--large", type=int, help=f"cards, then operations, of the growth part ({LARGE}); 0: none"
     )
+    parser.add_argument(
+        "--parts", nargs="*", choices=PARTS, help="of the run; none: what else is asked"
+    )
+    parser.add_argument(
+        "--before", metavar="REF", help="measure an earlier commit's server beside this one, too"
+    )
     parser.add_argument("--judge", action="store_true", help="exit with 1 when a target is missed")
     return parser.parse_args(arguments)
 
@@ -92,20 +102,28 @@ def plan_of(given: argparse.Namespace) -> Plan:
         processes=given.processes or ((1,) if quick else (1, 2)),
         rounds=given.rounds or (2 if quick else 3),
         seconds=given.seconds or 1,
-        judged_rounds=given.rounds or (2 if quick else 5),
-        judged_seconds=given.seconds or (1 if quick else 2),
+        judged_rounds=given.rounds or (2 if quick else 6),
+        judged_seconds=given.seconds or 1,
         large=large,
         starts=0 if quick else 3,
         paced_s=0 if quick else 4,
         crowd=0 if quick else report.CROWD,
-        scale=bool(large),
+        on_two=given.workloads or ON_TWO,
+        parts=_parts(given.parts, large),
+        before=given.before,
     )
+
+
+def _parts(given: Sequence[str] | None, large: int) -> Sequence[str]:
+    if given is not None:
+        return given
+    return PARTS if large else PARTS[:1]
 
 
 def is_whole(given: argparse.Namespace) -> bool:
     """Whether everything is measured, as the record needs it."""
     chosen = (given.workloads, given.databases, given.peers, given.processes)
-    lengths = (given.rounds, given.seconds, given.large)
+    lengths = (given.rounds, given.seconds, given.large, given.parts)
     return not given.quick and all(one is None for one in (*chosen, *lengths))
 
 
@@ -152,11 +170,16 @@ for each call over libpq's calls that do not wait; bare, on SQLite, such a funct
 from threads as the others do; bare-loop, the same on the event loop, which a slow database would stop whole;
 pgbench, the statements of our debit, taken from PostgreSQL's log.
 
-Lists of the back office, on SQLite: pages of {LIMITE} lines at even distances, and searches, in a database of
+Lists of the back office: pages of {LIMITE} lines at even distances, and searches, in a database of
 1,000 clients, membres, demandes and rows of the audit, and in one of {plan.large:,} membres and rows of the
 audit, a tenth as many clients and demandes. A reading of the audit writes a row of it.
 
 CPU is the server's processes' alone, not the database's.
+"""
+    if plan.before is not None:
+        text += """
+Before and now: each tree's own server, on a database that its own code made and filled alike; who is first
+changes from round to round.
 """
     return [" ".join(part.split()) for part in text.strip().split("\n\n")]
 

@@ -224,7 +224,7 @@ def _fill(database: Database, size: Size, ouverture: int) -> None:
                 )
 
 
-def _settle(database: Database) -> None:
+def settle(database: Database) -> None:
     """Leave nothing of the loading for the measurements to pay."""
     with database.reading() as connection:
         if database.dialect == POSTGRESQL:
@@ -271,7 +271,7 @@ def ground(
             ]
             ouverture = find_ouverture(connection)
         _fill(database, size, ouverture)
-        _settle(database)
+        settle(database)
     finally:
         database.close()
     yield Ground(kind, url, size, tokens, pair, cluster)

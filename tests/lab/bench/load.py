@@ -123,13 +123,15 @@ def _first(ground: Ground) -> Carte:
     return min(ground.cartes, key=lambda carte: carte.place)
 
 
-def _debits(*, hot: bool) -> Lines:
+def debits(*, hot: bool = False, path: str = "/debit-carte") -> Lines:
+    """Debits of many cards, or of one `hot` one; or what another `path` does of the same form."""
+
     def lines(ground: Ground) -> list[Line]:
         chosen = [_first(ground)] * len(ground.tokens) if hot else ground.cartes
         return [
             Line(
                 "POST",
-                "/debit-carte",
+                path,
                 (_bearer(ground, number), JSON),
                 json.dumps(
                     {
@@ -150,7 +152,7 @@ def _debits(*, hot: bool) -> Lines:
 def _mixed(ground: Ground) -> list[Line]:
     """Four balances for each debit."""
     chance = random.Random(80)
-    reads, writes = _get("/get-solde-carte")(ground), _debits(hot=False)(ground)
+    reads, writes = _get("/get-solde-carte")(ground), debits()(ground)
     return [*chance.sample(reads, len(reads) * 4 // 5), *chance.sample(writes, len(writes) // 5)]
 
 
@@ -186,13 +188,13 @@ WORKLOADS = {
         Workload("list", _list, answer='"curseurSuivant"'),
         Workload("history", _history, ON_A_LOOP, answer='"numeroOperation"'),
         Workload(
-            *("debit", _debits(hot=False), (*ALL, PGBENCH)),
+            *("debit", debits(), (*ALL, PGBENCH)),
             answer='"numeroOperation"',
             money=True,
             debits=True,
         ),
         Workload(
-            *("debit_hot", _debits(hot=True), (*ALL, PGBENCH)),
+            *("debit_hot", debits(hot=True), (*ALL, PGBENCH)),
             answer='"numeroOperation"',
             money=True,
             debits=True,

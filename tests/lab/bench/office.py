@@ -27,9 +27,10 @@ from models.database.engine import Database
 from models.database.parcours import fold
 from models.demande import EXECUTEE, SAISIE, demandes, validations
 from models.membre import membres, name_of
-from tests.lab.bench.ground import PEPPER, SQLITE, Ground, Size, ground
+from tests.lab.bench.ground import PEPPER, POSTGRESQL, Ground, Size, ground, settle
 from tests.lab.bench.load import LIMITE, Line, Lines, Workload
 from tests.lab.bench.servers import CLASSES, unlimited
+from tests.support.postgresql import PostgresqlServer
 from tests.support.process import CYNOD, environment
 
 Json = dict[str, Any]
@@ -99,9 +100,11 @@ class Land(Ground):
 
 
 @contextlib.contextmanager
-def office(size: OfficeSize, folder: Path) -> Iterator[Land]:
-    """A database on SQLite with this much in its back office."""
-    with ground(SQLITE, Size(10), folder, None) as made:
+def office(
+    kind: str, size: OfficeSize, folder: Path, cluster: PostgresqlServer | None
+) -> Iterator[Land]:
+    """A database of this kind with this much in its back office."""
+    with ground(kind, Size(10), folder, cluster) as made:
         database = Database(made.url, wait_s=60)
         try:
             _fill(database, size)
@@ -227,6 +230,7 @@ def verify_audit(land: Land, folder: Path) -> Json:
         output.seek(0)
         lines = output.read().decode().splitlines()
     return {
+        "database": land.kind,
         "rows": land.rows.audit,
         "seconds": round(seconds, 1),
         "cpu_s": round(ended[2].ru_utime + ended[2].ru_stime, 1),
@@ -255,6 +259,10 @@ def _fill(database: Database, size: OfficeSize) -> None:
                 "clients": [],
             }
             saisir(connection, _ADMIN, Saisie("saisirAgent", f"BENCH-{agent_id}", contenu))
+        if database.dialect == POSTGRESQL:
+            # Neither triggers, which let the end of the audit advance by one row only, nor foreign keys.
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         _insert(connection, clients, _clients(size))
         _insert(connection, membres, _membres(size))
         entered = list(_demandes(size))
@@ -262,9 +270,7 @@ def _fill(database: Database, size: OfficeSize) -> None:
         agreed = [one for one in entered if one["statut"] == EXECUTEE]
         _insert(connection, validations, map(_validation, agreed))
         _fill_audit(connection, size.audit)
-    with database.reading() as connection:
-        connection.exec_driver_sql("ANALYZE")
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    settle(database)
 
 
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
@@ -381,7 +387,10 @@ def _fill_audit(connection: Connection, count: int) -> None:
 
 @contextlib.contextmanager
 def _unguarded(connection: Connection, table: Table) -> Iterator[None]:
-    """Without the table's triggers, which let its row advance by one position only."""
+    """Without the triggers of SQLite's table, which let its row advance by one position only."""
+    if connection.dialect.name == POSTGRESQL:
+        yield
+        return
     found = connection.exec_driver_sql(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", (table.name,)
     ).all()

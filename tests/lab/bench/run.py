@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.bench import report, scale
+from tests.lab.bench import before, report, scale
 from tests.lab.bench.ground import (
     PEPPER,
     POSTGRESQL,
-    SQLITE,
     Ground,
     Size,
     ground,
@@ -59,6 +58,10 @@ CROWD_S = 2
 WARM_S = 1
 VERIFY_S = 900
 
+PARTS = PEERS_PART, GROWTH_PART, OFFICE_PART, SCALE_PART = ("peers", "growth", "office", "scale")
+"""What may be measured by itself: beside the peers, as partners' data grow, as the back office's do, how far
+one PostgreSQL carries."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -76,7 +79,15 @@ class Plan:
     starts: int
     paced_s: float
     crowd: int
-    scale: bool
+    on_two: Sequence[str]
+    """Workloads that two processes are measured under, too."""
+    parts: Sequence[str]
+    before: str | None
+    """A commit to compare with."""
+
+    def has(self, workload: str, processes: int) -> bool:
+        """Whether so many processes are measured under it."""
+        return processes == 1 or workload in self.on_two
 
     def lengths(self, workload: str, database: str, processes: int) -> tuple[int, int]:
         """Rounds, and seconds of each."""
@@ -102,14 +113,18 @@ class Bench:
             cluster = (
                 stack.enter_context(running_server()) if POSTGRESQL in self.plan.databases else None
             )
+            parts = self.plan.parts
             for kind in self.plan.databases:
-                self._compare(kind, cluster)
-                if self.plan.large:
+                if PEERS_PART in parts:
+                    self._compare(kind, cluster)
+                if GROWTH_PART in parts:
                     self._grow(kind, cluster)
-            if self.plan.large and SQLITE in self.plan.databases:
-                self._grow_office()
-            if self.plan.scale and cluster is not None:
+                if OFFICE_PART in parts:
+                    self._grow_office(kind, cluster)
+            if SCALE_PART in parts and cluster is not None:
                 self._scale(cluster)
+            if self.plan.before is not None:
+                self._look_back(self.plan.before, cluster)
         self.body["results"] = report.compare(self.series)
         self.body["throughput"] = report.throughput(self.series)
         self.body["cpu"] = report.cpu(self.series)
@@ -125,7 +140,7 @@ class Bench:
             for processes in self.plan.processes:
                 with self._servers(land, processes) as servers:
                     for name in self.plan.workloads:
-                        if WORKLOADS[name].peers_on(kind):
+                        if WORKLOADS[name].peers_on(kind) and self.plan.has(name, processes):
                             self._workload(land, processes, WORKLOADS[name], servers, script)
                     self._ask_memory(land, processes, servers)
                     if processes == min(self.plan.processes) and self.plan.paced_s:
@@ -393,11 +408,11 @@ class Bench:
             f"scale: {scale.quickest_rps(steps):,.0f} debits a second; {scale.runs_out(steps)}"
         )
 
-    def _grow_office(self) -> None:
-        """Lists of the back office, and the proof of its audit, on SQLite as the lists of partners."""
+    def _grow_office(self, kind: str, cluster: PostgresqlServer | None) -> None:
+        """Lists of the back office, and the proof of its audit."""
         with contextlib.ExitStack() as stack:
             lands = [
-                stack.enter_context(office(size, self.folder))
+                stack.enter_context(office(kind, size, self.folder, cluster))
                 for size in (FEW, many(self.plan.large))
             ]
             amounts = [land.rows.audit for land in lands]
@@ -408,13 +423,49 @@ class Bench:
                 ]
                 for workload in OFFICE_WORKLOADS:
                     rounds = self._in_turn(lands, servers, workload)
-                    self._add_growth(SQLITE, OFFICE, workload.name, amounts, rounds)
-            self.body["audit"] = [verify_audit(land, self.folder) for land in lands]
-        for found in self.body["audit"]:
-            told = f"cynod audit verify of {found['rows']:,} rows"
+                    self._add_growth(kind, OFFICE, workload.name, amounts, rounds)
+            proofs = [verify_audit(land, self.folder) for land in lands]
+        self.body["audit"] += proofs
+        for found in proofs:
+            told = f"{kind}, cynod audit verify of {found['rows']:,} rows"
             self.say(f"{told}: {found['seconds']} s, {found['peak_mib']} MiB")
             if found["complaint"]:
                 self._fault(f"{told}: {found['complaint']}")
+
+    def _look_back(self, ref: str, cluster: PostgresqlServer | None) -> None:
+        """This tree beside an earlier commit's, on both kinds of database."""
+        try:
+            tree, commit = before.check_out(ref, self.folder)
+        except LoadError as error:
+            self._fault(str(error))
+            return
+        rows: list[Json] = []
+        for kind in self.plan.databases:
+            try:
+                then = before.make_ground(tree, kind, SMALL, self.folder, cluster)
+                with (
+                    ground(kind, SMALL, self.folder, cluster) as land,
+                    serve(OURS, land, 1, self.folder) as now,
+                    serve(OURS, then, 1, self.folder, {"PYTHONPATH": str(tree)}) as old,
+                ):
+                    found = before.compare(
+                        ((now, land), (old, then)),
+                        self.folder,
+                        self.plan.judged_rounds,
+                        self.plan.judged_seconds,
+                        self.say,
+                    )
+                    rows += [one.told() for one in found]
+                    self._verify(land, f"before and now, {kind}")
+                complaint = before.verify(tree, then, self.folder)
+            except (LoadError, ServerError) as error:
+                complaint = str(error)
+            if complaint:
+                self._fault(f"{commit}, {kind}: {complaint}")
+        self.body["before"] = {"commit": commit, "rows": rows}
+        for one in rows:
+            if one["errors"]:
+                self._fault(f"before and now, {one['database']}, {one['workload']}: wrong answers")
 
     def _add_growth(
         self,

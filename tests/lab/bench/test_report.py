@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.lab.bench import report
+from tests.lab.bench import before, report
 from tests.lab.bench.__main__ import is_whole, parse, plan_of
+from tests.lab.bench.before import Beside
 from tests.lab.bench.load import WORKLOADS, LoadError, Round, read_wrk
 from tests.lab.bench.paced import percentile
 from tests.lab.bench.page import page
@@ -20,6 +21,7 @@ from tests.lab.bench.pgbench import (
     write_script,
 )
 from tests.lab.bench.report import Series
+from tests.lab.bench.run import PARTS
 from tests.lab.bench.same import plain
 
 GOOD = Round(0, 1.5, 1, 2, 3, 100)
@@ -177,6 +179,7 @@ def test_costs_are_judged_each_by_its_own_limit() -> None:
 def proof(rows: int, peak: float, complaint: str = "") -> dict[str, Any]:
     """What the proof of an audit took."""
     return {
+        "database": "sqlite",
         "rows": rows,
         "seconds": 1.0,
         "peak_mib": peak,
@@ -200,6 +203,41 @@ def test_proof_of_the_audit_holds_no_more_of_many_rows_than_of_few(
             "reached": reached,
         }
     ]
+
+
+def test_what_moves_money_is_judged_against_the_commit_before() -> None:
+    kept, slower = [replace(GOOD, rps=950)] * 2, [replace(GOOD, rps=940)] * 2
+    then = [replace(GOOD, rps=1_000)] * 2
+    rows = [
+        Beside("debit", "sqlite", kept, then),
+        Beside("credit", "sqlite", slower, then),
+        Beside("credit", "postgresql", kept, [replace(GOOD, rps=1_000, errors=1)] * 2),
+        Beside("balance", "sqlite", slower, then),
+    ]
+    body = {
+        "results": [],
+        "before": {"commit": "abc1234 a subject", "rows": [one.told() for one in rows]},
+    }
+    found = report.judge(body)
+    assert [(one["target"], one["measured"], one["reached"]) for one in found] == [
+        ("debit, sqlite, against abc1234", 0.95, True),
+        ("credit, sqlite, against abc1234", 0.94, False),
+        ("credit, postgresql, against abc1234", None, False),
+    ]
+    assert before.table(body).rows[3][:4] == ("balance", "sqlite", "0.94", "0.94–0.94")
+
+
+def test_part_of_a_run_is_no_record() -> None:
+    assert plan_of(parse([])).parts == PARTS
+    assert plan_of(parse(["--parts", "office", "--before", "HEAD"])).parts == ["office"]
+    assert not is_whole(parse(["--parts"]))
+    assert is_whole(parse(["--before", "HEAD"]))
+
+
+def test_two_processes_are_measured_under_what_was_asked_for() -> None:
+    assert not plan_of(parse([])).has("refused", 2)
+    assert plan_of(parse([])).has("debit", 2)
+    assert plan_of(parse(["--workloads", "refused"])).has("refused", 2)
 
 
 def test_lists_of_the_back_office_are_judged() -> None:
@@ -274,8 +312,8 @@ def test_only_a_run_without_choices_is_the_record() -> None:
 
 def test_what_targets_judge_is_measured_for_longer() -> None:
     plan = plan_of(parse([]))
-    assert plan.lengths("balance", "sqlite", 1) == (5, 2)
-    assert plan.lengths("debit", "postgresql", 2) == (5, 2)
+    assert plan.lengths("balance", "sqlite", 1) == (6, 1)
+    assert plan.lengths("debit", "postgresql", 2) == (6, 1)
     assert plan.lengths("list", "sqlite", 1) == (3, 1)
 
 
