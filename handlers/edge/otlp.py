@@ -30,6 +30,7 @@ from opentelemetry.trace import (
 from handlers.edge.call import Call, Reply
 from handlers.edge.logs import scrub
 from handlers.edge.trace_context import Parent, Traced
+from models.database.prepared import name_statements
 from models.database.waiting import wanted
 
 SERVICE = "cynod-api"
@@ -55,6 +56,7 @@ class OtlpTracing:
     """See handlers.edge.traces.Tracing."""
 
     def __init__(self, version: str, database: str) -> None:
+        name_statements()
         self._version = version
         self._database = database
         self._provider: TracerProvider | None = None

@@ -31,7 +31,7 @@ from models.database import observed
 from models.database.engine import Database
 from models.demande import SAISIE, demandes
 
-ASKED_EVERY_S = 5.0
+ASKED_EVERY_S = 1.0
 """How old what the database told may be: whoever scrapes often asks it no more often for that."""
 
 DATABASE_WAIT_S = 3
