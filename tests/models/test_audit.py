@@ -234,6 +234,15 @@ def test_motif_of_a_row_has_no_number_of_a_card(database: Database) -> None:
     assert [row["motif"] for row in rows_of(database)] == ["carte 701980******9569 perdue"]
 
 
+def test_what_is_removed_has_nothing_after_and_a_list_keeps_its_order(database: Database) -> None:
+    before = {"roles": ["VALIDATION", "LECTEUR"], "commentaire": "rendue, 7019800100009569"}
+    with database.transaction() as connection:
+        record(connection, AWA, "retirer", KEY, before, None)
+    (row,) = rows_of(database)
+    shown_ = {"roles": ["VALIDATION", "LECTEUR"], "commentaire": "rendue, 701980******9569"}
+    assert (row["avant"], row["apres"]) == (shown_, None)
+
+
 # ── exports ──────────────────────────────────────────────────────────────────────────────────────
 def test_rows_are_chosen_by_day_objet_and_acteur(database: Database) -> None:
     changes = [
