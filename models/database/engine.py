@@ -51,6 +51,8 @@ LOOK_WAIT_S = 2
 _WORTH_TELLING_S = 0.5
 """Of a wait for SQLite's lock: a server's own writes end sooner."""
 
+_AT_ONCE = contextlib.nullcontext()
+
 
 def create_private(path: Path) -> int:
     """A descriptor of a new file that its owner alone may read, whatever the umask. Raises OSError."""
@@ -310,13 +312,13 @@ class Database:
                 connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
             yield connection
 
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> contextlib.AbstractContextManager[None]:
         """SQLite has one writer: this process's own writers queue here rather than poll its lock."""
-        if self._writer is None:
-            yield
-            return
-        if not self._writer.acquire(timeout=seconds_left(self._wait_s)):
+        return _AT_ONCE if self._writer is None else self._queued(self._writer)
+
+    @contextlib.contextmanager
+    def _queued(self, writer: threading.Lock) -> Iterator[None]:
+        if not writer.acquire(timeout=seconds_left(self._wait_s)):
             raise PoolTimeoutError("another writer holds the database")
         try:
             caller = wanted()
@@ -324,7 +326,7 @@ class Database:
                 caller.check()
             yield
         finally:
-            self._writer.release()
+            writer.release()
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -440,7 +442,7 @@ MAX_UNANSWERED = 20
 
 def count_unanswered(connection: Connection) -> int:
     """How many COMMITs of this process the server has not answered in time, and not yet since."""
-    driver = connection.connection.driver_connection
+    driver = connection.connection.dbapi_connection
     found = getattr(driver, "unanswered", None)
     return 0 if found is None else len(found)
 

@@ -32,7 +32,8 @@ Row = tuple[Any, ...]
 Made_co = TypeVar("Made_co", bound=Row, covariant=True)
 
 LINE = "cynod_line"
-"""Where in the pool's notes on a connection its Line stands: who makes connections puts it there."""
+"""Where in the pool's notes on a connection its Line stands: who makes connections puts it there. It
+lives and dies with the driver's connection."""
 
 _numbers = itertools.count()
 
@@ -84,7 +85,8 @@ class Prepared(Generic[Made_co]):
         observer = observed.observer
         began = 0.0 if observer is None else perf_counter()
         try:
-            rows = _line(connection).run(compiled, compiled.bind(values))
+            line: Line = connection.info[LINE]
+            rows = line.run(compiled, compiled.bind(values))
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translate(connection, compiled.sql, error) from error
         finally:
@@ -103,7 +105,8 @@ class Prepared(Generic[Made_co]):
         if connection.dialect.name == "sqlite":
             return
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
-        _line(connection).ahead(compiled, compiled.bind(values))
+        line: Line = connection.info[LINE]
+        line.ahead(compiled, compiled.bind(values))
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Made_co | None:
         """Run it and give its first row, or None. Raises DBAPIError."""
@@ -207,7 +210,8 @@ def run_command(connection: Connection, sql: str, *, kind: Kind = Kind.COMMAND) 
     observer = observed.observer
     began = 0.0 if observer is None else perf_counter()
     try:
-        _line(connection).command(sql, kind)
+        line: Line = connection.info[LINE]
+        line.command(sql, kind)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translate(connection, sql, error) from error
     finally:
@@ -307,11 +311,6 @@ class SqliteLine:
     def command(self, sql: str, kind: Kind) -> None:  # noqa: ARG002 - it has no round trips to save
         """See Line."""
         self._execute(sql)
-
-
-def _line(connection: Connection) -> Line:
-    line: Line = connection.info[LINE]  # it lives and dies with the driver's connection
-    return line
 
 
 def _translate(connection: Connection, sql: str, error: Exception) -> DBAPIError:

@@ -49,15 +49,15 @@ class Work(NamedTuple):
 
 RECORDED = {
     REFUSED: Work(0, 0, 71),
-    "getSoldeCarte": Work(2, 1, 196),
-    "checkCardValidity": Work(2, 1, 199),
-    "getListeCartes": Work(3, 1, 225),
-    "getHistoriqueCarte": Work(3, 2, 228),
+    "getSoldeCarte": Work(2, 1, 195),
+    "checkCardValidity": Work(2, 1, 198),
+    "getListeCartes": Work(3, 1, 226),
+    "getHistoriqueCarte": Work(3, 2, 230),
     "getOperation": Work(2, 1, 198),
-    "debitCarte": Work(7, 3, 362),
-    "creditCarte": Work(7, 3, 362),
-    "transfererSolde": Work(9, 6, 432),
-    "accessToken": Work(5, 3, 300),
+    "debitCarte": Work(7, 3, 352),
+    "creditCarte": Work(7, 3, 352),
+    "transfererSolde": Work(9, 6, 422),
+    "accessToken": Work(5, 3, 292),
 }
 OPERATIONS = pytest.mark.parametrize("operation", list(RECORDED))
 
