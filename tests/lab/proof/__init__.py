@@ -6,5 +6,6 @@ persons of the back office (`clerks.py`), who change the very cards meanwhile; b
 auditor (`auditor.py`, with `registers.py` and `cards.py`) demandes, objects and the audit against the second;
 `states.py` tells the judge when a card can have been in which state. They read SQL and records, and import
 neither `handlers` nor `models`, so that a fault of theirs cannot hide itself. Servers run in processes of
-their own, as `cynod serve`.
+their own, as `cynod serve`. `cluster_proof.py` plays the same on a PostgreSQL cluster that fails over
+(`cluster.py`, `cluster_faults.py`).
 """
