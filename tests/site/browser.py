@@ -33,6 +33,9 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A page takes the process of the one before it: none is started in advance, none is kept for a way back.
+    "--process-per-site",
+    "--disable-features=SpareRendererForSitePerProcess,BackForwardCache,MediaRouter,Translate",
 )
 
 T = TypeVar("T")
