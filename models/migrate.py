@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,9 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 EXPAND, STOP = "expand", "stop"
 """What a migration is (its `kind`): servers of before may go on serving while it runs and after it, or may
 not. docs/architecture.md says how to tell."""
+
+ENDS_S = 0.5
+"""How long a server that has just ended may still be seen: its sessions take a moment to go."""
 
 
 class MigrationError(Exception):
@@ -225,6 +229,13 @@ def _check_servers(
     plan = _plan(database, connection, revision)
     if plan.stop is None or plan.before is None:
         return
+    deadline = time.monotonic() + ENDS_S
+    while plan.in_the_way:
+        # They serve meanwhile; on SQLite their writes wait.
+        if time.monotonic() > deadline:
+            raise OlderServersError(plan)
+        time.sleep(0.02)
+        plan = plan._replace(serveurs=find_serveurs(database, connection))
     until_committed.enter_context(held(database, alone=True))
     if database.dialect == "postgresql":
         # A session that begins from here on waits, and then sees what was changed.

@@ -213,6 +213,8 @@ def _lock(descriptor: int, kind: int, wait_s: float) -> None:
 def find_serveurs(database: Database, connection: Connection) -> list[Serveur]:
     """The servers that live on the database, beside this process."""
     if database.file is None:
+        # Within a transaction PostgreSQL shows the sessions as they were when it was first asked.
+        connection.execute(text("SELECT pg_stat_clear_snapshot()"))
         names = {"before": BEFORE, "mark": f"{_MARK} %"}
         return [read_name(name) for name in connection.scalars(_SESSIONS, names)]
     pattern = f"{database.file.name}{_SIDE}*"

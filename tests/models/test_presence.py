@@ -85,11 +85,17 @@ def test_migration_that_needs_a_stop_is_refused_while_an_older_server_lives(
         " migrate` again, then start this version; those of a machine that is gone are forgotten after 25 s."
         " Nothing was migrated."
     )
-    assert servers_of(at_0011) == []
-    assert migrate.upgrade(at_0011)
+    assert migrate.upgrade(at_0011), "who has just ended is waited for"
     with living(at_0011, NEW):
         assert servers_of(at_0011) == [NEW]
         assert not migrate.upgrade(at_0011), "a server of this very version is in nobody's way"
+
+
+def test_server_that_comes_while_a_migration_looks_is_found(shared_database: Database) -> None:
+    with shared_database.transaction() as connection:
+        assert NEW not in find_serveurs(shared_database, connection)
+        with living(shared_database, NEW):
+            assert NEW in find_serveurs(shared_database, connection)
 
 
 def test_expand_migration_is_made_beside_older_servers_which_go_on(
