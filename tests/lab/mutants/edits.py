@@ -92,7 +92,10 @@ def _rename_property(name: str) -> Change:
             f"{key}Autre" if key == name else key: value
             for key, value in node["properties"].items()
         }
-        node["required"] = [f"{item}Autre" if item == name else item for item in node["required"]]
+        if "required" in node:
+            node["required"] = [
+                f"{item}Autre" if item == name else item for item in node["required"]
+            ]
 
     return change
 
@@ -503,7 +506,7 @@ def weaker_answers() -> Iterator[Mutant]:
     for name, operation in BY_ID.items():
         for path, schema in _objects(_answer(operation)):
             where = ".".join(path) or "body"
-            for field in schema["required"]:
+            for field in schema.get("required", []):
                 edit = _at_answer(name, path, _remove("required", field))
                 yield Mutant(
                     SERVER, "check of the answer: field optional", name, f"{where}.{field}", edit

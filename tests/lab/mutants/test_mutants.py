@@ -16,14 +16,14 @@ EVERY_OPERATION = "tests/operations/test_every_operation.py"
 SCRIPT = """
 import json, sys
 from tests.lab.mutants import run
+from tests.lab.mutants.draw import all_mutants
 from tests.lab.mutants.mutant import JUDGE, SERVER, Mutant
-from tests.lab.mutants.patches import answers, headers, requests
 
 def text(document):
     document["info"]["description"] += " Autre."
 
 wanted = sys.argv[2:]
-known = [*answers(), *headers(), *requests()]
+known = all_mutants()
 made = [Mutant(side, "text", "getConformite", "info", text) for side in (JUDGE, SERVER)]
 made = [one for one in [*made, *known] if one.name in wanted]
 run.SUITE = (sys.argv[1],)
