@@ -20,8 +20,8 @@ OK, ATTENTION, FAUX = "ok", "attention", "faux"
 
 ETATS = (OK, ATTENTION, FAUX)
 
-LONGEST_S = 5.0
-"""How long one check may look, whatever does not answer."""
+LONGEST_S = 10.0
+"""How long one check may look, whatever does not answer: what is asked has shorter deadlines of its own."""
 
 
 class Constat(NamedTuple):
@@ -91,8 +91,8 @@ class Subject:
 Look = Callable[[Subject], Iterator[Constat]]
 
 
-def look(check: Look, subject: Subject) -> Constat:
-    """Ask a check, for `LONGEST_S` at most. What it waits for then is left behind in its thread."""
+def look(check: Look, subject: Subject, seconds: float = LONGEST_S) -> Constat:
+    """Ask a check, for so many seconds at most. What it waits for then is left behind in its thread."""
     done: list[Constat] = []
     failed: list[BaseException] = []
 
@@ -104,9 +104,9 @@ def look(check: Look, subject: Subject) -> Constat:
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(LONGEST_S)
+    thread.join(seconds)
     if failed:
         raise failed[0]
     if not done:
-        return wrong(f"no answer within {LONGEST_S:.0f} s", "find out what does not answer")
+        return wrong(f"no answer within {seconds:.0f} s", "find out what does not answer")
     return done[0]

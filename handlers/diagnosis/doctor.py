@@ -12,6 +12,7 @@ from handlers.diagnosis import configuration, database, machine, neighbours
 from handlers.diagnosis.constat import (
     ETATS,
     FAUX,
+    LONGEST_S,
     Constat,
     Look,
     Subject,
@@ -23,11 +24,13 @@ from models.database.engine import describe_error
 
 
 class Controle(NamedTuple):
-    """A check: what it looks with, what it looks at, and the checks without which it cannot be asked."""
+    """A check: what it looks with, what it looks at, the checks without which it cannot be asked, and how
+    long it may look."""
 
     look: Look
     purpose: str
     needs: tuple[str, ...] = ("settings",)
+    seconds: float = LONGEST_S
 
 
 _OF_THE_DATABASE = ("settings", "database")
@@ -41,6 +44,8 @@ CONTROLES: Mapping[str, Controle] = {
     "contract": Controle(
         configuration.check_contract,
         "the installed contract is the published one, and these settings can serve it",
+        # It waits for nobody: to judge a contract that was changed takes seconds of computing.
+        seconds=60,
     ),
     "database": Controle(database.check_database, "it answers; its version and its encoding"),
     "durability": Controle(
@@ -111,7 +116,7 @@ def _ask(controle: Controle, subject: Subject) -> Constat:
         if subject.found[need].etat == FAUX:
             return doubtful(f"not looked at: {need} is wrong", f"mend {need} first")
     try:
-        return look(controle.look, subject)
+        return look(controle.look, subject, controle.seconds)
     except (DBAPIError, PoolTimeoutError) as error:
         assert subject.database is not None, "nothing else raises them"
         told = describe_error(subject.database, error).removesuffix(".")

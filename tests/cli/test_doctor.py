@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from sqlalchemy import make_url, text
 
 from handlers.cli.root import cli
 from handlers.contract.surface import PARTENAIRE
-from handlers.diagnosis.constat import ATTENTION, FAUX, OK, Constat, Subject
+from handlers.diagnosis.constat import ATTENTION, FAUX, OK, Constat, Subject, look
 from handlers.diagnosis.database import judge_room, judge_sqlite
 from handlers.diagnosis.doctor import CONTROLES, diagnose
 from handlers.workbench import history
@@ -36,7 +37,7 @@ from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import DOCUMENT, ROOT
 from tests.support.machine import find_sbin
 from tests.support.needs import need
-from tests.support.patience import wait_until
+from tests.support.patience import CALL_S, wait_until
 from tests.support.postgresql import create_database
 from tests.support.process import free_port, run_cynod, serve
 from tests.support.redis import running_redis
@@ -44,8 +45,8 @@ from tests.support.roles import Two, two_roles
 from tests.support.world import World
 
 VERSION = DOCUMENT["info"]["version"]
-SOON_S = 12.0
-"""What a look at three silent neighbours takes at most: each is left after some seconds."""
+SOON_S = 30.0
+"""What a look at three silent neighbours takes at most: each is left after ten seconds."""
 
 
 class Line(NamedTuple):
@@ -840,6 +841,21 @@ def silent() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         yield listener.getsockname()[1]
+
+
+def test_a_check_that_does_not_end_is_left() -> None:
+    ended = threading.Event()
+
+    def wait(_subject: Subject) -> Iterator[Constat]:
+        ended.wait(CALL_S)
+        yield Constat(OK, "late")
+
+    try:
+        assert look(wait, Subject(), 0.05) == Constat(
+            FAUX, "no answer within 0 s", "find out what does not answer"
+        )
+    finally:
+        ended.set()
 
 
 def test_what_never_answers_is_told_within_seconds_without_its_password() -> None:
