@@ -40,6 +40,9 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 LONG = ("cli", "contract", "journeys", "lab", "models", "proxy", "sandbox", "site", "workbench")
 """Folders whose tests run whole programs, and may take as long as `TEST_S`."""
 
+SERVED = {"own_world", "server_url"}
+"""Fixtures that start a server in this process."""
+
 REWRITTEN_FOR_NOTHING = {
     "anyio",
     "faker",
@@ -124,6 +127,10 @@ def _room(item: pytest.Item) -> str:
     return item.path.relative_to(HERE).parts[0]
 
 
+def _asks_a_server(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and not SERVED.isdisjoint(item.fixturenames)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, and give it its time."""
     items.sort(key=lambda item: _room(item) not in LONG)
@@ -161,8 +168,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs(request: pytest.FixtureRequest) -> None:
-    """Log as a server does. The core logs nothing, so its tests need not wait for it."""
-    if any(_room(item) != "models" for item in request.session.items):
+    """Log as a server does. The core logs nothing, so its tests need not wait for it.
+
+    Those that ask a server must: structlog as it comes draws a fault's frames with all that they hold, for
+    seconds, in which the call is past its time.
+    """
+    if any(_room(item) != "models" or _asks_a_server(item) for item in request.session.items):
         from handlers.edge.logs import configure_logs
         from handlers.settings import Settings
 
