@@ -157,3 +157,11 @@ def _run_unit(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
             timeout=CALL_S,
             check=False,
         )
+
+
+def test_postgresql_is_backed_up_by_the_command_of_the_documentation() -> None:
+    page = (ROOT / "docs" / "exploitation" / "sauvegarde.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"(?m)^pg_basebackup .*$", page)
+    unit = (UNITS / "cynod-sauvegarde-postgresql.service").read_text(encoding="utf-8")
+    (run,) = re.findall(r"(?m)^ExecStart=/bin/sh -c 'exec (.*)'$", unit)
+    assert run.replace("%%", "%") == told
