@@ -7,13 +7,15 @@ import pkgutil
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import bindparam, insert, literal_column, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 import models
+from models import migrate
 from models.authentification import jetons
 from models.carte import cartes
 from models.client import clients
@@ -31,6 +33,11 @@ _ADD = insert(clients).values(
 )
 ADD = Prepared(_ADD)
 FIND = Prepared(select(clients.c.nom).where(clients.c.client_id == bindparam("le_client")))
+BETWEEN = Prepared(
+    select(clients.c.nom).where(
+        clients.c.cle_id.between(bindparam("premier"), bindparam("dernier"))
+    )
+)
 TABLES = [cartes, partenaires, jetons]
 
 ROWS_WITHOUT_A_NAME: dict[str, str] = {
@@ -187,6 +194,42 @@ def test_transaction_that_is_rolled_back_takes_its_rows_but_not_the_statements(
             add_and_raise(database, client)
         with database.reading() as connection:
             assert FIND.all(connection, {"le_client": client["nom"]}) == []
+
+
+def test_samples_of_values_make_no_statement_be_planned_anew(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'planned.db'}")
+    migrate.upgrade(database)
+    planned = 0
+
+    def count(*_: object) -> int:
+        nonlocal planned
+        planned += 1
+        return 0
+
+    with database.transaction() as connection:
+        for number in range(100):
+            ADD.all(connection, {"client_id": f"plan-{number:03}", "nom": "Un client"})
+        connection.exec_driver_sql("ANALYZE")
+    database.engine.dispose()  # what was sampled is read when a connection is opened
+    with database.reading() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        driver.set_authorizer(count)  # asked whenever a statement is planned
+        assert len(BETWEEN.all(connection, {"premier": "plan-003", "dernier": "plan-007"})) == 5
+        once = planned
+        assert len(BETWEEN.all(connection, {"premier": "plan-050", "dernier": "plan-098"})) == 49
+        driver.set_authorizer(None)
+    database.close()
+    assert (once > 0, planned - once) == (True, 0)
+
+
+def test_question_mark_that_is_no_value_is_refused_on_sqlite(database: Database) -> None:
+    asked = Prepared(select(clients.c.nom).where(clients.c.nom == literal_column("'Qui ?'")))
+    with database.reading() as connection:
+        if database.dialect == "sqlite":
+            with pytest.raises(ValueError, match="a question mark that is no value"):
+                asked.all(connection, {})
+        else:
+            assert asked.all(connection, {}) == []
 
 
 def test_error_is_that_of_sqlalchemy(database: Database) -> None:
