@@ -153,9 +153,14 @@ def describe_older_servers(error: OlderServersError) -> str:
 
 
 def plan_upgrade(database: Database) -> Plan:
-    """What `upgrade` would do. Writes nothing."""
+    """What `upgrade` would do. Writes nothing. Raises MigrationError."""
+    from alembic.util import CommandError  # noqa: PLC0415 - as above
+
     with database.reading() as connection:
-        return _plan(database, connection, "head")
+        try:
+            return _plan(database, connection, "head")
+        except CommandError as error:
+            raise MigrationError(str(error)) from None
 
 
 def _plan(database: Database, connection: Connection, revision: str) -> Plan:
@@ -163,6 +168,8 @@ def _plan(database: Database, connection: Connection, revision: str) -> Plan:
         connection
     )  # in a transaction: a table that is not there must not end it
     scripts = _scripts()
+    if before is not None:
+        scripts.get_revision(before)  # one that it does not know is told in words here only
     found = list(scripts.iterate_revisions(revision, before or "base"))
     etapes = [Etape(one.revision, one.doc, one.module.kind) for one in reversed(found)]
     return Plan(before, etapes, find_serveurs(database, connection))

@@ -95,14 +95,12 @@ def test_migrate_leaves_a_database_of_a_newer_version_alone(
 ) -> None:
     with database.transaction() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert _answer(cynod("migrate")) == (
-        1,
-        "",
-        (
-            "cynod: the database cannot be migrated by this version:"
-            " Can't locate revision identified by '9999'.\n"
-        ),
+    told = (
+        "cynod: the database cannot be migrated by this version:"
+        " Can't locate revision identified by '9999'.\n"
     )
+    assert _answer(cynod("migrate")) == (1, "", told)
+    assert _answer(cynod("migrate", "--plan")) == (1, "", told)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +145,10 @@ def test_a_database_that_is_not_there_or_not_migrated_is_told_to_migrate(
     assert _answer(CliRunner().invoke(cli, command)) == (
         1,
         "",
-        f"cynod: the database was never migrated and this version needs {expected_revision()}; run"
-        " `cynod migrate`.\n",
+        (
+            f"cynod: the database was never migrated and this version needs {expected_revision()}; run"
+            " `cynod migrate`.\n"
+        ),
     )
 
 
