@@ -210,6 +210,16 @@ def test_card_with_nothing_on_it_is_replaced_without_an_operation(
     assert ground.journal(new) == ground.journal(old) == []
 
 
+def test_months_later_is_the_same_day_or_the_last_one_of_its_month() -> None:
+    ends = [add_months(date(2027, 1, 31), mois).isoformat()[5:] for mois in range(14)]
+    assert ends == [
+        *("01-31", "02-28", "03-31", "04-30", "05-31", "06-30"),
+        *("07-31", "08-31", "09-30", "10-31", "11-30", "12-31"),
+        *("01-31", "02-29"),
+    ]
+    assert add_months(date(2027, 12, 15), 1) == date(2028, 1, 15)
+
+
 # ── what is refused ──────────────────────────────────────────────────────────────────────────────
 Asked = Callable[[World, Lives], tuple[str, dict[str, Any]]]
 
