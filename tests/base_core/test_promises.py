@@ -176,3 +176,29 @@ def test_a_reading_says_its_message_in_both_languages(office: Office, operation:
         body = ask.send(language=language).json()
         fields = body["data"][0] if body["data"] else {}
         assert body["message"] == READING.success_text(operation, language, fields)
+
+
+WHOLE = [
+    name
+    for name in ALL
+    if PLACES[name][0] == "POST"
+    and any(
+        resolve(node).get("type") == "integer"
+        for _, schema in schemas_of(name)
+        for node in resolve(schema).get("properties", {}).values()
+    )
+]
+"""The operations with a whole number in their body."""
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize("operation", WHOLE)
+def test_a_whole_number_is_written_without_a_fraction(office: Office, operation: str) -> None:
+    """1000.0 is no amount, though JSON Schema would have it so."""
+    call = office.standing(operation)
+    for _, schema in schemas_of(operation):
+        for name, node in resolve(schema).get("properties", {}).items():
+            if resolve(node).get("type") == "integer":
+                least = float(resolve(node).get("minimum", 0))
+                answer = call.with_values(**{name: least + 1}).send(office.caller(operation))
+                assert_refused(answer, "405", parametre=name)
