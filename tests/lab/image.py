@@ -1,4 +1,4 @@
-"""Builds the image of Containerfile and runs it: `python -m tests.lab.image`. It takes one to three minutes.
+"""Builds the image of Containerfile and runs it: `python -m tests.lab.image`. It takes minutes.
 
 It needs root, Debian's buildah, and whatever index pip is told of here. The base is made of this machine's
 Python and the libraries that it needs, so that no registry of images is asked; no daemon, no cgroup, no
@@ -30,7 +30,10 @@ READY_S = 60
 ACCOUNT = 10001
 
 PROGRAMS = ("sh", "env")
-BESIDE = ("libgcc_s.so.1", "libstdc++.so.6", "libnss_files.so.2", "libnss_dns.so.2")
+BESIDE = (
+    *("libgcc_s.so.1", "libstdc++.so.6", "libnss_files.so.2", "libnss_dns.so.2"),
+    *("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6", "libz.so.1"),
+)
 """What wheels and the C library load by name."""
 
 
@@ -89,7 +92,7 @@ def make_base(folder: Path) -> Path:
         target = base / str(library).lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library.resolve(), target)
-    for place in ("etc/ssl/certs", "etc/pip.conf"):
+    for place in ("etc/ssl/certs", "etc/pip.conf", "etc/xdg/pip"):
         if (source := Path("/", place)).exists():
             _copy(source, base / place)
     (base / "tmp").mkdir(mode=0o1777)
@@ -118,16 +121,8 @@ def build(builder: Builder, folder: Path) -> str:
     scratch = builder("from", "scratch")
     builder("copy", "--quiet", scratch, make_base(folder), "/")
     builder("commit", "--quiet", scratch, "localhost/base")
-    mounts = [
-        f"--volume={place}:{place}:ro"
-        for place in os.environ.get("PIP_FIND_LINKS", "").split()
-        if Path(place).is_dir()
-    ]
-    settings = [
-        f"--env={name}={value}" for name, value in os.environ.items() if name.startswith("PIP_")
-    ]
     arguments = ["--quiet", "--isolation", "chroot", "--network", "host", "--pull-never"]
-    arguments += ["--build-arg", "BASE=localhost/base", "--format", "docker", *mounts, *settings]
+    arguments += ["--build-arg", "BASE=localhost/base", "--format", "docker"]
     arguments += ["--tag", "localhost/cynod-api", "--file", str(ROOT / "Containerfile"), str(ROOT)]
     builder("build", *arguments)
     return "localhost/cynod-api"
