@@ -34,6 +34,7 @@ from tests.lab.clients.generators import (
     JAVA_IN_HASTE,
     NODE,
     PYTHON,
+    TOOLS,
     class_path,
     make,
     make_of_published,
@@ -301,7 +302,7 @@ def _python(folder: Path, environment: dict[str, str], story_of: str, package: s
     path = {"PYTHONPATH": str(folder), "MYPYPATH": str(folder)}
     if _is_of_before(folder):
         return run([str(PYTHON), script], cwd=folder, **path, **environment)
-    cache = str(folder / ".mypy_cache")
+    cache = str(TOOLS / "mypy")  # of both clients: most of it is of the libraries
     strict = [
         "--strict",
         "--follow-imports",
@@ -311,7 +312,7 @@ def _python(folder: Path, environment: dict[str, str], story_of: str, package: s
         "--config-file",
         os.devnull,
     ]
-    with to_be_checked(folder / ".mypy_cache", folder, str(PYTHON), Path(script)) as needed:
+    with to_be_checked(folder / ".checked", folder, str(PYTHON), Path(script)) as needed:
         if needed:
             run([str(PYTHON), "-m", "mypy", *strict, script], cwd=folder, **path)
             run([str(PYTHON), "-m", "compileall", "-q", package], cwd=folder)
