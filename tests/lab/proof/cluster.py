@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,21 +51,32 @@ sleep infinity & wait
 """
 
 
-def alone(module: str, arguments: Sequence[str], **more: Any) -> subprocess.Popen[str]:
-    """Run `python -m MODULE ARGUMENTS` in namespaces of its own, which end with it.
+@contextlib.contextmanager
+def alone(module: str, arguments: Sequence[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m MODULE ARGUMENTS` in namespaces of its own, which end with the block.
 
     Raises NotPossibleHereError where this machine has none to give.
     """
     check_possible()
-    return subprocess.Popen(
-        [
-            *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
-            *(sys.executable, "-m", module, *arguments),
-        ],
-        cwd=ROOT,
-        text=True,
-        **more,
-    )
+    with tempfile.TemporaryDirectory(prefix="cynod-cluster-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        process = subprocess.Popen(
+            [
+                # They end with whoever asks, be that one killed.
+                *("setpriv", "--pdeathsig", "KILL"),
+                *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
+                *(sys.executable, "-m", module, *arguments),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": folder},
+            text=True,
+            **more,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 def check_possible() -> None:

@@ -40,7 +40,6 @@ class Pulse:
 
     stage: Stage
     beats: dict[int, list[float]] = field(default_factory=dict)
-    readiness: list[tuple[int, float, int | None]] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
     ended: float = 0.0
 

@@ -27,17 +27,14 @@ def test_cluster_that_fails_over_loses_and_doubles_nothing(tmp_path: Path) -> No
     report = tmp_path / "report.json"
     options = ["--short", "--no-persons", "--seconds", "1", "--seed", "1", "--report", str(report)]
     try:
-        process = alone(
+        with alone(
             *(cluster_proof.__name__, [*options, "--inside"]),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )
+        ) as process:
+            said, _ = process.communicate(timeout=ENDS_S)
     except NotPossibleHereError as error:
         lack(str(error))
-    try:
-        said, _ = process.communicate(timeout=ENDS_S)
-    finally:
-        process.kill()  # and with it all that it started: they live in its namespace
     assert process.returncode == 0, said
     (proof,) = json.loads(report.read_text(encoding="utf-8"))["proofs"]
     assert [proof[name] for name in ("lost", "doubled", "wrong")] == [0, 0, 0], said
