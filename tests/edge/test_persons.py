@@ -77,6 +77,8 @@ class Place:
 class Lent:
     """What a call has while it runs: nothing here."""
 
+    is_open = False
+
     def close(self) -> None:
         """It was given up."""
 

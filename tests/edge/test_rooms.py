@@ -35,6 +35,7 @@ class Place:
 
     def __init__(self) -> None:
         self.users = 0
+        self.is_open = True
         self.is_closed = False
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ def test_spans_of_a_call_and_its_statements_reach_a_collector(
     new_database_url: NewUrl, tmp_path: Path
 ) -> None:
     with collecting() as collector:
-        variables = {
+        variables: dict[str, Any] = {
             "CYNOD_DATABASE_URL": new_database_url(),
             "CYNOD_LOG_FORMAT": "json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
@@ -167,7 +167,7 @@ def test_spans_of_a_call_and_its_statements_reach_a_collector(
 
 
 def test_collector_that_is_away_harms_nothing(tmp_path: Path) -> None:
-    variables = {
+    variables: dict[str, Any] = {
         "CYNOD_LOG_FORMAT": "json",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
         "OTEL_BSP_SCHEDULE_DELAY": "20",

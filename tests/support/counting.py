@@ -31,7 +31,7 @@ class Counting(NamedTuple):
     url: str
     """Of its database."""
     folder: Path
-    variables: dict[str, str]
+    variables: dict[str, Any]
 
     def text(self) -> str:
         """What Prometheus reads."""
@@ -130,7 +130,7 @@ def _sockets(pid: int) -> set[str]:
 def counting(url: str, folder: Path, **more: str) -> Iterator[Counting]:
     """The demo on this database, by two processes."""
     port = free_port()
-    variables = {
+    variables: dict[str, Any] = {
         "CYNOD_DATABASE_URL": url,
         "CYNOD_METRIQUES": f"127.0.0.1:{port}",
         "CYNOD_VERIFICATIONS": str(folder / "verifications.json"),
