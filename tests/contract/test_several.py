@@ -228,7 +228,7 @@ def test_http_is_refused_as_everywhere(
     assert version_of(answer) == "0.2.0"
 
 
-@pytest.mark.parametrize("path", ["/essai", "/essai/get-solde-carte", "/essai/x", "/nowhere"])
+@pytest.mark.parametrize("path", ["/essaie", "/essai/get-solde-carte", "/essai/x", "/nowhere"])
 def test_unknown_path_is_answered_by_the_first_contract(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, envelope_of(answer)) == (404, refusal("1003"))
