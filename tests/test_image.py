@@ -44,6 +44,7 @@ def test_image_holds_what_the_lock_file_says_and_what_is_served() -> None:
     assert "://" not in re.sub(r"http://127\.0\.0\.1", "", TEXT)
     (installed,) = [rest for word, rest in STEPS if word == "RUN" and "requirements.lock" in rest]
     assert {"--no-deps", "--require-hashes", "--only-binary"} <= set(shlex.split(installed))
+    assert installed.endswith("pip check")
     copied = {
         name
         for word, rest in STEPS

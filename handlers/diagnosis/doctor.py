@@ -75,6 +75,11 @@ CONTROLES: Mapping[str, Controle] = {
     "seals": Controle(
         database.check_seals, "the last sceau is of last night and agrees", _OF_THE_TABLES
     ),
+    "standby": Controle(
+        neighbours.check_standby,
+        "where it is set: it follows this primary, and the role is told so",
+        _OF_THE_DATABASE,
+    ),
     "redis": Controle(neighbours.check_redis, "where it is set: it answers and forgets nothing"),
     "provider": Controle(
         neighbours.check_oidc, "where it is set: the OpenID provider is found and publishes keys"

@@ -1,17 +1,57 @@
-"""What a server asks beside its database: Redis, the OpenID provider."""
+"""What a server asks beside its database: a standby, Redis, the OpenID provider."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from handlers.contract.surface import SURFACES
 from handlers.diagnosis.constat import Constat, Subject, doubtful, right, wrong
 from handlers.edge.limits import open_redis
 from handlers.edge.oidc import ProviderAway, read_keys
 from handlers.settings import SettingsError
+from models.database.engine import Database, describe_error
+from models.database.failures import DatabaseUrlError
+from models.database.standby import compare
 
 KEEPS = "noeviction"
+
+WAIT_S = 5
+"""Of what is asked of a standby."""
+
+
+def check_standby(subject: Subject) -> Iterator[Constat]:
+    """That lists can be read from the standby. One that cannot be read from is in nobody's way."""
+    settings = subject.read()
+    if not settings.lecture_url:
+        yield right("not configured: everything is read where it is written")
+        return
+    mend = "correct CYNOD_LECTURE_URL: until then lists are read where they are written"
+    try:
+        standby = Database(settings.lecture_url, wait_s=WAIT_S)
+    except DatabaseUrlError as error:
+        yield wrong(f"CYNOD_LECTURE_URL: {error}", "correct CYNOD_LECTURE_URL")
+        return
+    try:
+        with subject.opened().reading() as primary, standby.reading() as there:
+            found = compare(primary, there)
+    except DBAPIError as error:
+        yield doubtful(describe_error(standby, error).removesuffix("."), mend)
+        return
+    finally:
+        standby.close()
+    if not found.is_standby:
+        yield doubtful("the database of CYNOD_LECTURE_URL is no standby: it takes writes", mend)
+    elif found.follows and found.timeline is None:
+        yield doubtful(
+            "the role is not told which timeline the standby follows, and does not read from it",
+            "GRANT pg_monitor to it, on the primary",
+        )
+    elif found.timeline != found.of_primary:
+        yield doubtful("the standby does not follow this primary", "make it follow the primary")
+    yield right(f"the standby follows, {found.behind:,} bytes of log behind")
 
 
 def check_redis(subject: Subject) -> Iterator[Constat]:

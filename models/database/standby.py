@@ -30,7 +30,8 @@ _OF_PRIMARY = text(
 )
 _OF_STANDBY = text(
     "SELECT pg_last_wal_replay_lsn() - '0/0'::pg_lsn AS lsn,"
-    " (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline"
+    " (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline,"
+    " EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE pid IS NOT NULL) AS follows"
     " WHERE pg_is_in_recovery()"
 )
 
@@ -42,6 +43,30 @@ class BehindError(Exception):
 def is_late(connection: Connection) -> bool:
     """Whether what is read here may be older than what was acknowledged."""
     return bool(connection.get_execution_options().get(LATE))
+
+
+class Followed(NamedTuple):
+    """How a standby stands to a primary, at one moment."""
+
+    is_standby: bool
+    """False for a server that takes writes itself."""
+    follows: bool
+    """Whether it receives a log from somebody."""
+    timeline: int | None
+    """Whose; None where the role is not told."""
+    of_primary: int
+    behind: int
+    """Bytes of the primary's log that it has not replayed."""
+
+
+def compare(primary: Connection, standby: Connection) -> Followed:
+    """How one stands to the other. Raises DBAPIError."""
+    there = primary.execute(_OF_PRIMARY).one()
+    here = standby.execute(_OF_STANDBY).one_or_none()
+    if here is None:
+        return Followed(False, False, None, there.timeline, 0)
+    behind = max(0, int(there.lsn) - int(here.lsn or 0))
+    return Followed(True, here.follows, here.timeline, there.timeline, behind)
 
 
 class Look(NamedTuple):

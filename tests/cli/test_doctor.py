@@ -149,6 +149,7 @@ def _expected(served: Database) -> dict[str, str]:
         if sqlite
         else f"{served.url.username} serves, and can alter, truncate or put to sleep nothing",
         "seals": "no operation to seal",
+        "standby": "not configured: everything is read where it is written",
         "redis": "not configured: rates are counted by each process alone",
         "provider": "not configured: no person calls",
         "clock": "T" if sqlite else "agrees with the database; T",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, update
 
+from handlers.diagnosis.constat import ATTENTION, FAUX, OK, Constat, Subject
+from handlers.diagnosis.doctor import diagnose
 from models import migrate
 from models.database.engine import Database
 from models.database.failures import DatabaseUrlError
@@ -25,7 +28,7 @@ from tests.support.postgresql import PostgresqlServer, create_database, running_
 from tests.support.scene import Scene, assert_refused
 from tests.support.standby import StandbyServer, running_standby
 from tests.support.steps import debit, new_reference
-from tests.support.world import World
+from tests.support.world import PEPPER, World
 
 RETARD_S = 2
 
@@ -237,6 +240,44 @@ def test_standby_that_follows_another_primary_is_not_read_from(
                         story.debit()
                         assert not story.is_late()
                         time.sleep(LOOK_S / 2)
+
+
+def told(url: str, lecture: str) -> Constat:
+    """What `cynod doctor` says of the standby."""
+    variables = {
+        "CYNOD_DATABASE_URL": url,
+        "CYNOD_LECTURE_URL": lecture,
+        "CYNOD_PEPPER": PEPPER.decode(),
+    }
+    return dict(diagnose(Subject(environ=variables), ["standby"]))["standby"]
+
+
+def test_doctor_says_whether_lists_can_be_read_from_it(
+    primary: PostgresqlServer, url: str, standby: StandbyServer
+) -> None:
+    wait_for(lambda: told(url, asked_at(standby, url)).etat == OK, "told right")
+    assert re.fullmatch(
+        "the standby follows, [0-9,]+ bytes of log behind",
+        told(url, asked_at(standby, url)).constat,
+    )
+    left = "correct CYNOD_LECTURE_URL: until then lists are read where they are written"
+    assert told(url, url) == (
+        *(ATTENTION, "the database of CYNOD_LECTURE_URL is no standby: it takes writes", left),
+    )
+    with psycopg.connect(
+        make_url(primary.url).set(drivername="postgresql").render_as_string(False), autocommit=True
+    ) as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+    reader = make_url(asked_at(standby, url)).set(username="reader").render_as_string(False)
+    wait_for(lambda: "cannot be used" not in told(url, reader).constat, "the role is there")
+    assert told(url, reader) == (
+        ATTENTION,
+        "the role is not told which timeline the standby follows, and does not read from it",
+        "GRANT pg_monitor to it, on the primary",
+    )
+    away = told(url, make_url(url).set(port=1).render_as_string(False))
+    assert (away.etat, away.a_faire) == (ATTENTION, left)
+    assert told(url, "mysql://a/b").etat == FAUX
 
 
 def test_only_postgresql_has_a_standby() -> None:

@@ -15,6 +15,7 @@ from handlers.contract.reading import load
 from handlers.edge.resolver import HandlerResolver
 from models.carte import cartes
 from models.database.engine import Database
+from models.database.presence import read_etat
 from models.migrate import expected_revision
 from tests.support.accidents import Outage, core_of
 from tests.support.acteurs import TESTEUR
@@ -478,16 +479,25 @@ def test_busy_database_is_answered_with_503_and_the_reference_stays_free(fragile
 
 
 def test_database_of_another_migration_is_not_ready(fragile: World) -> None:
-    def migrate_to(revision: str) -> None:
+    def migrate_to(revision: str, compatible: str | None) -> None:
         with fragile.database.transaction() as connection:
             connection.execute(
-                text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision}
+                text("UPDATE alembic_version SET version_num = :now, compatible_depuis = :since"),
+                {"now": revision, "since": compatible},
             )
 
-    migrate_to("other")
-    assert_refused(fragile.anonymous().get("/health/ready"), "5001")
-    assert fragile.anonymous().get("/health/live").json() == {"statut": "ok"}
-    migrate_to(expected_revision())
+    with fragile.database.reading() as connection:
+        before = read_etat(connection)
+    # A later one that needed a stop, one of which nobody knows, and one of before.
+    for revision, compatible in (("9999", "9999"), ("other", None), ("0001", "0001")):
+        migrate_to(revision, compatible)
+        assert_refused(fragile.anonymous().get("/health/ready"), "5001")
+        assert fragile.anonymous().get("/health/live").json() == {"statut": "ok"}
+    # A later one beside which this version goes on serving.
+    migrate_to("9999", expected_revision())
+    assert fragile.anonymous().get("/health/ready").json() == {"statut": "ok"}
+    assert before.revision == expected_revision()
+    migrate_to(expected_revision(), before.compatible_depuis)
     assert fragile.anonymous().get("/health/ready").json() == {"statut": "ok"}
 
 

@@ -12,5 +12,5 @@ def test_tests_of_a_file_are_one_piece_of_work(
     hook = request.config.hook.pytest_xdist_make_scheduler
     scheduler = hook(config=request.config, log=None)
     names = [item.nodeid for item in request.session.items]
-    mine = {scheduler._split_scope(name) for name in names if "test_processes" in name}  # noqa: SLF001
+    mine = {scheduler._split_scope(name) for name in names if "test_processes.py" in name}  # noqa: SLF001
     assert mine == {"tests/operations/test_processes.py"}
