@@ -29,6 +29,9 @@ define PROGRESS
 /^Installing collected/ { print "  all read, writing them"; fflush() }
 endef
 export PROGRESS
+# Tests that start servers, clusters and browsers wait for half of their time: three processes keep two cores
+# busy (14 minutes instead of 24).
+SPREAD := --numprocesses 3 --dist loadgroup
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-strip-extras --custom-compile-command "make lock"
 
@@ -48,13 +51,13 @@ run: $(VENV)/.project ## install what is missing, then serve the demo (HOST, POR
 	    CYNOD_SURFACES="$${CYNOD_SURFACES-partenaire,base-core}" exec $(BIN)/cynod serve --demo
 
 test: $(DEV) $(REDOCLY) $(NEWMAN) ## run the tests (ARGS="-k debit" goes to pytest)
-	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
+	@CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(SPREAD))
 
 # The last whole run is judged; a partial one, as `make test ARGS=...`, takes nothing away from it.
 # Without any, the tests that send requests are run first.
 contract-coverage: $(DEV) ## judge what the tests observed of the contracts: build/contract-coverage*.html
 	@test -f build/exchanges/whole/run.json || test -f build/exchanges/part/run.json || \
-	    CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest --ignore=tests/models --numprocesses 2 --dist loadgroup
+	    CYNOD_EXCHANGES=build/exchanges $(BIN)/python -m pytest --ignore=tests/models $(SPREAD)
 	@$(BIN)/python -m tests.lab.coverage
 
 check: untimed ## everything that CI runs: lint, contract, generated calls, tests, what they observed
@@ -89,7 +92,7 @@ $(NEWMAN): tests/site/node/package-lock.json
 
 branches: $(DEV) ## run the tests, threads and processes measured; fail under 95 % of the branches
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest --timeout 360 $(if $(ARGS),$(ARGS),--numprocesses 2 --dist loadgroup)
+	@$(BIN)/coverage run -m pytest --timeout 360 $(if $(ARGS),$(ARGS),$(SPREAD))
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 	@$(BIN)/python -m tests.lab.branches
