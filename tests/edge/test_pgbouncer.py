@@ -6,10 +6,11 @@ docs/exploitation/cluster and two sessions for everybody.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,13 +28,19 @@ from tests.support.live import serving, settings_for, with_back_office
 from tests.support.machine import find_sbin
 from tests.support.needs import need
 from tests.support.office import ALL, Office
-from tests.support.patience import CALL_S
+from tests.support.patience import wait_until
 from tests.support.persons import Bureau, Signer
 from tests.support.scene import Scene
 from tests.support.world import World
 
 FILE = ROOT / "docs" / "exploitation" / "cluster" / "pgbouncer.ini"
-AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--")
+AS_POSTGRES = (
+    ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--")
+    if os.geteuid() == 0
+    else ()
+)
+"""It refuses to run as root."""
+
 SESSIONS, CALLERS = 2, 8
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -45,9 +52,11 @@ def configure(folder: Path, url: str, port: int) -> Path:
     (line,) = [one for one in FILE.read_text(encoding="utf-8").splitlines() if "dbname=" in one]
     assert "host=127.0.0.1 port=5000 dbname=cynod" in line
     (folder / "userlist.txt").write_text(f'"{server.username}" "secret"\n')
+    # A copy: its account need not be able to read where the project lies.
+    shutil.copy(FILE, folder / "documented.ini")
     made = folder / "pgbouncer.ini"
     made.write_text(
-        f"%include {FILE}\n"
+        f"%include {folder}/documented.ini\n"
         f"listen_port = {port}\nauth_file = {folder}/userlist.txt\n"
         f"default_pool_size = {SESSIONS}\n[databases]\n"
         + line.replace(
@@ -55,39 +64,43 @@ def configure(folder: Path, url: str, port: int) -> Path:
             f"host={server.host} port={server.port} dbname={server.database}",
         )
     )
-    for one in (folder, *folder.iterdir()):
-        shutil.chown(one, "postgres", "postgres")
+    if AS_POSTGRES:
+        for one in (folder, *folder.iterdir()):
+            shutil.chown(one, "postgres", "postgres")
     return made
 
 
 @pytest.fixture(scope="module")
-def pooled_url(
-    shared_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def pooled_url(shared_database: Database) -> Iterator[str]:
     """The shared database's address by way of pgbouncer."""
     need("pgbouncer")
     program = find_sbin("pgbouncer")
     assert program is not None
     url = shared_database.url.render_as_string(hide_password=False)
-    folder = tmp_path_factory.mktemp("pgbouncer")
-    for above in (folder.parent, folder.parent.parent):
-        above.chmod(above.stat().st_mode | 0o011)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    file = configure(folder, url, port)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*AS_POSTGRES, program, str(file)], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + CALL_S
-        while b"process up" not in (folder / "log").read_bytes():
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.01)
-        pooled = make_url(url).set(host="127.0.0.1", port=port, password="secret", database="cynod")
-        yield pooled.render_as_string(hide_password=False)
-    finally:
-        process.terminate()
-        process.wait()
+    # Not below pytest's own folder, which nobody else may look into.
+    with tempfile.TemporaryDirectory(prefix="cynod-pgbouncer-") as made:
+        folder = Path(made)
+        file = configure(folder, url, port)
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen([*AS_POSTGRES, program, str(file)], stdout=log, stderr=log)
+        try:
+            wait_until(
+                lambda: (
+                    b"process up" in (folder / "log").read_bytes() or process.poll() is not None
+                ),
+                "pgbouncer neither listens nor ends",
+            )
+            assert process.poll() is None, (folder / "log").read_text()
+            pooled = make_url(url).set(
+                host="127.0.0.1", port=port, password="secret", database="cynod"
+            )
+            yield pooled.render_as_string(hide_password=False)
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @pytest.fixture(scope="module")
