@@ -168,6 +168,8 @@ def _bounds(
 
     PostgreSQL compares rows, and not for equality: it would leave what is equal out of the order, take any
     index that gives the rest of it, and walk all rows of others in the hope of meeting enough of these soon.
+    But at the end of a compared row it stops only where the first column changes, past all names of a client:
+    where there are names, whose order no other index has, what is equal is told as such.
     SQLite bounds an index by one end of such a comparison only.
     """
     low: list[Any] = [*way.egaux.values()]
@@ -196,4 +198,4 @@ def _bounds(
             found.append(columns[way.cle_id] < way.avant)
         return [*found, tuple_(*ordered[: len(high)]) <= tuple_(*high)] if high else found
 
-    return compared if connection.dialect.name == "postgresql" else equal
+    return compared if connection.dialect.name == "postgresql" and way.cle is None else equal
