@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from models.partenaire import SUSPENDU, partenaires
 from tests.support.live import serving, settings_for
 from tests.support.machine import find_binaries
 from tests.support.needs import lack
-from tests.support.patience import CALL_S
+from tests.support.patience import CALL_S, wait_until
 from tests.support.postgresql import PostgresqlServer, create_database, running_server
 from tests.support.scene import Scene, assert_refused
 from tests.support.standby import StandbyServer, running_standby
@@ -122,12 +122,12 @@ class Story:
 
         def is_read() -> bool:
             resume(self.standby)
-            wait_for(lambda: self.read(self.late) == self.read(self.plain), "caught up")
+            wait_until(lambda: self.read(self.late) == self.read(self.plain), "caught up")
             pause(self.standby)
             self.debit()
             return self.is_late()
 
-        wait_for(is_read, "the standby is read from")
+        wait_until(is_read, "the standby is read from")
 
 
 def ask(standby: StandbyServer, question: str) -> Any:
@@ -141,20 +141,12 @@ def pause(standby: StandbyServer) -> None:
     """The standby gets the log and does not replay it."""
     ask(standby, "SELECT pg_wal_replay_pause()")
     asked = "SELECT pg_get_wal_replay_pause_state()"
-    wait_for(lambda: ask(standby, asked) == ("paused",), "paused")
+    wait_until(lambda: ask(standby, asked) == ("paused",), "paused")
 
 
 def resume(standby: StandbyServer) -> None:
     """It replays the log."""
     ask(standby, "SELECT pg_wal_replay_resume()")
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Wait until it holds."""
-    until = time.monotonic() + CALL_S
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -169,7 +161,7 @@ def story(world: World, late: str, standby: StandbyServer) -> Iterator[Story]:
 def test_standby_answers_lists_and_is_left_once_it_is_too_old(story: Story) -> None:
     story.hold_until_it_answers()
     began = time.monotonic()
-    wait_for(lambda: not story.is_late(), "left")
+    wait_until(lambda: not story.is_late(), "left")
     assert time.monotonic() - began < RETARD_S + CALL_S / 4
     # Where it is written all of it is read, the standby being as old as it is.
     assert story.read(story.late) == story.read(story.plain)
@@ -255,7 +247,7 @@ def told(url: str, lecture: str) -> Constat:
 def test_doctor_says_whether_lists_can_be_read_from_it(
     primary: PostgresqlServer, url: str, standby: StandbyServer
 ) -> None:
-    wait_for(lambda: told(url, asked_at(standby, url)).etat == OK, "told right")
+    wait_until(lambda: told(url, asked_at(standby, url)).etat == OK, "told right")
     assert re.fullmatch(
         "the standby follows, [0-9,]+ bytes of log behind",
         told(url, asked_at(standby, url)).constat,
@@ -269,7 +261,7 @@ def test_doctor_says_whether_lists_can_be_read_from_it(
     ) as connection:
         connection.execute("CREATE ROLE reader LOGIN")
     reader = make_url(asked_at(standby, url)).set(username="reader").render_as_string(False)
-    wait_for(lambda: "cannot be used" not in told(url, reader).constat, "the role is there")
+    wait_until(lambda: "cannot be used" not in told(url, reader).constat, "the role is there")
     assert told(url, reader) == (
         ATTENTION,
         "the role is not told which timeline the standby follows, and does not read from it",

@@ -5,27 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.contract_client import ROOT, Json
 from tests.support.needs import need
-from tests.support.patience import PROGRAM_S
-from tests.support.process import run_cynod, serve
+from tests.support.pasted import paste
+from tests.support.process import serve
 from tests.support.scenes import NewUrl
 
 PAGE = ROOT / "docs" / "exploitation.md"
 MARK = "── "
 NEVER = "http://127.0.0.1:8080"
-
-Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
 
 def tasks() -> dict[str, str]:
@@ -33,40 +25,6 @@ def tasks() -> dict[str, str]:
     sections = re.split(r"^#+ (.*)\n", PAGE.read_text(encoding="utf-8"), flags=re.M)[1:]
     pairs = zip(sections[::2], sections[1::2], strict=True)
     return {title: "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S)) for title, text in pairs}
-
-
-@contextmanager
-def answering_commands(run: Run, folder: Path) -> Iterator[Path]:
-    """A program that hands its arguments to this process, which runs the command: a fork of what has imported
-    everything, where each start of cynod would take a second."""
-
-    class Command(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            done = run(sent.split("\0")[:-1])
-            self.send_response(200 if done.returncode == 0 else 400)
-            self.end_headers()
-            self.wfile.write((done.stdout if done.returncode == 0 else done.stderr).encode())
-
-        def log_message(self, *_args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Command)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    program = folder / "cynod"
-    program.write_text(
-        "#!/bin/bash\nprintf '%s\\0' \"$@\" | curl -sS --fail-with-body --data-binary @-"
-        f" http://127.0.0.1:{server.server_port}/\n",
-        encoding="utf-8",
-    )
-    program.chmod(0o700)
-    try:
-        yield program
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Day:
@@ -103,34 +61,17 @@ def day(new_database_url: NewUrl, tmp_path_factory: pytest.TempPathFactory) -> D
         "CYNOD_LOG_FORMAT": "json",
     }
 
-    def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        return run_cynod(*arguments, folder=folder, **variables)
-
     script = "\n".join(
         f"echo {shlex.quote(MARK + title)}\n{text}" for title, text in tasks().items()
     )
-    with (
-        serve("--demo", folder=folder, **variables) as server,
-        answering_commands(run, folder) as program,
-    ):
+    with serve("--demo", folder=folder, **variables) as server:
         # What is looked for on the day after is of this one.
-        for written, meant in (
-            (NEVER, server.url),
-            (".venv/bin/cynod", str(program)),
-            ("-d yesterday", "-d today"),
-            (" cynod.log ", f" {server.log_file} "),
-        ):
-            assert written in script, f"{PAGE} says {written} no more"
-            script = script.replace(written, meant)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_S,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2_000:]
-    return Day(done.stdout)
+        meant = {
+            NEVER: server.url,
+            "-d yesterday": "-d today",
+            " cynod.log ": f" {server.log_file} ",
+        }
+        return Day(paste(script, meant, folder, **variables))
 
 
 def test_stolen_card_is_blocked_by_one_command(day: Day) -> None:

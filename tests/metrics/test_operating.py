@@ -14,12 +14,10 @@ from click.testing import CliRunner
 
 from handlers.cli.root import cli
 from handlers.metrics.table import METRICS, Kind, as_markdown
-from tests.journeys.test_operators_day import answering_commands
 from tests.support.contract_client import ROOT
 from tests.support.counting import Counting
 from tests.support.needs import need
-from tests.support.patience import PROGRAM_S
-from tests.support.process import run_cynod
+from tests.support.pasted import paste
 
 PLACE = ROOT / "docs" / "exploitation"
 RULES = PLACE / "alertes.yml"
@@ -108,31 +106,16 @@ def test_runbook_has_a_section_of_each_alert_and_of_nothing_else() -> None:
 def test_each_command_of_the_runbook_works_as_pasted(counted: Counting) -> None:
     need("curl")
 
-    def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        return run_cynod(*arguments, folder=counted.folder, **counted.variables)
-
     script = "\n".join(
         "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S)) for text in sections().values()
     )
     assert counted.debit("RUNBOOK").status_code == 200  # a COMMIT, for who looks at its time
-    with answering_commands(run, counted.folder) as program:
-        for written, meant in (
-            ("http://127.0.0.1:9464", f"http://127.0.0.1:{counted.port}"),
-            ("http://127.0.0.1:8080", counted.server.url),
-            ("=cynod.log", f"={counted.server.log_file}"),
-            (".venv/bin/cynod", str(program)),
-        ):
-            assert written in script, f"the runbook says {written} no more"
-            script = script.replace(written, meant)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_S,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2_000:]
-    told = done.stdout
+    meant = {
+        "http://127.0.0.1:9464": f"http://127.0.0.1:{counted.port}",
+        "http://127.0.0.1:8080": counted.server.url,
+        "=cynod.log": f"={counted.server.log_file}",
+    }
+    told = paste(script, meant, counted.folder, **counted.variables)
     # Each metric that it looks at is there, but what only a failure or a demande brings.
     missing = set(re.findall(r"^(\w+).* : rien$", told, re.M))
     assert missing <= {"cynod_demandes_pending"}
