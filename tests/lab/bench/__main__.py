@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.database.engine import sqlite_module
-from tests.lab.bench import report
+from tests.lab.bench import counted, report
 from tests.lab.bench.ground import POSTGRESQL, SQLITE
 from tests.lab.bench.load import (
     CONNECTIONS,
@@ -175,6 +175,10 @@ Lists of the back office: pages of {LIMITE} lines at even distances, and searche
 audit, a tenth as many clients and demandes. A reading of the audit writes a row of it.
 
 CPU is the server's processes' alone, not the database's.
+
+Metrics: {counted.ROUNDS} pairs of rounds of {counted.SECONDS} s, one server without and one with; the median
+of the pairs' ratios of CPU. Of a server with metrics the parent and the process that tells Prometheus count,
+too.
 """
     if plan.before is not None:
         text += """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.lab.bench import before, scale
+from tests.lab.bench import before, counted, scale
 from tests.lab.bench.load import Round
 from tests.lab.bench.office import OFFICE, OFFICE_LISTS
 from tests.lab.bench.servers import FASTAPI, FASTAPI_ASYNC, OURS
@@ -258,7 +258,8 @@ def judge(body: Json) -> list[Json]:
                 name += f", {target.processes} processes"
             found.append(_verdict(name, f"≥ {target.least}", value, reached=reached))
     grown = [*_judge_growth(body), *_judge_verify(body)]
-    return [*found, *grown, *_judge_memory(body), *_judge_start(body), *before.judge(body)]
+    alone = [*_judge_memory(body), *_judge_start(body), *counted.judge(body)]
+    return [*found, *grown, *alone, *before.judge(body)]
 
 
 def find_limit(workload: str, grown: str, database: str) -> float | None:
@@ -452,7 +453,11 @@ def tables(body: Json) -> list[Shown]:
             ],
         ),
     ]
-    return [table for table in (*made, *scale.tables(body), before.table(body)) if table.rows]
+    return [
+        table
+        for table in (*made, counted.table(body), *scale.tables(body), before.table(body))
+        if table.rows
+    ]
 
 
 def markdown(body: Json) -> str:

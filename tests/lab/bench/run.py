@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.bench import before, report, scale
+from tests.lab.bench import before, counted, report, scale
 from tests.lab.bench.ground import (
     PEPPER,
     POSTGRESQL,
@@ -58,9 +58,11 @@ CROWD_S = 2
 WARM_S = 1
 VERIFY_S = 900
 
-PARTS = PEERS_PART, GROWTH_PART, OFFICE_PART, SCALE_PART = ("peers", "growth", "office", "scale")
-"""What may be measured by itself: beside the peers, as partners' data grow, as the back office's do, how far
-one PostgreSQL carries."""
+PEERS_PART, METRICS_PART, GROWTH_PART = "peers", "metrics", "growth"
+OFFICE_PART, SCALE_PART = "office", "scale"
+PARTS = (PEERS_PART, METRICS_PART, GROWTH_PART, OFFICE_PART, SCALE_PART)
+"""What may be measured by itself: beside the peers, what metrics cost, as partners' data grow, as the back
+office's do, how far one PostgreSQL carries."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ class Bench:
         self.say = say
         self.series: list[Series] = []
         self.faults: list[str] = []
-        self.body: Json = {"latency": [], "memory": [], "start": [], "growth": [], "audit": []}
+        self.body: Json = {
+            name: [] for name in ("latency", "memory", "start", "counted", "growth", "audit")
+        }
 
     def run(self) -> Json:
         """The results."""
@@ -117,6 +121,8 @@ class Bench:
             for kind in self.plan.databases:
                 if PEERS_PART in parts:
                     self._compare(kind, cluster)
+                if METRICS_PART in parts:
+                    self._count(kind, cluster)
                 if GROWTH_PART in parts:
                     self._grow(kind, cluster)
                 if OFFICE_PART in parts:
@@ -310,6 +316,18 @@ class Bench:
                     self._fault(f"latency of {name}, {land.kind}, {server}: wrong answers")
             if WORKLOADS[name].money:
                 self._verify(land, f"latency of {name}, {land.kind}")
+
+    def _count(self, kind: str, cluster: PostgresqlServer | None) -> None:
+        with ground(kind, SMALL, self.folder, cluster) as land:
+            try:
+                found = counted.measure(land, self.folder)
+            except ServerError as error:
+                self._fault(f"metrics, {kind}: {error}")
+                return
+        self.body["counted"].append(found)
+        self.say(f"{kind}, a balance with metrics over one without: {found['cost']}")
+        if found["errors"]:
+            self._fault(f"metrics, {kind}: wrong answers")
 
     def _ask_start(self, land: Ground) -> None:
         for name in (OURS, *self.plan.peers):

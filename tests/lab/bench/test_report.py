@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.bench import before, report
+from tests.lab.bench import before, counted, report
 from tests.lab.bench.__main__ import is_whole, parse, plan_of
 from tests.lab.bench.before import Beside
 from tests.lab.bench.load import WORKLOADS, LoadError, Round, read_wrk
@@ -225,6 +225,32 @@ def test_what_moves_money_is_judged_against_the_commit_before() -> None:
         ("credit, postgresql, against abc1234", None, False),
     ]
     assert before.table(body).rows[3][:4] == ("balance", "sqlite", "0.94", "0.94–0.94")
+
+
+def test_metrics_are_judged_by_the_median_of_pairs_that_were_answered_well() -> None:
+    def pair(without: float, with_them: float, errors: int = 0) -> tuple[Round, Round]:
+        return replace(GOOD, cpu_s_per_1000=without), replace(
+            GOOD, cpu_s_per_1000=with_them, errors=errors
+        )
+
+    cheap = counted.told("sqlite", [pair(0.3, 0.3), pair(0.2, 0.204), pair(0.2, 0.3)])
+    dear = counted.told("postgresql", [pair(0.2, 0.206)])
+    wrong = counted.told("sqlite", [pair(0.2, 0.2), pair(0.2, 0.1, errors=1)])
+    assert cheap == {
+        "database": "sqlite",
+        "without_cpu": 0.2,
+        "counted_cpu": 0.3,
+        "cost": 1.02,
+        "spread": [1.0, 1.5],
+        "pairs": 3,
+        "errors": 0,
+    }
+    body = {"results": [], "counted": [cheap, dear, wrong, counted.told("sqlite", [])]}
+    assert [(one["measured"], one["reached"]) for one in report.judge(body)] == [
+        *((1.02, True), (1.03, False)),
+        *((1.0, False), (None, False)),
+    ]
+    assert counted.table(body).rows[0][:3] == ("sqlite", "1.020", "1.00–1.50")
 
 
 def test_part_of_a_run_is_no_record() -> None:
