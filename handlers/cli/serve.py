@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from handlers.cli.late import late
 from handlers.settings import Settings, read_settings
 
 
@@ -62,7 +63,8 @@ def serve(
         raise click.UsageError("--check looks at an installation, which --demo only makes.")
     # Nearly all that is imported and built stays: to look for the rest takes a tenth of the start.
     gc.disable()
-    from handlers import server  # noqa: PLC0415 - Connexion takes a second, and a help none of it
+    with late():
+        from handlers import server  # noqa: PLC0415 - Connexion takes half a second, and a help none of it
 
     if check:
         _check(workers, {"HOST": host, "PORT": port})
@@ -111,6 +113,7 @@ def mock(ctx: click.Context, host: str | None, port: int | None) -> None:
                 CYNOD_LOG_FORMAT, CYNOD_LOG_LEVEL, CYNOD_CONTRACT, CYNOD_SURFACES, CYNOD_CLIENTS
     Exit codes: 0 after an orderly end, 1 cannot start, 2 wrong usage
     """
-    from handlers.sandbox import mock as sandbox  # noqa: PLC0415 - as above
+    with late():
+        from handlers.sandbox import mock as sandbox  # noqa: PLC0415 - as above
 
     ctx.exit(sandbox.serve(_listening(host, port)))
