@@ -16,6 +16,7 @@ import pytest
 
 from models.database.engine import Database
 from tests.support.contract_client import OPERATIONS, Json, resolve
+from tests.support.edges import SIGNS
 from tests.support.every_value import stretched
 from tests.support.scene import (
     ALL,
@@ -34,8 +35,6 @@ pytestmark = pytest.mark.only_on("sqlite")  # the edge refuses these before any 
 
 MAX_BODY = 65_536
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH")
-SIGNS = "09azAZGHJ/:@[`{~ ._-+!#%()?;|49\u00e9\u0663"
-"""First and last of the usual classes of characters, their neighbours, and others that are near."""
 
 CURSOR = "any text that it could be fits the contract; only those that the server gave are accepted"
 FITTING_BUT_REFUSED = {
@@ -295,15 +294,3 @@ def test_success_says_the_message_of_the_contract(
     assert answer.status_code == 200, answer.text
     expected = CONTRACT[operation]["x-message-succes"][language].format_map(fields)
     assert body["message"] == expected
-
-
-def test_page_without_limit_has_the_default_of_the_contract(scene: Scene) -> None:
-    parameter = next(
-        node for op, name, _, node in PARAMETERS if (op, name) == ("getListeCartes", "limite")
-    )
-    default = resolve(parameter["schema"])["default"]
-    membre = scene.world.membre(scene.carte.membre.client_id)
-    for _ in range(default + 1):
-        scene.world.carte(membre=membre)
-    query = {"clientId": membre.client_id, "membreId": membre.membre_id}
-    assert len(scene.api.get("/get-liste-cartes", params=query).json()["data"]) == default

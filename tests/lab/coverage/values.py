@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from re import _parser
+from importlib import import_module
 from typing import Any
 
 Json = dict[str, Any]
@@ -24,6 +24,7 @@ BOOLEANS = {"true": True, "false": False}
 """The texts of a boolean in a query."""
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_PARSER = import_module("re._parser")  # of the standard library, which has no types for it
 
 
 @cache
@@ -33,8 +34,14 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 @cache
+def parts_of(pattern: str) -> Any:
+    """A pattern as Python's own parser reads it: each part with its kind and what that is made of."""
+    return _PARSER.parse(pattern)
+
+
+@cache
 def _width(pattern: str) -> tuple[int, float]:
-    low, high = _parser.parse(pattern).getwidth()
+    low, high = parts_of(pattern).getwidth()
     return low, math.inf if high > 100_000 else high
 
 
