@@ -1,13 +1,11 @@
-"""What the contract says beyond the shape of answers: values, defaults, scopes, texts."""
+"""What the contract says beyond the shape of answers: values, scopes, texts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from models import (
     agent,
@@ -21,9 +19,7 @@ from models import (
 )
 from models import operation as operations_of
 from models.back_office.registre import TYPES
-from models.base import UNITE, now
-from models.partenaire import partenaires
-from models.secret import secrets
+from models.base import UNITE
 from tests.support.contract_client import Json
 from tests.support.office import ALL, CONTRACT, PLACES, READING, Office
 from tests.support.persons import MACHINE_SCOPES, PersonClient
@@ -144,32 +140,7 @@ def test_machine_is_let_in_by_the_scopes_that_the_contract_names_and_by_no_other
     assert ask.send().json()["code"] != "2003"
 
 
-# ── defaults and texts ───────────────────────────────────────────────────────────────────────────
-def test_secret_before_is_good_for_as_long_as_the_contract_says_where_nobody_says(
-    office: Office,
-) -> None:
-    body = resolve(CONTRACT["renouvelerSecretPartenaire"]["requestBody"])["content"]
-    (media,) = body.values()
-    hours = resolve(resolve(media["schema"])["properties"]["delaiHeures"])["default"]
-    pair = office.world.partenaire([office.client_id])
-    told = office.maker.enter("/renouveler-secret-partenaire", consumerKey=pair.consumer_key)
-    begun = now()
-    taken = office.world.anonymous().post(
-        "/retirer-secret-initial", json={"codeRetrait": told["resultat"]["codeRetrait"]}
-    )
-    assert taken.status_code == 200, taken.text
-    with office.world.database.reading() as connection:
-        (end,) = connection.scalars(
-            select(secrets.c.expire_le)
-            .join_from(secrets, partenaires)
-            .where(
-                partenaires.c.consumer_key == pair.consumer_key, secrets.c.expire_le.is_not(None)
-            )
-        ).all()
-    delay = timedelta(hours=hours)
-    assert begun + delay <= end <= now() + delay
-
-
+# ── texts and numbers ────────────────────────────────────────────────────────────────────────────
 @pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize("operation", [name for name in ALL if PLACES[name][0] == "GET"])
 def test_a_reading_says_its_message_in_both_languages(office: Office, operation: str) -> None:
