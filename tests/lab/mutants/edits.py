@@ -332,7 +332,9 @@ def _request_changes(schema: Json) -> Iterator[tuple[str, str, Change]]:
             yield "enum narrowed", schema["enum"][-1], _remove("enum", schema["enum"][-1])
         yield "enum widened", "AUTRE", _append("enum", "AUTRE")
     if "default" in schema:
-        yield "default", str(schema["default"]), _set("default", schema["default"] - 1)
+        default = schema["default"]
+        other = not default if isinstance(default, bool) else default - 1
+        yield "default", str(default), _set("default", other)
 
 
 def requests() -> Iterator[Mutant]:
@@ -465,7 +467,8 @@ def catalogue() -> Iterator[Mutant]:
         yield Mutant(SERVER, "catalogue: retry", name, code, edit)
         edit = partial(_edit_entry, number=number, key="statut", value=409)
         yield Mutant(JUDGE, "catalogue: status", name, code, edit)
-        if "oauth" in entry:
+        # No other operation answers in the words of RFC 6749.
+        if "oauth" in entry and "accessToken" in BY_ID:
             edit = partial(_edit_entry, number=number, key="oauth", value="server_error")
             yield Mutant(SERVER, "catalogue: error of RFC 6749", "accessToken", code, edit)
 
@@ -487,7 +490,7 @@ def limits() -> Iterator[Mutant]:
         if "requestBody" in operation:
             for step in (-1, 1):
                 size = operation.get("x-corps-maximal", 65_536) + step
-                edit = _at_operation(name, _set("x-corps-maximal", size))
+                edit = _at_operation(name, partial(_limit_body, size=size))
                 yield Mutant(SERVER, "size of the body", name, str(size), edit)
         if operation["x-classe-debit"] == "ecriture":
             edit = _at_operation(name, _set("x-lecture-seule", True))
@@ -498,6 +501,16 @@ def limits() -> Iterator[Mutant]:
         for code in operation["x-codes-erreur"]:
             edit = partial(_drop_code, name=name, code=code)
             yield Mutant(SERVER, "code dropped", name, code, edit)
+
+
+def _limit_body(operation: Json, *, size: int) -> None:
+    # Where the keys of an operation have their order, it is not the order that is wrong.
+    kept = {key: value for key, value in operation.items() if key != "x-corps-maximal"}
+    operation.clear()
+    for key, value in kept.items():
+        if key == "responses":
+            operation["x-corps-maximal"] = size
+        operation[key] = value
 
 
 # ── checks of answers that the server makes weaker ───────────────────────────────────────────────

@@ -188,16 +188,17 @@ def codes() -> Iterator[Mutant]:
 
 
 def _refuse_otherwise(name: str, old: str, new: str) -> None:
-    original = Refusals.reply
+    # What the server takes an error for: a database that is away has no code of its own.
+    original = Refusals._refusal  # noqa: SLF001 - what is changed is inside
 
-    def reply(self: Refusals, error: BaseException, call: Call) -> Reply:
-        operation = call.operation
-        if getattr(error, "code", None) == old and operation and operation.operation_id == name:
-            error = Refusal.__new__(Refusal)
-            error.code, error.fields = new, {}
-        return original(self, error, call)
+    def refusal(self: Refusals, error: BaseException, call: Call) -> Refusal:
+        found, operation = original(self, error, call), call.operation
+        if found.code == old and operation and operation.operation_id == name:
+            found = Refusal.__new__(Refusal)
+            found.code, found.fields = new, {}
+        return found
 
-    setattr(Refusals, "reply", reply)  # noqa: B010
+    setattr(Refusals, "_refusal", refusal)  # noqa: B010
 
 
 # ── headers ──────────────────────────────────────────────────────────────────────────────────────
