@@ -35,6 +35,7 @@ from tests.support.steps import (
     noticing_waits,
     reverse,
     transfer,
+    wait_for_locks,
 )
 
 KINDS = ["credit", "debit", "transfert", "annulation", "cloture"]
@@ -120,6 +121,28 @@ def test_taking_rights_away_waits_for_what_is_under_way(
     # Who is suspended keeps its tokens: they open again when it is resumed.
     assert written(scene) == (before + 1, tokens if end is suspended else 0)
     assert_refused(call(), code)
+
+
+# SQLite has one writer at a time: nobody can pass by.
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize(("end", "code"), [(revoked, "2001"), (suspended, "2005")])
+def test_write_that_comes_later_does_not_pass_by_who_takes_its_rights_away(
+    scene: Scene, end: Callable[[Scene], bool], code: str
+) -> None:
+    database, (one, other) = scene.world.database, copies(scene, 2)
+    with ThreadPoolExecutor(3) as pool, holding(models.mouvement, "move") as held:
+        running = pool.submit(debit, one, scene.carte, 500, new_reference())
+        held.wait()
+        with noticing_waits(database) as wait:
+            ending = pool.submit(end, scene)
+            wait(1)
+            following = pool.submit(debit, other, scene.carte, 500, new_reference())
+            wait(1)
+            wait_for_locks(database, 2)
+        held.release()
+        assert running.result(20).status_code == 200
+        assert ending.result(20)
+        assert_refused(following.result(20), code)
 
 
 ENDS = pytest.mark.parametrize(("end", "code"), [(revoke, "2001"), (suspend, "2005")])

@@ -109,6 +109,10 @@ TESTS = {
         *_MONEY,
         "operations/cartes/test_historique",
     ],
+    "models/journal/reference.py": [
+        *("operations/operations/test_suivi", "models/test_journal", "models/test_empreinte"),
+        *(name for name in _MONEY if name != "operations/operations/test_suivi"),
+    ],
     "models/mouvement.py": ["models/test_journal", *_MONEY],
     "models/suivi.py": ["models/test_journal", *_MONEY],
     "models/annulation.py": ["models/test_journal", *_MONEY],
@@ -120,19 +124,19 @@ TESTS = {
     **{f"models/{name}.py": tests for names, tests in _BACK_OFFICE for name in names},
     "handlers/edge/runner.py": [
         *("edge/test_fault_log", "models/test_transaction", "edge/test_front"),
+        *("edge/test_quota", "edge/test_early_refusal", "edge/test_refusal_log"),
+        *("edge/test_failed_authentications", "edge/test_shared_limits"),
         "edge/test_authentification",
-        *(
-            "operations/authentification/test_access_token",
-            "operations/mouvements/test_mouvements",
-            "operations/operations/test_suivi",
-        ),
-        *(
-            "operations/cartes/test_historique",
-            "edge/test_secrecy",
-            "operations/test_every_operation",
-        ),
+        *(f"operations/authentification/test_{name}" for name in ("access_token", "retrait")),
+        *("operations/mouvements/test_mouvements", "operations/operations/test_suivi"),
+        *(f"operations/cartes/test_{name}" for name in ("historique", "get_liste_cartes")),
+        *("operations/catalogue/test_conformite", "base_core/test_persons", "edge/test_secrecy"),
+        "operations/test_every_operation",
         # Not the test that counts calls of functions: mutmut adds some to each.
-        "edge/test_early_refusal",
+        "edge/test_work_per_request::test_round_trips_do_not_grow",
+        "metrics/test_metrics::test_replays_tokens_and_refusals_by_limit_are_counted",
+        "metrics/test_metrics::test_call_that_runs_again_is_counted",
+        *("edge/test_standby", "edge/test_bounded_waits"),
     ],
 }
 """The tests of a module, where fewer than MODELS or EDGE know it."""
@@ -157,14 +161,27 @@ ON_BOTH = (
 SERVER = "CYNOD_TEST_DATABASE_URL"
 
 
+ALSO_ON_POSTGRESQL = {
+    "handlers/edge/runner.py": "test_round_trips or test_metrics or test_suivi or test_transaction"
+}
+"""Of a module that takes lines of its own on PostgreSQL in few places, the tests that know those."""
+
+
+def _is_on_both(module: str) -> bool:
+    return module.startswith(ON_BOTH) or module in ALSO_ON_POSTGRESQL
+
+
 def _options(module: str) -> list[str]:
-    return PYTEST if module.startswith(ON_BOTH) else ["-k", "not postgresql", *PYTEST]
+    if module.startswith(ON_BOTH):
+        return PYTEST
+    also = ALSO_ON_POSTGRESQL.get(module)
+    return ["-k", f"not postgresql or {also}" if also else "not postgresql", *PYTEST]
 
 
 @contextlib.contextmanager
 def _server(module: str) -> Iterator[None]:
     """A PostgreSQL for all the mutants of a module that is judged on it, unless one is given."""
-    if not module.startswith(ON_BOTH) or SERVER in os.environ:
+    if not _is_on_both(module) or SERVER in os.environ:
         yield
         return
     with running_server() as server:
@@ -174,11 +191,11 @@ def _server(module: str) -> Iterator[None]:
 
 def _selection(module: str) -> list[str]:
     names = TESTS.get(module, MODELS if module.startswith("models/") else EDGE)
-    paths = [ROOT / "tests" / name for name in names]
+    parted = [name.partition("::") for name in names]
     return [
-        f"tests/{name}" if path.is_dir() else f"tests/{name}.py"
-        for name, path in zip(names, paths, strict=True)
-        if path.is_dir() or path.with_suffix(".py").exists()
+        f"tests/{file}" if (ROOT / "tests" / file).is_dir() else f"tests/{file}.py{mark}{test}"
+        for file, mark, test in parted
+        if (ROOT / "tests" / file).is_dir() or (ROOT / "tests" / f"{file}.py").exists()
     ]
 
 

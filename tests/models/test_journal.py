@@ -26,6 +26,7 @@ from models.errors import (
 )
 from models.journal import ouverture
 from models.journal.ecriture import ecritures
+from models.journal.empreinte import Contenu
 from models.journal.ouverture import find_ouverture
 from models.journal.reference import Details
 from models.mouvement import CarteDesignee, Demande, crediter, debiter
@@ -320,6 +321,22 @@ def test_reference_of_another_content_is_refused(bench: Bench) -> None:
     bench.post("debit", 500, "A")
     with pytest.raises(ReferenceDejaUtilisee):
         bench.post("debit", 500, "A", "autre motif")
+    assert bench.world.solde(bench.carte) == 8_500
+
+
+def test_shape_that_comes_later_is_stored_by_its_number(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its number, a hash is taken for one of the time before numbers: its repetition, for another."""
+
+    def later(demande: Demande, type_: str) -> Contenu:
+        return Contenu({3: [type_, demande.montant]})
+
+    monkeypatch.setattr(Demande, "contenu", later)
+    assert bench.post("debit", 500, "A") == (8_500, False)
+    assert bench.post("debit", 500, "A") == (8_500, True)
+    with pytest.raises(ReferenceDejaUtilisee):
+        bench.post("debit", 501, "A")
     assert bench.world.solde(bench.carte) == 8_500
 
 

@@ -457,6 +457,23 @@ def test_conflict_that_is_always_lost_ends_with_503_and_the_reference_stays_free
     assert REPLAYED not in debit(scene.api, scene.carte, 1_000, reference).headers
 
 
+@pytest.mark.parametrize(
+    ("drawn", "expected"), [(min, [0.01, 0.02]), (max, [0.03, 0.06])], ids=["shortest", "longest"]
+)
+def test_call_that_lost_waits_longer_each_time_and_not_just_as_long_as_its_rival(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    drawn: Callable[[float, float], float],
+    expected: list[float],
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("handlers.edge.runner.pause", waited.append)
+    monkeypatch.setattr("handlers.edge.runner.random.uniform", drawn)
+    meet(monkeypatch, psycopg.errors.SerializationFailure, 2)
+    item(debit(scene.api, scene.carte, 1_000, new_reference()))
+    assert waited == pytest.approx(expected)
+
+
 def test_other_failure_is_not_run_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     accident = meet(monkeypatch, psycopg.errors.DiskFull, 100)
     assert_refused(debit(scene.api, scene.carte, 1_000, new_reference()), "5001")
