@@ -18,10 +18,14 @@ from typing import Any
 LATE = (
     # Connexion: references to other addresses, OAuth by a remote server, its test client, WSGI.
     *("requests", "httpx", "starlette.testclient", "a2wsgi"),
+    # Flask's and Starlette's templates, Werkzeug's server and its client for tests, what a debugger shows.
+    *("jinja2", "flask.templating", "starlette.templating"),
+    *("werkzeug.serving", "werkzeug.test", "html"),
     # structlog shows tracebacks on a terminal with it.
     *("rich", "rich.console", "rich.traceback"),
-    "uvicorn.supervisors.watchfilesreload",
-    "limits.aio",
+    *("uvicorn.supervisors.watchfilesreload", "logging.config"),
+    # Counters in Redis, where there is one, and other ways to count.
+    *("limits.aio", "limits.storage", "limits.strategies"),
     *("sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite"),
 )
 """Modules of which, while a server is imported, names are taken and none is used."""
@@ -104,6 +108,9 @@ class _Named:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.itself(), name)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self.itself())
 
     def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[type, ...]:
         return (self.itself(),)
