@@ -10,7 +10,6 @@ What each of these is worth is measured (docs/architecture.md): one that saves n
 
 from __future__ import annotations
 
-import copy
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from flask.sessions import NullSession, SessionInterface
 from starlette.types import Receive, Scope, Send
 from werkzeug.routing import MapAdapter, Rule
 
-from handlers.contract.model import Contract, OperationContract
+from handlers.contract.model import Contract, Json, OperationContract
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.front import FrontMiddleware
 from handlers.edge.http import check_head, check_http, read_body
@@ -288,6 +287,25 @@ def _environ_key(name: bytes) -> str | None:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
+def _routes(contract: Contract) -> Json:
+    """The document of a contract, less what Connexion and Flask do not route by.
+
+    They would copy it all four times, and resolve its references, for checks that they are not asked for.
+    """
+    paths: Json = {}
+    for one in contract.operations.values():
+        parameters = [
+            {**parameter, "schema": contract.resolve(parameter["schema"])}
+            for parameter in one.parameters
+            if parameter["in"] == "path"
+        ]
+        operation = {"operationId": one.operation_id, "parameters": parameters, "responses": {}}
+        paths.setdefault(one.path, {})[one.method] = operation
+    document = contract.document
+    root = {key: document[key] for key in ("openapi", "servers") if key in document}
+    return {**root, "paths": paths}
+
+
 class CynodApp(AbstractApp):
     """A Connexion application with our middlewares and our bridge to Flask.
 
@@ -325,9 +343,7 @@ class CynodApp(AbstractApp):
         )
         self.app = self._bridge.app
         for contract, resolver in contracts:
-            # Connexion fills defaults into the document that it is given.
-            document = copy.deepcopy(contract.document)
-            self.add_api(document, name=contract.surface.name, resolver=resolver)
+            self.add_api(_routes(contract), name=contract.surface.name, resolver=resolver)
 
     def close(self) -> None:
         """Let running operations end."""
