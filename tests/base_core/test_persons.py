@@ -25,6 +25,7 @@ from models.errors import ServiceIndisponible
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import PARTENAIRE, Json, base_core, without_id
 from tests.support.live import serving, settings_for, with_back_office
+from tests.support.patience import CALL_S
 from tests.support.persons import (
     AUDIENCE,
     MACHINE_SCOPES,
@@ -237,7 +238,7 @@ def test_calls_of_a_person_are_counted_as_his(bureau: Bureau) -> None:
 def test_back_office_that_is_not_served_is_an_unknown_path(world: World) -> None:
     """To the byte: nobody outside finds out that there is one."""
     agent = PersonClient(world.url, "", "a.b.c")
-    with httpx.Client(base_url=world.url) as client:
+    with httpx.Client(base_url=world.url, timeout=CALL_S) as client:
         for (method, path), operation in base_core().operations.items():
             answer = client.request(method, path, headers=dict(agent.headers))
             unknown = client.request(method, "/x" + path[2:], headers=dict(agent.headers))
@@ -334,7 +335,7 @@ def test_log_names_the_agent_and_holds_no_token(
     agent.get("/get-client", params={"clientId": token[:30]})
     agent.get("/get-audit")
     bureau.with_token(f"{token}x").get("/get-mon-profil")
-    with httpx.Client(base_url=bureau.url) as client:
+    with httpx.Client(base_url=bureau.url, timeout=CALL_S) as client:
         client.post("/access-token", data={"client_id": token, "client_secret": token})
     said = capsys.readouterr().err
     lines = [json.loads(line) for line in said.splitlines()]

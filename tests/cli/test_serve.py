@@ -225,7 +225,10 @@ def test_production_refuses_a_database_that_can_lose_what_it_acknowledged(
     # Without a standby, `local` is as good as `on`; and what is no production may lose its data.
     environment = "production" if value == "local" else "development"
     with serve(folder=tmp_path, CYNOD_ENV=environment, CYNOD_DATABASE_URL=url) as server:
-        assert httpx.get(f"{server.url}/health/ready", trust_env=False).status_code == 200
+        assert (
+            httpx.get(f"{server.url}/health/ready", trust_env=False, timeout=CALL_S).status_code
+            == 200
+        )
 
 
 def test_unknown_database_is_one_sentence(tmp_path: Path) -> None:

@@ -239,7 +239,9 @@ def test_unknown_path_is_answered_by_the_first_contract(client: httpx.Client, pa
 def test_scope_of_the_shared_scheme_is_demanded(url: str, world: World) -> None:
     token = world.token(world.partenaire([world.client()], scopes=["cartes:lire"]))
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=url, verify=TLS, trust_env=False, headers=headers) as asking:
+    with httpx.Client(
+        base_url=url, verify=TLS, trust_env=False, headers=headers, timeout=CALL_S
+    ) as asking:
         assert asking.get(GET, params=TICKET).status_code == 200
         answer = asking.post(POST, json=TICKET)
     assert (answer.status_code, answer.json()["code"]) == (403, "2003")
@@ -249,7 +251,7 @@ def test_scope_of_the_shared_scheme_is_demanded(url: str, world: World) -> None:
 @pytest.mark.usefixtures("folder")
 def test_unmounted_surface_is_unknown_exactly(world: World) -> None:
     """The server that the tests share has the partners' contract only."""
-    with httpx.Client(base_url=world.url, verify=TLS, trust_env=False) as asking:
+    with httpx.Client(base_url=world.url, verify=TLS, trust_env=False, timeout=CALL_S) as asking:
         for path in (GET, POST, "/essai/", "/essai/openapi.yaml", "/essai/ui"):
             known = asking.get("/nowhere", headers={"X-Request-Id": "one"})
             answer = asking.get(path, headers={"X-Request-Id": "one"})

@@ -20,6 +20,7 @@ from models.secret import NouveauPartenaire, create, list_all, rotate
 from tests.support.acteurs import TESTEUR
 from tests.support.live import BEARER, serving, settings_for
 from tests.support.partners import allow_basic, resume, revoke, suspend
+from tests.support.patience import CALL_S
 from tests.support.scene import (
     SCOPES,
     SECURED,
@@ -396,7 +397,9 @@ def test_demo_credentials_open_nothing_in_production(
 def test_secrets_travel_in_no_answer(scene: Scene) -> None:
     """A raw client: what is looked for is in headers and bodies, of successes and of refusals."""
     authorization = _basic(scene.world, scene.pair)
-    with httpx.Client(base_url=scene.world.url, trust_env=False, verify=TLS) as client:
+    with httpx.Client(
+        base_url=scene.world.url, trust_env=False, verify=TLS, timeout=CALL_S
+    ) as client:
         for operation in SECURED:
             for sent in (authorization, f"{authorization}x"):
                 answer = scene.call(operation).send(client, headers={"Authorization": sent})

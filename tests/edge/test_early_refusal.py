@@ -17,6 +17,7 @@ from models.database.engine import Database
 from tests.support.acteurs import TESTEUR
 from tests.support.live import serving, settings_for, with_limits
 from tests.support.partners import revoke
+from tests.support.patience import CALL_S
 from tests.support.scene import Scene, assert_refused
 from tests.support.world import World
 
@@ -74,7 +75,9 @@ def test_each_call_is_counted_once_whether_its_caller_is_remembered_or_not(
     url = shared_database.url.render_as_string(hide_password=False)
     with serving(with_limits(settings_for(url), lecture="3/hour")) as base_url:
         headers = dict(scene.api.headers)
-        with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as api:
+        with httpx.Client(
+            base_url=base_url, headers=headers, trust_env=False, timeout=CALL_S
+        ) as api:
             statuses = [call.send(api).status_code for _ in range(5)]
     assert statuses == [400 if malformed else 200] * 3 + [429] * 2
 

@@ -18,6 +18,8 @@ from handlers.views.cartes import render_solde
 from models.carte import find_carte
 from models.database.waiting import aside
 from models.errors import SoldeInsuffisant
+from tests.support.live import let_notice
+from tests.support.patience import CALL_S
 from tests.support.raw import (
     LIVE,
     REQUESTS,
@@ -149,18 +151,17 @@ def test_caller_who_left_before_several_answers_is_no_fault(
 
     def wait(*arguments: Any, **options: Any) -> Any:
         asked.set()
-        aside(lambda: left.wait(5))
+        aside(lambda: left.wait(CALL_S))
         return find_carte(*arguments, **options)
 
     monkeypatch.setattr(handlers.cartes, "find_carte", wait)
     values = values_of(scene.world, scene.carte, scene.pair)
     balance = next(case for case in REQUESTS if case["name"] == "a balance")
     address = httpx.URL(scene.world.url)
-    with socket.create_connection((address.host, address.port)) as connection:
+    with socket.create_connection((address.host, address.port), timeout=CALL_S) as connection:
         connection.sendall(LIVE + request_bytes(balance, values) + LIVE)
-        assert asked.wait(5)
-    for _ in range(3):  # by then the server has seen that the connection is closed
-        assert scene.nobody.get("/health/live").status_code == 200
+        assert asked.wait(CALL_S)
+    let_notice(scene.nobody)
     left.set()
     assert scene.call("getSoldeCarte").send(scene.api).status_code == 200
     assert "erreur syst" not in log.getvalue()

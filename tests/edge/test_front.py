@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -83,7 +84,8 @@ def test_health_does_not_wait_behind_slow_operations(
     database: Database, slow_operations: threading.Event
 ) -> None:
     url = database.url.render_as_string(hide_password=False)
-    with serving(settings_for(url)) as base, ThreadPoolExecutor(20) as pool:
+    patient = replace(settings_for(url), deadline_s=CALL_S)
+    with serving(patient) as base, ThreadPoolExecutor(20) as pool:
         world = World(database, base)
         carte = world.carte(1000)
         api = world.api(carte)
@@ -116,7 +118,8 @@ def test_health_does_not_wait_behind_an_uncounted_operation_that_holds_the_datab
     get_codes_erreur.__module__ = served.__module__
     monkeypatch.setattr("handlers.catalogue.get_codes_erreur", get_codes_erreur)
     url = database.url.render_as_string(hide_password=False)
-    with serving(settings_for(url)) as base, ThreadPoolExecutor(20) as pool:
+    patient = replace(settings_for(url), deadline_s=CALL_S)
+    with serving(patient) as base, ThreadPoolExecutor(20) as pool:
         slow = [
             pool.submit(httpx.get, f"{base}/codes-erreur", trust_env=False, timeout=CALL_S)
             for _ in range(20)

@@ -19,6 +19,7 @@ from handlers.edge.logs import plain_path, scrub
 from models.database.engine import Database
 from tests.support.contract_client import envelope_of
 from tests.support.live import serving, settings_for
+from tests.support.patience import CALL_S
 from tests.support.process import run_cynod, serve
 from tests.support.world import World
 
@@ -30,7 +31,7 @@ DEMO = ("demo-partenaire", "demo-secret")
 def test_logs_of_a_served_day_hold_no_secret(tmp_path: Path) -> None:
     with (
         serve("--demo", folder=tmp_path) as server,
-        httpx.Client(base_url=server.url, trust_env=False) as api,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=CALL_S) as api,
     ):
         form = {"grant_type": "client_credentials"}
         token = api.post("/access-token", auth=DEMO, data=form).json()["access_token"]
@@ -79,7 +80,9 @@ def test_logs_of_a_served_day_hold_no_secret(tmp_path: Path) -> None:
 def test_database_files_hold_no_secret(tmp_path: Path) -> None:
     with serve("--demo", folder=tmp_path) as server:
         form = {"grant_type": "client_credentials"}
-        answer = httpx.post(f"{server.url}/access-token", auth=DEMO, data=form, trust_env=False)
+        answer = httpx.post(
+            f"{server.url}/access-token", auth=DEMO, data=form, trust_env=False, timeout=CALL_S
+        )
         token = answer.json()["access_token"]
     created = run_cynod(
         "partenaire", "create", "--nom", "P", "--client", "CLI-0001", "--scope", "soldes:lire", "--json",
@@ -96,7 +99,7 @@ def test_database_files_hold_no_secret(tmp_path: Path) -> None:
 def test_rotation_and_tokens_leave_no_secret_in_log_database_or_repeat(tmp_path: Path) -> None:
     with (
         serve("--demo", folder=tmp_path) as server,
-        httpx.Client(base_url=server.url, trust_env=False) as api,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=CALL_S) as api,
     ):
         form = {"grant_type": "client_credentials"}
         token = api.post("/access-token", auth=DEMO, data=form).json()["access_token"]

@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy import text
 
 from models.database.engine import Database
-from tests.support.live import serving, settings_for
+from tests.support.live import GRACE_S, serving, settings_for
 from tests.support.patience import CALL_S
 from tests.support.raw import LIVE, Reader, debit, values_of
 from tests.support.world import World
 
 DEADLINE_S = 1
-SLACK_S = 4
-"""A busy machine looks at a deadline later than it passes."""
+SLACK_S = 8
+"""A busy machine looks at a deadline later than it passes; who knows nothing of it waits for ten seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,10 @@ def told(url: str, *parts: bytes) -> tuple[list[tuple[int, str | None]], float]:
     and how many seconds that took."""
     with connected(url) as connection:
         began = time.monotonic()
-        for part in parts:
-            connection.sendall(part)
-            time.sleep(0.05)
+        with contextlib.suppress(ConnectionError):  # refused before a busy machine sent all
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.05)
         reader, answers = Reader(connection), []
         with contextlib.suppress(AssertionError):  # the reader's, at the end of the connection
             while True:
@@ -65,6 +66,7 @@ def told(url: str, *parts: bytes) -> tuple[list[tuple[int, str | None]], float]:
         return answers, time.monotonic() - began
 
 
+@pytest.mark.usefixtures("lingering")
 def test_request_that_stays_unfinished_is_refused_and_ends_its_connection(
     url: str, whole: bytes
 ) -> None:
@@ -95,10 +97,14 @@ def test_request_that_stays_unfinished_is_refused_and_ends_its_connection(
     assert json.loads(answer.body)["data"][0]["soldeOnline"] == 9_999
 
 
-def test_time_of_a_request_begins_with_its_turn(url: str, whole: bytes, world: World) -> None:
+def test_time_of_a_request_begins_with_its_turn(
+    shared_database: Database, whole: bytes, world: World
+) -> None:
     """A connection that is idle, or whose server does not read because it is busy, is not late."""
     head, _, body = whole.partition(b"\r\n\r\n")
-    with connected(url) as connection:
+    settings = settings_for(shared_database.url.render_as_string(hide_password=False))
+    settings = replace(settings, deadline_s=CALL_S, wait_s=60)
+    with serving(settings, request_s=DEADLINE_S) as url, connected(url) as connection:
         reader = Reader(connection)
         connection.sendall(LIVE)
         assert reader.answer().status == 200
@@ -112,9 +118,8 @@ def test_time_of_a_request_begins_with_its_turn(url: str, whole: bytes, world: W
             # The first request waits for what this holds, and the second for its turn.
             held.execute(text("UPDATE cartes SET solde = solde"))
             connection.sendall(first + head + b"\r\n\r\n")
-            time.sleep(DEADLINE_S * 0.7)
-        time.sleep(DEADLINE_S * 0.5)
-        connection.sendall(body)
+            time.sleep(DEADLINE_S + 0.2)
+            connection.sendall(body)
         assert [reader.answer().status for _ in range(2)] == [200, 200]
 
 
@@ -125,8 +130,9 @@ def test_server_told_to_end_waits_no_longer_than_that_for_half_a_body(
     with contextlib.ExitStack() as stack:
         with serving(replace(settings, deadline_s=DEADLINE_S)) as base:
             half = stack.enter_context(connected(base))
-            half.sendall(whole[:-1])
-            time.sleep(0.1)
+            half.sendall(LIVE + whole[:-1])
+            reader = Reader(half)
+            assert reader.answer().status == 200
             began = time.monotonic()
-        assert time.monotonic() - began < DEADLINE_S + SLACK_S
-        assert Reader(half).answer().status == 400
+        assert time.monotonic() - began < GRACE_S
+        assert reader.answer().status == 400

@@ -53,12 +53,7 @@ def test_calls_are_counted_by_operation_status_and_code(counted: Counting) -> No
     ok = {"operation": "debitCarte", "http_request_method": "POST", "code": "200"}
     before = counted.value(table.CALLS, "_count", **ok)
     assert counted.debit("MESURE-1").status_code == 200
-    refused = httpx.get(
-        f"{counted.server.url}/get-operation?reference=NULLE-PART",
-        auth=DEMO,
-        timeout=CALL_S,
-        trust_env=False,
-    )
+    refused = counted.call("GET", "/get-operation?reference=NULLE-PART", auth=DEMO)
     assert counted.value(table.CALLS, "_count", **ok) == before + 1
     none = {
         "operation": "getOperation",
@@ -74,7 +69,7 @@ def test_what_is_no_operation_is_counted_without_its_path(counted: Counting) -> 
     where = {"operation": "_OTHER", "code": "1003", "http_response_status_code": "404"}
     before = counted.value(table.CALLS, "_count", **where)
     for path in ("/nulle-part", table.METRICS_PATH):
-        answer = httpx.get(f"{counted.server.url}{path}", timeout=CALL_S, trust_env=False)
+        answer = counted.call("GET", path)
         assert answer.status_code == 404, "the metrics are no route of a contract"
     assert counted.value(table.CALLS, "_count", **where) == before + 2
     assert "nulle-part" not in counted.text()
@@ -94,22 +89,16 @@ def test_replays_tokens_and_refusals_by_limit_are_counted(counted: Counting) -> 
     tokens = counted.value(table.TOKENS)
     limited = counted.value(table.LIMITED, classe="echec")
     assert counted.debit("MESURE-3").json() == counted.debit("MESURE-3").json()
-    token = httpx.post(
-        f"{counted.server.url}/access-token",
-        auth=DEMO,
-        data={"grant_type": "client_credentials"},
-        timeout=CALL_S,
-        trust_env=False,
-    )
+    form = {"grant_type": "client_credentials"}
+    token = counted.call("POST", "/access-token", auth=DEMO, data=form)
     assert token.status_code == 200
     # Each process counts failures alone: of three, one process sees two.
     codes = [
-        httpx.post(
-            f"{counted.server.url}/debit-carte",
+        counted.call(
+            "POST",
+            "/debit-carte",
             auth=("personne", "faux"),
             json={**HOLDER, "montant": 1, "reference": "FAUX"},
-            timeout=CALL_S,
-            trust_env=False,
         ).json()["code"]
         for _ in range(3)
     ]
@@ -172,7 +161,7 @@ def test_commit_of_unknown_outcome_is_counted(counted: Counting) -> None:
     with counted.psql() as owner:
         owner.execute(
             "CREATE FUNCTION lente() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN PERFORM pg_sleep(5); RETURN NULL; END $$"
+            f" $$ BEGIN PERFORM pg_sleep({CALL_S}); RETURN NULL; END $$"
         )
         owner.execute(
             "CREATE CONSTRAINT TRIGGER lente AFTER INSERT ON operations DEFERRABLE INITIALLY DEFERRED"
@@ -252,12 +241,11 @@ def test_demande_that_waits_is_told_with_its_age(counted: Counting) -> None:
     token = run_cynod(
         "agent", "jeton", "awa.diop", folder=counted.folder, **counted.variables
     ).stdout.strip()
-    entered = httpx.post(
-        f"{counted.server.url}/base-core/saisir-reseau",
+    entered = counted.call(
+        "POST",
+        "/base-core/saisir-reseau",
         headers={"Authorization": f"Bearer {token}"},
         json={"reseauId": "RES-0009", "nom": "Mesure", "reference": "MESURE"},
-        timeout=CALL_S,
-        trust_env=False,
     )
     assert entered.json()["data"][0]["statut"] == "SAISIE", entered.text
     one = {"type": "saisirReseau"}

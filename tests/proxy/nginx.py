@@ -32,6 +32,11 @@ QUICK = {
 """The waits of the file, and the connections of an address, made small enough to be tried."""
 
 
+def only(*names: str) -> dict[str, str]:
+    """Some of the small waits: a busy machine must not run into the others."""
+    return {old: new for old, new in QUICK.items() if old.startswith(names)}
+
+
 def has_ipv6() -> bool:
     """Whether this machine can listen on an IPv6 address."""
     try:
@@ -156,11 +161,16 @@ def assert_own_refusal(
     check_exchange(*place, answer.status_code, headers, answer.content, added=ADDED, located=False)
 
 
-def begun_debit(authorization: str) -> bytes:
-    """The head of a debit, and the first byte of its body."""
+def begin_debit(connection: ssl.SSLSocket, authorization: str) -> None:
+    """Send the head of a debit, and the first byte of its body once nginx asks for it: it has read the head,
+    and counts the connection."""
     head = f"POST /debit-carte HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-    head += f"Authorization: {authorization}\r\nContent-Length: 60000\r\n\r\n"
-    return head.encode() + b"{"
+    head += (
+        f"Authorization: {authorization}\r\nExpect: 100-continue\r\nContent-Length: 60000\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(b"{")
 
 
 @contextmanager

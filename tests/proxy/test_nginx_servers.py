@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.nginx import QUICK, assert_own_refusal, begun_debit, nginx
+from tests.proxy.nginx import assert_own_refusal, begin_debit, nginx, only
 from tests.support.patience import CALL_S
 from tests.support.process import free_port
 from tests.support.scene import PLACES
@@ -86,7 +86,8 @@ def test_server_that_is_away_is_unavailable(folder: Path, language: str) -> None
 def test_frozen_server_is_unavailable_in_bounded_time(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=16) as frozen:
         address = f"127.0.0.1:{frozen.getsockname()[1]}"
-        with nginx(folder, address, changes=QUICK) as proxy, proxy.client() as client:
+        changes = only("proxy_")
+        with nginx(folder, address, changes=changes) as proxy, proxy.client() as client:
             started = time.monotonic()
             assert_own_refusal(client.post("/debit-carte", json={}), "5001", retry=True)
             # The waits of the file as it is would take longer.
@@ -120,8 +121,9 @@ def test_connections_to_the_server_are_kept(folder: Path) -> None:
 
 
 def test_silence_in_a_body_ends_the_connection_before_the_server_knows_of_it(folder: Path) -> None:
-    with upstream(OK) as server, nginx(folder, server.address, changes=QUICK) as proxy:
+    changes = only("client_body_timeout")
+    with upstream(OK) as server, nginx(folder, server.address, changes=changes) as proxy:
         with proxy.connect() as connection:
-            connection.sendall(begun_debit("Bearer x"))
+            begin_debit(connection, "Bearer x")
             assert connection.recv(100) == b""
         assert server.connections == 0

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from handlers.metrics.table import METRICS_PATH, Metric
 from models.database.engine import sqlite_module
-from tests.support.patience import CALL_S
+from tests.support.patience import CALL_S, wait_until
 from tests.support.process import ServerProcess, children_of, free_port, serve
 
 DEMO = ("demo-partenaire", "demo-secret")
@@ -57,11 +57,17 @@ class Counting(NamedTuple):
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A call, once it is counted: after its answer has left, and before its line is in the log."""
+        url = f"{self.server.url}{path}"
+        answer = httpx.request(method, url, timeout=CALL_S, trust_env=False, **options)
+        asked = answer.headers["X-Request-Id"]
+        wait_until(lambda: asked in self.server.log_file.read_text(), "the log has no line of it")
+        return answer
+
     def post(self, path: str, **fields: Any) -> httpx.Response:
         """A call of the demo's partner."""
-        return httpx.post(
-            f"{self.server.url}{path}", auth=DEMO, json=fields, timeout=CALL_S, trust_env=False
-        )
+        return self.call("POST", path, auth=DEMO, json=fields)
 
     def debit(self, reference: str, montant: int = 100) -> httpx.Response:
         """A debit of the demo's card."""

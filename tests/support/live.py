@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
+import httpx
 import uvicorn
 from uvicorn.config import Config
 
@@ -26,6 +27,9 @@ from tests.support.world import PEPPER
 
 # What a server has counted is written down when it ends, and not in the middle of somebody's test.
 seen.EVERY_S = 3_600.0
+
+GRACE_S = 10
+"""How long a server that is told to end waits for the calls that it has."""
 
 PATIENT = {"echec": "off", "echec-adresse": "off", "retrait": "off"}
 
@@ -60,8 +64,13 @@ def settings_for(url: str) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, database: Database | None = None) -> Iterator[str]:
-    """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order."""
+def serving(
+    settings: Settings, database: Database | None = None, *, request_s: float | None = None
+) -> Iterator[str]:
+    """Serve on a free port of the settings' host; yields a base URL of 127.0.0.1; ends in order.
+
+    `request_s` is how long the rest of a request may take to come, where that is not what a call may take.
+    """
     beside = {settings.contract, *settings.contract.parent.glob("*.yaml")}
     sources = tuple(file.read_bytes() for file in sorted(beside))
     contracts = _load(settings.contract, settings.surfaces, sources)
@@ -72,7 +81,7 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
     server = uvicorn.Server(
         Config(
             app,
-            http=partial(Protocol, request_s=settings.deadline_s),  # type: ignore[arg-type]  # it makes one
+            http=partial(Protocol, request_s=request_s or settings.deadline_s),  # type: ignore[arg-type]  # it makes one
             ws="none",
             lifespan="on",
             interface="asgi3",
@@ -80,7 +89,8 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
             log_config=None,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            timeout_keep_alive=75,  # as handlers.server has it: uvicorn's own ends what pauses for 5 s
+            timeout_graceful_shutdown=GRACE_S,
         )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -94,6 +104,12 @@ def serving(settings: Settings, database: Database | None = None) -> Iterator[st
     finally:
         server.should_exit = True
         thread.join(15)
+
+
+def let_notice(client: httpx.Client) -> None:
+    """Have the server of this client serve calls: its loop then knows which connections are closed."""
+    for _ in range(3):
+        assert client.get("/health/live").status_code == 200
 
 
 def with_limits(settings: Settings, **limites: str) -> Settings:

@@ -16,12 +16,12 @@ import yaml
 
 from models.secret import NouveauPartenaire
 from tests.support.exchanges import record_bytes
+from tests.support.patience import CALL_S
 from tests.support.world import Carte, World, new_number
 
 REQUESTS: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[1] / "edge/raw_requests.yaml").read_text(encoding="utf-8")
 )
-TIMEOUT_S = 5
 
 
 class _Socket:
@@ -71,7 +71,7 @@ def request_bytes(case: dict[str, Any], values: dict[str, str]) -> bytes:
 def exchange(url: str, request: bytes, method: str) -> Answer:
     """Send bytes, read one final answer."""
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port), timeout=TIMEOUT_S) as connection:
+    with socket.create_connection((address.host, address.port), timeout=CALL_S) as connection:
         # The server may answer, and close, before it has read everything.
         with contextlib.suppress(ConnectionError):
             connection.sendall(request)
@@ -99,6 +99,10 @@ def read_answer(connection: socket.socket, method: str) -> bytes:
 
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+"""Behind other bytes, a mark: who has its answer knows that they were read, and what came of them."""
+
+LAST = LIVE.replace(b"Host: x", b"Host: x\r\nConnection: close")
+"""The same, after which the server ends the connection: what it sent is then whole."""
 
 
 def values_of(world: World, carte: Carte, pair: NouveauPartenaire) -> dict[str, str]:
@@ -125,7 +129,7 @@ def converse(world: World, parts: list[bytes], *, count: int | None = None) -> l
     """Send parts on one connection, reading an answer after each, or `count` after the last."""
     address = httpx.URL(world.url)
     answers = []
-    with socket.create_connection((address.host, address.port), timeout=TIMEOUT_S) as connection:
+    with socket.create_connection((address.host, address.port), timeout=CALL_S) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader = Reader(connection)
         for part in parts:
@@ -160,3 +164,7 @@ class Reader:
         length = re.search(rb"(?i)content-length: (\d+)", head)
         assert length is not None, head
         return Answer(head + self._stream.read(int(length[1])), "GET")
+
+    def rest(self) -> bytes:
+        """What still comes until the server ends the connection."""
+        return bytes(self._stream.read())

@@ -52,6 +52,16 @@ def own_scene(world: World) -> Scene:
     return Scene(world)
 
 
+@pytest.fixture
+def lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of this process hear out whom they gave a last answer for as long as a busy machine may need to
+    send: after two seconds its client, which still sends, could lose that answer."""
+    from handlers.edge import protocol
+    from tests.support.patience import CALL_S
+
+    monkeypatch.setattr(protocol, "LINGER_S", CALL_S)
+
+
 NewUrl = Callable[[], str]
 
 

@@ -31,6 +31,8 @@ from models.journal.ecriture import ecritures
 from models.operation import new_numero_operation, operations
 from models.partenaire import partenaires
 from tests.support.contract_client import DOCUMENT, ContractClient, Json, resolve
+from tests.support.live import let_notice
+from tests.support.patience import CALL_S
 from tests.support.scene import CONTRACT, Scene, assert_refused
 from tests.support.steps import (
     ask,
@@ -532,7 +534,9 @@ def test_operations_that_arrive_during_a_stream_leave_it_alone(own_scene: Scene)
     fill(scene.world.database, scene.carte, scene.pair.consumer_key, 1_203)
     headers = {"Authorization": scene.api.headers["Authorization"], **CSV}
     with (
-        httpx.Client(base_url=scene.world.url, verify=TLS, trust_env=False) as plain,
+        httpx.Client(
+            base_url=scene.world.url, verify=TLS, trust_env=False, timeout=CALL_S
+        ) as plain,
         plain.stream("GET", PATH, params=scene.carte.query, headers=headers) as answer,
     ):
         chunks = answer.iter_raw()
@@ -570,7 +574,7 @@ def test_stream_that_breaks_does_not_pass_for_a_whole_one(
         f"Authorization: {scene.api.headers['Authorization']}\r\n\r\n"
     )
     received = b""
-    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port), timeout=CALL_S) as connection:
         connection.sendall(head.encode())
         ended = False
         with contextlib.suppress(ConnectionResetError):
@@ -592,18 +596,20 @@ def test_stream_that_nobody_reads_any_more_is_read_no_further(
         nonlocal batches
         batches += 1
         if batches == 2:
-            assert aside(lambda: left.wait(10))
+            assert aside(lambda: left.wait(CALL_S))
         return read(*arguments)
 
     monkeypatch.setattr(models.historique, "BATCH", 20)
     monkeypatch.setattr(models.historique.Lecture, "read", counted)
     headers = {"Authorization": scene.api.headers["Authorization"], **CSV}
     with (
-        httpx.Client(base_url=scene.world.url, verify=TLS, trust_env=False) as plain,
+        httpx.Client(
+            base_url=scene.world.url, verify=TLS, trust_env=False, timeout=CALL_S
+        ) as plain,
         plain.stream("GET", PATH, params=scene.carte.query, headers=headers) as answer,
     ):
         next(answer.iter_raw())
-    time.sleep(0.3)  # the server learns of it when its loop next looks at the connection
+    let_notice(scene.nobody)
     left.set()
     time.sleep(0.3)
     assert batches < 10
