@@ -1,4 +1,4 @@
-"""The pages show each code as the catalogue has it, to the last word: its advice stands nowhere else."""
+"""The page of codes shows each as the catalogue has it, to the last word: its advice stands nowhere else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.support.contract_client import Json
-from tests.support.office import CONTRACT, READING, Office
+from tests.support.office import READING, Office
 
 pytestmark = pytest.mark.only_on("sqlite")  # pages ask no database
 
@@ -39,13 +39,3 @@ def test_code_is_shown_as_the_catalogue_has_it(rows: dict[str, list[str]], entry
     assert words == re.sub(r"\{(\w+)\}", r"\1", " ".join(texts))
     assert (code, statut) == (entry["code"], str(entry["statut"]))
     assert retry == ("Oui" if entry["reessayer"] else "Non")
-
-
-@pytest.mark.parametrize("operation", CONTRACT)
-def test_page_of_an_operation_says_the_advice_of_each_of_its_codes(
-    office: Office, operation: str
-) -> None:
-    page = shown(office.maker.get(f"/doc/{operation}.html").text)
-    for code in CONTRACT[operation]["x-codes-erreur"]:
-        advice = READING.catalogue[code]["conseil"]["fr"]
-        assert re.sub(r"\{(\w+)\}", r"\1", advice) in page, code

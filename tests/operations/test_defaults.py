@@ -59,9 +59,12 @@ TAKEN: dict[Default, Callable[[Scene, Any], Any]] = {
 @pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize("default", DEFAULTS, ids=" ".join)
 def test_what_nobody_says_is_what_the_contract_says(own_scene: Scene, default: Default) -> None:
-    said = default_told(PARTENAIRE, own_scene.nobody, default)
-    taken = entry_of(TAKEN, default, write="what is taken for it into TAKEN", file=__file__)
-    assert taken(own_scene, said) == said
+    take = entry_of(TAKEN, default, write="what is taken for it into TAKEN", file=__file__)
+    taken = take(own_scene, DEFAULTS[default])
+    assert taken == DEFAULTS[default]
+    assert taken == default_told(own_scene.nobody, default), (
+        "the server tells another one than it takes"
+    )
 
 
 def test_defaults_are_of_operations_that_there_are() -> None:

@@ -126,6 +126,11 @@ class Office:
         droit = CONTRACT[operation]["x-droit"]
         return self.maker if any(opens(droit, role) for role in MAKER) else self.checker
 
+    def another(self, operation: str) -> PersonClient:
+        """A new agent who may call the operation."""
+        roles = MAKER if self.caller(operation) is self.maker else CHECKER
+        return self.bureau.agent(*roles)
+
     def with_role(self, role: str) -> PersonClient:
         """An agent who has this role alone."""
         if role not in self._by_role:
