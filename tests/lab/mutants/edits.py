@@ -63,7 +63,7 @@ def _remove(key: str, value: str) -> Change:
 
 def _append(key: str, value: Any) -> Change:
     def change(node: Json) -> None:
-        node[key] = [*node[key], value]
+        node[key] = [*node.get(key, ()), value]
 
     return change
 
@@ -178,7 +178,8 @@ def _narrower(schema: Json) -> Iterator[tuple[str, str, Change]]:
     if "minimum" in schema:
         yield "bound", "minimum", _set("minimum", 10**15)
     if "maximum" in schema:
-        yield "bound", "maximum", _set("maximum", schema["minimum"])
+        # Below the least: a value that is always the same is the greatest one too.
+        yield "bound", "maximum", _set("maximum", schema["minimum"] - 1)
     if "minLength" in schema:
         yield "bound", "minLength", _set("minLength", 500)
     if "enum" in schema:
