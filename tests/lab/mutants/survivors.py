@@ -10,10 +10,6 @@ REASONS: dict[str, str] = {
     "data.[].resultat.": (
         "a demande's resultat has one schema for all types; this field is of another type's"
     ),
-    "message changed": (
-        "one half of the successes is asked for in French, the other one in English, on the other "
-        "database the other way round: mutants are judged on one"
-    ),
     "server: made read only: cloturerReference": (
         "a reference is closed by one INSERT, which is whole without a transaction around it"
     ),

@@ -78,6 +78,7 @@ TAKEN = {
     "server: repeated parameter accepted: getSoldeCarte: query": "test_repeated_or_undecodable_parameter",
     "server: undeclared field accepted: creditCarte: body": "test_undeclared_field_is_refused",
     "server: header changed: getSoldeCarte: X-Request-Id": "header x-request-id: '?'",
+    "server: code sent: getSoldeCarte: 5001 as 9999": '"code":"9999"',
 }
 
 
