@@ -14,7 +14,8 @@ from functools import partial
 import pytest
 from greenlet import getcurrent
 
-from handlers.edge.rooms import Patient, Room, Turns
+from handlers.edge.rooms import TICK_S, Deadlines, Patient, Room, Turns
+from handlers.metrics.recorder import RoomState
 from models.database.waiting import (
     CallerGone,
     DeadlinePassed,
@@ -101,6 +102,56 @@ def test_those_who_may_wait_long_leave_places_to_the_others() -> None:
     run(ask)
 
 
+def test_those_who_may_wait_long_have_every_place_of_a_room_that_keeps_none() -> None:
+    async def ask() -> None:
+        assert await start(Patient(Turns([Place()])), 0, [], "write") == "write"
+
+    run(ask)
+
+
+def test_state_tells_what_runs_what_waits_and_how_long_the_first_of_those_has() -> None:
+    async def ask() -> None:
+        places = [Place() for _ in range(3)]
+        places[0].is_open = False
+        room = Turns(places, kept=1)
+        patient, wanted = Patient(room), [Wanted(CALL_S) for _ in range(6)]
+        assert room.state(20.0) == RoomState(0, 0, 0.0, 0, 2, 3)
+        tasks = [start(patient, CALL_S, [], f"write {n}", wanted[n]) for n in range(4)]
+        await asyncio.sleep(0)
+        assert room.state(20.0) == RoomState(4, 0, 0.0, 2, 0, 3)
+        tasks += [start(room, CALL_S, [], f"read {n}", wanted[n]) for n in (4, 5)]
+        await asyncio.sleep(0)
+        for number, one in enumerate(wanted):
+            one.began = float(number)
+        assert room.state(20.0) == RoomState(6, 1, 15.0, 3, 0, 3)
+        assert patient.state(20.0) == RoomState(0, 2, 18.0, 0, 0, 0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.state(20.0) == RoomState(0, 0, 0.0, 0, 2, 3)
+        assert patient.state(20.0) == RoomState(0, 0, 0.0, 0, 0, 0)
+
+    run(ask)
+
+
+def test_deadline_that_has_passed_is_told_once_and_watched_no_more() -> None:
+    async def ask() -> None:
+        deadlines, late, later = Deadlines(), Wanted(0), Wanted(CALL_S)
+        told: list[type[InterruptedWork]] = []
+        late.on_ended = told.append
+        late.began, later.began = 3.0, 5.0
+        for one in (late, later):
+            deadlines.add(one)
+        assert [deadlines.wait_after(number, 9.0) for number in range(3)] == [6.0, 4.0, 0.0]
+        await asyncio.sleep(3 * TICK_S)
+        assert told == [DeadlinePassed]
+        assert len(deadlines) == 1
+        deadlines.discard(later)
+        assert len(deadlines) == 0
+
+    run(ask)
+
+
 @pytest.mark.parametrize("number", [1, 3])
 def test_deadline_ends_work_and_those_who_wait_for_a_turn(number: int) -> None:
     told: list[str] = []
@@ -138,6 +189,44 @@ def test_who_is_gone_waits_for_no_turn_and_learns_it_at_the_next_statement() -> 
 
     run(ask)
     assert told == ["after"]
+
+
+def test_who_leaves_once_all_is_done_changes_nothing() -> None:
+    async def ask() -> None:
+        room, wanted = Turns([Place()]), Wanted(CALL_S)
+        assert await start(room, 0, [], "done", wanted) == "done"
+        wanted.end(CallerGone)
+        assert await start(room, 0, [], "after") == "after"
+
+    run(ask)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "gone"])
+def test_place_on_its_way_to_one_who_ends_meanwhile_goes_to_the_next(how: str) -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        loop, room, wanted = asyncio.get_running_loop(), Turns([Place()]), Wanted(CALL_S)
+
+        def leave_it() -> None:
+            pause(0)
+            # Called after this work has given its place, and before the one that waits has heard of it.
+            loop.call_soon(
+                waiting.cancel if how == "cancelled" else partial(wanted.end, CallerGone)
+            )
+
+        first = asyncio.ensure_future(room.run(leave_it, Wanted(CALL_S)))
+        await asyncio.sleep(0)
+        waiting = start(room, 0, told, "waiting", wanted)
+        following = start(room, 0, told, "following")
+        await first
+        with pytest.raises(asyncio.CancelledError if how == "cancelled" else CallerGone):
+            await waiting
+        assert await following == "following"
+        assert room.state(0.0)._replace(oldest_s=0.0) == RoomState(0, 0, 0.0, 0, 1, 1)
+
+    run(ask)
+    assert told == ["following"]
 
 
 def test_task_that_is_cancelled_ends_its_work_and_gives_its_place_back() -> None:

@@ -253,10 +253,11 @@ def _inside(folder: Path, *command: str, mutant: str = "") -> subprocess.Complet
 class _Forks:
     """A pytest plugin: in place of running the tests once, run them in a fork for each mutant."""
 
-    def __init__(self, names: list[str], workers: int) -> None:
+    def __init__(self, names: list[str], workers: int, selection: list[str]) -> None:
         self._names = names
         self._workers = workers
-        self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+        self._selection = selection
+        self._killers: dict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.ends: dict[str, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -279,15 +280,17 @@ class _Forks:
         run_forks(mutants, self._workers, self._tell, judge)
         return True
 
-    def _rank(self, function: str, test: str) -> tuple[int, int]:
-        return -self._killers[function][test], -self._killers[""][test]
+    def _rank(self, function: str, test: str) -> tuple[float, int]:
+        # What kills soon goes first: a test that starts a server waits a minute for one that cannot start.
+        place = next(at for at, named in enumerate(self._selection) if test.startswith(named))
+        return -self._killers[function][test] - self._killers[""][test], place
 
     def _tell(self, result: Result) -> None:
         assert result.mutant is not None
         name, verdict = result.mutant.place, result.verdict
         self.ends[name] = "killed" if verdict.killed else verdict.reason or "survived"
         for key in (result.mutant.kind, ""):
-            self._killers[key][verdict.test] += verdict.killed
+            self._killers[key][verdict.test] += verdict.killed / max(result.seconds, 1.0)
         sys.stderr.write(f"{result.seconds:6.1f} s  {self.ends[name]:9} {name} {verdict.test}\n")
 
 
@@ -306,11 +309,12 @@ def _function(name: str) -> str:
 
 def _judge_in_forks(module: str, workers: int, names: list[str], report: Path) -> None:
     """Called in the copy that has the mutants."""
-    plugin = _Forks(names, workers)
+    chosen = _selection(module)
+    plugin = _Forks(names, workers, chosen)
     # While this is set, mutmut notes each function that is called: here, while modules are imported.
     os.environ[MUTANT] = "stats"
     with tempfile.TemporaryDirectory() as made:
-        selection = [*_selection(module), *_options(module), *OPTIONS, f"--basetemp={made}/t"]
+        selection = [*chosen, *_options(module), *OPTIONS, f"--basetemp={made}/t"]
         pytest.main([*selection, "--capture=no"], plugins=[plugin])
     report.write_text(json.dumps(plugin.ends), encoding="utf-8")
 
