@@ -302,7 +302,7 @@ def _routes(contract: Contract) -> Json:
         operation = {"operationId": one.operation_id, "parameters": parameters, "responses": {}}
         paths.setdefault(one.path, {})[one.method] = operation
     document = contract.document
-    root = {key: document[key] for key in ("openapi", "servers") if key in document}
+    root: Json = {key: document[key] for key in ("openapi", "servers") if key in document}
     return {**root, "paths": paths}
 
 
