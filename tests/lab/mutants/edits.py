@@ -491,7 +491,7 @@ def limits() -> Iterator[Mutant]:
         if "requestBody" in operation:
             for step in (-1, 1):
                 size = operation.get("x-corps-maximal", 65_536) + step
-                edit = _at_operation(name, partial(_limit_body, size=size))
+                edit = _at_operation(name, _set("x-corps-maximal", size))
                 yield Mutant(SERVER, "size of the body", name, str(size), edit)
         if operation["x-classe-debit"] == "ecriture":
             edit = _at_operation(name, _set("x-lecture-seule", True))
@@ -502,16 +502,6 @@ def limits() -> Iterator[Mutant]:
         for code in operation["x-codes-erreur"]:
             edit = partial(_drop_code, name=name, code=code)
             yield Mutant(SERVER, "code dropped", name, code, edit)
-
-
-def _limit_body(operation: Json, *, size: int) -> None:
-    # Where the keys of an operation have their order, it is not the order that is wrong.
-    kept = {key: value for key, value in operation.items() if key != "x-corps-maximal"}
-    operation.clear()
-    for key, value in kept.items():
-        if key == "responses":
-            operation["x-corps-maximal"] = size
-        operation[key] = value
 
 
 # ── checks of answers that the server makes weaker ───────────────────────────────────────────────
