@@ -107,6 +107,19 @@ def _on_body(name: str, status: int, change: Callable[[Json], None]) -> Callable
     return _on_reply(name, changed)
 
 
+def _on_message(name: str, change: Callable[[Json], Json]) -> None:
+    """Change what leaves for one operation, refusals of the edge too, which no runner sees."""
+    original = front.__dict__["_send"]
+
+    async def send_otherwise(receive: Any, send: Any, call: Call, *rest: Any) -> None:
+        async def pass_on(message: Any) -> None:
+            await send(change(message))
+
+        await original(receive, pass_on if call.path == PATHS[name] else send, call, *rest)
+
+    setattr(front, "_send", send_otherwise)  # noqa: B010
+
+
 def _item(body: Json) -> Json:
     found: Json = body["data"][0] if body.get("data") else body
     return found
@@ -139,9 +152,10 @@ def _to_text(body: Json, field: str) -> None:
         _item(body)[field] = str(_item(body)[field])
 
 
-def _set_status(reply: Reply, old: int, new: int) -> None:
-    if reply.status == old:
-        reply.status = new
+def _set_status(name: str, old: int, new: int) -> None:
+    _on_message(
+        name, lambda message: message | ({"status": new} if message.get("status") == old else {})
+    )
 
 
 def _fields(operation: Json) -> dict[str, Json]:
@@ -174,7 +188,7 @@ def answers() -> Iterator[Mutant]:
                 yield make("number sent as text", name, field, patch=patch)
         for old, new in ((200, 201), (400, 422), (400, 200), (406, 400), (401, 403), (503, 500)):
             if str(old) in operation["responses"]:
-                patch = _on_reply(name, partial(_set_status, old=old, new=new))
+                patch = partial(_set_status, name, old, new)
                 yield make("status sent", name, f"{old} as {new}", patch=patch)
 
 
@@ -216,20 +230,15 @@ def headers() -> Iterator[Mutant]:
 
 
 def _on_header(name: str, header: bytes, value: bytes | None) -> None:
-    original = front.__dict__["_send"]
+    def changed(message: Json) -> Json:
+        if "headers" not in message:
+            return message
+        kept = [pair for pair in message["headers"] if pair[0] != header]
+        if value is not None and len(kept) < len(message["headers"]):
+            kept.append((header, value))
+        return {**message, "headers": kept}
 
-    async def send_otherwise(receive: Any, send: Any, call: Call, *rest: Any) -> None:
-        async def pass_on(message: Any) -> None:
-            if "headers" in message:
-                kept = [pair for pair in message["headers"] if pair[0] != header]
-                if value is not None and len(kept) < len(message["headers"]):
-                    kept.append((header, value))
-                message = {**message, "headers": kept}
-            await send(message)
-
-        await original(receive, pass_on if call.path == PATHS[name] else send, call, *rest)
-
-    setattr(front, "_send", send_otherwise)  # noqa: B010
+    _on_message(name, changed)
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────────

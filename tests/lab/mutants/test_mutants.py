@@ -79,6 +79,7 @@ TAKEN = {
     "server: undeclared field accepted: creditCarte: body": "test_undeclared_field_is_refused",
     "server: header changed: getSoldeCarte: X-Request-Id": "header x-request-id: '?'",
     "server: code sent: getSoldeCarte: 5001 as 9999": '"code":"9999"',
+    "server: status sent: getSoldeCarte: 406 as 400": "code 1005 travels under 400",
 }
 
 
