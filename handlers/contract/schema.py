@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 
 from handlers.contract.model import (
+    JSON_TYPE,
     Contract,
     Json,
     OperationContract,
@@ -125,19 +126,21 @@ class AnswerCheck:
 
     def __init__(self, contract: Contract, operation: OperationContract) -> None:
         self._by_status = {
-            status: compile_schema(
-                contract, response["content"]["application/json"]["schema"], closed=True
-            )
+            status: compile_schema(contract, response["content"][JSON_TYPE]["schema"], closed=True)
             for status, response in operation.responses.items()
         }
-        success = contract.resolve(
-            operation.responses[200]["content"]["application/json"]["schema"]
-        )
-        data = success.get("properties", {}).get("data", {})
-        self.line = compile_schema(contract, data.get("items", {}), closed=True)
+        self.line = _line_check(contract, operation)
         """The check of one item of a success, for answers that are streamed line by line."""
 
     def fits(self, status: int, body: dict[str, Any]) -> bool:
         """Whether this status is declared and this body fits it."""
         check = self._by_status.get(status)
         return check is not None and check(body)
+
+
+def _line_check(contract: Contract, operation: OperationContract) -> Validator:
+    if set(operation.media_types) <= {JSON_TYPE}:
+        return lambda _line: False  # it has no lines
+    success = contract.resolve(operation.responses[200]["content"][JSON_TYPE]["schema"])
+    data = success.get("properties", {}).get("data", {})
+    return compile_schema(contract, data.get("items", {}), closed=True)
