@@ -29,6 +29,16 @@ def asked(office: Office, operation: str) -> Iterator[None]:
         yield
 
 
+def waiting(office: Office, operation: str) -> tuple[Ask, Json]:
+    """A call that entered a demande which waits for somebody, and that demande."""
+    ask = office.ask(operation)
+    if operation == "saisirRegleValidation":
+        # A rule of nobody's: other tests are under the true ones.
+        ask = ask._replace(call=ask.call.with_values(type=office.regle()))
+    with asked(office, operation):
+        return ask, sent(ask)
+
+
 def sent(ask: Ask) -> Json:
     """The demande that an answer tells of."""
     answer = ask.send()
@@ -39,11 +49,7 @@ def sent(ask: Ask) -> Json:
 
 @pytest.mark.parametrize("operation", WRITES)
 def test_what_is_entered_again_is_told_as_it_was_agreed_to(office: Office, operation: str) -> None:
-    ask = office.ask(operation)
-    if operation == "saisirRegleValidation":
-        ask = ask._replace(call=ask.call.with_values(type=office.regle()))
-    with asked(office, operation):
-        entered = sent(ask)
+    ask, entered = waiting(office, operation)
     assert (entered["statut"], entered["validations"]) == ("SAISIE", [])
     agreed = office.checker.agreed(entered)
     assert [one["agentId"] for one in agreed["validations"]] == [office.checker.agent_id]
@@ -53,11 +59,7 @@ def test_what_is_entered_again_is_told_as_it_was_agreed_to(office: Office, opera
 
 @pytest.mark.parametrize("operation", WRITES)
 def test_what_is_entered_again_is_told_as_it_was_rejected(office: Office, operation: str) -> None:
-    ask = office.ask(operation)
-    if operation == "saisirRegleValidation":
-        ask = ask._replace(call=ask.call.with_values(type=office.regle()))
-    with asked(office, operation):
-        entered = sent(ask)
+    ask, entered = waiting(office, operation)
     corps = {"demandeId": entered["demandeId"], "motif": "Doublon"}
     answer = office.checker.post("/rejeter-demande", json=corps)
     (rejected,) = answer.json()["data"]
