@@ -28,7 +28,7 @@ from handlers.edge.traces import Tracing, find_tracing, is_configured
 from handlers.edge.usage import Usage
 from handlers.edge.voices import Voice, Voices
 from handlers.edge.watching import Watching
-from handlers.edge.workers import Workers
+from handlers.edge.workers import Together, Workers
 from handlers.metrics.recorder import Recorder
 from handlers.settings import Settings, SettingsError
 from handlers.site.packages import Package, packages
@@ -47,10 +47,6 @@ OpenAPISpecification.openapi_schema = {}
 
 READERS = 2
 """Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
-
-WRITERS = 1
-"""Threads that write to SQLite, which takes one writer at a time: two wait for each other's locks and for the
-interpreter, and answer a seventh fewer debits."""
 
 DAY_S = 86_400
 """A secret is noted as used once in so many seconds."""
@@ -297,7 +293,7 @@ def _rooms(database: Database, settings: Settings) -> Rooms:
         return Rooms(turns, Patient(turns), Turns(places[:PROBES]))
     return Rooms(
         Workers(READERS, "read", database.make_seat),
-        Workers(WRITERS, "write", database.make_seat),
+        Together("write", database.make_shared_seat),
         Workers(PROBES, "probe", database.make_seat),
     )
 

@@ -114,7 +114,6 @@ class OperationRunner:
         optional = [one for one in operation.parameters if not one.get("required")]
         self._find_optional = OptionalParameters(optional) if optional else None
         self._check_answer = AnswerCheck(contract, operation)
-        self._check_line = self._check_answer.line
         self._wanted = {media_type: _asked(handler) for media_type, handler in handlers.items()}
         self._is_paged = CURSOR in {parameter["name"] for parameter in operation.parameters}
         # Partners' lists and histories. A person looks for what he has just entered.
@@ -133,6 +132,7 @@ class OperationRunner:
         self._headers = [NOT_KEPT] if NOT_KEPT[0] in declared_headers(operation, 200) else []
         self._way = self._choose_way()
         self._commits = self._choose_commits()
+        self._together = self._may_share()
         # Where counting asks another machine, nothing is counted on the event loop.
         self._admits_early = operation.secured and not operation.by_person and not limits.waits
 
@@ -152,6 +152,13 @@ class OperationRunner:
             return frozenset(operation.media_types)
         # What a person takes away as a file is audited.
         return frozenset(operation.media_types if operation.by_person else ()) - {JSON_TYPE}
+
+    def _may_share(self) -> bool:
+        """Whether a call may share its COMMIT with others: it may run again, whatever became of it. Where
+        counting asks another machine, theirs would wait for that."""
+        operation = self.operation
+        again = operation.idempotent_on is not None or operation.issues_tokens
+        return again and not (operation.by_person or self._limits.waits)
 
     def check_early(self, call: Call) -> None:
         """Refuse at once what needs no room to be refused, and keep what was found.
@@ -215,7 +222,7 @@ class OperationRunner:
                 stage(call)
         if not self.needs_database:
             return self._execute(call, None, None)
-        with self._database.reading() as connection:
+        with self._database.reading(together=self._together) as connection:
             if (
                 self._foresee is not None
                 and call.remembered is not None
@@ -236,7 +243,7 @@ class OperationRunner:
                     execute = partial(self._execute, call, caller=caller)
                     return self._database.read_late(execute, instead=connection)
                 return self._execute(call, connection, caller)
-            with self._database.transaction(on=connection):
+            with self._database.transaction(on=connection, together=self._together):
                 return self._execute(call, connection, caller)
 
     def _identify(self, call: Call, connection: Connection) -> Caller:
@@ -320,7 +327,7 @@ class OperationRunner:
             while True:
                 with self._database.reading() as connection:
                     lines, position = self._lines(answer, connection, position)
-                if not all(map(self._check_line, lines)):
+                if not all(map(self._check_answer.line, lines)):
                     raise OffContract(f"{self.operation.operation_id}: a line is off contract")
                 if lines:
                     yield csv_lines([list(line.values()) for line in lines])

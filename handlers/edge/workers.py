@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from handlers.edge.rooms import Closing, Deadlines
 from handlers.metrics.recorder import RoomState
+from models.database.seat import LostTogether, SharedSeat
 from models.database.waiting import DeadlinePassed, InterruptedWork, Wanted, run_wanted
 
 Result = TypeVar("Result")
@@ -89,7 +90,7 @@ class Workers:
     def _work(self) -> None:
         seat = self._make_seat()
         while (job := self._jobs.get()) is not None:
-            _run(job, seat)
+            _tell([_run(job, seat)])
             del job  # while it waits for the next one, nothing of a call is kept
         if seat is not None:
             seat.close()
@@ -101,22 +102,92 @@ def _end(future: asyncio.Future[Any], reason: type[InterruptedWork]) -> None:
         future.set_exception(reason())
 
 
-def _run(job: _Job, seat: Closing | None) -> None:
+MOST_TOGETHER = 16
+"""Calls that share a COMMIT at most: with more, what each of them saves hardly grows, and the first waits."""
+
+
+class MakeSharedSeat(Protocol):
+    """See Database.make_shared_seat."""
+
+    def __call__(
+        self, *, is_awaited: Callable[[], bool], tell: Callable[[list[Any]], None]
+    ) -> SharedSeat: ...
+
+
+class Together(Workers):
+    """A room of one thread, whose functions' transactions end in one COMMIT where several wait for it.
+
+    Nobody is told anything before what he has written, and what he has seen, is committed. Where that fails
+    all of them run again, each by itself.
+    """
+
+    def __init__(self, name: str, make_seat: MakeSharedSeat) -> None:
+        super().__init__(1, name)
+        self._make_shared_seat = make_seat
+
+    def _work(self) -> None:
+        seat = self._make_shared_seat(is_awaited=self._is_awaited, tell=_tell)
+        while (job := self._jobs.get()) is not None:
+            self._serve(job, seat)
+            del job
+        self._end(seat)
+        seat.close()
+
+    def _is_awaited(self) -> bool:
+        return not self._jobs.empty()
+
+    def _serve(self, job: _Job, seat: SharedSeat) -> None:
+        outcome = _run(job, seat)
+        if isinstance(outcome.error, LostTogether):
+            seat.lost.append(outcome)
+        elif seat.group is None:
+            _tell([outcome])
+        else:
+            seat.group.kept.append(outcome)
+            if len(seat.group.kept) < MOST_TOGETHER and self._is_awaited():
+                return
+        self._end(seat)
+
+    def _end(self, seat: SharedSeat) -> None:
+        with contextlib.suppress(LostTogether):
+            seat.end()
+        if seat.lost:
+            again, seat.lost = seat.lost, []
+            seat.is_alone = True
+            for outcome in again:
+                _tell([_run(outcome.job, seat)])
+            seat.is_alone = False
+
+
+class Outcome(NamedTuple):
+    """What a job has returned or raised; neither where nobody waits for it any more."""
+
+    job: _Job
+    result: Any = None
+    error: BaseException | None = None
+
+
+def _run(job: _Job, seat: Closing | None) -> Outcome:
     if job.future.done():
-        return
-    result, error = None, None
+        return Outcome(job)
     try:
-        result = run_wanted(job.function, job.wanted, seat)
+        return Outcome(job, run_wanted(job.function, job.wanted, seat))
     except BaseException as raised:  # noqa: BLE001 - it is raised again where the result is awaited
-        error = raised
-    with contextlib.suppress(RuntimeError):  # the event loop was closed: nobody waits
-        job.loop.call_soon_threadsafe(_settle, job.future, result, error)
+        return Outcome(job, error=raised)
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+def _tell(outcomes: list[Outcome]) -> None:
+    """Give outcomes to those who wait for them, all on one event loop."""
+    if outcomes:
+        with contextlib.suppress(RuntimeError):  # the event loop was closed: nobody waits
+            outcomes[0].job.loop.call_soon_threadsafe(_settle, outcomes)
+
+
+def _settle(outcomes: list[Outcome]) -> None:
+    for (_, future, _, _), result, error in outcomes:
+        if future.done():
+            continue
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

@@ -20,20 +20,19 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from models.database import observed
+from models.database.ends import BEGIN, commit, roll_back_driver, send_commit
 from models.database.failures import (
-    CommitUnknownError,
     DatabaseUrlError,
     OccupiedError,
     is_lock_timeout,
-    is_lost,
     is_unavailable,
 )
 from models.database.hosts import spell_out
 from models.database.prepared import LINE, Kind, Line, SqliteLine, run_command
 from models.database.running import forget_running
+from models.database.seat import Seat, SharedSeat, take_turn
 from models.database.standby import BehindError, Standby
-from models.database.waiting import InterruptedWork, lent, seconds_left, wanted
+from models.database.waiting import lent, wanted
 from models.errors import Refusal
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Database:
         self.engine: Engine = make(self.url, pool_size, wait_s)
         event.listen(self.engine, "connect", _line_keeper(self.dialect))
         event.listen(self.engine, "begin", _begin)
-        event.listen(self.engine, "commit", _end)
+        event.listen(self.engine, "commit", send_commit)
         self._introduce = introduce
         introduce(self.engine)
         self._wait_s = wait_s
@@ -156,7 +155,7 @@ class Database:
         engine = loop_engine(url, _postgresql_options(self._wait_s), *told)
         event.listen(engine, "connect", _line_keeper(self.dialect))
         event.listen(engine, "begin", _begin)
-        event.listen(engine, "commit", _end)
+        event.listen(engine, "commit", send_commit)
         return Source(engine, **options)
 
     def _make_standby(self, given: str, most_s: int) -> Standby:
@@ -180,15 +179,29 @@ class Database:
                 standby.leave()
         return read(instead)
 
-    def reading(self) -> contextlib.AbstractContextManager[Connection]:
-        """A connection for statements that write nothing: that of its place for work on an event loop."""
+    def reading(self, *, together: bool = False) -> contextlib.AbstractContextManager[Connection]:
+        """A connection for statements that write nothing: that of its place for work on an event loop.
+
+        For a call that says `together`, its transaction may be one with those of others.
+        """
         place: contextlib.AbstractContextManager[Connection] | None = lent()
-        return self._reading.connect() if place is None else place
+        if place is None:
+            return self._reading.connect()
+        return place.joined if together and isinstance(place, SharedSeat) else place
 
     def make_seat(self) -> Seat:
         """A connection that one thread keeps: to take one from a pool and give it back costs SQLite as much
         as to read a row."""
         return Seat(self._reading)
+
+    def make_shared_seat(
+        self, *, is_awaited: Callable[[], bool], tell: Callable[[list[Any]], None]
+    ) -> SharedSeat:
+        """Such a connection of the thread that writes to SQLite: see SharedSeat."""
+        assert self._writer is not None, "who waits for PostgreSQL waits on an event loop"
+        return SharedSeat(
+            self._reading, self._writer, self._wait_s, is_awaited=is_awaited, tell=tell
+        )
 
     @contextlib.contextmanager
     def exclusive(
@@ -210,14 +223,14 @@ class Database:
                 connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield connection
 
-    @contextlib.contextmanager
     def transaction(
         self,
         *,
         on: Connection | None = None,
+        together: bool = False,
         changes_schema: bool = False,
         waiting: Callable[[], None] | None = None,
-    ) -> Iterator[Connection]:
+    ) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that commits when the block ends and rolls back when it raises.
 
         It takes a connection of its own, or happens `on` one that was lent for reading: without
@@ -230,20 +243,33 @@ class Database:
 
         A Refusal that leaves a trace has it written by a transaction of its own, once its own is undone.
 
+        One that happens `on` a connection of `reading` may share its COMMIT with others where both say
+        `together`: it is then over when its call is.
+
         `waiting` is told once when another process writes to a SQLite database. Raises
         OccupiedError then, when that lasts.
         """
-        if on is not None:
-            _check_commits(on)
-            with self._turn(), self._committed(on, waiting, partial(_end, on)):
-                yield on
-            return
+        if on is None:
+            return self._transaction(changes_schema=changes_schema, waiting=waiting)
+        place = lent() if together else None
+        return place.transaction if isinstance(place, SharedSeat) else self._transaction_on(on)
+
+    @contextlib.contextmanager
+    def _transaction_on(self, connection: Connection) -> Iterator[Connection]:
+        _check_commits(connection)
+        with self._turn(), self._committed(connection, None, partial(send_commit, connection)):
+            yield connection
+
+    @contextlib.contextmanager
+    def _transaction(
+        self, *, changes_schema: bool, waiting: Callable[[], None] | None
+    ) -> Iterator[Connection]:
         with self._turn(), contextlib.ExitStack() as stack:
             connection = stack.enter_context(self.reading())
             if changes_schema and self.dialect == "sqlite":
                 stack.enter_context(_foreign_keys_later(connection))
-            commit = connection.begin().commit
-            stack.enter_context(self._committed(connection, waiting, commit))
+            end = connection.begin().commit
+            stack.enter_context(self._committed(connection, waiting, end))
             yield connection
 
     @contextlib.contextmanager
@@ -251,7 +277,7 @@ class Database:
         self,
         connection: Connection,
         waiting: Callable[[], None] | None,
-        commit: Callable[[], None],
+        end: Callable[[], None],
     ) -> Iterator[None]:
         """BEGIN, what happens inside, and COMMIT; or ROLLBACK."""
         caller = wanted()
@@ -261,15 +287,15 @@ class Database:
             if caller is not None:
                 caller.check()
                 caller.is_committing = True
-            _commit(commit)
+            commit(end)
         except Refusal as refus:
-            _roll_back_driver(connection)
+            roll_back_driver(connection)
             if refus.trace is not None:
-                with self._committed(connection, waiting, commit):
+                with self._committed(connection, waiting, end):
                     refus.trace(connection)
             raise
         except BaseException:
-            _roll_back_driver(connection)
+            roll_back_driver(connection)
             raise
         finally:
             if caller is not None:
@@ -278,7 +304,7 @@ class Database:
 
     def _begin(self, connection: Connection, waiting: Callable[[], None] | None) -> None:
         if waiting is None or self.dialect != "sqlite":
-            run_command(connection, _BEGIN[self.dialect], kind=Kind.FIRST)
+            run_command(connection, BEGIN[self.dialect], kind=Kind.FIRST)
             return
         began = time.monotonic()
         told = False
@@ -318,12 +344,8 @@ class Database:
 
     @contextlib.contextmanager
     def _queued(self, writer: threading.Lock) -> Iterator[None]:
-        if not writer.acquire(timeout=seconds_left(self._wait_s)):
-            raise PoolTimeoutError("another writer holds the database")
+        take_turn(writer, self._wait_s)
         try:
-            caller = wanted()
-            if caller is not None:
-                caller.check()
             yield
         finally:
             writer.release()
@@ -333,45 +355,6 @@ class Database:
         if self.standby is not None:
             self.standby.close()
         self.engine.dispose()
-
-
-class Seat:
-    """What a thread lends to one call after the other. Its connection stays open from one to the next,
-    unless the engine was disposed of between them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._pool = engine.pool
-        self._connection: Connection | None = None
-
-    def __enter__(self) -> Connection:
-        """The connection. Raises DBAPIError."""
-        pool = self._engine.pool
-        if self._connection is None or self._connection.invalidated or self._pool is not pool:
-            self.close()
-            self._pool = pool
-            self._connection = self._engine.connect()
-        return self._connection
-
-    def __exit__(self, *_: object) -> None:
-        """End what SQLAlchemy takes for a transaction, and what it is at the driver."""
-        if self._connection is not None and self._connection.in_transaction():
-            try:
-                self._connection.rollback()
-            except Exception:  # noqa: BLE001 - a connection that cannot roll back must not be reused
-                self.close()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has a connection."""
-        return self._connection is not None
-
-    def close(self) -> None:
-        """Give the connection back; the next call takes another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(Exception):
-                connection.close()
 
 
 @contextlib.contextmanager
@@ -413,7 +396,7 @@ _STEP_MS = 100
 
 def _begin_sqlite(connection: Connection) -> bool:
     try:
-        run_command(connection, _BEGIN["sqlite"])
+        run_command(connection, BEGIN["sqlite"])
     except DBAPIError as error:
         if "locked" not in str(error.orig):
             raise
@@ -452,33 +435,6 @@ def _check_commits(connection: Connection) -> None:
         raise PoolTimeoutError("the server answers no COMMIT")
 
 
-def _commit(commit: Callable[[], None]) -> None:
-    try:
-        commit()
-    except DBAPIError as error:
-        if is_lost(error):
-            raise _unknown(str(error.orig)) from error
-        raise
-    except InterruptedWork as error:
-        raise _unknown("COMMIT got no answer in time") from error
-
-
-def _unknown(cause: str) -> CommitUnknownError:
-    if observed.observer is not None:
-        observed.observer.commit_unknown()
-    return CommitUnknownError(cause)
-
-
-def _roll_back_driver(connection: Connection) -> None:
-    try:
-        driver = connection.connection.dbapi_connection
-        if driver is not None:
-            driver.rollback()
-    except Exception:  # noqa: BLE001 - a connection that cannot roll back must not be reused
-        with contextlib.suppress(Exception):
-            connection.invalidate()
-
-
 def _checked_url(given: str) -> URL:
     try:
         url = make_url(spell_out(given))
@@ -501,22 +457,10 @@ def _checked_url(given: str) -> URL:
     )
 
 
-_BEGIN = {
-    # The driver's deferred BEGIN loses updates: it reads, then fails to upgrade its lock.
-    "sqlite": "BEGIN IMMEDIATE",
-    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
-}
-
-
 def _begin(connection: Connection) -> None:
     """What SQLAlchemy begins is begun here: the drivers are told to begin nothing by themselves."""
     if not connection.get_execution_options().get("cynod_lecture"):
-        run_command(connection, _BEGIN[connection.dialect.name])
-
-
-def _end(connection: Connection) -> None:
-    """What SQLAlchemy commits is committed here, in one call: the driver then has nothing to commit."""
-    run_command(connection, "COMMIT", kind=Kind.LAST)
+        run_command(connection, BEGIN[connection.dialect.name])
 
 
 def _line_keeper(dialect: str) -> Callable[[Any, ConnectionPoolEntry], None]:

@@ -538,7 +538,7 @@ class UnknownCommit:
                 run_command(connection, sql, **how)
             raise OperationalError("COMMIT", {}, psycopg.errors.AdminShutdown("the line broke"))
 
-        patch.setattr("models.database.engine.run_command", run)
+        patch.setattr("models.database.ends.run_command", run)
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
