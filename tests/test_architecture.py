@@ -92,6 +92,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/site/pages.py: handlers.site": "half a second and 6 MiB, for pages that few open",
     "handlers/workbench/generate.py: datamodel_code_generator": "a tool of development",
     "models/database/engine.py: pysqlite3": "not made for every system",
+    "models/database/engine.py: sqlite3": "a MiB that PostgreSQL does without",
     "models/migrate.py: alembic": "8 MiB that a server, which only compares revisions, never needs",
     "models/migrate.py: alembic.config": "as above",
     "models/migrate.py: alembic.runtime.migration": "as above",

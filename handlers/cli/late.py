@@ -11,19 +11,19 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
 LATE = (
-    # Connexion: references to other addresses, OAuth by a remote server, its test client, WSGI.
-    *("requests", "httpx", "starlette.testclient", "a2wsgi"),
+    # Connexion: references to other addresses, OAuth by a remote server, its test client, WSGI, moments.
+    *("requests", "httpx", "starlette.testclient", "a2wsgi", "asgiref.sync", "rfc3339_validator"),
     # Flask's and Starlette's templates, Werkzeug's server and its client for tests, what a debugger shows.
     *("jinja2", "flask.templating", "starlette.templating"),
     *("werkzeug.serving", "werkzeug.test", "html"),
     # structlog shows tracebacks on a terminal with it.
-    *("rich", "rich.console", "rich.traceback"),
-    *("uvicorn.supervisors.watchfilesreload", "logging.config"),
+    *("rich", "rich.console", "rich.pretty", "rich.traceback"),
+    *("uvicorn.supervisors.watchfilesreload", "logging.config", "configparser"),
     # Counters in Redis, where there is one, and other ways to count.
     *("limits.aio", "limits.storage", "limits.strategies"),
     *("sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite"),
@@ -61,13 +61,16 @@ class Finder(MetaPathFinder, Loader):
             del sys.modules[name]
 
     def find_spec(
-        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """None for all others, which the usual finders find."""
-        if fullname not in self._names:
+        """None for all others, which the usual finders find, and for what is not installed."""
+        found = PathFinder.find_spec(fullname, path) if fullname in self._names else None
+        if found is None:
             return None
         self.asked.append(fullname)
-        return ModuleSpec(fullname, self, is_package=True)
+        made = ModuleSpec(fullname, self, origin=found.origin)
+        made.submodule_search_locations = found.submodule_search_locations
+        return made
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The stand-in."""

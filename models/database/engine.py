@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,6 +66,8 @@ def _hide_from_others(path: Path) -> None:
 
 def sqlite_module() -> ModuleType:
     """The SQLite driver: pysqlite3 bundles a current library, Python's own may link an old one."""
+    import sqlite3  # noqa: PLC0415 - a MiB that PostgreSQL does without
+
     try:
         from pysqlite3 import dbapi2 as bundled  # noqa: PLC0415 - not made for every system
     except ImportError:

@@ -73,6 +73,11 @@ def test_module_that_is_there_already_is_left_alone(names: tuple[str, str]) -> N
     assert sys.modules[book] is itself
 
 
+def test_module_that_is_not_installed_is_as_absent_as_before() -> None:
+    with late(["no_such_module"]), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("no_such_module")
+
+
 SERVER = """
 import io, sys
 from handlers.cli.late import LATE, late
