@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from models import base
 from models.back_office import moteur
+from models.database import ends
 from models.database.engine import Database
 from models.demande import Demande
 from tests.lab.proof.acts import BRIEF
@@ -47,17 +48,15 @@ def _die() -> None:
 
 
 def dies_after_commit() -> None:
-    """Killed between the commit of the journal and the answer."""
-    whole = Database.transaction
+    """Killed between the commit of the journal and the answer, or the answers to all who shared it."""
+    right = ends.commit
 
-    @contextlib.contextmanager
-    def transaction(self: Database, **how: Any) -> Iterator[Connection]:
-        with whole(self, **how) as connection:
-            yield connection
+    def commit(send: Callable[[], None]) -> None:
+        right(send)
         if _dies():
             _die()
 
-    Database.transaction = transaction  # type: ignore[method-assign]
+    replace_everywhere("commit", right, commit)
 
 
 def dies_around_commit() -> None:
