@@ -43,6 +43,11 @@ WAL_SAFE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at
 the same instant (https://sqlite.org/wal.html#walresetbug): no WAL below 3.51.3."""
 
+CHECKPOINT_PAGES = 4_000
+"""Pages of SQLite's WAL after which a COMMIT copies them into the file: one that many calls changed is copied
+once, and the disk is waited for less often. With some more, whoever reads would look twice for each page: the
+index of a WAL is in tables of 4,062."""
+
 LOOK_WAIT_S = 2
 """Of whoever watches a standby: what takes longer is not known."""
 
@@ -516,6 +521,7 @@ def _sqlite_engine(url: URL, pool_size: int, wait_s: int) -> Engine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA journal_mode = {journal_mode}")
         cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA trusted_schema = OFF")
         # Without it a REPLACE removes rows of the journal without firing their DELETE triggers.

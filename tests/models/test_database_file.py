@@ -66,3 +66,24 @@ def test_a_database_that_is_not_there_is_made_by_no_reader_and_no_writer(tmp_pat
 def test_a_path_that_is_a_uri_is_refused() -> None:
     with pytest.raises(DatabaseUrlError, match="plain path"):
         Database("sqlite:///file:a.db?mode=rwc&uri=true")
+
+
+WAL_TABLE = 4_062
+"""Pages that one table of a WAL's index has (https://sqlite.org/walformat.html, the first hash table)."""
+
+
+def test_wal_is_copied_into_the_file_before_a_reader_looks_twice_for_a_page(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    database.create_file()
+    with database.reading() as connection:
+        pages = connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar_one()
+    with database.transaction() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (b)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(2000 * 4096))")
+    before = (tmp_path / "a.db").stat().st_size
+    with database.transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(2000 * 4096))")
+    after = (tmp_path / "a.db").stat().st_size
+    database.close()
+    assert pages < WAL_TABLE
+    assert before < 2000 * 4096 < after
