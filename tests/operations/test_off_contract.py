@@ -17,7 +17,7 @@ from tests.support.scene import (
     Scene,
     assert_refused,
 )
-from tests.support.spoilt import Path, spoil, spoils
+from tests.support.spoilt import Path, example_of, spoil, spoils
 
 pytestmark = pytest.mark.only_on("sqlite")  # an answer is checked after its database was asked
 
@@ -53,6 +53,19 @@ def test_spoilt_answer_does_not_leave(
     call, caller = scene.call(operation), scene.caller(operation)
     monkeypatch.setattr(OperationRunner, "_envelope", envelope)
     assert_refused(call.send(caller), "9999")
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_answer_that_the_contract_s_examples_make_leaves(
+    scene: Scene, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is null or empty in all other answers is right here, by the server's check and by the tests'."""
+    schema = CONTRACT[operation]["responses"]["200"]["content"]["application/json"]["schema"]
+    example = example_of(schema, resolve)
+    call, caller = scene.call(operation), scene.caller(operation)
+    monkeypatch.setattr(OperationRunner, "_envelope", lambda *_: example)
+    answer = call.send(caller)
+    assert (answer.status_code, answer.json()) == (200, example)
 
 
 # ── a field that answers may leave out, of which the contract has none today ──────────────────────
