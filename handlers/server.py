@@ -28,7 +28,6 @@ from handlers.operateur import read_operateur
 from handlers.processes import Counted, Family
 from handlers.settings import Settings, SettingsError
 from models import migrate
-from models.books.demo import seed_demo
 from models.database.engine import (
     describe_error,
     describe_missing,
@@ -181,6 +180,8 @@ def _prepare_database(
                 )
         if not demo or settings.is_production:
             return False
+        from models.books.demo import seed_demo  # noqa: PLC0415 - no other server needs it
+
         with database.transaction() as connection:
             if database_holds_anything(connection):
                 return False

@@ -84,6 +84,7 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     "handlers/processes.py: handlers.metrics.exposer": "a library that whoever serves calls never needs",
     "handlers/edge/traces.py: handlers.edge.otlp": "the extra `traces`, not installed everywhere",
     "handlers/server.py: models.back_office.demo": "as above",
+    "handlers/server.py: models.books.demo": "a server without --demo never needs it",
     "handlers/edge/runner.py: models.back_office.moteur": "as above; a type alone needs it",
     "handlers/edge/oidc.py: httpx": "a server of partners alone never needs it",
     "handlers/contract/rules.py: openapi_spec_validator": "15 MiB that a server never needs",

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from models.books.redaction.tableur import escape_formula
+from models.books.formule import escape_formula
 
 
 class OffContract(Exception):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable
 from io import StringIO
 from typing import NamedTuple
 
 from models.base import mask, write_instant
+from models.books.formule import escape_formula
 from models.books.redaction.base import (
     Accounts,
     Compte,
@@ -18,15 +18,6 @@ from models.books.redaction.base import (
 )
 from models.books.redaction.hledger import CHART
 from models.compte import COMPTE_CARTE
-
-# A spreadsheet runs what begins so, in its full width too; white space before it may be dropped.
-_FORMULA = re.compile(r"\s*[=+@\-\uff0b\uff0d\uff1d\uff20]|[\t\r\n]")
-
-
-def escape_formula(text: str) -> str:
-    """A text with an apostrophe before it when a spreadsheet would run it (OWASP, CSV injection)."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
 
 MARK = "\ufeff"
 """Of UTF-8, before the first line: without it Excel takes the file for another encoding."""
