@@ -1,4 +1,4 @@
-"""Containerfile, as it is read: `python -m tests.lab.image` builds it and runs it, which takes minutes."""
+"""Containerfile, as it is read: tests/lab/test_image_runs.py builds it and runs it where it can."""
 
 from __future__ import annotations
 

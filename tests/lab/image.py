@@ -1,8 +1,10 @@
-"""Builds the image of Containerfile and runs it: `python -m tests.lab.image`. It takes minutes.
+"""Builds the image of Containerfile and runs it: `python -m tests.lab.image`, and a test does the same.
 
-It needs root, Debian's buildah, and whatever index pip is told of here. The base is made of this machine's
-Python and the libraries that it needs, so that no registry of images is asked; no daemon, no cgroup, no
-runtime: steps run in a chroot, the image in namespaces, as its account, on a file system that takes no write.
+It takes a minute of processor time, of which pip and the compiler take the half, and all that it makes is
+kept in memory where there is enough: four copies of the files would be two gigabytes for the disk. It needs
+root, Debian's buildah, and whatever index pip is told of here. The base is made of this machine's Python and
+the libraries that it needs, so that no registry of images is asked; no daemon, no cgroup, no runtime: steps
+run in a chroot, the image in namespaces, as its account, on a file system that takes no write.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.lab.proof.places import NotPossibleHereError
+from tests.support.machine import TOOLS, how_to_get
+from tests.support.patience import CALL_S, PROGRAM_S
 from tests.support.process import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-STEP_S = 900
-READY_S = 60
+MEMORY_KB = 6_000_000
 ACCOUNT = 10001
 
+SPACES = ("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
 PROGRAMS = ("sh", "env")
 BESIDE = (
     *("libgcc_s.so.1", "libstdc++.so.6", "libnss_files.so.2", "libnss_dns.so.2"),
@@ -44,7 +49,7 @@ class ImageError(Exception):
 def run(*command: str | Path, **more: Any) -> str:
     """A program to its end; what it printed. Raises ImageError."""
     done = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, timeout=STEP_S, check=False, **more
+        [*map(str, command)], capture_output=True, text=True, timeout=PROGRAM_S, check=False, **more
     )
     if done.returncode != 0:
         raise ImageError(f"{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
@@ -52,15 +57,16 @@ def run(*command: str | Path, **more: Any) -> str:
 
 
 class Builder:
-    """buildah with a storage of its own, which needs no driver of the kernel."""
+    """buildah with a storage of its own, which needs no driver of the kernel: overlay costs no less here."""
 
     def __init__(self, folder: Path) -> None:
+        self._environment = {**os.environ, "TMPDIR": str(folder)}
         self._storage = ["--root", str(folder / "storage"), "--runroot", str(folder / "run")]
+        self._storage += ["--storage-driver", "vfs"]
 
     def __call__(self, command: str, *arguments: str | Path) -> str:
         """A command of buildah; what it printed."""
-        storage = [*self._storage, "--storage-driver", "vfs"]
-        return run("buildah", *storage, command, *arguments).strip()
+        return run("buildah", *self._storage, command, *arguments, env=self._environment).strip()
 
 
 def make_base(folder: Path) -> Path:
@@ -71,8 +77,10 @@ def make_base(folder: Path) -> Path:
     shutil.copytree(
         prefix / "lib" / version,
         base / "usr/local/lib" / version,
+        # With what is compiled of it: each program of the build and of the image starts from that.
         ignore=shutil.ignore_patterns(
-            "site-packages", "dist-packages", "test", "__pycache__", "*.a"
+            *("site-packages", "dist-packages", "test", "idlelib", "lib2to3", "tkinter"),
+            *("*.a", "*.opt-?.pyc"),
         ),
     )
     (base / "usr/local/bin").mkdir(parents=True)
@@ -167,8 +175,7 @@ cynod migrate && exec cynod serve --check --workers 2
 
 def _inside(settings: list[str], *command: str) -> list[str]:
     """What runs a command in the image, as its account, where nothing but its own folder takes a write."""
-    spaces = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
-    return [*spaces, "bash", "-c", _INSIDE, "bash", *settings, *command]
+    return [*SPACES, "bash", "-c", _INSIDE, "bash", *settings, *command]
 
 
 def play(files: Path, config: dict[str, Any]) -> list[str]:
@@ -178,7 +185,8 @@ def play(files: Path, config: dict[str, Any]) -> list[str]:
     settings = [*config["Env"], *(f"{name}={value}" for name, value in given.items())]
     for place in ("proc", "tmp", "var/lib/cynod", "dev"):
         (files / place).mkdir(parents=True, exist_ok=True)
-    environment = {"FILES": str(files), "ACCOUNT": str(ACCOUNT), "PATH": os.environ["PATH"]}
+    user = config["User"].partition(":")[0]
+    environment = {"FILES": str(files), "ACCOUNT": user, "PATH": os.environ["PATH"]}
     with subprocess.Popen(
         _inside(settings, "sh", "-c", _STORY),
         env=environment,
@@ -190,21 +198,20 @@ def play(files: Path, config: dict[str, Any]) -> list[str]:
             _wait_ready(process, port)
             (first,) = _children(process.pid)
             account = _status(first, "Uid")
-            health = config["Healthcheck"]["Test"][1:]
-            run(*_inside(settings, *health), env=environment)
+            _wait_healthy(_inside(settings, *config["Healthcheck"]["Test"][1:]), environment)
             os.kill(first, signal.Signals[config["StopSignal"]])
-            code = process.wait(READY_S)
+            code = process.wait(CALL_S)
         finally:
             process.kill()
         assert process.stdout is not None
         said = process.stdout.read()
     if "takes writes" in said or code != 0 or set(account.split()) != {str(ACCOUNT)}:
         raise ImageError(f"exit code {code}, account {account}: {said[-2000:]}")
-    return [f"account {account}", "no write but to its own folder", "healthy", "ended with 0"]
+    return [f"account {ACCOUNT}", "no write but to its own folder", "healthy", "ended with 0"]
 
 
 def _wait_ready(process: subprocess.Popen[str], port: int) -> None:
-    until = time.monotonic() + READY_S
+    until = time.monotonic() + CALL_S
     while time.monotonic() < until:
         if process.poll() is not None:
             assert process.stdout is not None
@@ -217,6 +224,19 @@ def _wait_ready(process: subprocess.Popen[str], port: int) -> None:
     raise ImageError("it was not ready in time")
 
 
+def _wait_healthy(command: list[str], environment: dict[str, str]) -> None:
+    """What runs an image asks several times too, before it gives it up."""
+    until = time.monotonic() + CALL_S
+    while True:
+        try:
+            run(*command, env=environment)
+        except ImageError:
+            if time.monotonic() > until:
+                raise
+        else:
+            return
+
+
 def _children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -225,35 +245,76 @@ def _status(pid: int, name: str) -> str:
     return str(re.findall(rf"(?m)^{name}:\s*(.*)$", Path(f"/proc/{pid}/status").read_text())[0])
 
 
-def main() -> int:
-    """Build and play; the exit code."""
-    if os.geteuid() != 0 or shutil.which("buildah") is None:
-        sys.stderr.write("it takes root and buildah (on Debian: apt-get install buildah)\n")
-        return 1
+def check_possible() -> None:
+    """Raises NotPossibleHereError, which says what this machine lacks."""
+    if not TOOLS["buildah"].is_here():
+        raise NotPossibleHereError(how_to_get("buildah"))
+    if os.geteuid() != 0:
+        raise NotPossibleHereError("only root can build an image without a daemon, and run it")
+    probe = [*SPACES, "sh", "-c", "mount --make-rprivate / && mount -t tmpfs tmpfs /mnt"]
+    done = subprocess.run(probe, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NotPossibleHereError(f"this machine gives no namespaces: {done.stderr.strip()}")
+
+
+def look(files: Path) -> list[str]:
+    """Look at what is in the image; what was seen. Raises ImageError."""
+    place = files / "opt/cynod"
+    here = {path.name for path in place.iterdir()}
+    copied = {
+        name.partition("/")[0]
+        for line in re.findall(
+            r"(?m)^COPY (?!--)(.*)$", (ROOT / "Containerfile").read_text("utf-8")
+        )
+        for name in line.split()[:-1]
+    }
+    if here != copied | {".venv"}:
+        raise ImageError(f"it holds {here}, and {copied} is copied for it")
+    compiled = {path.name.partition(".")[0] for path in place.rglob("__pycache__/*.pyc")}
+    for path in place.rglob("*"):
+        found = path.lstat()
+        if (found.st_uid, found.st_gid) != (0, 0):
+            raise ImageError(f"{path} is not root's")
+        if found.st_mode & 0o022 and not path.is_symlink():
+            raise ImageError(f"whoever it is run as may write {path}")
+        if path.suffix == ".py" and ".venv" not in path.parts and path.stem not in compiled:
+            raise ImageError(f"{path} is not compiled")
+    return ["what was copied, compiled, and root's alone"]
+
+
+def make_and_play(folder: Path) -> int:
+    """Build, look, play; the exit code. For a process whose mounts nobody else sees."""
+    available = re.findall(r"MemAvailable: +([0-9]+) kB", Path("/proc/meminfo").read_text("ascii"))
+    if int(available[0]) > MEMORY_KB:
+        run("mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", folder)
     began = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="cynod-image-", dir="/var/tmp"))
     try:
         builder = Builder(folder)
-        image = build(builder, folder)
-        print(f"built in {time.monotonic() - began:.0f} s")  # noqa: T201 - a program's answer
-        with unpacked(builder, image) as (files, config):
-            for seen in play(files, config):
+        with unpacked(builder, build(builder, folder)) as (files, config):
+            print(f"built in {time.monotonic() - began:.0f} s")  # noqa: T201 - a program's answer
+            for seen in [*look(files), *play(files, config)]:
                 print(seen)  # noqa: T201 - as above
     except ImageError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    finally:
-        _remove(folder)
     return 0
 
 
-def _remove(folder: Path) -> None:
-    """Remove what was made, unless something is still mounted there: what that holds is not ours."""
-    if str(folder) in Path("/proc/self/mountinfo").read_text(encoding="utf-8"):
-        sys.stderr.write(f"{folder} is left: something is mounted in it\n")
-        return
-    shutil.rmtree(folder, ignore_errors=True)
+def main(*arguments: str) -> int:
+    """Build, look and play, in namespaces of its own; the exit code."""
+    if arguments:
+        return make_and_play(Path(*arguments))
+    try:
+        check_possible()
+    except NotPossibleHereError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="cynod-image-", dir="/var/tmp") as folder:
+        # They end with whoever asks, be that one killed, and what is mounted ends with them.
+        command = ["setpriv", "--pdeathsig", "KILL", *SPACES, "--mount-proc", sys.executable]
+        done = subprocess.run([*command, "-m", "tests.lab.image", folder], cwd=ROOT, check=False)
+    return done.returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

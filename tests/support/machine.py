@@ -172,6 +172,9 @@ TOOLS = {
     "promtool": Tool(
         ("prometheus",), "the rules of the alerts, and what Prometheus reads", _programs("promtool")
     ),
+    "buildah": Tool(
+        ("buildah",), "the image, built and run", _programs("buildah", "unshare", "setpriv")
+    ),
     "curl": Tool(
         ("curl",), "the README's exchange, and snippets", _programs("bash", "curl", "sed")
     ),
