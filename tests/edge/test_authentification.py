@@ -167,11 +167,12 @@ def test_partner_without_the_scope_is_refused(
 
 @pytest.mark.parametrize("operation", SECURED)
 def test_token_without_the_scope_is_refused(scene: Scene, operation: str) -> None:
-    reduced = scene.world.token(scene.pair, scope=" ".join(without(operation)))
+    pair = scene.pair_of(operation)
+    reduced = scene.world.token(pair, scope=" ".join(without(operation)))
     answer = send(scene, operation, f"Bearer {reduced}")
     assert_refused(answer, "2003")
     assert answer.headers["WWW-Authenticate"] == insufficient(operation)
-    only = scene.world.token(scene.pair, scope=SCOPES[operation] or "")
+    only = scene.world.token(pair, scope=SCOPES[operation] or "")
     assert admitted(send(scene, operation, f"Bearer {only}"), operation)
 
 
@@ -396,16 +397,19 @@ def test_demo_credentials_open_nothing_in_production(
 
 def test_secrets_travel_in_no_answer(scene: Scene) -> None:
     """A raw client: what is looked for is in headers and bodies, of successes and of refusals."""
-    authorization = _basic(scene.world, scene.pair)
     with httpx.Client(
         base_url=scene.world.url, trust_env=False, verify=TLS, timeout=CALL_S
     ) as client:
         for operation in SECURED:
+            pair = scene.pair_of(operation)
+            authorization = _basic(scene.world, pair)
             for sent in (authorization, f"{authorization}x"):
                 answer = scene.call(operation).send(client, headers={"Authorization": sent})
                 whole = repr(answer.headers.raw).encode() + answer.content
-                assert scene.pair.consumer_secret.encode() not in whole
-                assert scene.pair.consumer_key.encode() not in whole
+                assert pair.consumer_secret.encode() not in whole
+                # Where the contract has it, the name of the pair is told under its own.
+                told = b'"consumerKey":"%s"' % pair.consumer_key.encode()
+                assert pair.consumer_key.encode() not in whole.replace(told, b"")
 
 
 # ── Basic, where the partner may not ─────────────────────────────────────────────────────────────
