@@ -16,7 +16,7 @@ from rich.table import Table
 
 from tests.lab.mutants.draw import all_mutants, draw
 from tests.lab.mutants.mutant import Mutant
-from tests.lab.mutants.run import Result, run_all
+from tests.lab.mutants.run import Result, Tree, run_all
 from tests.lab.mutants.surface import ENVIRONMENT, SURFACE, SURFACES
 from tests.lab.mutants.survivors import REASONS
 
@@ -52,7 +52,8 @@ def main(
     list_only: bool,
     report: Path,
 ) -> None:
-    """Judge the contract tests by mutants; exits with 1 below the score or when the control fails."""
+    """Judge the contract tests by mutants; exits with 1 below the score, when the control fails or the code
+    is changed meanwhile."""
     if surface != SURFACE:
         # What reads a contract has been imported, and has read the other one.
         words = [sys.executable, "-m", "tests.lab.mutants", *sys.argv[1:]]
@@ -66,6 +67,7 @@ def main(
         click.echo("\n".join(mutant.name for mutant in drawn))
         return
     started = time.monotonic()
+    tree = Tree()
     work: list[Mutant | None] = [*([None] if control else []), *drawn]
     results: list[Result] = []
 
@@ -79,7 +81,9 @@ def main(
         click.echo("stopped: what follows is of a part of the draw")
     _write(results, seed, report)
     _tell(results, time.monotonic() - started)
-    sys.exit(_is_bad(results))
+    if changed := tree.changed():
+        click.echo(f"changed meanwhile, so that these figures are none: {', '.join(changed)}")
+    sys.exit(_is_bad(results) or bool(changed))
 
 
 def _end(result: Result) -> str:

@@ -47,6 +47,28 @@ class Result:
     seconds: float
 
 
+class Tree:
+    """The code that is judged and the tests: what of it was changed since this was made."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._then = self._read()
+
+    def _read(self) -> dict[str, int]:
+        return {
+            file.relative_to(self._root).as_posix(): file.stat().st_mtime_ns
+            for folder in ("handlers", "models", "tests")
+            for file in (self._root / folder).rglob("*.py")
+        }
+
+    def changed(self) -> list[str]:
+        """The files that are others now: half of a change makes a server fail, which would kill any mutant."""
+        now = self._read()
+        return sorted(
+            name for name in now.keys() | self._then.keys() if now.get(name) != self._then.get(name)
+        )
+
+
 Tell = Callable[[Result], None]
 Judging = Callable[[Mutant | None, Path], Verdict]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.lab.mutants.run import Tree
 from tests.support.contract_client import ROOT
 from tests.support.patience import PROGRAM_S
 
@@ -87,3 +90,16 @@ def test_a_change_of_the_server_is_what_it_says() -> None:
     for name, killed, _, failures in judge(EVERY_OPERATION, *TAKEN):
         assert killed, name
         assert TAKEN[name] in " ".join(failures).lower(), failures
+
+
+def test_code_that_is_changed_meanwhile_is_noticed(tmp_path: Path) -> None:
+    for name in ("handlers/kept.py", "models/lost.py", "tests/changed.py", "docs/other.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    tree = Tree(tmp_path)
+    assert tree.changed() == []
+    (tmp_path / "models/lost.py").unlink()
+    os.utime(tmp_path / "tests/changed.py", (0, 0))
+    for name in ("handlers/new.py", "docs/more.md"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    assert tree.changed() == ["handlers/new.py", "models/lost.py", "tests/changed.py"]
