@@ -62,7 +62,7 @@ class Tree:
         }
 
     def changed(self) -> list[str]:
-        """The files that are others now: half of a change makes a server fail, which would kill any mutant."""
+        """The files that are others now: half of a change makes a server fail, which kills any mutant."""
         now = self._read()
         return sorted(
             name for name in now.keys() | self._then.keys() if now.get(name) != self._then.get(name)
