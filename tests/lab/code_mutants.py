@@ -117,11 +117,17 @@ TESTS = {
     "models/suivi.py": ["models/test_journal", *_MONEY],
     "models/annulation.py": ["models/test_journal", *_MONEY],
     "models/plafond.py": [
-        "models/test_plafond",
-        *_MONEY,
-        "operations/authentification/test_droits",
+        *("models/test_plafond", "models/test_plafonds", "operations/mouvements/test_plafond"),
+        *("cli/test_cli_plafond", "operations/authentification/test_droits"),
+        *(name for name in _MONEY if name != "operations/mouvements/test_plafond"),
+    ],
+    "models/authentification.py": [
+        *("models/test_partenaire", "models/test_secrets", "edge/test_authentification"),
+        *(f"operations/authentification/test_{name}" for name in ("access_token", "jetons")),
+        *("edge/test_revocation", "cli/test_cli_partenaire"),
     ],
     **{f"models/{name}.py": tests for names, tests in _BACK_OFFICE for name in names},
+    "handlers/edge/rooms.py": ["edge/test_rooms", "edge/test_workers", "models/test_ahead"],
     "handlers/edge/runner.py": [
         *("edge/test_fault_log", "models/test_transaction", "edge/test_front"),
         *("edge/test_quota", "edge/test_early_refusal", "edge/test_refusal_log"),
@@ -129,6 +135,7 @@ TESTS = {
         "edge/test_authentification",
         *(f"operations/authentification/test_{name}" for name in ("access_token", "retrait")),
         *("operations/mouvements/test_mouvements", "operations/operations/test_suivi"),
+        *("operations/test_pages", "edge/test_together"),
         *(f"operations/cartes/test_{name}" for name in ("historique", "get_liste_cartes")),
         *("operations/catalogue/test_conformite", "base_core/test_persons", "edge/test_secrecy"),
         "operations/test_every_operation",
