@@ -17,7 +17,7 @@ from models.base import metadata
 OTHER = "_OTHER"
 """The name of what has none, as OpenTelemetry's conventions write it."""
 
-COMMANDS = ("BEGIN", "COMMIT", "PRAGMA")
+COMMANDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "PRAGMA")
 
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
