@@ -18,6 +18,7 @@ from tests.base_core.ways import OTHERS, SCENES, Way, way_to
 from tests.support.accidents import Outage, core_of
 from tests.support.office import ALL, CONTRACT, PLACES, READING, WRITES, Ask, Office
 from tests.support.persons import new_reference
+from tests.support.quota import assert_told, policy_of
 from tests.support.registry import missing
 from tests.support.scene import assert_refused
 
@@ -244,6 +245,7 @@ def test_success_says_the_message_of_the_contract(office: Office, operation: str
         body = answer.json()
         fields = body["data"][0] if body["data"] else {}
         assert body["message"] == READING.success_text(operation, language, fields)
+        assert_told(answer, policy_of(READING, operation))
         if operation in JUDGING:
             # What was done is not done again; a demande that is entered again, or read, is told as it was.
             ask = office.ask(operation)

@@ -19,8 +19,9 @@ from models.database.presence import read_etat
 from models.migrate import expected_revision
 from tests.support.accidents import Outage, core_of
 from tests.support.acteurs import TESTEUR
-from tests.support.contract_client import CATALOGUE, ROOT, resolve
+from tests.support.contract_client import CATALOGUE, PARTENAIRE, ROOT, resolve
 from tests.support.partners import suspend
+from tests.support.quota import assert_told, policy_of
 from tests.support.scene import (
     ALL,
     CONTRACT,
@@ -348,6 +349,17 @@ def test_call_above_the_rate_is_refused_and_says_when_to_return(
     refused = [answer for answer in answers if answer.status_code != 200]
     assert_refused(refused[0], "1008")
     assert 1 <= int(refused[0].headers["Retry-After"]) <= 3600
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize("operation", ALL)
+def test_answer_tells_the_limit_of_its_class_where_it_is_counted(
+    scene: Scene, operation: str
+) -> None:
+    policy = policy_of(PARTENAIRE, operation)
+    call, caller = scene.call(operation), scene.caller(operation)
+    for answer in (call.send(caller), call.send(caller, params={"surplus": "1"})):
+        assert_told(answer, policy)
 
 
 def test_rate_of_one_partner_is_not_another_s(world: World, limited_url: str) -> None:
