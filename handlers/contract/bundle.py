@@ -9,7 +9,7 @@ named by its `code` or `name`: `openapi.yaml#/x-catalogue-erreurs/1002`, or with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -35,12 +35,8 @@ def read_whole(path: Path, read: Read) -> tuple[Json, bytes]:
         return document, source
     bundle = _Bundle(path, document, read)
     made = bundle.make()
-    return made, as_published(made, bundle.files)
-
-
-def as_published(document: Json, files: Sequence[str]) -> bytes:
-    """The bytes of a self-contained document that was made of several files."""
-    return f"# Made of {' and '.join(files)}; edit these.\n{as_yaml(document)}".encode()
+    text = f"# Made of {' and '.join(bundle.files)}; edit these.\n{as_yaml(made)}"
+    return made, text.encode()
 
 
 def _is_referring(node: Any) -> bool:

@@ -18,7 +18,6 @@ import yaml
 from handlers.contract.bundle import WrongReference, read_whole
 from handlers.contract.checked import CONTRACT_SHA256
 from handlers.contract.derived import catalogue_of, derive_operation
-from handlers.contract.kept import read_kept
 from handlers.contract.lines import LOADER, Lines, Problem, read_yaml, tell
 from handlers.contract.model import (
     METHODS,
@@ -38,7 +37,7 @@ def load(path: Path, *, again: bool = False, surface: Surface = PARTENAIRE) -> C
     """
     if not again:
         with contextlib.suppress(ContractError, yaml.YAMLError):
-            document, published = _read_known(path, surface)
+            document, published = read_whole(path, _read_quickly)
             if hashlib.sha256(published).hexdigest() == CONTRACT_SHA256.get(surface.file):
                 return derive(document, published, surface=surface)
     source = _read_bytes(path)
@@ -70,11 +69,6 @@ def load(path: Path, *, again: bool = False, surface: Surface = PARTENAIRE) -> C
 def read_published(path: Path) -> tuple[Json, bytes]:
     """The document of a contract as it is published, self-contained, and its bytes. Raises ContractError."""
     return read_whole(path, read_document)
-
-
-def _read_known(path: Path, surface: Surface) -> tuple[Json, bytes]:
-    kept = read_kept(path, _read_bytes(path), surface)
-    return read_whole(path, _read_quickly) if kept is None else kept
 
 
 def _read_quickly(path: Path) -> tuple[Json, bytes]:

@@ -1,8 +1,8 @@
-"""What is generated from the contracts: the types of the wire, the signatures of the handlers, and JSON.
+"""What is generated from the contracts: the types of the wire, and the signatures of the handlers.
 
-`handlers/wire.py` holds the types, `handlers/signatures.py` the signatures, `handlers/document.json` what the
-contract says; another contract has its own beside its handlers. mypy compares every handler with its
-signature there, so that an argument that does not fit the contract is found before the server is started.
+`handlers/wire.py` holds the types, `handlers/signatures.py` the signatures; another contract has its own
+beside its handlers. mypy compares every handler with its signature there, so
+that an argument that does not fit the contract is found before the server is started.
 """
 
 from __future__ import annotations
@@ -12,10 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import orjson
-
-from handlers.contract.bundle import read_whole
-from handlers.contract.kept import FILE, render_kept
 from handlers.contract.model import (
     JSON_TYPE,
     Contract,
@@ -24,13 +20,12 @@ from handlers.contract.model import (
     OperationContract,
     snake_case,
 )
-from handlers.contract.reading import read_document, read_published
+from handlers.contract.reading import read_published
 from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.settings import ROOT
 
 WIRE = ROOT / "handlers" / "wire.py"
 SIGNATURES = ROOT / "handlers" / "signatures.py"
-KEPT = ROOT / "handlers" / FILE
 CHECKED = ROOT / "handlers" / "contract" / "checked.py"
 
 HEADER = "# Generated from {} by `make contract`; do not edit."
@@ -59,17 +54,13 @@ class GeneratorMissing(Exception):
 
 
 def generate(path: Path, contract: Contract) -> dict[Path, str]:
-    """The types and signatures of the contract in `path`, and what it says, by their place.
-
-    Raises GeneratorMissing.
-    """
+    """The types and signatures of the contract in `path`, by their place. Raises GeneratorMissing."""
     header = HEADER.format(contract.surface.file)
     return {
         place_of(WIRE, contract.surface): _generate_types(path, contract, header),
         place_of(SIGNATURES, contract.surface): (
             f"{header}\n{_SIGNATURES}{_generate_signatures(contract)}"
         ),
-        place_of(KEPT, contract.surface): _keep(path, contract, header.removeprefix("# ")),
     }
 
 
@@ -78,21 +69,6 @@ def generate_checked(contracts: Sequence[Contract]) -> dict[Path, str]:
     header = HEADER.format(", ".join(one.surface.file for one in contracts))
     lines = [f'    "{one.surface.file}": "{one.sha256}",' for one in contracts]
     return {CHECKED: f"{header}\n{_CHECKED.format(chr(10).join(lines))}"}
-
-
-def _keep(path: Path, contract: Contract, note: str) -> str:
-    """What the server reads in the place of the contract's YAML, as long as nobody edits that."""
-    sources: dict[str, bytes] = {}
-
-    def read(file: Path) -> tuple[Json, bytes]:
-        document, sources[file.name] = read_document(file)
-        return document, sources[file.name]
-
-    document, _ = read_whole(path, read)
-    text = render_kept(document, sources, note)
-    if orjson.loads(text)["document"] != document:
-        raise ContractError(f"{contract.surface.file} holds a value that JSON has not; quote it.")
-    return text
 
 
 def place_of(file: Path, surface: Surface) -> Path:
