@@ -11,10 +11,10 @@ from connexion.spec import OpenAPISpecification
 from sqlalchemy import Engine
 
 from handlers.contract.model import Contract
-from handlers.contract.reading import load
 from handlers.contract.selfcheck import check_oneself
-from handlers.contract.surface import PARTENAIRE, SURFACES
+from handlers.contract.surface import PARTENAIRE
 from handlers.contract.together import check_together
+from handlers.contracts import load_contracts
 from handlers.edge.bridge import PROBES, CynodApp, Runners
 from handlers.edge.claims import Claims
 from handlers.edge.limits import RateLimits
@@ -79,27 +79,6 @@ def _introduce(settings: Settings, serveur: Serveur | None, engine: Engine) -> N
         introduce(engine, serveur)
     if settings.metriques is not None or is_configured():
         observed.watch(engine)
-
-
-def load_contracts(settings: Settings) -> tuple[Contract, ...]:
-    """The contracts that the settings mount, in the order of the list of surfaces.
-
-    CYNOD_CONTRACT says where the partners' contract is; the others stand beside it. Raises ContractError
-    or SettingsError.
-    """
-    unknown = [name for name in settings.surfaces if name not in SURFACES]
-    if unknown:
-        raise SettingsError(
-            f"CYNOD_SURFACES names {unknown[0]}; the surfaces are {', '.join(SURFACES)}."
-        )
-    return tuple(
-        load(
-            settings.contract if one is PARTENAIRE else settings.contract.with_name(one.file),
-            surface=one,
-        )
-        for one in SURFACES.values()
-        if one.name in settings.surfaces
-    )
 
 
 def check_contracts(contracts: Sequence[Contract], settings: Settings) -> None:

@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from uvicorn.config import Config
 
-from handlers.app import create_app, load_contracts, open_database
+from handlers.app import create_app, open_database
 from handlers.contract.model import Contract, ContractError
+from handlers.contracts import load_contracts
 from handlers.edge.bridge import CynodApp
 from handlers.edge.logs import configure_logs
 from handlers.edge.protocol import Protocol, teach_protocol
@@ -63,16 +64,32 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(settings: Settings, *, workers: int = 1, demo: bool = False) -> int:
-    """Serve until SIGINT or SIGTERM. The exit code: 0 after an orderly end, 1 when it cannot start."""
+def serve(
+    settings: Settings,
+    contracts: Sequence[Contract] = (),
+    *,
+    workers: int = 1,
+    demo: bool = False,
+) -> int:
+    """Serve until SIGINT or SIGTERM. The exit code: 0 after an orderly end, 1 when it cannot start.
+
+    `contracts` are those of the settings, where they were read already.
+    """
     configure_logs(settings)
     with ExitStack() as known:
-        return _serve(settings, known, workers=workers, demo=demo)
+        return _serve(settings, contracts, known, workers=workers, demo=demo)
 
 
-def _serve(settings: Settings, known: ExitStack, *, workers: int, demo: bool) -> int:
+def _serve(
+    settings: Settings,
+    contracts: Sequence[Contract],
+    known: ExitStack,
+    *,
+    workers: int,
+    demo: bool,
+) -> int:
     try:
-        contracts = load_contracts(settings)
+        contracts = contracts or load_contracts(settings)
         app = create_app(settings, contracts=contracts)  # refuses what is wrong, before listening
         seeded = _prepare_database(settings, contracts, known, demo=demo)
         demo = demo and not settings.is_production

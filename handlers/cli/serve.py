@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from handlers.cli.common import Refused
 from handlers.cli.late import late
-from handlers.settings import Settings, read_settings
+from handlers.settings import Settings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from handlers.contract.model import Contract
 
 
 @click.command()
@@ -63,12 +68,26 @@ def serve(
         raise click.UsageError("--check looks at an installation, which --demo only makes.")
     # Nearly all that is imported and built stays: to look for the rest takes a tenth of the start.
     gc.disable()
+    settings = _listening(host, port)
+    # To read YAML takes 6 MiB, which what is imported next uses again. A check tells of all faults.
+    contracts = () if check else _contracts(settings)
     with late():
         from handlers import server  # noqa: PLC0415 - Connexion takes half a second, and a help none of it
 
     if check:
         _check(workers, {"HOST": host, "PORT": port})
-    ctx.exit(server.serve(_listening(host, port), workers=workers, demo=demo))
+    ctx.exit(server.serve(settings, contracts, workers=workers, demo=demo))
+
+
+def _contracts(settings: Settings) -> Sequence[Contract]:
+    """Those of the settings. Raises Refused when one cannot be served."""
+    from handlers.contract.model import ContractError  # noqa: PLC0415 - as above
+    from handlers.contracts import load_contracts  # noqa: PLC0415 - as above
+
+    try:
+        return load_contracts(settings)
+    except (ContractError, SettingsError) as error:
+        raise Refused(str(error)) from None
 
 
 def _check(workers: int, given: dict[str, Any]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from handlers.app import check_contracts, check_provider, load_contracts
+from handlers.app import check_contracts, check_provider
 from handlers.contract.checked import CONTRACT_SHA256
 from handlers.contract.model import Contract, ContractError
 from handlers.contract.reading import read_published
+from handlers.contracts import load_contracts
 from handlers.diagnosis.constat import Constat, Subject, doubtful, right, wrong
 from handlers.edge.limits import RateLimits
 from handlers.settings import (

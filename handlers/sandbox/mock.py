@@ -16,7 +16,7 @@ from typing import Any
 import click
 import orjson
 
-from handlers.app import Mounted, assemble, check_contracts, load_contracts
+from handlers.app import Mounted, assemble, check_contracts
 from handlers.contract.message import templates
 from handlers.contract.model import (
     JSON_TYPE,
@@ -27,6 +27,7 @@ from handlers.contract.model import (
     OperationContract,
 )
 from handlers.contract.selfcheck import check_oneself
+from handlers.contracts import load_contracts
 from handlers.edge.bridge import CynodApp
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck

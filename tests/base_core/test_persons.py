@@ -14,7 +14,8 @@ import pytest
 from joserfc.jwk import ECKey
 from sqlalchemy import func, select
 
-from handlers.app import check_provider, load_contracts
+from handlers.app import check_provider
+from handlers.contracts import load_contracts
 from handlers.edge.local_issuer import EMETTEUR, LocalIssuer
 from handlers.settings import Settings, SettingsError
 from models.agent import ROLES

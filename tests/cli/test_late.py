@@ -84,7 +84,8 @@ from handlers.cli.late import LATE, late
 with late() as finder:
     from handlers import server
 print("not asked for:", sorted({*LATE} - {*finder.asked}))
-from handlers.app import create_app, load_contracts
+from handlers.app import create_app
+from handlers.contracts import load_contracts
 from handlers.edge.logs import configure_logs
 from handlers.settings import read_settings
 settings = read_settings()

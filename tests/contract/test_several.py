@@ -18,7 +18,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from handlers.app import create_app, load_contracts
+from handlers.app import create_app
 from handlers.cli import contract as contract_cli
 from handlers.contract import surface
 from handlers.contract.bundle import read_whole
@@ -28,6 +28,7 @@ from handlers.contract.reading import build, load, read_document, read_published
 from handlers.contract.surface import PARTENAIRE, Surface
 from handlers.contract.text import as_yaml
 from handlers.contract.together import check_together
+from handlers.contracts import load_contracts
 from handlers.edge.replies import Refusals
 from handlers.edge.voices import Voice, Voices
 from handlers.sandbox.mock import create_mock

@@ -14,8 +14,9 @@ import httpx
 import uvicorn
 from uvicorn.config import Config
 
-from handlers.app import create_app, load_contracts
+from handlers.app import create_app
 from handlers.contract.model import Contract
+from handlers.contracts import load_contracts
 from handlers.edge import seen
 from handlers.edge.protocol import Protocol, teach_protocol
 from handlers.server import listen
