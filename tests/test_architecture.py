@@ -75,6 +75,8 @@ IMPORTS_BELOW_THE_TOP: dict[str, str] = {
     },
     "handlers/cli/serve.py: handlers": "Connexion takes a second, and a help none of it",
     "handlers/cli/serve.py: handlers.sandbox": "as above",
+    "handlers/cli/serve.py: handlers.contracts": "a library for YAML, and a help reads none",
+    "handlers/cli/serve.py: handlers.contract.model": "as above",
     "handlers/cli/serve.py: handlers.cli.doctor": "as above, for who asks for it",
     "handlers/cli/serve.py: handlers.diagnosis.constat": "as above",
     "handlers/cli/serve.py: handlers.diagnosis.doctor": "as above",
