@@ -349,6 +349,9 @@ def test_call_above_the_rate_is_refused_and_says_when_to_return(
     refused = [answer for answer in answers if answer.status_code != 200]
     assert_refused(refused[0], "1008")
     assert 1 <= int(refused[0].headers["Retry-After"]) <= 3600
+    for name in ("RateLimit-Policy", "RateLimit"):
+        counted_as = refused[0].headers[name].partition(";")[0]
+        assert counted_as == f'"{CONTRACT[operation]["x-classe-debit"]}"'
 
 
 @pytest.mark.only_on("sqlite")
