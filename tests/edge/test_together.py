@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,10 @@ from models.database.prepared import Prepared, run_command
 from models.database.running import is_marked_running, mark_running
 from models.database.waiting import DeadlinePassed, Wanted, wanted
 from models.errors import Refusal, SoldeInsuffisant
+from tests.support.live import serving, settings_for
 from tests.support.patience import CALL_S
+from tests.support.process import free_port
+from tests.support.scene import ALL, CONTRACT, Scene
 from tests.support.world import new_number
 
 pytestmark = pytest.mark.only_on("sqlite")
@@ -378,3 +382,46 @@ def test_others_write_once_the_group_has_ended(desk: Desk, names: list[str]) -> 
     with desk.database.transaction() as connection:
         _ADD.all(connection, {"le_client": names[3]})
     assert desk.held(*names) == set(names)
+
+
+WRITES_AGAIN = {name for name in ALL if "x-idempotence" in CONTRACT[name]} | {"accessToken"}
+"""What may run again, whatever became of it: by its reference, or since a token more harms nobody."""
+
+OTHERS = {"getSoldeCarte", "revoquerJeton", "retirerSecretInitial"}
+"""What reads, and what writes and is known by no reference."""
+
+
+@pytest.mark.parametrize(
+    ("counted_elsewhere", "expected"), [(False, WRITES_AGAIN), (True, set())], ids=["here", "Redis"]
+)
+def test_only_what_may_run_again_and_waits_for_nobody_else_shares_its_commit(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    counted_elsewhere: bool,
+    expected: set[str],
+) -> None:
+    asked: dict[str, set[str]] = {"reading": set(), "transaction": set()}
+    operation = ""
+
+    def noting(name: str) -> Callable[..., Any]:
+        whole = getattr(Database, name)
+
+        def call(database: Database, **how: Any) -> Any:
+            if how.get("together"):
+                asked[name].add(operation)
+            return whole(database, **how)
+
+        return call
+
+    for name in asked:
+        monkeypatch.setattr(Database, name, noting(name))
+    settings = settings_for(scene.world.database.url.render_as_string(hide_password=False))
+    if counted_elsewhere:
+        settings = replace(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    with serving(settings) as url:
+        for operation in sorted({*WRITES_AGAIN, *OTHERS}):
+            client = scene.world.anonymous(url)
+            client.headers.update(scene.caller(operation).headers)
+            answer = scene.call(operation).send(client)
+            assert answer.status_code == 200, answer.text
+    assert asked == {"reading": expected, "transaction": expected}
