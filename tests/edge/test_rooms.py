@@ -191,6 +191,20 @@ def test_who_is_gone_waits_for_no_turn_and_learns_it_at_the_next_statement() -> 
     assert told == ["after"]
 
 
+def test_work_that_never_waits_gives_back_the_place_that_it_had() -> None:
+    def tell() -> object:
+        work = current_work()
+        assert work is not None
+        return work.lent
+
+    async def ask() -> None:
+        place = Place()
+        room = Turns([place])
+        assert [await room.run(tell, Wanted(CALL_S)) for _ in range(2)] == [place, place]
+
+    run(ask)
+
+
 def test_who_leaves_once_all_is_done_changes_nothing() -> None:
     async def ask() -> None:
         room, wanted = Turns([Place()]), Wanted(CALL_S)
