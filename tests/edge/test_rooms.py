@@ -167,6 +167,20 @@ def test_deadline_ends_work_and_those_who_wait_for_a_turn(number: int) -> None:
     assert told == ["0", "after"]
 
 
+def test_deadline_ends_the_wait_for_a_place_that_another_keeps() -> None:
+    async def ask() -> None:
+        room = Turns([Place()])
+        running = start(room, CALL_S, [], "running")
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlinePassed):
+            await start(room, 0, [], "waiting", Wanted(TICK_S))
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run(ask)
+
+
 def test_who_is_gone_waits_for_no_turn_and_learns_it_at_the_next_statement() -> None:
     told: list[str] = []
 
