@@ -170,8 +170,8 @@ for each call over libpq's calls that do not wait; bare, on SQLite, such a funct
 from threads as the others do; bare-loop, the same on the event loop, which a slow database would stop whole;
 pgbench, the statements of our debit, taken from PostgreSQL's log.
 
-As data grow on SQLite, whose calls run in threads, each server is kept on one processor: whether its threads
-wake one another across processors weighs more than the data do.
+As data grow on SQLite, whose calls run in threads, and with metrics, each server is kept on one processor:
+whether its threads wake one another across processors weighs more than the data do, or the metrics.
 
 Lists of the back office: pages of {LIMITE} lines at even distances, and searches, in a database of
 1,000 clients, membres, demandes and rows of the audit, and in one of {plan.large:,} membres and rows of the
