@@ -233,7 +233,10 @@ def test_finding_names_the_operation_and_the_field(fault: str, tmp_path: Path) -
     options = [f"--include-operation-id={operation}", "--phases", phase]
     plan = Plan(SEED, tmp_path / "out", fault=fault, options=options, provoked=False, whole=False)
     (part,) = fuzz(SQLITE, "B", plan, tmp_path / "run")
-    assert any(re.match(said, failure["what"]) for failure in part.failures), part.failures
+    assert any(re.match(said, failure["what"]) for failure in part.failures), (
+        part.failures,
+        part.faults,
+    )
     text = report.write_summary([part], SEED, tmp_path / "out", "make fuzz")
     files = re.findall(r"make fuzz FILE=(\S+)", text)
     assert len(files) == len(part.failures)
