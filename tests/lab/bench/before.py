@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.secret import NouveauPartenaire
+from tests.lab.bench import shown
 from tests.lab.bench.ground import PEPPER, Ground, Size
 from tests.lab.bench.load import WORKLOADS, LoadError, Round, debits, run_round
 from tests.lab.bench.servers import Server
@@ -183,15 +184,16 @@ def table(body: Json) -> Shown:
     """Each workload before and now."""
     before = body.get("before", {"commit": "", "rows": []})
 
-    def number(value: float | None, form: str) -> str:
-        return "–" if value is None else format(value, form)
-
     rows = [
         (
-            *(one["workload"], one["database"], number(one["ratio"], ".2f")),
-            "–" if one["spread"] is None else f"{one['spread'][0]:.2f}–{one['spread'][1]:.2f}",
-            *(number(one["now_rps"], ",.0f"), number(one["before_rps"], ",.0f")),
-            *(number(one["now_cpu"], ".2f"), number(one["before_cpu"], ".2f"), str(one["errors"])),
+            *(one["workload"], one["database"], shown.number(one["ratio"], ".2f")),
+            shown.spread(one["spread"]),
+            *(shown.number(one["now_rps"], ",.0f"), shown.number(one["before_rps"], ",.0f")),
+            *(
+                shown.number(one["now_cpu"], ".2f"),
+                shown.number(one["before_cpu"], ".2f"),
+                str(one["errors"]),
+            ),
         )
         for one in before["rows"]
     ]

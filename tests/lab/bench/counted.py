@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.lab.bench import shown
 from tests.lab.bench.ground import SQLITE, Ground
 from tests.lab.bench.load import WORKLOADS, Round, run_round
 from tests.lab.bench.servers import OURS, serve
@@ -85,15 +86,10 @@ def judge(body: Json) -> list[Json]:
 
 def table(body: Json) -> Shown:
     """A line for each kind of database."""
-
-    def number(value: float | None) -> str:
-        return "–" if value is None else format(value, ".3f")
-
     rows = [
         (
-            *(one["database"], number(one["cost"])),
-            "–" if one["spread"] is None else f"{one['spread'][0]:.2f}–{one['spread'][1]:.2f}",
-            *(number(one["without_cpu"]), number(one["counted_cpu"])),
+            *(one["database"], shown.number(one["cost"], ".3f"), shown.spread(one["spread"])),
+            *(shown.number(one[name], ".3f") for name in ("without_cpu", "counted_cpu")),
             *(str(one["pairs"]), str(one["errors"])),
         )
         for one in body.get("counted", [])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.lab.bench import before, counted, scale
+from tests.lab.bench import before, counted, scale, shown
 from tests.lab.bench.load import Round
 from tests.lab.bench.office import OFFICE, OFFICE_LISTS
 from tests.lab.bench.servers import FASTAPI, FASTAPI_ASYNC, OURS
@@ -331,14 +331,6 @@ def _judge_cost(what: str, lines: Sequence[Json], name: str, peer: str, most: fl
 REACHED, MISSED = "✓", "✗ missed"
 
 
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
-def _spread(pair: Sequence[float] | None) -> str:
-    return f"{pair[0]:.2f}–{pair[1]:.2f}" if pair else "–"
-
-
 def _of_peers(body: Json) -> Shown:
     costs = {
         (one["workload"], one["database"], one["processes"], one["server"]): one["cpu_s_per_1000"]
@@ -350,12 +342,12 @@ def _of_peers(body: Json) -> Shown:
         rows.append(
             (
                 *(one["workload"], one["database"], str(one["processes"]), one["peer"]),
-                _number(one["ours_over_peer"], ".2f"),
-                _spread(one["spread"]),
-                _number(one["ours_rps"], ",.0f"),
-                _number(one["peer_rps"], ",.0f"),
-                _number(costs.get((*place, OURS)), ".2f"),
-                _number(costs.get((*place, one["peer"])), ".2f"),
+                shown.number(one["ours_over_peer"], ".2f"),
+                shown.spread(one["spread"]),
+                shown.number(one["ours_rps"], ",.0f"),
+                shown.number(one["peer_rps"], ",.0f"),
+                shown.number(costs.get((*place, OURS)), ".2f"),
+                shown.number(costs.get((*place, one["peer"])), ".2f"),
                 str(one["errors"]),
             )
         )
@@ -374,7 +366,7 @@ def tables(body: Json) -> list[Shown]:
             ("target", "wanted", "measured", ""),
             [
                 (
-                    *(one["target"], one["wanted"], _number(one["measured"], ".3f")),
+                    *(one["target"], one["wanted"], shown.number(one["measured"], ".3f")),
                     REACHED if one["reached"] else MISSED,
                 )
                 for one in body["targets"]
@@ -387,8 +379,8 @@ def tables(body: Json) -> list[Shown]:
             ("workload", "database", "two / one", "one, 1/s", "two, 1/s"),
             [
                 (
-                    *(one["workload"], one["database"], _number(one["ratio"], ".2f")),
-                    *(_number(one[name], ",.0f") for name in ("one_rps", "two_rps")),
+                    *(one["workload"], one["database"], shown.number(one["ratio"], ".2f")),
+                    *(shown.number(one[name], ",.0f") for name in ("one_rps", "two_rps")),
                 )
                 for one in body["scaling"]
             ],
@@ -399,7 +391,7 @@ def tables(body: Json) -> list[Shown]:
             [
                 (
                     *(one["workload"], one["database"], one["server"], f"{one['rate']:.0f}"),
-                    *(_number(one[share], ".1f") for share in ("p50", "p95", "p99")),
+                    *(shown.number(one[share], ".1f") for share in ("p50", "p95", "p99")),
                     str(one["errors"]),
                 )
                 for one in body["latency"]
@@ -433,8 +425,8 @@ def tables(body: Json) -> list[Shown]:
             [
                 (
                     *(one["workload"], one["database"], one["grown"]),
-                    *(f"{one['small']:,}", f"{one['large']:,}", _number(one["cost"], ".2f")),
-                    _spread(one["spread"]),
+                    *(f"{one['small']:,}", f"{one['large']:,}", shown.number(one["cost"], ".2f")),
+                    shown.spread(one["spread"]),
                     str(one["errors"]),
                 )
                 for one in body["growth"]
