@@ -34,6 +34,7 @@ from handlers.settings import Settings, SettingsError
 from handlers.site.packages import Package, packages
 from handlers.site.pages import pages
 from models.agent import note_activite
+from models.authentification import forget_jetons
 from models.base import now, today
 from models.database import observed
 from models.database.engine import Database
@@ -53,6 +54,9 @@ DAY_S = 86_400
 
 ACTIVITE_S = 300
 """An agent is noted as active once in so many seconds."""
+
+JETONS_S = 60
+"""Old tokens of a partner who asks for one are forgotten once in so many seconds."""
 
 KEPT = 2
 """Connections that serve reads alone, whatever writes wait for: one reads a card in half a millisecond. The
@@ -137,10 +141,15 @@ def create_app(
     own_database = database is None
     serveur = this_server(contracts[0].version, expected_revision())
     database = database or open_database(settings, serveur)
-    usage = Usage(database, note_usage, today, every_s=DAY_S, what="d'un secret")
-    activite = Usage(database, note_activite, now, every_s=ACTIVITE_S, what="d'un agent")
+    usage = Usage(database, note_usage, today, every_s=DAY_S, undone="usage d'un secret non noté")
+    activite = Usage(
+        database, note_activite, now, every_s=ACTIVITE_S, undone="usage d'un agent non noté"
+    )
     adresses = AddressesSeen(database)
-    security = Security(settings, usage, adresses)
+    jetons = Usage(
+        database, forget_jetons, now, every_s=JETONS_S, undone="jetons expirés non oubliés"
+    )
+    security = Security(settings, usage, adresses, jetons)
     resolvers = [HandlerResolver(contract) for contract in contracts]
     # Behind the resolvers, which import whatever asks the database: its statements have names.
     recorder = None if settings.metriques is None else Recorder(contracts)
@@ -164,7 +173,9 @@ def create_app(
         rooms=_rooms(database, settings),
         recorder=recorder,
         tracing=find_tracing(contracts[0].version, database.dialect),
-        on_close=partial(_close, (usage, activite, adresses), database if own_database else None),
+        on_close=partial(
+            _close, (usage, activite, adresses, jetons), database if own_database else None
+        ),
     )
 
 

@@ -98,22 +98,9 @@ def _read_scopes(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TOO_OLD = delete(jetons).where(
-    jetons.c.partenaire_id == bindparam("le_partenaire"),
-    jetons.c.expire_le < bindparam("avant"),
-)
-
-
-_FORGET = Prepared(
-    {
-        # It shares the partner's lock, as an operation does: whoever ends the partner's tokens waits
-        # for this one, or this one is issued after, and then not at all.
-        "postgresql": select(func.pg_advisory_xact_lock_shared(bindparam("verrou"))).add_cte(
-            _TOO_OLD.cte("oublies")
-        ),
-        "sqlite": _TOO_OLD,
-    }
-)
+# It shares the partner's lock, as an operation does: whoever ends the partner's tokens waits for this one, or
+# this one is issued after, and then not at all.
+_SHARE = Prepared(select(func.pg_advisory_xact_lock_shared(bindparam("verrou"))))
 
 
 _ISSUED = ("empreinte", "scopes", "emis_le", "expire_le", "secret_id")
@@ -145,9 +132,8 @@ def issue_token(
 ) -> Jeton:
     """Issue a random opaque token for `scope` (RFC 6749, by spaces; None for all of the partner's).
 
-    Forgets the partner's tokens that expired a day ago or more. Raises PorteeInvalide when a scope
-    is not the partner's, or `scope` names none; ClientInvalide when the partner was revoked, its tokens
-    were ended, or its secret was revoked, since it was authenticated.
+    Raises PorteeInvalide when a scope is not the partner's, or `scope` names none; ClientInvalide when
+    the partner was revoked, its tokens were ended, or its secret was revoked, since it was authenticated.
     """
     scopes = partenaire.scopes
     if scope is not None:
@@ -160,19 +146,33 @@ def issue_token(
         "verrou": partenaire_lock(partenaire.id),
         "le_partenaire": partenaire.id,
         "la_generation": partenaire.generation,
-        "avant": emis_le - timedelta(days=1),
         "empreinte": hash_secret(token, pepper),
         "scopes": " ".join(sorted(scopes)),
         "emis_le": emis_le,
         "expire_le": emis_le + timedelta(seconds=duree_s),
         "secret_id": partenaire.secret,
     }
-    # It goes with the statement before, and still looks at the partner after that one's wait.
-    _ISSUE.ahead(connection, values)
-    _FORGET.all(connection, values)
+    if connection.dialect.name == "postgresql":  # SQLite has one writer, and this is it
+        # It goes with the statement before, and still looks at the partner after that one's wait.
+        _ISSUE.ahead(connection, values)
+        _SHARE.all(connection, values)
     if _ISSUE.first(connection, values) is None:
         raise ClientInvalide
     return Jeton(token, duree_s, scopes)
+
+
+def forget_jetons(connection: Connection, partenaire_id: int, moment: datetime) -> None:
+    """Forget the partner's tokens that had expired for a day at this moment. Two that do it at once share
+    the work, and wait for nobody who ends one."""
+    too_old = (
+        select(jetons.c.empreinte)
+        .where(
+            jetons.c.partenaire_id == partenaire_id,
+            jetons.c.expire_le < moment - timedelta(days=1),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(delete(jetons).where(jetons.c.empreinte.in_(too_old)))
 
 
 def end_jetons(connection: Connection, partenaire_id: int) -> tuple[int, int]:

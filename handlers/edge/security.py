@@ -111,9 +111,14 @@ class Security:
     """Authenticates calls and checks what they may do, as the contract declares it."""
 
     def __init__(
-        self, settings: Settings, note_usage: Callable[[int], None], note_address: NoteAddress
+        self,
+        settings: Settings,
+        note_usage: Callable[[int], None],
+        note_address: NoteAddress,
+        forget_jetons: Callable[[int], None],
     ) -> None:
         self._note_usage = note_usage
+        self._forget_jetons = forget_jetons
         self._note_address = note_address
         self._pepper = settings.pepper
         self._demo_allowed = not settings.is_production
@@ -204,7 +209,9 @@ class Security:
         Raises ClientInvalide, AdresseRefusee, PartenaireSuspendu, or EdgeRefusal when both ways are used.
         """
         found = self._find_pair(connection, _client_pairs(form, authorization))
-        return _admit(found, address, ClientInvalide, note_address=self._note_address)
+        partenaire = _admit(found, address, ClientInvalide, note_address=self._note_address)
+        self._forget_jetons(partenaire.id)
+        return partenaire
 
     def _find_pair(self, connection: Connection, pairs: tuple[Pair, ...]) -> Credentials:
         if not pairs:

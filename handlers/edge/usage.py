@@ -1,5 +1,5 @@
-"""When something was last used: a secret, by day; an agent's rights, by minutes. Noted in memory, written
-down beside the requests."""
+"""What is done seldom for whoever calls, beside the requests: the day of a secret's last use and the minutes
+of an agent's are written down, a partner's old tokens forgotten."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Usage(Generic[Key, When]):
         clock: Callable[[], When],
         *,
         every_s: int,
-        what: str,
+        undone: str,
     ) -> None:
         self._database = database
         self._note = note
         self._clock = clock
         self._every_s = every_s
-        self._what = what
+        self._undone = undone
         self._known: dict[Key, int] = {}
         self._pending: dict[Key, When] = {}
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class Usage(Generic[Key, When]):
                     self._note(connection, used, moment)
             except Exception as error:  # noqa: BLE001 - what is not written down refuses nobody
                 self._known.pop(used, None)
-                self._log.warning(f"usage {self._what} non noté", cause=type(error).__name__)
+                self._log.warning(self._undone, cause=type(error).__name__)
 
     def close(self) -> None:
         """Wait a moment for what is being written."""

@@ -24,6 +24,7 @@ import uvloop
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
+import handlers.app
 import handlers.edge.seen
 from handlers.app import create_app
 from handlers.edge.bridge import CynodApp
@@ -56,7 +57,7 @@ RECORDED = {
         "debitCarte": Work(7, 301),
         "creditCarte": Work(7, 301),
         "transfererSolde": Work(9, 327),
-        "accessToken": Work(5, 244),
+        "accessToken": Work(4, 234),
     },
     # BEGIN goes with the first statement, a look-up with the caller's token, and the movement of a debit with
     # its claim.
@@ -243,8 +244,10 @@ def bench(shared_database: Database, standing: Scene) -> Iterator[Bench]:
     url = shared_database.url.render_as_string(hide_password=False)
     round_trips, functions = RoundTrips(), Functions()
     with round_trips.on(url) as database, pytest.MonkeyPatch.context() as patched:
-        # Where partners call from is written down beside the calls, and is none of theirs.
+        # What is done beside the calls, and is none of theirs: where partners call from is written down, their
+        # old tokens are forgotten.
         patched.setattr(handlers.edge.seen, "EVERY_S", 3_600)
+        patched.setattr(handlers.app, "JETONS_S", handlers.app.DAY_S)
         made = Bench(create_app(settings_for(url), database=database), round_trips, functions)
         # The threads that read and write start with their first call, and keep this function.
         threading.setprofile(functions)

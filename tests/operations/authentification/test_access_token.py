@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,16 +12,18 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import insert, select
 
 from models.authentification import jetons
 from models.base import now
 from models.database.engine import Database
 from models.partenaire import partenaires
+from models.secret import NouveauPartenaire, hash_secret
 from tests.support.contract_client import without_id
 from tests.support.live import serving, settings_for
+from tests.support.patience import wait_until
 from tests.support.scene import Scene, assert_refused
-from tests.support.world import ALL_SCOPES, World, new_number
+from tests.support.world import ALL_SCOPES, PEPPER, World, new_number
 
 GRANT = {"grant_type": "client_credentials"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -444,29 +447,41 @@ def test_wrong_secret_from_another_address_tells_not_that_the_key_exists(
     assert (told[0], without_id(answers[0])) == (told[1], without_id(answers[1]))
 
 
-def test_tokens_long_expired_are_forgotten(own_scene: Scene) -> None:
-    def count() -> int:
-        with own_scene.world.database.reading() as connection:
-            return int(
-                connection.scalar(
-                    select(func.count())
-                    .select_from(jetons)
-                    .join(partenaires)
-                    .where(partenaires.c.consumer_key == own_scene.pair.consumer_key)
-                )
-                or 0
-            )
+def test_tokens_that_expired_a_day_ago_are_forgotten_by_who_asks_for_one(scene: Scene) -> None:
+    """Beside the call: the partner's own, and none that may still be asked about."""
+    world = scene.world
+    asks, other = (world.partenaire([scene.carte.membre.client_id]) for _ in range(2))
+    forgotten = {token_that_ended(world, asks, timedelta(days=days)) for days in (1, 9)}
+    stay = {
+        token_that_ended(world, asks, timedelta(hours=23, minutes=50)),
+        token_that_ended(world, asks, timedelta(hours=-1)),
+        token_that_ended(world, other, timedelta(days=9)),
+    }
+    new = hash_secret(world.token(asks), PEPPER)
 
-    ask(own_scene)
-    owned = select(partenaires.c.id).where(
-        partenaires.c.consumer_key == own_scene.pair.consumer_key
-    )
-    with own_scene.world.database.transaction() as connection:
+    def found() -> set[bytes]:
+        with world.database.reading() as connection:
+            keys = select(jetons.c.empreinte).where(
+                jetons.c.empreinte.in_({new, *forgotten, *stay})
+            )
+            return set(connection.scalars(keys))
+
+    wait_until(lambda: not found() & forgotten, "they were not forgotten")
+    assert found() == {new, *stay}
+
+
+def token_that_ended(world: World, pair: NouveauPartenaire, ago: timedelta) -> bytes:
+    """The key of a token of this partner that ended so long ago, as it was issued an hour before."""
+    empreinte, expire_le = os.urandom(32), now() - ago
+    owner = select(partenaires.c.id).where(partenaires.c.consumer_key == pair.consumer_key)
+    with world.writing() as connection:
         connection.execute(
-            update(jetons)
-            .where(jetons.c.partenaire_id.in_(owned))
-            .values(expire_le=now() - timedelta(days=2))
+            insert(jetons).values(
+                empreinte=empreinte,
+                partenaire_id=owner.scalar_subquery(),
+                scopes="soldes:lire",
+                emis_le=expire_le - timedelta(hours=1),
+                expire_le=expire_le,
+            )
         )
-    assert count() == 2
-    ask(own_scene)
-    assert count() == 1
+    return empreinte
