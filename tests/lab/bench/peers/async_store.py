@@ -201,7 +201,6 @@ _PAIR = """
 SELECT p.id, p.scopes, s.empreinte FROM partenaires p JOIN secrets s ON s.partenaire_id = p.id
 WHERE p.consumer_key = $1 AND p.revoque_le IS NULL AND (s.expire_le IS NULL OR s.expire_le > $2)
 """
-_FORGET = "DELETE FROM jetons WHERE partenaire_id = $1 AND expire_le < $2"
 _ISSUE = """
 INSERT INTO jetons (empreinte, partenaire_id, scopes, emis_le, expire_le)
 VALUES ($1, $2, $3, $4, $5)
@@ -214,7 +213,6 @@ async def jeton(connection: Connection, key: str, secret: str) -> dict[str, Any]
     async with connection.transaction():
         rows = await connection.fetch(_PAIR, key, at)
         owner, scope = answers.check_secret(rows, secret)
-        await connection.execute(_FORGET, owner, at - timedelta(days=1))
         expire_le = at + timedelta(seconds=TOKEN_S)
         values = (answers.hash_secret(token), owner, scope, at, expire_le)
         await connection.execute(_ISSUE, *values)

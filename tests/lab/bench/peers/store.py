@@ -18,7 +18,6 @@ from sqlalchemy import (
     Connection,
     bindparam,
     create_engine,
-    delete,
     event,
     exists,
     func,
@@ -331,9 +330,6 @@ _PAIR = (
         or_(pairs.c.expire_le.is_(None), pairs.c.expire_le > bindparam("at")),
     )
 )
-_FORGET = delete(jetons).where(
-    jetons.c.partenaire_id == bindparam("owner"), jetons.c.expire_le < bindparam("before")
-)
 _ISSUE = insert(jetons)
 
 
@@ -343,7 +339,6 @@ def jeton(connection: Connection, key: str, secret: str) -> dict[str, Any]:
     rows = connection.execute(_PAIR, {"key": key, "at": at}).all()
     owner, scope = answers.check_secret(rows, secret)
     token = secrets.token_urlsafe(32)
-    connection.execute(_FORGET, {"owner": owner, "before": at - timedelta(days=1)})
     connection.execute(
         _ISSUE,
         {
