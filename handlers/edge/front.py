@@ -97,7 +97,7 @@ class FrontMiddleware:
             raise BrokenStream from None
         if self._recorder is not None:
             operation = OTHER if call.operation is None else call.operation.operation_id
-            self._recorder.call_ended(operation, reply.code, time.perf_counter() - started)
+            self._recorder.call_ended((operation, reply.code, time.perf_counter() - started))
         if call.trace is not None and self._tracing is not None:
             self._tracing.leave(call.trace, call, reply)
         self._write_log(call, reply, started)

@@ -30,6 +30,7 @@ from opentelemetry.trace import (
 from handlers.edge.call import Call, Reply
 from handlers.edge.logs import scrub
 from handlers.edge.trace_context import Parent, Traced
+from models.database import observed
 from models.database.prepared import name_statements
 from models.database.waiting import wanted
 
@@ -119,8 +120,9 @@ class OtlpTracing:
             span.set_status(Status(StatusCode.ERROR))
         span.end()
 
-    def statement(self, name: str, began: float) -> None:
+    def statement(self, asked: observed.Asked) -> None:
         """See models.database.observed.Observer."""
+        name, began, ended = asked
         caller, tracer = wanted(), self._tracer
         traced: Traced | None = None if caller is None else caller.trace
         if traced is None or tracer is None or not traced.span.is_recording():
@@ -130,7 +132,7 @@ class OtlpTracing:
             name,
             context=traced.context,
             kind=SpanKind.CLIENT,
-            start_time=ended_ns - int((time.perf_counter() - began) * 1e9),
+            start_time=ended_ns - int((ended - began) * 1e9),
             attributes={"db.system.name": self._database, "db.query.summary": name},
         )
         span.end(ended_ns)

@@ -17,10 +17,10 @@ class _Both:
     def __init__(self, observers: Sequence[observed.Observer]) -> None:
         self._observers = observers
 
-    def statement(self, name: str, began: float) -> None:
+    def statement(self, asked: observed.Asked) -> None:
         """See models.database.observed.Observer."""
         for one in self._observers:
-            one.statement(name, began)
+            one.statement(asked)
 
     def commit_unknown(self) -> None:
         """See models.database.observed.Observer."""

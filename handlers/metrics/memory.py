@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import mmap
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 ROWS = 128
@@ -27,11 +29,7 @@ class Histogram(NamedTuple):
 
     at: int
     bounds: Sequence[float]
-
-    @property
-    def sum_at(self) -> int:
-        """Where its sum stands."""
-        return self.at + len(self.bounds) + 1
+    sum_at: int
 
 
 class Layout:
@@ -51,9 +49,9 @@ class Layout:
 
     def histogram(self, bounds: Sequence[float]) -> Histogram:
         """A place for a histogram."""
-        found = Histogram(self.width, bounds)
+        at = self.width
         self.width += len(bounds) + 2
-        return found
+        return Histogram(at, bounds, self.width - 1)
 
 
 class Memory:
@@ -71,6 +69,14 @@ class Memory:
 
 def observe(row: Row, histogram: Histogram, value: float) -> None:
     """Count a value."""
-    at, bounds = histogram
+    at, bounds, sum_at = histogram
     row[at + bisect_left(bounds, value)] += 1.0
-    row[at + len(bounds) + 1] += value
+    row[sum_at] += value
+
+
+def observe_all(row: Row, histogram: Histogram, values: Sequence[float]) -> None:
+    """Count several values, each for less than one alone."""
+    at, bounds, sum_at = histogram
+    for bucket, count in Counter(map(partial(bisect_left, bounds), values)).items():
+        row[at + bucket] += count
+    row[sum_at] += sum(values)

@@ -1,6 +1,7 @@
 """Counts what happens in one process of the server, in that process's row of the shared memory.
 
-Each method that a call passes through adds to two or three numbers, and asks nobody.
+A call only notes what happened. The next look at the event loop adds it to the numbers, some hundred calls at
+once: the code and the data that this needs are fetched once for all of them, which is most of its cost.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from handlers.contract.model import Contract
 from handlers.contract.together import merge_rate_classes
-from handlers.metrics.memory import ROWS, Histogram, Layout, Memory, Row, observe
+from handlers.metrics.memory import ROWS, Histogram, Layout, Memory, Row, observe, observe_all
 from handlers.metrics.table import CALL_BOUNDS, DELAY_BOUNDS, STATEMENT_BOUNDS
 from models.database import observed
 from models.database.prepared import name_statements
@@ -21,7 +23,8 @@ from models.database.prepared import name_statements
 OTHER = observed.OTHER
 
 TICK_S = 0.1
-"""Between two looks at the event loop and at what waits."""
+"""Between two looks at the event loop and at what waits. What a process noted since the last one goes with it
+when it is killed."""
 
 PARENT = 0
 """The row of whoever starts the processes."""
@@ -37,6 +40,11 @@ class Series(NamedTuple):
     method: str
     status: str
     code: str
+
+
+Ended = tuple[str, str, float]
+"""A call that was answered: its operation, a code of the catalogue (or 200, or a page with its HTTP status),
+and its seconds."""
 
 
 class RoomState(NamedTuple):
@@ -86,6 +94,12 @@ class Recorder:
         self._memory = Memory(layout)
         self._row = self._memory.row(PARENT)
         self._lock = threading.Lock()
+        self._ended: deque[Ended] = deque()
+        self._asked: deque[observed.Asked] = deque()
+        self.call_ended: Callable[[Ended], object] = self._ended.append
+        """A call was answered."""
+        self.statement: Callable[[observed.Asked], object] = self._asked.append
+        """See models.database.observed.Observer. Threads of SQLite call it too."""
         self._handle: asyncio.TimerHandle | None = None
         self._sample: Sample = tuple
 
@@ -118,6 +132,8 @@ class Recorder:
         memory = self._memory if number < ROWS else Memory(self._layout)
         self._row = memory.row(number if number < ROWS else PARENT)
         self._lock = threading.Lock()  # a fork copies a lock as it was
+        self._ended.clear()
+        self._asked.clear()
         self._forget(self._row)
 
     def start(self, sample: Sample) -> None:
@@ -131,12 +147,14 @@ class Recorder:
         """Nothing is served any more."""
         if self._handle is not None:
             self._handle.cancel()
+        self.add()
         self._forget(self._row)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         self._handle = loop.call_later(TICK_S, self._tick, loop, loop.time() + TICK_S)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        self.add()
         row = self._row
         observe(row, self.delay, max(0.0, loop.time() - due))
         row[self.ticked_at] = time.monotonic()
@@ -156,10 +174,22 @@ class Recorder:
         self._row[self.idle[name]] = sum(one.idle for one in found)
         self._row[self.most[name]] = sum(one.most for one in found)
 
-    def call_ended(self, operation: str, code: str, seconds: float) -> None:
-        """A call was answered: with this code of the catalogue, or 200, or a page with its HTTP status."""
-        where = self._by_end.get((operation, code)) or self._by_end[OTHER, OTHER]
-        observe(self._row, where, seconds)
+    def add(self) -> None:
+        """Add what was noted to the numbers: a call after its statements. On the event loop alone."""
+        row, other = self._row, self.statements[OTHER]
+        statements: defaultdict[str, list[float]] = defaultdict(list)
+        calls: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        for _ in range(len(self._ended)):
+            operation, code, seconds = self._ended.popleft()
+            calls[operation, code].append(seconds)
+        for _ in range(len(self._asked)):
+            name, began, ended = self._asked.popleft()
+            statements[name].append(ended - began)
+        for name, taken in statements.items():
+            observe_all(row, self.statements.get(name, other), taken)
+        other = self._by_end[OTHER, OTHER]
+        for end, taken in calls.items():
+            observe_all(row, self._by_end.get(end, other), taken)
 
     def retry(self, operation: str) -> None:
         """A call runs again."""
@@ -180,13 +210,6 @@ class Recorder:
         """See models.database.observed.Observer."""
         with self._lock:
             self._row[self.unknown_commits] += 1.0
-
-    def statement(self, name: str, began: float) -> None:
-        """See models.database.observed.Observer. Threads of SQLite call it too."""
-        seconds = time.perf_counter() - began
-        where = self.statements.get(name) or self.statements[OTHER]
-        with self._lock:
-            observe(self._row, where, seconds)
 
 
 def _series(contracts: Sequence[Contract]) -> set[Series]:

@@ -6,6 +6,7 @@ Nobody observes unless a server was told to; then `observer` is None, and a stat
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Protocol
@@ -24,11 +25,16 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+\"?(\w+)")
 
 
+Asked = tuple[str, float, float]
+"""A statement that has ended, well or not: its name, when it was asked for, and its end (`perf_counter`)."""
+
+
 class Observer(Protocol):
     """Whoever wants to know. It is told on the thread that asked the database."""
 
-    def statement(self, name: str, began: float) -> None:
-        """A statement that was asked for at `began` (`perf_counter`) has ended, well or not."""
+    @property
+    def statement(self) -> Callable[[Asked], object]:
+        """Told of each statement."""
 
     def commit_unknown(self) -> None:
         """A COMMIT was sent, and nobody knows whether it was done."""
@@ -74,4 +80,4 @@ def watch(engine: Engine) -> None:
     @event.listens_for(engine, "after_cursor_execute")
     def end(_c: Any, _cursor: Any, sql: str, _p: Any, context: Any, _many: bool) -> None:
         if observer is not None:
-            observer.statement(summary(sql), context.cynod_began)
+            observer.statement((summary(sql), context.cynod_began, perf_counter()))

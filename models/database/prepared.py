@@ -91,7 +91,7 @@ class Prepared(Generic[Made_co]):
             raise _translate(connection, compiled.sql, error) from error
         finally:
             if observer is not None:
-                observer.statement(self.name, began)
+                observer.statement((self.name, began, perf_counter()))
         loaded: list[Any] = compiled.load(rows)
         return loaded if self._make is None else [*map(self._make, loaded)]
 
@@ -216,7 +216,7 @@ def run_command(connection: Connection, sql: str, *, kind: Kind = Kind.COMMAND) 
         raise _translate(connection, sql, error) from error
     finally:
         if observer is not None:
-            observer.statement(observed.command_name(sql), began)
+            observer.statement((observed.command_name(sql), began, perf_counter()))
 
 
 class Compiled:

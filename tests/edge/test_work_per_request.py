@@ -244,8 +244,8 @@ def bench(shared_database: Database, standing: Scene) -> Iterator[Bench]:
     url = shared_database.url.render_as_string(hide_password=False)
     round_trips, functions = RoundTrips(), Functions()
     with round_trips.on(url) as database, pytest.MonkeyPatch.context() as patched:
-        # What is done beside the calls, and is none of theirs: where partners call from is written down, their
-        # old tokens are forgotten.
+        # Done beside the calls, and none of theirs: where partners call from is written down, old tokens
+        # are forgotten.
         patched.setattr(handlers.edge.seen, "EVERY_S", 3_600)
         patched.setattr(handlers.app, "JETONS_S", handlers.app.DAY_S)
         made = Bench(create_app(settings_for(url), database=database), round_trips, functions)

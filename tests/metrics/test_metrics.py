@@ -198,7 +198,7 @@ def test_event_loop_that_does_not_turn_is_told_while_it_does_not(counted: Counti
     assert counted.value(table.LOOP_DELAY, "_sum") > before + 0.4
 
 
-def test_worker_that_is_killed_loses_no_count_and_leaves_no_ghost(counted: Counting) -> None:
+def test_worker_that_is_killed_leaves_what_it_had_counted_and_no_ghost(counted: Counting) -> None:
     ok = {"operation": "debitCarte", "code": "200"}
     for one in range(4):
         counted.debit(f"AVANT-{one}")
