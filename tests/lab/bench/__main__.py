@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.database.engine import sqlite_module
-from tests.lab.bench import counted, report
+from tests.lab.bench import in_turns, report
 from tests.lab.bench.ground import POSTGRESQL, SQLITE
 from tests.lab.bench.load import (
     CONNECTIONS,
@@ -170,8 +170,8 @@ for each call over libpq's calls that do not wait; bare, on SQLite, such a funct
 from threads as the others do; bare-loop, the same on the event loop, which a slow database would stop whole;
 pgbench, the statements of our debit, taken from PostgreSQL's log.
 
-As data grow on SQLite, whose calls run in threads, and with metrics, each server is kept on one processor:
-whether its threads wake one another across processors weighs more than the data do, or the metrics.
+As data grow on SQLite, whose calls run in threads, each server is kept on one processor: whether its threads
+wake one another across processors weighs more than the data do.
 
 Lists of the back office: pages of {LIMITE} lines at even distances, and searches, in a database of
 1,000 clients, membres, demandes and rows of the audit, and in one of {plan.large:,} membres and rows of the
@@ -179,9 +179,10 @@ audit, a tenth as many clients and demandes. A reading of the audit writes a row
 
 CPU is the server's processes' alone, not the database's.
 
-Metrics: {counted.ROUNDS} pairs of rounds of {counted.SECONDS} s, one server without and one with; the median
-of the pairs' ratios of CPU. Of a server with metrics the parent and the process that tells Prometheus count,
-too.
+Metrics: two applications of one process on one processor, without and with them, do {in_turns.CALLS} calls
+each by turns, {in_turns.PAIRS} times: the median of the turns' ratios of CPU. To it is added what all
+processes of a server take more with metrics while nobody calls it: the parent, and the one that tells
+Prometheus, among them.
 """
     if plan.before is not None:
         text += """

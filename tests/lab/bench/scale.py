@@ -20,7 +20,7 @@ from sqlalchemy import make_url
 
 from tests.lab.bench.ground import Ground
 from tests.lab.bench.load import WORKLOADS, Round, run_round
-from tests.lab.bench.servers import TICKS, Server, process_tree
+from tests.lab.bench.servers import Server, process_tree
 from tests.lab.bench.shown import Shown
 
 Json = dict[str, Any]
@@ -134,6 +134,9 @@ class _Waits:
     def usual(self) -> str:
         """The most frequent."""
         return max(self._counted, key=self._counted.__getitem__, default="none")
+
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def _idle_s() -> float:

@@ -227,30 +227,26 @@ def test_what_moves_money_is_judged_against_the_commit_before() -> None:
     assert before.table(body).rows[3][:4] == ("balance", "sqlite", "0.94", "0.94–0.94")
 
 
-def test_metrics_are_judged_by_the_median_of_pairs_that_were_answered_well() -> None:
-    def pair(without: float, with_them: float, errors: int = 0) -> tuple[Round, Round]:
-        return replace(GOOD, cpu_s_per_1000=without), replace(
-            GOOD, cpu_s_per_1000=with_them, errors=errors
-        )
-
-    cheap = counted.told("sqlite", [pair(0.3, 0.3), pair(0.2, 0.204), pair(0.2, 0.3)])
-    dear = counted.told("postgresql", [pair(0.2, 0.206)])
-    wrong = counted.told("sqlite", [pair(0.2, 0.2), pair(0.2, 0.1, errors=1)])
+def test_metrics_are_judged_by_the_median_of_turns_and_by_what_they_take_of_themselves() -> None:
+    cheap = counted.told("sqlite", [(0.04, 0.04), (0.04, 0.0404), (0.03, 0.045)], 0.0023)
+    dear = counted.told("postgresql", [(0.04, 0.0406), (0.04, 0.0406)], 0.006)
     assert cheap == {
         "database": "sqlite",
-        "without_cpu": 0.2,
-        "counted_cpu": 0.3,
-        "cost": 1.02,
-        "spread": [1.0, 1.5],
+        "without_us": 250.0,
+        "counted_us": 252.5,
+        "calls": 1.01,
+        "idle": 0.0023,
+        "cost": 1.012,
+        "middle": [1.0, 1.5],
         "pairs": 3,
-        "errors": 0,
     }
-    body = {"results": [], "counted": [cheap, dear, wrong, counted.told("sqlite", [])]}
+    body = {"results": [], "counted": [cheap, dear]}
     assert [(one["measured"], one["reached"]) for one in report.judge(body)] == [
-        *((1.02, True), (1.03, False)),
-        *((1.0, False), (None, False)),
+        *((1.012, True), (1.021, False)),
     ]
-    assert counted.table(body).rows[0][:3] == ("sqlite", "1.020", "1.00–1.50")
+    assert counted.table(body).rows[0] == (
+        *("sqlite", "1.012", "1.0100", "1.00–1.50", "0.0023", "250.0", "252.5", "3"),
+    )
 
 
 def test_part_of_a_run_is_no_record() -> None:
