@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
@@ -32,7 +33,7 @@ from handlers.edge.logs import scrub
 from handlers.edge.trace_context import Parent, Traced
 from models.database import observed
 from models.database.prepared import name_statements
-from models.database.waiting import wanted
+from models.database.waiting import Wanted, wanted
 
 SERVICE = "cynod-api"
 
@@ -122,12 +123,21 @@ class OtlpTracing:
 
     def statement(self, asked: observed.Asked) -> None:
         """See models.database.observed.Observer."""
-        name, began, ended = asked
-        caller, tracer = wanted(), self._tracer
-        traced: Traced | None = None if caller is None else caller.trace
+        caller = wanted()
+        if caller is not None:
+            self._tell(caller.trace, asked, time.time_ns())
+
+    def shared(self, asked: observed.Asked, callers: Sequence[Wanted]) -> None:
+        """See models.database.observed.Observer. Each of them waited for all of it."""
+        ended_ns = time.time_ns()
+        for caller in callers:
+            self._tell(caller.trace, asked, ended_ns)
+
+    def _tell(self, traced: Traced | None, asked: observed.Asked, ended_ns: int) -> None:
+        tracer = self._tracer
         if traced is None or tracer is None or not traced.span.is_recording():
             return
-        ended_ns = time.time_ns()
+        name, began, ended = asked
         span = tracer.start_span(
             name,
             context=traced.context,

@@ -9,6 +9,7 @@ from handlers.edge.rooms import Rooms
 from handlers.edge.traces import Tracing
 from handlers.metrics.recorder import Recorder
 from models.database import observed
+from models.database.waiting import Wanted
 
 
 class _Both:
@@ -21,6 +22,11 @@ class _Both:
         """See models.database.observed.Observer."""
         for one in self._observers:
             one.statement(asked)
+
+    def shared(self, asked: observed.Asked, callers: Sequence[Wanted]) -> None:
+        """See models.database.observed.Observer."""
+        for one in self._observers:
+            one.shared(asked, callers)
 
     def commit_unknown(self) -> None:
         """See models.database.observed.Observer."""

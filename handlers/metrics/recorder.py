@@ -19,6 +19,7 @@ from handlers.metrics.memory import ROWS, Histogram, Layout, Memory, Row, observ
 from handlers.metrics.table import CALL_BOUNDS, DELAY_BOUNDS, STATEMENT_BOUNDS
 from models.database import observed
 from models.database.prepared import name_statements
+from models.database.waiting import Wanted
 
 OTHER = observed.OTHER
 
@@ -190,6 +191,10 @@ class Recorder:
         other = self._by_end[OTHER, OTHER]
         for end, taken in calls.items():
             observe_all(row, self._by_end.get(end, other), taken)
+
+    def shared(self, asked: observed.Asked, _callers: Sequence[Wanted]) -> None:
+        """See models.database.observed.Observer. It was done once."""
+        self.statement(asked)
 
     def retry(self, operation: str) -> None:
         """A call runs again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from models.database import observed
 from models.database.failures import CommitUnknownError, is_lost
 from models.database.prepared import Kind, run_command
-from models.database.waiting import InterruptedWork
+from models.database.waiting import InterruptedWork, Wanted
 
 BEGIN = {
     # The driver's deferred BEGIN loses updates: it reads, then fails to upgrade its lock.
@@ -20,9 +20,11 @@ BEGIN = {
 }
 
 
-def send_commit(connection: Connection) -> None:
-    """What SQLAlchemy commits is committed here, in one call: the driver then has nothing to commit."""
-    run_command(connection, "COMMIT", kind=Kind.LAST)
+def send_commit(connection: Connection, callers: Sequence[Wanted] | None = None) -> None:
+    """What SQLAlchemy commits is committed here, in one call: the driver then has nothing to commit.
+
+    `callers` are those who wrote it, where the one who runs is not alone, or is none of them."""
+    run_command(connection, "COMMIT", kind=Kind.LAST, callers=callers)
 
 
 def commit(send: Callable[[], None]) -> None:

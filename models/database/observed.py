@@ -6,7 +6,7 @@ Nobody observes unless a server was told to; then `observer` is None, and a stat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, event
 
 from models.base import metadata
+from models.database.waiting import Wanted
 
 OTHER = "_OTHER"
 """The name of what has none, as OpenTelemetry's conventions write it."""
@@ -35,6 +36,9 @@ class Observer(Protocol):
     @property
     def statement(self) -> Callable[[Asked], object]:
         """Told of each statement."""
+
+    def shared(self, asked: Asked, callers: Sequence[Wanted]) -> None:
+        """Told of one that was done for several callers at once: the COMMIT of what they wrote together."""
 
     def commit_unknown(self) -> None:
         """A COMMIT was sent, and nobody knows whether it was done."""

@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
 from time import perf_counter
@@ -26,6 +26,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import SelectBase
 
 from models.database import observed
+from models.database.waiting import Wanted
 
 Statement = SelectBase | UpdateBase
 Row = tuple[Any, ...]
@@ -205,8 +206,15 @@ def _maker(made: type[Any]) -> Callable[[Iterable[Any]], Any]:
     return make
 
 
-def run_command(connection: Connection, sql: str, *, kind: Kind = Kind.COMMAND) -> None:
-    """Run SQL without parameters and without an answer. Raises DBAPIError."""
+def run_command(
+    connection: Connection,
+    sql: str,
+    *,
+    kind: Kind = Kind.COMMAND,
+    callers: Sequence[Wanted] | None = None,
+) -> None:
+    """Run SQL without parameters and without an answer, for several callers where they are given. Raises
+    DBAPIError."""
     observer = observed.observer
     began = 0.0 if observer is None else perf_counter()
     try:
@@ -216,7 +224,11 @@ def run_command(connection: Connection, sql: str, *, kind: Kind = Kind.COMMAND) 
         raise _translate(connection, sql, error) from error
     finally:
         if observer is not None:
-            observer.statement((observed.command_name(sql), began, perf_counter()))
+            asked = observed.command_name(sql), began, perf_counter()
+            if callers is None:
+                observer.statement(asked)
+            else:
+                observer.shared(asked, callers)
 
 
 class Compiled:

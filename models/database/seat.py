@@ -214,7 +214,7 @@ class SharedSeat(Seat):
         if group is None:
             return
         try:
-            commit(partial(send_commit, group.connection))
+            commit(partial(send_commit, group.connection, group.callers))
         except BaseException as error:
             self._lose(group)
             raise LostTogether from error

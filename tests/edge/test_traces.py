@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from handlers.edge.trace_context import Parent, read_traceparent
 from handlers.edge.traces import find_tracing
-from tests.support.counting import CARTE, DEMO, HOLDER
+from handlers.metrics import table
+from tests.support.counting import CARTE, DEMO, HOLDER, counting
 from tests.support.patience import CALL_S, wait_until
 from tests.support.process import ServerProcess, free_port, serve
 from tests.support.scenes import NewUrl
@@ -164,6 +166,38 @@ def test_spans_of_a_call_and_its_statements_reach_a_collector(
         assert CARTE.encode() not in sent
         assert b"demo-partenaire" not in sent
         assert b"221771234567" not in sent
+
+
+@pytest.mark.only_on("sqlite")
+def test_each_of_those_who_share_a_commit_has_its_span(
+    new_database_url: NewUrl, tmp_path: Path
+) -> None:
+    traces = [f"{number:032x}" for number in range(1, 7)]
+    with collecting() as collector, ThreadPoolExecutor(len(traces)) as pool:
+        tracing = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+        }
+        with counting(new_database_url(), tmp_path, **tracing) as counted:
+            with counted.held():
+                calls = [
+                    pool.submit(
+                        debit, counted.server, f"ENSEMBLE-{trace}", f"00-{trace}-{PARENT}-01"
+                    )
+                    for trace in traces
+                ]
+                wait_until(
+                    lambda: counted.value(table.ACTIVE) == len(traces), "not all are under way"
+                )
+            assert {call.result(CALL_S).status_code for call in calls} == {200}
+            assert counted.server.stop() == 0
+        spans = collector.spans()
+    commits = [one for one in spans if one.name == "COMMIT" and one.trace_id.hex() in traces]
+    assert sorted(one.trace_id.hex() for one in commits) == traces
+    # Six calls of two processes: three of one waited there at once, and two behind the first.
+    assert len({one.end_time_unix_nano for one in commits}) < len(commits)
+    above = {one.span_id: one.trace_id for one in spans if one.kind == Span.SPAN_KIND_SERVER}
+    assert [above[one.parent_span_id] for one in commits] == [one.trace_id for one in commits]
 
 
 def test_collector_that_is_away_harms_nothing(tmp_path: Path) -> None:
