@@ -180,9 +180,9 @@ audit, a tenth as many clients and demandes. A reading of the audit writes a row
 CPU is the server's processes' alone, not the database's.
 
 Metrics: two applications of one process on one processor, without and with them, do {in_turns.CALLS} calls
-each by turns, {in_turns.PAIRS} times: the median of the turns' ratios of CPU. To it is added what all
-processes of a server take more with metrics while nobody calls it: the parent, and the one that tells
-Prometheus, among them.
+each by turns, {in_turns.PAIRS} times: the median of what the turns differ by, over the CPU of a balance under
+load. To it is added what all processes of a server take more with metrics while nobody calls it: the parent,
+and the one that tells Prometheus, among them.
 """
     if plan.before is not None:
         text += """

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.bench import before, counted, report
+from tests.lab.bench import before, counted, in_turns, report
 from tests.lab.bench.__main__ import is_whole, parse, plan_of
 from tests.lab.bench.before import Beside
 from tests.lab.bench.load import WORKLOADS, LoadError, Round, read_wrk
@@ -228,24 +228,25 @@ def test_what_moves_money_is_judged_against_the_commit_before() -> None:
 
 
 def test_metrics_are_judged_by_the_median_of_turns_and_by_what_they_take_of_themselves() -> None:
-    cheap = counted.told("sqlite", [(0.04, 0.04), (0.04, 0.0404), (0.03, 0.045)], 0.0023)
-    dear = counted.told("postgresql", [(0.04, 0.0406), (0.04, 0.0406)], 0.006)
+    calls = in_turns.CALLS
+    turns = [(1e-6 * calls * 200, 1e-6 * calls * (200 + more)) for more in (2, 2.5, 90)]
+    cheap = counted.told("sqlite", turns, 250, 0.0023)
+    dear = counted.told("postgresql", turns, 150, 0.006)
     assert cheap == {
         "database": "sqlite",
-        "without_us": 250.0,
-        "counted_us": 252.5,
-        "calls": 1.01,
+        "balance_us": 250,
+        "more_us": 2.5,
+        "middle": [2.0, 90.0],
         "idle": 0.0023,
         "cost": 1.012,
-        "middle": [1.0, 1.5],
         "pairs": 3,
     }
     body = {"results": [], "counted": [cheap, dear]}
     assert [(one["measured"], one["reached"]) for one in report.judge(body)] == [
-        *((1.012, True), (1.021, False)),
+        *((1.012, True), (1.023, False)),
     ]
     assert counted.table(body).rows[0] == (
-        *("sqlite", "1.012", "1.0100", "1.00–1.50", "0.0023", "250.0", "252.5", "3"),
+        *("sqlite", "1.012", "250", "2.50", "2.00–90.00", "0.0023", "3"),
     )
 
 
