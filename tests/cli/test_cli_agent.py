@@ -70,6 +70,22 @@ def test_agent_is_created_listed_and_audited(cynod: Cynod) -> None:
     assert audited(cynod) == [("saisirAgent", "CLI", "awa.diop")]
 
 
+def test_agents_are_listed_for_a_person_and_made_for_a_program(cynod: Cynod) -> None:
+    assert answer(cynod("agent", "list")) == (0, "No agent.\n", "")
+    assert json.loads(cynod(*AWA, "--json").stdout)["agentId"] == "awa.diop"
+    head, line = cynod("agent", "list").stdout.splitlines()
+    assert head.split() == ["agent", "nom", "roles", "clients", "emetteur", "sujet", "statut"]
+    assert line.split() == [
+        *("awa.diop", "Awa", "Diop", "SAISIE", "SUPPORT", "tous", EMETTEUR, "awa.diop", "actif"),
+    ]
+
+
+def test_agent_of_a_client_that_nobody_knows_is_not_made(cynod: Cynod) -> None:
+    said = "cynod: a client of --client is not known; no agent was created.\n"
+    assert answer(cynod(*AWA, "--client", "CLI-INCONNU")) == (1, "", said)
+    assert known(cynod) == []
+
+
 def test_agent_is_of_the_provider_that_the_server_asks(cynod: Cynod) -> None:
     cynod(*AWA, CYNOD_OIDC_EMETTEUR="https://id.cynod.example/")
     assert [one["emetteur"] for one in known(cynod)] == ["https://id.cynod.example/"]

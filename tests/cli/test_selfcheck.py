@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -227,3 +227,60 @@ def test_server_of_another_kind_fails_in_every_answer() -> None:
         "Content-Type is text/plain",
         "HTTP 200 is not declared",
     }
+
+
+RIGHT = load(CONTRACT)
+SOLDE = RIGHT.operations["getSoldeCarte"]
+DECLARED = {name: "1" for answer in SOLDE.responses.values() for name in answer.get("headers", {})}
+REQUIRED, SURPLUS = "the required parameters of the contract", "an undeclared parameter"
+OTHER_400 = next(
+    code for code in sorted(SOLDE.codes) if code != "405" and RIGHT.catalogue[code].statut == 400
+)
+
+
+def _example(status: int, **changed: str) -> Json:
+    """An example of an answer of getSoldeCarte, with these fields."""
+    examples = SOLDE.responses[status]["content"]["application/json"]["examples"].values()
+    return {**RIGHT.resolve(next(iter(examples)))["value"], **changed}
+
+
+class _Same(httpx.BaseTransport):
+    """A server that has one answer for everything."""
+
+    def __init__(self, status: int, body: object, headers: Mapping[str, str]) -> None:
+        self._answer = (status, body, headers)
+
+    def handle_request(self, _request: httpx.Request) -> httpx.Response:
+        status, body, headers = self._answer
+        return httpx.Response(status, json=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "case", "reason"),
+    [
+        (418, {}, REQUIRED, "HTTP 418 is not declared"),
+        (400, "no object", SURPLUS, "the body does not fit the schema of response 400"),
+        (200, _example(200), SURPLUS, "HTTP 200 where code 405 was due"),
+        (400, _example(400, code="9999"), SURPLUS, "code 9999 came with HTTP 400"),
+        (400, _example(400, code="1001"), SURPLUS, "code 1001 is not declared"),
+        (400, _example(400, code=OTHER_400), SURPLUS, f"code {OTHER_400} where 405 was due"),
+        (400, _example(400, code="405"), SURPLUS, ""),
+    ],
+)
+def test_each_way_of_being_wrong_is_told(status: int, body: object, case: str, reason: str) -> None:
+    report = replay(RIGHT, "http://127.0.0.1", token="a", transport=_Same(status, body, DECLARED))
+    found = {(one.operation_id, one.case): one.reason for one in report.outcomes}
+    assert found["getSoldeCarte", case] == reason
+
+
+def test_header_that_is_declared_and_absent_is_told() -> None:
+    report = replay(RIGHT, "http://127.0.0.1", token="a", transport=_Same(200, _example(200), {}))
+    found = {(one.operation_id, one.case): one.reason for one in report.outcomes}
+    needed = [
+        name
+        for name, node in SOLDE.responses[200]["headers"].items()
+        if RIGHT.resolve(node).get("required")
+    ]
+    assert needed
+    told = found["getSoldeCarte", REQUIRED]
+    assert told == "; ".join(f"the header {name} is absent" for name in needed)
