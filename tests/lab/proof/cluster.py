@@ -141,6 +141,8 @@ class Node:
         if self._machine.stdout.readline().strip() != "up":
             raise RuntimeError(f"the node {self.name} did not start")
         self._init = _children(self._machine.pid)[0]
+        # Of its life before: the kernel takes down what a dead namespace held when it finds the time.
+        _run("ip", "link", "del", self.end, check=False)
         _run("ip", "link", "add", self.end, "type", "veth", "peer", "name", "eth0",
              "netns", str(self._init))  # fmt: skip
         _run("ip", "link", "set", self.end, "master", BRIDGE, "up")
