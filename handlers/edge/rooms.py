@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from handlers.edge.lanes import Lanes, Row
 from handlers.metrics.recorder import RoomState
 from models.database.waiting import CallerGone, DeadlinePassed, InterruptedWork, Wanted, Work
 
@@ -21,8 +22,13 @@ TICK_S = 0.05
 class Room(Protocol):
     """Runs functions for callers who wait for a while, and no longer."""
 
-    async def run(self, function: Callable[[], Result], wanted: Wanted) -> Result:
-        """What the function returns or raises. Raises InterruptedWork: its time is over, or nobody waits."""
+    async def run(
+        self, function: Callable[[], Result], wanted: Wanted, row: Row | None = None, /
+    ) -> Result:
+        """What the function returns or raises. Raises InterruptedWork: its time is over, or nobody waits.
+
+        `row` is what it will write and others may want at the same time, as far as that is known.
+        """
 
     def close(self) -> None:
         """Let running functions end, and take no more."""
@@ -100,24 +106,42 @@ class Turns:
         self._queues: tuple[_Queue, _Queue] = (deque(), deque())
         self._numbers = itertools.count()
         self._deadlines = Deadlines()
+        self._lanes = Lanes()
 
     async def run(
-        self, function: Callable[[], Result], wanted: Wanted, *, long: bool = False
+        self,
+        function: Callable[[], Result],
+        wanted: Wanted,
+        row: Row | None = None,
+        /,
+        *,
+        long: bool = False,
     ) -> Result:
         """See Room. The functions that are `long` leave some places to the others."""
         self._deadlines.add(wanted)
         try:
-            place = self._free.pop() if self._has_place(long) else await self._queue(wanted, long)
-            work = Work(function, wanted, place)
-            wanted.on_ended = partial(_end_work, work)
-            work.start()
-            if work.is_done:
-                self._give(place)
-            else:
-                await self._end_of(work, place)
+            if row is None:
+                return await self._take_turn(function, wanted, long)
+            await self._lanes.enter(row, wanted)
+            try:
+                return await self._take_turn(function, wanted, long)
+            finally:
+                self._lanes.leave(row)
         finally:
             wanted.on_ended = None
             self._deadlines.discard(wanted)
+
+    async def _take_turn(
+        self, function: Callable[[], Result], wanted: Wanted, long: bool
+    ) -> Result:
+        place = self._free.pop() if self._has_place(long) else await self._queue(wanted, long)
+        work = Work(function, wanted, place)
+        wanted.on_ended = partial(_end_work, work)
+        work.start()
+        if work.is_done:
+            self._give(place)
+        else:
+            await self._end_of(work, place)
         if work.failure is not None:
             raise work.failure
         result: Result = work.result
@@ -184,9 +208,11 @@ class Turns:
         return RoomState(len(self._deadlines), waiting, oldest_s, used, idle, len(self._places))
 
     def waiting(self, now: float, *, long: bool) -> tuple[int, float]:
-        """How many wait for a place, and how long the first of them has."""
+        """How many wait for a place, or before a row, and how long the first of them has."""
         left = [wanted for _, future, wanted in self._queues[long] if not future.done()]
-        return len(left), now - left[0].began if left else 0.0
+        if long:  # as all are that have a row
+            left += self._lanes.waiting()
+        return len(left), now - min(one.began for one in left) if left else 0.0
 
 
 _Queue = deque[tuple[int, "asyncio.Future[Closing]", Wanted]]
@@ -202,9 +228,11 @@ class Patient:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
-    async def run(self, function: Callable[[], Result], wanted: Wanted) -> Result:
+    async def run(
+        self, function: Callable[[], Result], wanted: Wanted, row: Row | None = None, /
+    ) -> Result:
         """See Room."""
-        return await self._turns.run(function, wanted, long=True)
+        return await self._turns.run(function, wanted, row, long=True)
 
     def close(self) -> None:
         """See Room. The places are the other one's."""

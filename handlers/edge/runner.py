@@ -24,6 +24,7 @@ from handlers.contract.schema import AnswerCheck
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
+from handlers.edge.lanes import Row
 from handlers.edge.limits import RateLimits
 from handlers.edge.optional import OptionalParameters, optional_fields
 from handlers.edge.paging import CURSOR, NEXT_CURSOR, next_page
@@ -177,6 +178,13 @@ class OperationRunner:
         call.partenaire, call.remembered = remembered.consumer_key, remembered
         for stage in self._way.after:
             stage(call)
+
+    def row_of(self, call: Call) -> Row | None:
+        """The card that a call of a known partner will write, as it names it."""
+        if not self.operation.writes or call.arguments is None:
+            return None
+        numero = call.arguments.get("corps", {}).get("numeroCarte")
+        return None if numero is None else (call.partenaire, numero)
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Whatever goes wrong becomes a declared refusal. Raises CallerGone alone."""

@@ -48,8 +48,10 @@ class Workers:
         self._running = 0
         self._deadlines = Deadlines()
 
-    async def run(self, function: Callable[[], Result], wanted: Wanted) -> Result:
-        """Run the function in a thread, once one is free."""
+    async def run(
+        self, function: Callable[[], Result], wanted: Wanted, _row: object = None, /
+    ) -> Result:
+        """Run the function in a thread, once one is free. The threads that write are one each process."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         wanted.on_ended = partial(_end, future)

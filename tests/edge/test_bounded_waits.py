@@ -258,7 +258,7 @@ def min_until(wanted: float, measure: Callable[[], float]) -> float:
     return least
 
 
-def test_reads_are_as_fast_as_usual_beside_a_hundred_callers_of_one_locked_card(
+def test_other_cards_are_read_as_fast_as_usual_and_debited_beside_a_hundred_callers_of_a_locked_one(
     url: str, world: World, scene: Scene
 ) -> None:
     other = Scene(world)
@@ -285,10 +285,12 @@ def test_reads_are_as_fast_as_usual_beside_a_hundred_callers_of_one_locked_card(
             )
             most = max(SLOWER * usual, FLOOR_S)
             beside = min_until(most, lambda: p99_of_reads(reader, other))
+            item(debit(reader, other.carte, 1, new_reference()))
             assert not debiting.done()
         for answer in debiting.result():
             item(answer)
     assert world.solde(scene.carte) == 10_000 - 100
+    assert world.solde(other.carte) == 10_000 - 1
     assert beside < most, f"{beside:.3f} s, usually {usual:.3f} s"
 
 

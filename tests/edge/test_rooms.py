@@ -14,6 +14,7 @@ from functools import partial
 import pytest
 from greenlet import getcurrent
 
+from handlers.edge.lanes import MOST, Lanes
 from handlers.edge.rooms import TICK_S, Deadlines, Patient, Room, Turns
 from handlers.metrics.recorder import RoomState
 from models.database.waiting import (
@@ -64,10 +65,15 @@ def run(asking: Callable[[], Awaitable[None]]) -> None:
 
 
 def start(
-    room: Room, seconds: float, told: list[str], name: str, wanted: Wanted | None = None
+    room: Room,
+    seconds: float,
+    told: list[str],
+    name: str,
+    wanted: Wanted | None = None,
+    row: str | None = None,
 ) -> asyncio.Task[str]:
     """Have it run."""
-    made = room.run(partial(use, seconds, told, name), wanted or Wanted(CALL_S))
+    made = room.run(partial(use, seconds, told, name), wanted or Wanted(CALL_S), row)
     return asyncio.ensure_future(made)
 
 
@@ -255,6 +261,98 @@ def test_place_on_its_way_to_one_who_ends_meanwhile_goes_to_the_next(how: str) -
 
     run(ask)
     assert told == ["following"]
+
+
+def test_a_few_of_those_who_write_one_row_have_places_and_the_others_wait_in_turn() -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room = Turns([Place() for _ in range(MOST + 2)])
+        tasks = [start(room, SHORT_S, told, f"hot {n}", row="hot") for n in range(2 * MOST)]
+        other = start(room, 0.001, told, "other", row="other")
+        assert await other == "other"
+        assert told == [*(f"hot {n}" for n in range(MOST)), "other"]
+        assert not any(task.done() for task in tasks)
+        tasks.append(start(room, 0, told, "last", row="hot"))
+        await asyncio.sleep(0)
+        assert room.waiting(0.0, long=True)[0] == MOST + 1
+        assert room.waiting(0.0, long=False) == (0, 0.0)
+        await asyncio.gather(*tasks)
+        assert told[MOST + 1 :] == [*(f"hot {n}" for n in range(MOST, 2 * MOST)), "last"]
+        assert room.waiting(0.0, long=True) == (0, 0.0)
+
+    run(ask)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "gone", "late"])
+def test_who_ends_before_a_row_is_passed_over(how: str) -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room, wanted = Turns([Place() for _ in range(MOST + 1)]), Wanted(CALL_S)
+        inside = [start(room, SHORT_S, told, f"{n}", row="hot") for n in range(MOST)]
+        waiting = start(room, 0, told, "waiting", wanted, row="hot")
+        following = start(room, 0, told, "following", row="hot")
+        await asyncio.sleep(0)
+        if how == "cancelled":
+            waiting.cancel()
+        else:
+            wanted.end(CallerGone if how == "gone" else DeadlinePassed)
+        ends = {"cancelled": asyncio.CancelledError, "gone": CallerGone, "late": DeadlinePassed}
+        with pytest.raises(ends[how]):
+            await waiting
+        assert not following.done()
+        await asyncio.gather(*inside, following)
+        assert [await start(room, 0, told, name, row="hot") for name in ("a", "b")] == ["a", "b"]
+
+    run(ask)
+    assert told == [*map(str, range(MOST)), "following", "a", "b"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "gone"])
+def test_turn_before_a_row_that_is_on_its_way_to_one_who_ends_goes_to_the_next(how: str) -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        loop, wanted = asyncio.get_running_loop(), Wanted(CALL_S)
+        lanes = Lanes(1)
+        await lanes.enter("hot", Wanted(CALL_S))
+
+        async def go_through(name: str, wanted: Wanted) -> None:
+            await lanes.enter("hot", wanted)
+            told.append(name)
+            lanes.leave("hot")
+
+        waiting = loop.create_task(go_through("waiting", wanted))
+        following = loop.create_task(go_through("following", Wanted(CALL_S)))
+        await asyncio.sleep(0)
+        lanes.leave("hot")
+        if how == "cancelled":
+            waiting.cancel()
+        else:
+            wanted.end(CallerGone)
+        with pytest.raises(asyncio.CancelledError if how == "cancelled" else CallerGone):
+            await waiting
+        await following
+        await go_through("after", Wanted(CALL_S))
+
+    run(ask)
+    assert told == ["following", "after"]
+
+
+def test_refusal_of_what_runs_lets_the_next_one_before_its_row_go_on() -> None:
+    def refuse() -> None:
+        raise ValueError("refused")
+
+    async def ask() -> None:
+        room = Turns([Place()])
+        tasks = [
+            asyncio.ensure_future(room.run(refuse, Wanted(CALL_S), "hot")) for _ in range(2 * MOST)
+        ]
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends] == [ValueError] * (2 * MOST)
+
+    run(ask)
 
 
 def test_task_that_is_cancelled_ends_its_work_and_gives_its_place_back() -> None:

@@ -131,7 +131,7 @@ def _try(
         moments=stage.moments,
         beside=seen_beside(of_persons, registers),
     )
-    verdict.findings[WRONG] += stage.complaints
+    verdict.findings[WRONG] += [*stage.complaints, *stage.read_faults()]
     if not clerks:
         return verdict, fault.felt(exchanges)
     verdict.back_office = audit(

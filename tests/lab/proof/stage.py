@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from tests.lab.proof.books import reading
@@ -52,6 +53,7 @@ class Server:
         self.port = _free_port()
         self.log = stage.folder / f"server-{number}.log"
         self.pid = 0
+        self._read = 0
 
     def start(self) -> None:
         """Start and wait until it answers; it needs a database that answers too."""
@@ -96,6 +98,16 @@ class Server:
         running = "running" if self.is_running else "ended"
         status = self.status("/health/ready", timeout=5)
         return f"{self.pid} {running}, ready: {status}, {self.log.read_text()[-500:]}"
+
+    def read_new(self) -> list[Any]:
+        """The lines of its log that were not read yet; one that a kill cut is left out."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        new, self._read = lines[self._read :], len(lines)
+        read = []
+        for line in new:
+            with contextlib.suppress(ValueError):
+                read.append(json.loads(line))
+        return [line for line in read if isinstance(line, dict)]
 
     def kill9(self) -> None:
         """End it without a word."""
@@ -227,6 +239,15 @@ class Stage:
                 return
             time.sleep(0.01)
         self.complain("no request came to wait for what the fault had stopped")
+
+    def read_faults(self) -> list[str]:
+        """What the servers logged as an error since this was last read: no fault of others is one."""
+        lines = itertools.chain.from_iterable(server.read_new() for server in self.servers)
+        return [
+            f"a server logged {line['event']!r} ({line.get('operation')}): {line.get('exception')}"
+            for line in lines
+            if line.get("level") == "error"
+        ]
 
     def end_demandes(self) -> None:
         """Run the task that ends what has waited too long."""
