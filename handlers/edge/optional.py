@@ -28,6 +28,13 @@ def optional_fields(contract: Contract, operation: OperationContract) -> frozens
     )
 
 
+def required_fields(contract: Contract, operation: OperationContract) -> frozenset[str]:
+    """The fields without which no call of an operation is right."""
+    body = operation.body
+    schema = contract.resolve(body.schema) if body is not None and body.required else {}
+    return frozenset(schema.get("required", []))
+
+
 class OptionalParameters:
     """Parameters that an operation may do without, found in the query of a call that was checked."""
 

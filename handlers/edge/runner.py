@@ -26,7 +26,7 @@ from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
 from handlers.edge.lanes import Row
 from handlers.edge.limits import RateLimits
-from handlers.edge.optional import OptionalParameters, optional_fields
+from handlers.edge.optional import OptionalParameters, optional_fields, required_fields
 from handlers.edge.paging import CURSOR, NEXT_CURSOR, next_page
 from handlers.edge.refusals import EdgeRefusal, OperationDesactivee, TropDeRequetes
 from handlers.edge.replies import NOT_KEPT, Refusals, declared_headers
@@ -52,6 +52,9 @@ RETRY_DELAY_S = 0.02
 
 UNCOUNTED = "libre"
 """The rate class of what anybody may ask as often as he likes."""
+
+CARD = "numeroCarte"
+"""The field by which a body names the card that a call writes."""
 
 MAX_EARLY_BODY = 65_536
 """Bytes of a body that is parsed and checked on the event loop: a fraction of a millisecond."""
@@ -112,6 +115,7 @@ class OperationRunner:
         self._check_parameters = ParameterCheck(contract, operation)
         self._check_body = BodyCheck(contract, operation.body) if operation.body else None
         self._optional_fields = optional_fields(contract, operation)
+        self._names_card = operation.writes and CARD in required_fields(contract, operation)
         optional = [one for one in operation.parameters if not one.get("required")]
         self._find_optional = OptionalParameters(optional) if optional else None
         self._check_answer = AnswerCheck(contract, operation)
@@ -180,11 +184,10 @@ class OperationRunner:
             stage(call)
 
     def row_of(self, call: Call) -> Row | None:
-        """The card that a call of a known partner will write, as it names it."""
-        if not self.operation.writes or call.arguments is None:
+        """The card that a call of a remembered partner will write, as it names it."""
+        if not self._names_card or call.arguments is None:
             return None
-        numero = call.arguments.get("corps", {}).get("numeroCarte")
-        return None if numero is None else (call.partenaire, numero)
+        return call.partenaire, call.arguments["corps"][CARD]
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Whatever goes wrong becomes a declared refusal. Raises CallerGone alone."""
