@@ -29,7 +29,6 @@ from handlers.contract.model import Contract, Json, OperationContract
 from handlers.edge.call import CALL_KEY, Call, ClientGone, Reply, call_of
 from handlers.edge.front import FrontMiddleware
 from handlers.edge.http import check_head, check_http, read_body
-from handlers.edge.lanes import Row
 from handlers.edge.refusals import RessourceInconnue
 from handlers.edge.resolver import HandlerResolver
 from handlers.edge.rooms import Room, Rooms
@@ -55,9 +54,6 @@ class Runner(Protocol):
 
     def check_early(self, call: Call) -> None:
         """Refuse at once what needs no room to be refused."""
-
-    def row_of(self, call: Call) -> Row | None:
-        """What the call will write and others may want at the same time, as far as that is known."""
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Never raises."""
@@ -239,9 +235,7 @@ class FlaskBridge(SpecMiddleware):
         call.room = room
         self._waiting += 1
         try:
-            call.reply = await room.run(
-                partial(self.app.serve, call), call.wanted, runner.row_of(call)
-            )
+            call.reply = await room.run(partial(self.app.serve, call), call.wanted, call.row)
         except CallerGone:
             raise ClientGone from None
         except DeadlinePassed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handlers.contract.model import JSON_TYPE, OperationContract
+from handlers.edge.lanes import Row
 from handlers.edge.rooms import Room
 from handlers.edge.trace_context import Parent, Traced
 from models.database.waiting import Wanted
@@ -53,6 +54,8 @@ class Call:
     """What a person's token has proved."""
     remembered: Partenaire | None = None
     """Who sent the same token a moment ago: nobody is served for it."""
+    row: Row | None = None
+    """What it will write and others may want at the same time, as far as that is known."""
     parametre: str | None = None
     quota: tuple[tuple[bytes, bytes], ...] = ()
     """The headers that tell an authenticated caller what is left of his limit, once the call was counted."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from models.database.waiting import InterruptedWork, Wanted
@@ -22,14 +23,6 @@ class _Waiting(NamedTuple):
     wanted: Wanted
 
 
-class _Lane:
-    __slots__ = ("inside", "waiting")
-
-    def __init__(self) -> None:
-        self.inside = 1
-        self.waiting: deque[_Waiting] = deque()
-
-
 class Lanes:
     """A lane for each row that somebody writes: so many may be inside at once, the others wait in turn.
 
@@ -41,22 +34,21 @@ class Lanes:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._lanes: dict[Row, _Lane] = {}
+        self._inside: dict[Row, int] = {}
+        self._queues: dict[Row, deque[_Waiting]] = {}
 
     async def enter(self, row: Row, wanted: Wanted) -> None:
         """Go in, in turn. Raises InterruptedWork: then one is not inside."""
-        lane = self._lanes.get(row)
-        if lane is None:
-            self._lanes[row] = _Lane()
-        elif lane.inside < self._most:
-            lane.inside += 1
+        inside = self._inside.get(row, 0)
+        if inside < self._most:
+            self._inside[row] = inside + 1
         else:
-            await self._wait(row, lane, wanted)
+            await self._wait(row, wanted)
 
-    async def _wait(self, row: Row, lane: _Lane, wanted: Wanted) -> None:
+    async def _wait(self, row: Row, wanted: Wanted) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         wanted.on_ended = partial(_end, future)
-        lane.waiting.append(_Waiting(future, wanted))
+        self._queues.setdefault(row, deque()).append(_Waiting(future, wanted))
         try:
             await future
         except asyncio.CancelledError:
@@ -69,24 +61,21 @@ class Lanes:
 
     def leave(self, row: Row) -> None:
         """Go out, and let in whoever has waited longest."""
-        lane = self._lanes[row]
-        while lane.waiting:
-            future = lane.waiting.popleft().future
+        queue = self._queues.get(row)
+        while queue:
+            future = queue.popleft().future
             if not future.done():
                 future.set_result(None)
                 return
-        lane.inside -= 1
-        if not lane.inside:
-            del self._lanes[row]
+        self._queues.pop(row, None)
+        self._inside[row] -= 1
+        if not self._inside[row]:
+            del self._inside[row]
 
     def waiting(self) -> list[Wanted]:
         """Who waits, of all lanes."""
-        return [
-            one.wanted
-            for lane in self._lanes.values()
-            for one in lane.waiting
-            if not one.future.done()
-        ]
+        queued = chain.from_iterable(self._queues.values())
+        return [one.wanted for one in queued if not one.future.done()]
 
 
 def _end(future: asyncio.Future[None], reason: type[InterruptedWork]) -> None:

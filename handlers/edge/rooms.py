@@ -119,29 +119,24 @@ class Turns:
     ) -> Result:
         """See Room. The functions that are `long` leave some places to the others."""
         self._deadlines.add(wanted)
+        lane = None
         try:
-            if row is None:
-                return await self._take_turn(function, wanted, long)
-            await self._lanes.enter(row, wanted)
-            try:
-                return await self._take_turn(function, wanted, long)
-            finally:
-                self._lanes.leave(row)
+            if row is not None:
+                await self._lanes.enter(row, wanted)
+                lane = row
+            place = self._free.pop() if self._has_place(long) else await self._queue(wanted, long)
+            work = Work(function, wanted, place)
+            wanted.on_ended = partial(_end_work, work)
+            work.start()
+            if work.is_done:
+                self._give(place)
+            else:
+                await self._end_of(work, place)
         finally:
             wanted.on_ended = None
             self._deadlines.discard(wanted)
-
-    async def _take_turn(
-        self, function: Callable[[], Result], wanted: Wanted, long: bool
-    ) -> Result:
-        place = self._free.pop() if self._has_place(long) else await self._queue(wanted, long)
-        work = Work(function, wanted, place)
-        wanted.on_ended = partial(_end_work, work)
-        work.start()
-        if work.is_done:
-            self._give(place)
-        else:
-            await self._end_of(work, place)
+            if lane is not None:
+                self._lanes.leave(lane)
         if work.failure is not None:
             raise work.failure
         result: Result = work.result

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import orjson
 from sqlalchemy import Connection
 
-from handlers.ahead import AHEAD
+from handlers.ahead import AHEAD, Foresee
 from handlers.answer import Answer, TableAnswer
 from handlers.contract.message import templates
 from handlers.contract.model import JSON_TYPE, Contract, OperationContract, SelfCheck
@@ -24,7 +24,6 @@ from handlers.contract.schema import AnswerCheck
 from handlers.edge.address import rate_key
 from handlers.edge.call import Call, Reply
 from handlers.edge.checks import BodyCheck, ParameterCheck
-from handlers.edge.lanes import Row
 from handlers.edge.limits import RateLimits
 from handlers.edge.optional import OptionalParameters, optional_fields, required_fields
 from handlers.edge.paging import CURSOR, NEXT_CURSOR, next_page
@@ -125,9 +124,7 @@ class OperationRunner:
         self._may_be_late = (
             database.standby is not None and self._is_paged and not operation.by_person
         )
-        # On SQLite there is no round trip to save, and none beside what a standby is asked.
-        ahead = database.has_places and not self._may_be_late
-        self._foresee = AHEAD.get(operation.operation_id) if ahead else None
+        self._foresee = self._choose_foresight()
         self.needs_database = (
             operation.secured
             or operation.by_pair
@@ -149,6 +146,11 @@ class OperationRunner:
         # Who is nobody is counted by where he comes from, and first: what he sends may be a guess.
         counted = self.operation.rate_class != UNCOUNTED
         return Way((self._count, self._check) if counted else (self._check,), None, ())
+
+    def _choose_foresight(self) -> Foresee | None:
+        """What is sent ahead: on SQLite there is no round trip to save, and none beside a standby."""
+        ahead = self._database.has_places and not self._may_be_late
+        return AHEAD.get(self.operation.operation_id) if ahead else None
 
     def _choose_commits(self) -> frozenset[str]:
         """The media types whose answers are committed: of a reading that is audited, its row of the audit."""
@@ -182,12 +184,8 @@ class OperationRunner:
         call.partenaire, call.remembered = remembered.consumer_key, remembered
         for stage in self._way.after:
             stage(call)
-
-    def row_of(self, call: Call) -> Row | None:
-        """The card that a call of a remembered partner will write, as it names it."""
-        if not self._names_card or call.arguments is None:
-            return None
-        return call.partenaire, call.arguments["corps"][CARD]
+        if self._names_card and call.arguments is not None:
+            call.row = call.partenaire, call.arguments["corps"][CARD]
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Whatever goes wrong becomes a declared refusal. Raises CallerGone alone."""

@@ -119,9 +119,6 @@ class MockRunner:
     def check_early(self, call: Call) -> None:
         """Everything is refused in its turn."""
 
-    def row_of(self, _call: Call) -> None:
-        """It writes nothing."""
-
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Never raises."""
         wanted = read_preferences(call.headers.get(b"prefer", b""))
