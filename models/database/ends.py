@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models.database import observed
 from models.database.failures import CommitUnknownError, is_lost
@@ -45,12 +45,14 @@ def _unknown(cause: str) -> CommitUnknownError:
     return CommitUnknownError(cause)
 
 
-def roll_back_driver(connection: Connection) -> None:
-    """ROLLBACK on the driver's own connection, which is given up when that fails."""
+def roll_back_driver(connection: Connection) -> OperationalError | None:
+    """ROLLBACK on the driver's own connection, which is given up when that fails: what that says."""
     try:
         driver = connection.connection.dbapi_connection
         if driver is not None:
             driver.rollback()
-    except Exception:  # noqa: BLE001 - a connection that cannot roll back must not be reused
+    except Exception as error:  # noqa: BLE001 - a connection that cannot roll back must not be reused
         with contextlib.suppress(Exception):
             connection.invalidate()
+        return OperationalError("ROLLBACK", None, error, connection_invalidated=True)
+    return None

@@ -248,6 +248,7 @@ class Database:
         connection would then commit the dead work.
 
         A Refusal that leaves a trace has it written by a transaction of its own, once its own is undone.
+        Raises OperationalError where its connection was lost by then.
 
         One that happens `on` a connection of `reading` may share its COMMIT with others where both say
         `together`: it is then over when its call is.
@@ -295,8 +296,11 @@ class Database:
                 caller.is_committing = True
             commit(end)
         except Refusal as refus:
-            roll_back_driver(connection)
+            lost = roll_back_driver(connection)
             if refus.trace is not None:
+                if lost is not None:
+                    # All of it is undone, and may run again: then it is refused, and leaves its trace.
+                    raise lost from refus
                 with self._committed(connection, waiting, end):
                     refus.trace(connection)
             raise
