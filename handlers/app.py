@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,10 @@ OpenAPISpecification.openapi_schema = {}
 
 READERS = 2
 """Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
+
+ENDING_S = 1.0
+"""How long the end waits for all that is written down beside the calls: a database that does not answer then
+does not answer any more, and whoever ends a server waits for it."""
 
 DAY_S = 86_400
 """A secret is noted as used once in so many seconds."""
@@ -174,7 +179,7 @@ def create_app(
         recorder=recorder,
         tracing=find_tracing(contracts[0].version, database.dialect),
         on_close=partial(
-            _close, (usage, activite, adresses, jetons), database if own_database else None
+            _close, (adresses, usage, activite, jetons), database if own_database else None
         ),
     )
 
@@ -222,8 +227,9 @@ def _mount(
 
 
 def _close(usages: Iterable[Usage[Any, Any] | AddressesSeen], database: Database | None) -> None:
+    until = time.monotonic() + ENDING_S
     for usage in usages:
-        usage.close()
+        usage.close(max(0.0, until - time.monotonic()))
     if database is not None:
         database.close()
 

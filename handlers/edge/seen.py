@@ -16,9 +16,6 @@ from models.database.engine import Database
 EVERY_S = 30.0
 """How often what was counted is written down."""
 
-ENDING_S = 5.0
-"""How long the end of the application waits for that."""
-
 MAX_PENDING = 10_000
 """Addresses that are counted by themselves meanwhile; a partner's others are counted together."""
 
@@ -93,9 +90,9 @@ class AddressesSeen:
             forget_adresses(connection)
         self._forgotten = day
 
-    def close(self) -> None:
-        """Write down what is left."""
+    def close(self, seconds: float) -> None:
+        """Write down what is left, for so long at most."""
         writer = self._writer
         if writer is not None:
             self._ended.set()
-            writer.join(ENDING_S)
+            writer.join(seconds)

@@ -13,9 +13,6 @@ from sqlalchemy import Connection
 
 from models.database.engine import Database
 
-ENDING_S = 5.0
-"""How long the end of the application waits for what is being written."""
-
 Key = TypeVar("Key")
 When = TypeVar("When")
 
@@ -75,8 +72,8 @@ class Usage(Generic[Key, When]):
                 self._known.pop(used, None)
                 self._log.warning(self._undone, cause=type(error).__name__)
 
-    def close(self) -> None:
-        """Wait a moment for what is being written."""
+    def close(self, seconds: float) -> None:
+        """Wait so long at most for what is being written."""
         writer = self._writer
         if writer is not None:
-            writer.join(ENDING_S)
+            writer.join(seconds)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+import handlers.app
 import handlers.edge.seen
 from handlers.edge.seen import AddressesSeen
 from models.adresse_vue import AUTRES, list_adresses
@@ -17,6 +21,7 @@ from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient
 from tests.support.live import serving, settings_for
 from tests.support.partners import change, suspend
+from tests.support.patience import CALL_S
 from tests.support.scene import Scene
 from tests.support.world import TLS, World
 
@@ -126,7 +131,7 @@ def test_no_call_is_lost_or_counted_twice(
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(call, range(4)))
-    counter.close()
+    counter.close(CALL_S)
     assert sorted(seen(shared_database, key)) == [("192.0.2.0", 400, 100), ("192.0.2.1", 400, 100)]
 
 
@@ -138,7 +143,7 @@ def test_memory_of_addresses_has_an_end(
     counter = AddressesSeen(shared_database)
     for number in (1, 2, 3, 4, 1):
         counter(id_, f"192.0.2.{number}", number == 4)
-    counter.close()
+    counter.close(CALL_S)
     told = [("192.0.2.1", 2, 0), ("192.0.2.2", 1, 0), (AUTRES, 2, 1)]
     assert sorted(seen(shared_database, key)) == told
 
@@ -158,11 +163,43 @@ def test_what_cannot_be_written_refuses_nobody_and_is_told(
     with monkeypatch.context() as patched:
         patched.setattr(handlers.edge.seen, "note_adresses", fail)
         counter(id_, HERE, False)
-        counter.close()
+        counter.close(CALL_S)
     out, err = capfd.readouterr()
     assert "adresses vues non notées" in out + err
     assert seen(shared_database, key) == []
     after = AddressesSeen(shared_database)
     after(id_, HERE, False)
-    after.close()
+    after.close(CALL_S)
     assert seen(shared_database, key) == [(HERE, 1, 0)]
+
+
+@pytest.mark.only_on("postgresql")  # SQLite has one writer: with that one stuck, nobody is let in
+def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
+    shared_database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = threading.Event()
+    waiting: list[str] = []
+
+    def wait(name: str, *_: object) -> None:
+        waiting.append(name)
+        stuck.wait(2 * CALL_S)
+
+    monkeypatch.setattr(handlers.edge.seen, "note_adresses", partial(wait, "addresses"))
+    for name in ("note_usage", "forget_jetons"):
+        monkeypatch.setattr(handlers.app, name, partial(wait, name))
+    client_id = world.client()
+    pair = world.partenaire([client_id])
+    url = shared_database.url.render_as_string(hide_password=False)
+    try:
+        with serving(settings_for(url)) as base:
+            token = world.token(pair, world.anonymous(base))
+            bearer = {"Authorization": f"Bearer {token}"}
+            client = {"clientId": client_id}
+            answer = world.anonymous(base).get("/get-liste-cartes", headers=bearer, params=client)
+            assert answer.status_code == 200
+            began = time.monotonic()
+        took = time.monotonic() - began
+    finally:
+        stuck.set()
+    assert set(waiting) == {"addresses", "note_usage", "forget_jetons"}
+    assert took < 3 * handlers.app.ENDING_S, f"{took:.1f} s"

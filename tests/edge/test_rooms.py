@@ -267,7 +267,8 @@ def test_a_few_of_those_who_write_one_row_have_places_and_the_others_wait_in_tur
     told: list[str] = []
 
     async def ask() -> None:
-        room = Turns([Place() for _ in range(MOST + 2)])
+        room = Turns([Place() for _ in range(2 * MOST)])
+        await asyncio.gather(*(start(room, 0, [], "before", row="hot") for _ in range(2 * MOST)))
         tasks = [start(room, SHORT_S, told, f"hot {n}", row="hot") for n in range(2 * MOST)]
         other = start(room, 0.001, told, "other", row="other")
         assert await other == "other"

@@ -127,6 +127,7 @@ TESTS = {
         *("edge/test_revocation", "cli/test_cli_partenaire"),
     ],
     **{f"models/{name}.py": tests for names, tests in _BACK_OFFICE for name in names},
+    "handlers/edge/lanes.py": ["edge/test_rooms"],
     "handlers/edge/rooms.py": ["edge/test_rooms", "edge/test_workers", "models/test_ahead"],
     "handlers/edge/runner.py": [
         *("edge/test_fault_log", "models/test_transaction", "edge/test_front"),
