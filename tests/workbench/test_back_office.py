@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,34 @@ def test_read_has_its_own_answer_and_its_rule_to_write(contract: Contract) -> No
         "Answer[Archive]:"
     )
     assert names(skeleton.files[ROOT / "handlers" / "base_core" / "clients.py"]) >= {"get_archive"}
+
+
+def test_registry_of_tests_that_is_not_found_is_told_with_the_entry_to_write(
+    contract: Contract, tmp_path: Path
+) -> None:
+    own = replace(contract.operations["getClient"], function="get_client_again")
+    made = replace(contract, operations={"getClient": own})
+    skeleton = make_back_office_skeleton(made, "getClient", tmp_path)
+    assert [step for step in skeleton.todo if " into " in step] == [
+        (
+            'Write `"getClient": lambda office: {"clientId": office.client_id},` into CALLS of '
+            "tests/support/office.py."
+        ),
+        'Write `"getClient": {"6007"},` into OF_ITS_WORK of tests/contract/test_base_core.py.',
+    ]
+    assert tmp_path / TESTS not in skeleton.files
+
+
+def test_operation_whose_summary_is_to_write_gets_no_code_yet(contract: Contract) -> None:
+    own = replace(contract.operations["getClient"], summary="À ÉCRIRE : getClient")
+    with pytest.raises(SkeletonError) as refused:
+        make_back_office_skeleton(
+            replace(contract, operations={"getClient": own}), "getClient", ROOT
+        )
+    assert str(refused.value) == (
+        "base-core.yaml, paths./base-core/get-client.get has its summary still to write: handler and "
+        "tests are called after it."
+    )
 
 
 @pytest.mark.parametrize(
