@@ -584,8 +584,12 @@ class _Skeleton:
         text = self._text(path)
         if f'Column("{name}"' in text:
             return
-        changed = insertion.in_table(text, table, f'Column("{name}", {python})')
-        assert changed is not None
+        column = f'Column("{name}", {python})'
+        changed = insertion.in_table(text, table, column)
+        if changed is None:
+            shown = path.relative_to(self.root).as_posix()
+            self.unwritten.append(f"Write `{column},` into the table {table} of {shown}.")
+            return
         self.files[path] = insertion.with_imports(changed, {wanted})
 
     # ── what is left ─────────────────────────────────────────────────────────────────────────────

@@ -195,6 +195,20 @@ def test_column_that_its_table_has_is_only_migrated(bare: Path) -> None:
     assert 'op.add_column("cartes", sa.Column("statut", sa.String(length=140), ' in migration
 
 
+def test_column_of_a_table_that_is_written_otherwise_is_told_with_what_to_write(bare: Path) -> None:
+    path = bare / "models/carte.py"
+    table = path.read_text(encoding="utf-8").replace("cartes = Table(", "cartes = sa.Table(")
+    path.write_text(table, encoding="utf-8")
+    change = Change("When a card was closed", ("cartes.fermee_le:instant",))
+    made = make_skeleton(SERVED, "getSoldeCarte", bare, change=change)
+    assert path not in made.files
+    assert any("versions" in one.parts for one in made.files)
+    assert (
+        'Write `Column("fermee_le", Instant),` into the table cartes of models/carte.py.'
+        in made.todo
+    )
+
+
 @pytest.mark.parametrize(
     ("column", "told"),
     [
