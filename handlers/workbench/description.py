@@ -293,12 +293,12 @@ class _Description:
             )
             for entry in entries
         ]
-        line = 0
-        for known, entry in zip(codes, entries, strict=True):
-            if _order(known) > _order(code):
-                return int(entry.start_mark.line)
-            line = self._end(entry.start_mark.line)
-        return line
+        # 9999, which every operation may answer, is there: of four digits, none is larger.
+        return next(
+            int(entry.start_mark.line)
+            for known, entry in zip(codes, entries, strict=True)
+            if _order(known) > _order(code)
+        )
 
     # ── what is written ──────────────────────────────────────────────────────────────────────────
     def _operation(self) -> str:
@@ -680,9 +680,7 @@ def _quoted(codes: Iterable[str]) -> str:
 
 
 def _wrapped(codes: list[str]) -> str:
-    line = f" [{_quoted(codes)}]"
-    if len(line) <= WIDTH - 20:
-        return line
+    # A read that needs a right has twelve, which is more than the line of the key holds.
     rows = textwrap.wrap(f"[{_quoted(codes)}]", WIDTH - 8, subsequent_indent=" ")
     return "\n" + textwrap.indent("\n".join(rows), "        ")
 
