@@ -872,6 +872,35 @@ def test_only_value_of_a_boolean_is_judged_as_a_list_of_one(
     assert verdicts(compare(*paths)) == expected
 
 
+@pytest.mark.parametrize(
+    ("schema", "place", "expected"),
+    [
+        ("SoldeCarte", f"{S}.ReponseSoldeCarte.properties.data.items", B_BOTH),
+        (
+            "ReponseSoldeCarte",
+            f"{GET}.responses.200.content.application/json.schema",
+            B_BOTH,
+        ),
+        ("Montant", f"{ASKED}.montant", TEXTS),
+    ],
+)
+def test_reference_to_another_object_of_the_same_form_is_another_class(
+    schema: str, place: str, expected: Verdicts, tmp_path: Path
+) -> None:
+    """What clients generate of a text or a number has no class."""
+    twin = f"{S}.Autre"
+    document = copy.deepcopy(BASE)
+    put(twin, copy.deepcopy(document["components"]["schemas"][schema]))(document)
+    paths = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    paths[0].write_text(json.dumps(document), encoding="utf-8")
+    put(place, {"$ref": "#/components/schemas/Autre"})(document)
+    paths[1].write_text(json.dumps(document), encoding="utf-8")
+    for old, new in (paths, paths[::-1]):
+        changes = compare(old, new)
+        assert verdicts(changes) == expected
+        assert [one.where for one in changes] == [f"{place}.$ref"]
+
+
 def test_there_are_enough_cases() -> None:
     assert len(CASES) >= 80
 

@@ -22,7 +22,7 @@ from handlers.workbench.diff.change import (
     TEXT,
     Change,
 )
-from handlers.workbench.diff.directions import resolve
+from handlers.workbench.diff.directions import dotted, resolve
 
 _PARAMETER = re.compile(r"\{([^}]*)\}")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
@@ -38,6 +38,7 @@ def own_changes(before: Json, after: Json) -> list[Change]:
         *_roles(before, after),
         *_messages(before, after),
         *_schema_names(before, after),
+        *_classes(before, after, before, after, ()),
         *_servers(before, after),
         *_tags(before, after),
         *_shared_codes(before, after),
@@ -331,6 +332,36 @@ def _schema_names(before: Json, after: Json) -> Iterator[Change]:
         else:
             continue
         yield Change(BREAKING, BOTH, f"components.schemas.{name}", reason)
+
+
+def _classes(
+    before: Json, after: Json, old: Any, new: Any, place: tuple[str, ...]
+) -> Iterator[Change]:
+    """References that name another object: of the same form, Redocly sees no change."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return
+    for key in old.keys() & new.keys():
+        yield from _classes(before, after, old[key], new[key], (*place, key))
+    was, now = old.get("$ref"), new.get("$ref")
+    if was == now or not (isinstance(was, str) and isinstance(now, str)):
+        return
+    schemas = [resolve(after, name) for name in (was, now) if _is_of_schema(name)]
+    # What is there no more is told once, with its own name.
+    if len(schemas) == 2 and schemas[0] and any(_is_object(one) for one in schemas):
+        told = f"{_name(was)} became {_name(now)}: generated clients have another class"
+        yield Change(BREAKING, BOTH, dotted([*place, "$ref"]), told)
+
+
+def _is_of_schema(reference: str) -> bool:
+    return reference.startswith("#/components/schemas/")
+
+
+def _is_object(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "object"
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
 
 
 def _same(old: Any, new: Any, name: str, other: str) -> bool:

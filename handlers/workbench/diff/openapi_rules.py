@@ -51,7 +51,7 @@ _ONE_WAY = {"readOnly": SENT, "writeOnly": RECEIVED}
 _ELSEWHERE = frozenset(
     {"SpecExtension", "SecurityRequirement", "SecurityRequirementList", "Tag", "TagList"}
 )
-"""What own_rules judges."""
+"""What cynod_rules judges."""
 
 _NAMES_ELSEWHERE = frozenset(
     {("Info", "version"), ("Operation", "tags"), ("Operation", "security"), ("PathItem", "key")}
@@ -121,7 +121,7 @@ class Comparison:
             impact, reason = _deprecated(old, new)
             yield self._change(found, impact, BOTH, reason)
         elif name == "key":
-            yield from self._other_name(found, str(old), str(new))
+            return  # cynod_rules tells that it was renamed: Redocly pairs first what has one name
         elif name in _ONE_WAY and bool(old) != bool(new):
             yield from self._one_way(found, directions)
         elif name == "enum":
@@ -182,14 +182,6 @@ class Comparison:
                     direction,
                     f"default {_told(old)} became {_told(new)}: who sends nothing now says something else",
                 )
-
-    def _other_name(self, found: Json, old: str, new: str) -> Iterator[Change]:
-        schemas = self._after.get("components", {}).get("schemas", {})
-        if old in schemas:  # else own_rules tells that it was renamed
-            impact = BREAKING if schemas[old].get("type") == "object" else TEXT
-            yield Change(
-                impact, BOTH, dotted(split(found["path"])), f"{old} became {new}, of the same form"
-            )
 
     def _schema_node(self, found: Json, directions: list[str]) -> Iterator[Change]:
         side = found.get("revision") or found["base"]
