@@ -252,6 +252,7 @@ SOLDE = f"{S}.SoldeCarte.properties"
 ASKED = f"{S}.DemandeMouvement.properties"
 GET, POST = "paths./get-solde-carte.get", "paths./credit-carte.post"
 LIST = "paths./get-liste-cartes.get"
+RIGHTS = "components.securitySchemes.oauth2.flows.clientCredentials.scopes"
 B_SENT, B_RECEIVED, B_BOTH = {(BREAKING, SENT)}, {(BREAKING, RECEIVED)}, {(BREAKING, BOTH)}
 A_SENT, A_RECEIVED, A_BOTH = {(ADDITIVE, SENT)}, {(ADDITIVE, RECEIVED)}, {(ADDITIVE, BOTH)}
 NARROWER = B_SENT | A_RECEIVED
@@ -468,6 +469,15 @@ CASES: dict[str, Case] = {
         B_SENT,
         f"{S}.DemandeJeton.properties.grant_type.enum",
     ),
+    "field to send is deprecated": Case(
+        put(f"{ASKED}.terminal.deprecated", True), A_BOTH, TEXTS, f"{ASKED}.terminal.deprecated"
+    ),
+    "body that may be sent": Case(
+        put(f"{GET}.requestBody", {"content": {"application/json": {"schema": NEW}}}),
+        A_SENT,
+        B_SENT,
+        f"{GET}.requestBody",
+    ),
     # schemas on both sides
     "amount: maximum falls": shared("Montant", "maximum", 500, wider=False),
     "amount: maximum rises": shared("Montant", "maximum", 2_000_000_000, wider=True),
@@ -570,6 +580,24 @@ CASES: dict[str, Case] = {
         B_RECEIVED,
         B_RECEIVED,
         "components.headers.RetryAfter.schema.type",
+    ),
+    "schema of a header gone": Case(
+        drop("components.headers.RetryAfter.schema"),
+        B_RECEIVED,
+        B_RECEIVED,
+        "components.headers.RetryAfter.schema",
+    ),
+    "header of another name": Case(
+        lambda d: d["components"]["responses"]["TropDeRequetes"]["headers"].update(
+            {
+                "Retry-Later": d["components"]["responses"]["TropDeRequetes"]["headers"].pop(
+                    "Retry-After"
+                )
+            }
+        ),
+        B_RECEIVED,
+        B_RECEIVED,
+        "components.responses.TropDeRequetes.headers.Retry-Later.key",
     ),
     "media type of an answer gone": Case(
         drop("paths./get-historique-carte.get.responses.200.content.text/csv"),
@@ -713,6 +741,30 @@ CASES: dict[str, Case] = {
         f"{S}.SoldeCarte.required",
     ),
     "description of a server": Case(drop("servers.0.description"), TEXTS, TEXTS, "servers.0"),
+    "operation said not to be deprecated": Case(
+        put(f"{GET}.deprecated", False), TEXTS, TEXTS, f"{GET}.deprecated"
+    ),
+    "header said not to be promised": Case(
+        put("components.headers.IdempotentReplayed.required", False),
+        TEXTS,
+        TEXTS,
+        "components.headers.IdempotentReplayed.required",
+    ),
+    "default of what is told": Case(
+        put(f"{S}.CarteListe.properties.porteur.default", "a"),
+        TEXTS,
+        TEXTS,
+        f"{S}.CarteListe.properties.porteur.default",
+    ),
+    "field only told, where it is told": Case(
+        put(f"{S}.CarteListe.properties.porteur.readOnly", True),
+        TEXTS,
+        TEXTS,
+        f"{S}.CarteListe.properties.porteur.readOnly",
+    ),
+    "text of a right": Case(
+        put(f"{RIGHTS}.cartes:lire", "Autre."), TEXTS, TEXTS, f"{RIGHTS}.cartes:lire"
+    ),
     # combinations
     "what is sent has alternatives": Case(
         put(f"{S}.DemandeMouvement.oneOf", [{"type": "object"}]),
@@ -811,6 +863,106 @@ def test_change_is_judged_for_both_sides(name: str, base: Path, tmp_path: Path) 
     assert case.where in [one.where for one in forwards], forwards
     for one in (*forwards, *backwards):
         assert re.fullmatch(r"\S(?:(?!: :|None|  ).)*\S", one.reason), one
+
+
+def argument(name: str, **more: Any) -> Edit:
+    """An operation with an argument in its path, and more of what it answers."""
+    answer = {"type": "object", **more}
+
+    def edit(document: Json) -> None:
+        node = copy.deepcopy(_at(document, GET))
+        node["operationId"] = "getCarte"
+        node["parameters"] = [{"name": name, "in": "path", "required": True, "schema": NEW}]
+        node["responses"]["200"]["content"] = {"application/json": {"schema": answer}}
+        document["paths"][f"/cartes/{{{name}}}"] = {"get": node}
+
+    return edit
+
+
+def withdrawn(day: str) -> Edit:
+    """An operation that ends that day."""
+    return in_order(
+        put(f"{GET}.deprecated", True),
+        put(f"{GET}.x-obsolescence", {"depuis": "2026-12-01", "retrait": day}),
+    )
+
+
+def tree(name: str) -> Edit:
+    """A schema that refers to itself, in an answer."""
+    reference = {"$ref": f"#/components/schemas/{name}"}
+    return in_order(
+        put(f"{S}.{name}", {"type": "object", "properties": {"dans": reference}}),
+        put(f"{SOLDE}.groupe", reference),
+    )
+
+
+def said_of(texts: str) -> Edit:
+    """What a message that operations share says."""
+    return put("components.x-messages", {"Demande": {"fr": texts, "en": "Taken"}})
+
+
+PAIRS: dict[str, tuple[Edit, Edit, Verdicts, Verdicts, str]] = {
+    "multiple of a multiple": (
+        put(f"{S}.Montant.multipleOf", 5),
+        put(f"{S}.Montant.multipleOf", 10),
+        NARROWER,
+        WIDER,
+        f"{S}.Montant.multipleOf",
+    ),
+    "multiple of another number": (
+        put(f"{S}.Montant.multipleOf", 4),
+        put(f"{S}.Montant.multipleOf", 6),
+        B_SENT | B_RECEIVED,
+        B_SENT | B_RECEIVED,
+        f"{S}.Montant.multipleOf",
+    ),
+    "argument of a path": (
+        argument("numero"),
+        argument("carte"),
+        B_SENT,
+        B_SENT,
+        "paths./cartes/{numero}",
+    ),
+    "withdrawn earlier": (
+        withdrawn("2027-12-01"),
+        withdrawn("2027-06-01"),
+        B_BOTH,
+        A_BOTH,
+        f"{GET}.x-obsolescence",
+    ),
+    "message that operations share": (
+        said_of("Prise"),
+        said_of("Reçue"),
+        TEXTS,
+        TEXTS,
+        "components.x-messages.Demande",
+    ),
+    "schema that refers to itself renamed": (
+        tree("Groupe"),
+        tree("Ensemble"),
+        B_BOTH,
+        B_BOTH,
+        f"{S}.Groupe",
+    ),
+}
+"""Changes of what the small contract has not: both contracts, and as of a case what they must be judged."""
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_change_of_a_contract_that_has_more_is_judged_for_both_sides(
+    name: str, tmp_path: Path
+) -> None:
+    *edits, forwards, backwards, where = PAIRS[name]
+    paths = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    for path, edit in zip(paths, edits, strict=True):
+        document = copy.deepcopy(BASE)
+        edit(document)
+        path.write_text(json.dumps(document), encoding="utf-8")
+    changes = compare(*paths)
+    assert verdicts(changes) == forwards, changes
+    assert where in [one.where for one in changes], changes
+    back = compare(*reversed(paths))
+    assert verdicts(back) == backwards, back
 
 
 ALTERNATIVES = [{"type": "object", "required": ["success"]}, {"type": "object"}]
