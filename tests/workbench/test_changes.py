@@ -901,6 +901,7 @@ def said_of(texts: str) -> Edit:
     return put("components.x-messages", {"Demande": {"fr": texts, "en": "Taken"}})
 
 
+TEXT_REST = {"type": "string"}
 PAIRS: dict[str, tuple[Edit, Edit, Verdicts, Verdicts, str]] = {
     "multiple of a multiple": (
         put(f"{S}.Montant.multipleOf", 5),
@@ -923,6 +924,13 @@ PAIRS: dict[str, tuple[Edit, Edit, Verdicts, Verdicts, str]] = {
         B_SENT,
         "paths./cartes/{numero}",
     ),
+    "argument of a path, and the rest of an answer": (
+        argument("numero"),
+        argument("carte", additionalProperties=TEXT_REST),
+        B_SENT | B_RECEIVED,
+        B_SENT | B_RECEIVED,
+        "paths./cartes/{carte}.get.responses.200.content.application/json.schema.additionalProperties",
+    ),
     "withdrawn earlier": (
         withdrawn("2027-12-01"),
         withdrawn("2027-06-01"),
@@ -943,6 +951,34 @@ PAIRS: dict[str, tuple[Edit, Edit, Verdicts, Verdicts, str]] = {
         B_BOTH,
         B_BOTH,
         f"{S}.Groupe",
+    ),
+    "all to send became some": (
+        put(f"{S}.DemandeMouvement.additionalProperties", True),
+        put(f"{S}.DemandeMouvement.additionalProperties", TEXT_REST),
+        B_SENT,
+        A_SENT,
+        f"{S}.DemandeMouvement.additionalProperties",
+    ),
+    "nothing more to send became some": (
+        put(f"{S}.DemandeMouvement.additionalProperties", False),
+        put(f"{S}.DemandeMouvement.additionalProperties", TEXT_REST),
+        A_SENT,
+        B_SENT,
+        f"{S}.DemandeMouvement.additionalProperties",
+    ),
+    "all told became some": (
+        drop(f"{S}.SoldeCarte.additionalProperties"),
+        put(f"{S}.SoldeCarte.additionalProperties", TEXT_REST),
+        A_RECEIVED,
+        B_RECEIVED,
+        f"{S}.SoldeCarte.additionalProperties",
+    ),
+    "all told in other words": (
+        put(f"{S}.SoldeCarte.additionalProperties", True),
+        put(f"{S}.SoldeCarte.additionalProperties", {}),
+        TEXTS,
+        TEXTS,
+        f"{S}.SoldeCarte.additionalProperties",
     ),
 }
 """Changes of what the small contract has not: both contracts, and as of a case what they must be judged."""

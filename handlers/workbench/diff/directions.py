@@ -85,6 +85,19 @@ def resolve(document: Json, reference: str) -> Any:
     return node
 
 
+def follow(document: Json, tokens: list[str]) -> Any:
+    """What stands at the end of a way that leads through references, None when there is no such way."""
+    node: Any = document
+    for token in tokens:
+        if isinstance(node, list):
+            node = node[int(token)] if int(token) < len(node) else None
+        else:
+            node = node.get(token) if isinstance(node, dict) else None
+        while isinstance(node, dict) and "$ref" in node:
+            node = resolve(document, node["$ref"])
+    return node
+
+
 def _roots(document: Json) -> Iterator[tuple[str, Any]]:
     for item in document.get("paths", {}).values():
         yield SENT, item.get("parameters", [])

@@ -19,7 +19,7 @@ from handlers.workbench.diff.change import (
     TEXT,
     Change,
 )
-from handlers.workbench.diff.directions import Usage, dotted, resolve, split
+from handlers.workbench.diff.directions import Usage, dotted, follow, resolve, split
 from handlers.workbench.diff.patterns import UnknownPattern, compare
 
 NARROWER, WIDER, OTHER, SAME = "narrower", "wider", "other", "same"
@@ -43,6 +43,9 @@ _UPPER_BOUNDS = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})
 _RESTRICTIONS = frozenset({"uniqueItems", "exclusiveMaximum", "exclusiveMinimum"})
 _FLAGS = _RESTRICTIONS | {"nullable", "readOnly", "writeOnly", "deprecated"}
 """Left out, they are false."""
+
+_REST = "additionalProperties"
+"""True, false or a schema: what Redocly tells as a value, as a schema that comes or goes, or as both."""
 
 _COMBINATIONS = frozenset({"AllOf", "AnyOf", "OneOf"})
 _ALTERNATIVES = frozenset({"anyOf", "oneOf"})
@@ -126,6 +129,8 @@ class Comparison:
             yield from self._one_way(found, directions)
         elif name == "enum":
             yield from self._related(found, name, *map(_allowed, self._sides(found)))
+        elif name == _REST:
+            yield from self._related(found, name, *(one.get(name) for one in self._sides(found)))
         else:
             yield from self._related(found, name, old, new)
 
@@ -203,6 +208,12 @@ class Comparison:
                     told = "is refused from now on" if direction == SENT else "is no longer told"
                     yield self._change(found, BREAKING, direction, f"{name} {told}")
             return
+        if tokens[-1] == _REST:
+            way = split(found["path"])[:-1]
+            holders = [follow(document, way) for document in (self._before, self._after)]
+            if all(isinstance(one, dict) for one in holders):
+                yield from self._related(found, _REST, *(one.get(_REST) for one in holders))
+                return
         relation = _relate_part(tokens, found["typeName"], added=added)
         for direction in directions:
             impact, consequence = CONSEQUENCES[relation, direction]
@@ -328,9 +339,8 @@ def _relate_additional(old: Any, new: Any) -> str:
     old, new = (True if value in (None, {}) else value for value in (old, new))
     if old == new:
         return SAME
-    if isinstance(old, dict) or isinstance(new, dict):
-        return OTHER
-    return NARROWER if new is False else WIDER
+    # From all to some to none; what differs inside a schema is told of its parts.
+    return NARROWER if new is False or old is True else WIDER
 
 
 def _relate_multiple(old: Any, new: Any) -> str:
@@ -347,7 +357,7 @@ _RELATIONS: dict[str, Callable[[Any, Any], str]] = {
     "required": _relate_required,
     "pattern": _relate_pattern,
     "nullable": _relate_nullable,
-    "additionalProperties": _relate_additional,
+    _REST: _relate_additional,
     "multipleOf": _relate_multiple,
 }
 
@@ -355,6 +365,8 @@ _RELATIONS: dict[str, Callable[[Any, Any], str]] = {
 def _told(value: Any) -> str:
     if value is None:
         return "(none)"
+    if isinstance(value, dict):
+        return "a schema"
     if isinstance(value, list):
         return "[" + ", ".join(map(str, value)) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)
