@@ -313,15 +313,9 @@ def _relate_required(old: Any, new: Any) -> str:
     return _relate_sets(set(new or []), set(old or []))
 
 
-def _relate_presence(old: Any, new: Any) -> str:
-    if old is None or new is None:
-        return NARROWER if old is None else WIDER
-    return OTHER
-
-
 def _relate_pattern(old: Any, new: Any) -> str:
     if old is None or new is None:
-        return _relate_presence(old, new)
+        return NARROWER if old is None else WIDER
     try:
         old_takes_all, new_takes_all = compare(old, new)
     except UnknownPattern:
@@ -345,7 +339,7 @@ def _relate_additional(old: Any, new: Any) -> str:
 
 def _relate_multiple(old: Any, new: Any) -> str:
     if old is None or new is None:
-        return _relate_presence(old, new)
+        return NARROWER if old is None else WIDER
     if new % old == 0:
         return NARROWER
     return WIDER if old % new == 0 else OTHER
