@@ -17,7 +17,7 @@ from handlers.cli import contract as contract_cli
 from handlers.cli.root import cli
 from handlers.contract.rules import check_openapi
 from handlers.workbench import usage as reading
-from handlers.workbench.diff.change import BREAKING, RECEIVED, SENT, Change
+from handlers.workbench.diff.change import BOTH, BREAKING, RECEIVED, SENT, Change
 from handlers.workbench.diff.redocly import RedoclyMissing, kept_running
 from handlers.workbench.diff.report import as_text
 from handlers.workbench.diff.touched import Part, Versions
@@ -27,7 +27,7 @@ from models.books.demo import CONSUMER_KEY, seed_demo
 from models.database.engine import Database
 from models.migrate import upgrade
 from tests.support.acteurs import TESTEUR
-from tests.support.contract_client import DOCUMENT, Json
+from tests.support.contract_client import DOCUMENT, OPERATIONS, Json
 from tests.support.live import serving, settings_for
 from tests.support.log import logged
 from tests.support.needs import lack
@@ -425,6 +425,8 @@ def _nothing(_document: Json) -> None:
 
 LISTE = "paths./get-liste-cartes.get"
 SOLDE = Part("getSoldeCarte")
+ALL = [Part(one["operationId"]) for one in OPERATIONS.values()]
+SECURED = [Part(one["operationId"]) for one in OPERATIONS.values() if one["security"]]
 VALUES, FIELDS = "the logs hold no values", "the logs do not tell what a client reads of an answer"
 WHO, YET = "the logs tell who calls, not how", "the logs tell who calls, not who sends this already"
 
@@ -490,6 +492,16 @@ WHO, YET = "the logs tell who calls, not how", "the logs tell who calls, not who
         ),
         (_nothing, "x-catalogue-erreurs.4004.statut", RECEIVED, [Part("transfererSolde")], WHO),
         (_nothing, "components.links.NullePart", RECEIVED, [], None),
+        (
+            _nothing,
+            "components.parameters.Limite.deprecated",
+            SENT,
+            [Part("getListeCartes", "limite")],
+            None,
+        ),
+        (_nothing, f"{LISTE}.parameters.key", SENT, [Part("getListeCartes")], YET),
+        (_nothing, "components.securitySchemes.basic", SENT, SECURED, WHO),
+        (_nothing, "servers.0.url", BOTH, ALL, WHO),
     ],
 )
 def test_change_concerns_the_parts_that_the_logs_can_tell(
