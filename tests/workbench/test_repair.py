@@ -17,6 +17,7 @@ from handlers.contract.check import find_problems
 from handlers.contract.lines import read_yaml, tell
 from handlers.contract.reading import read_document
 from handlers.contract.surface import BASE_CORE
+from handlers.workbench import repair as workbench_repair
 from handlers.workbench.repair import repair
 from tests.contract.test_mistakes import TEXT, planted
 from tests.support.contract_client import BASE_CORE_CONTRACT, DOCUMENT, Json
@@ -39,6 +40,7 @@ ENDED = (
     ),
 )
 
+MORE = '"3002", "3003",\n        '
 REPAIRED: dict[str, tuple[tuple[str, str], list[str]]] = {
     "codes that the server can always answer": (
         (READY, READY.replace('"1002", ', "").replace(', "9999"', "")),
@@ -47,6 +49,13 @@ REPAIRED: dict[str, tuple[tuple[str, str], list[str]]] = {
     "codes in disorder": (
         (READY, READY.replace('"405", "1002", "1005"', '"1005", "405", "1002", "405"')),
         ["paths./health/ready.get.x-codes-erreur: sorted, each code once."],
+    ),
+    "codes in disorder on more than a line": (
+        (
+            '"3001", "3002", "3003",\n         "3004", "3005"',
+            '"3004", "3002", "3003",\n         "3001", "3005"',
+        ),
+        ["paths./check-card-validity.get.x-codes-erreur: sorted, each code once."],
     ),
     "responses of the statuses of codes": (
         (ERRORS, ""),
@@ -102,6 +111,41 @@ def test_another_version_is_written_wherever_examples_show_it() -> None:
 
 def test_a_contract_that_is_right_is_left_as_it_is() -> None:
     assert repair(TEXT) == (TEXT, [])
+
+
+LIVE = TEXT[TEXT.index("  /health/live:\n") : TEXT.index("  /health/ready:\n")]
+LEFT = {
+    "no contract": "- a\n",
+    "a key that is given twice": planted(
+        REPAIRED["codes in disorder"][0], ('openapi: "3.0.3"', 'openapi: "3.0.3"\nopenapi: "3.0.3"')
+    ),
+    "a status that no shared response has": planted(
+        (READY, READY.replace('"5001"', '"2001", "5001"'))
+    ),
+    "responses in one line, in disorder": planted(
+        (
+            LIVE[LIVE.index("      responses:\n") :],
+            (
+                '      responses: {"500": {$ref: "#/components/responses/ErreurSysteme"}, '
+                '"400": {$ref: "#/components/responses/RequeteInvalide"}, '
+                '"406": {$ref: "#/components/responses/NonAcceptable"}}\n\n'
+            ),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LEFT.values(), ids=LEFT)
+def test_what_has_no_place_of_its_own_is_left_to_its_author(text: str) -> None:
+    assert repair(text) == (text, [])
+
+
+def test_one_run_makes_a_bounded_number_of_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbench_repair, "MAX_EDITS", 1)
+    broken = planted((ERRORS, ""))
+    first, told = repair(broken)
+    assert said(told) == ["paths./credit-carte.post.responses.413: CorpsTropGrand added."]
+    assert repair(first)[0] == TEXT
 
 
 def test_an_operation_that_ends_is_given_its_headers_and_then_is_right() -> None:
