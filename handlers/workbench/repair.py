@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import yaml
@@ -145,10 +146,9 @@ class _Source:
 
     def example_edits(self) -> Iterator[Edit]:
         """Versions and messages in examples, which stand elsewhere too."""
-        stale = list(other_versions(self.view))
-        for one in self.view.operations if not stale else ():
-            stale += other_messages(self.view, one)
-        for place, old, new in stale:
+        messages = (other_messages(self.view, one) for one in self.view.operations)
+        # Messages show versions: those come first.
+        for place, old, new in chain(other_versions(self.view), *messages):
             number = self.lines.line_of(place)
             line = self.text[number - 1]
             if line.count(old) == 1:

@@ -140,6 +140,17 @@ def test_what_has_no_place_of_its_own_is_left_to_its_author(text: str) -> None:
     assert repair(text) == (text, [])
 
 
+def test_a_line_that_says_the_version_twice_is_left_to_its_author() -> None:
+    line = f"La version du contrat {VERSION}."
+    broken = planted(
+        ("La version du contrat.", line), (f'  version: "{VERSION}"', '  version: "9.0.0"')
+    )
+    fixed, told = repair(broken)
+    (left,) = [one for one in fixed.splitlines() if line in one]
+    assert left in broken.splitlines()
+    assert len(told) == 3
+
+
 def test_one_run_makes_a_bounded_number_of_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbench_repair, "MAX_EDITS", 1)
     broken = planted((ERRORS, ""))
