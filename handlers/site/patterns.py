@@ -238,7 +238,8 @@ def _part(part: _Part) -> str:
     if part.negated:
         if part.characters >= _CONTROLS and (part.least, part.most) == (0, None):
             return "sans caractère de contrôle"
-        return f"{_count(part.least, part.most)} caractères sauf {_listed(part.characters)}"
+        s = "s" if _is_many(part.most) else ""
+        return f"{_count(part.least, part.most)} caractère{s} sauf {_listed(part.characters)}"
     return _counted(part.least, part.most, part.characters)
 
 
@@ -256,7 +257,11 @@ def _count(least: int, most: int | None) -> str:
 
 
 def _counted(least: int, most: int | None, characters: frozenset[str]) -> str:
-    return f"{_count(least, most)} {_kind(characters, many=most is None or most > 1)}"
+    return f"{_count(least, most)} {_kind(characters, many=_is_many(most))}"
+
+
+def _is_many(most: int | None) -> bool:
+    return most is None or most > 1
 
 
 def _kind(characters: frozenset[str], *, many: bool) -> str:
