@@ -131,6 +131,22 @@ def test_anchors_are_read_and_told_at_what_they_repeat() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "source", [b"a: {$ref: '#/b'}\nb:\n  $ref: '#/a'\n", b"a:\n  $ref: '#/c'\nb: 1\n"]
+)
+def test_what_a_reference_does_not_lead_to_has_the_line_of_who_refers(source: bytes) -> None:
+    """It goes round in a circle, or nowhere."""
+    _, lines, problems = read_yaml(source)
+    assert problems == []
+    assert (lines.line_of(("a", "x")), lines.node_of(("a", "x"))) == (1, None)
+
+
+def test_a_key_that_is_a_list_is_refused_at_its_line(tmp_path: Path) -> None:
+    assert refused(tmp_path, 'openapi: "3.0.3"\n? [a]\n: b\n') == (
+        "openapi.yaml is not YAML at line 2: found unhashable key."
+    )
+
+
 WRONG_STRUCTURES = {
     "a key that OpenAPI does not have": (
         "      summary: Le service est prêt\n",
