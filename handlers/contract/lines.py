@@ -162,7 +162,8 @@ def _node_problems(place: Place, node: yaml.Node, above: tuple[int, ...]) -> Ite
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _node_problems((*place, number), item, (*above, id(node)))
-    elif isinstance(node, yaml.ScalarNode):
+    else:
+        assert isinstance(node, yaml.ScalarNode)
         yield from _scalar_problems(place, node)
 
 
