@@ -235,7 +235,7 @@ class FlaskBridge(SpecMiddleware):
         call.room = room
         self._waiting += 1
         try:
-            call.reply = await room.run(partial(self.app.serve, call), call.wanted, call.row)
+            call.reply = await room.run(partial(self.app.serve, call), call.wanted, call.rows)
         except CallerGone:
             raise ClientGone from None
         except DeadlinePassed:

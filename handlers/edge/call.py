@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +54,8 @@ class Call:
     """What a person's token has proved."""
     remembered: Partenaire | None = None
     """Who sent the same token a moment ago: nobody is served for it."""
-    row: Row | None = None
-    """What it will write and others may want at the same time, as far as that is known."""
+    rows: Sequence[Row] = ()
+    """What it will write and others may want at the same time, in order, as far as that is known."""
     parametre: str | None = None
     quota: tuple[tuple[bytes, bytes], ...] = ()
     """The headers that tell an authenticated caller what is left of his limit, once the call was counted."""

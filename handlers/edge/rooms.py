@@ -23,11 +23,12 @@ class Room(Protocol):
     """Runs functions for callers who wait for a while, and no longer."""
 
     async def run(
-        self, function: Callable[[], Result], wanted: Wanted, row: Row | None = None, /
+        self, function: Callable[[], Result], wanted: Wanted, rows: Sequence[Row] = (), /
     ) -> Result:
         """What the function returns or raises. Raises InterruptedWork: its time is over, or nobody waits.
 
-        `row` is what it will write and others may want at the same time, as far as that is known.
+        `rows` are what it will write and others may want at the same time, as far as that is known: in one
+        order whoever asks, so that no two wait for each other.
         """
 
     def close(self) -> None:
@@ -112,18 +113,18 @@ class Turns:
         self,
         function: Callable[[], Result],
         wanted: Wanted,
-        row: Row | None = None,
+        rows: Sequence[Row] = (),
         /,
         *,
         long: bool = False,
     ) -> Result:
         """See Room. The functions that are `long` leave some places to the others."""
         self._deadlines.add(wanted)
-        lane = None
+        inside = 0
         try:
-            if row is not None:
+            for row in rows:
                 await self._lanes.enter(row, wanted)
-                lane = row
+                inside += 1
             place = self._free.pop() if self._has_place(long) else await self._queue(wanted, long)
             work = Work(function, wanted, place)
             wanted.on_ended = partial(_end_work, work)
@@ -135,8 +136,8 @@ class Turns:
         finally:
             wanted.on_ended = None
             self._deadlines.discard(wanted)
-            if lane is not None:
-                self._lanes.leave(lane)
+            for row in rows[:inside]:
+                self._lanes.leave(row)
         if work.failure is not None:
             raise work.failure
         result: Result = work.result
@@ -224,10 +225,10 @@ class Patient:
         self._turns = turns
 
     async def run(
-        self, function: Callable[[], Result], wanted: Wanted, row: Row | None = None, /
+        self, function: Callable[[], Result], wanted: Wanted, rows: Sequence[Row] = (), /
     ) -> Result:
         """See Room."""
-        return await self._turns.run(function, wanted, row, long=True)
+        return await self._turns.run(function, wanted, rows, long=True)
 
     def close(self) -> None:
         """See Room. The places are the other one's."""

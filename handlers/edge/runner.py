@@ -52,8 +52,8 @@ RETRY_DELAY_S = 0.02
 UNCOUNTED = "libre"
 """The rate class of what anybody may ask as often as he likes."""
 
-CARD = "numeroCarte"
-"""The field by which a body names the card that a call writes."""
+CARDS = frozenset({"numeroCarte", "numeroCarteDestination"})
+"""The fields by which a body names cards that a call writes."""
 
 MAX_EARLY_BODY = 65_536
 """Bytes of a body that is parsed and checked on the event loop: a fraction of a millisecond."""
@@ -114,7 +114,7 @@ class OperationRunner:
         self._check_parameters = ParameterCheck(contract, operation)
         self._check_body = BodyCheck(contract, operation.body) if operation.body else None
         self._optional_fields = optional_fields(contract, operation)
-        self._names_card = operation.writes and CARD in required_fields(contract, operation)
+        self._cards = CARDS & required_fields(contract, operation) if operation.writes else ()
         optional = [one for one in operation.parameters if not one.get("required")]
         self._find_optional = OptionalParameters(optional) if optional else None
         self._check_answer = AnswerCheck(contract, operation)
@@ -184,8 +184,9 @@ class OperationRunner:
         call.partenaire, call.remembered = remembered.consumer_key, remembered
         for stage in self._way.after:
             stage(call)
-        if self._names_card and call.arguments is not None:
-            call.row = call.partenaire, call.arguments["corps"][CARD]
+        if self._cards and call.arguments is not None:
+            corps = call.arguments["corps"]
+            call.rows = sorted({(call.partenaire, corps[name]) for name in self._cards})
 
     def __call__(self, call: Call) -> Reply:
         """Answer the call. Whatever goes wrong becomes a declared refusal. Raises CallerGone alone."""

@@ -49,7 +49,7 @@ class Workers:
         self._deadlines = Deadlines()
 
     async def run(
-        self, function: Callable[[], Result], wanted: Wanted, _row: object = None, /
+        self, function: Callable[[], Result], wanted: Wanted, _rows: object = (), /
     ) -> Result:
         """Run the function in a thread, once one is free. The threads that write are one each process."""
         loop = asyncio.get_running_loop()

@@ -23,7 +23,15 @@ from tests.support.needs import lack
 from tests.support.patience import CALL_S, wait_until
 from tests.support.postgresql import PostgresqlServer, create_database, running_server
 from tests.support.scene import Scene, assert_refused
-from tests.support.steps import all_at_once, copies, debit, item, look_up, new_reference
+from tests.support.steps import (
+    all_at_once,
+    copies,
+    debit,
+    item,
+    look_up,
+    new_reference,
+    transfer,
+)
 from tests.support.world import World
 
 DEADLINE_S = 1
@@ -258,10 +266,12 @@ def min_until(wanted: float, measure: Callable[[], float]) -> float:
     return least
 
 
+@pytest.mark.parametrize("crowd", ["debits of it", "transfers to it"])
 def test_other_cards_are_read_as_fast_as_usual_and_debited_beside_a_hundred_callers_of_a_locked_one(
-    url: str, world: World, scene: Scene
+    url: str, world: World, scene: Scene, crowd: str
 ) -> None:
     other = Scene(world)
+    paying = [scene.new_carte(1) for _ in range(100)] if crowd == "transfers to it" else []
     with (
         serving(replace(settings_for(url), deadline_s=CALL_S, wait_s=60)) as base,
         httpx.Client(base_url=base, headers=other.api.headers, timeout=CALL_S) as reader,
@@ -275,6 +285,8 @@ def test_other_cards_are_read_as_fast_as_usual_and_debited_beside_a_hundred_call
 
             def pay(caller: httpx.Client) -> httpx.Response:
                 sent.append(reference := new_reference())
+                if paying:
+                    return transfer(caller, paying.pop(), scene.carte, 1, reference)
                 return debit(caller, scene.carte, 1, reference)
 
             debits = [partial(pay, caller) for caller in copies(scene, 100, base)]
@@ -289,7 +301,7 @@ def test_other_cards_are_read_as_fast_as_usual_and_debited_beside_a_hundred_call
             assert not debiting.done()
         for answer in debiting.result():
             item(answer)
-    assert world.solde(scene.carte) == 10_000 - 100
+    assert world.solde(scene.carte) == 10_000 + (100 if crowd == "transfers to it" else -100)
     assert world.solde(other.carte) == 10_000 - 1
     assert beside < most, f"{beside:.3f} s, usually {usual:.3f} s"
 

@@ -70,10 +70,10 @@ def start(
     told: list[str],
     name: str,
     wanted: Wanted | None = None,
-    row: str | None = None,
+    row: str = "",
 ) -> asyncio.Task[str]:
     """Have it run."""
-    made = room.run(partial(use, seconds, told, name), wanted or Wanted(CALL_S), row)
+    made = room.run(partial(use, seconds, told, name), wanted or Wanted(CALL_S), row.split())
     return asyncio.ensure_future(made)
 
 
@@ -285,6 +285,23 @@ def test_a_few_of_those_who_write_one_row_have_places_and_the_others_wait_in_tur
     run(ask)
 
 
+def test_who_writes_two_rows_waits_before_each_of_them() -> None:
+    told: list[str] = []
+
+    async def ask() -> None:
+        room = Turns([Place() for _ in range(3 * MOST)])
+        tasks = [start(room, SHORT_S, told, f"{n}", row=f"hot other{n}") for n in range(2 * MOST)]
+        tasks += [start(room, SHORT_S, told, f"other{n}", row=f"other{n}") for n in range(2)]
+        await asyncio.sleep(0)
+        assert told == [*(f"{n}" for n in range(MOST)), "other0", "other1"]
+        await asyncio.gather(*tasks)
+        crossed = [start(room, 0.001, told, f"{n}", row="one two") for n in range(4 * MOST)]
+        await asyncio.gather(*crossed)
+        assert room.waiting(0.0, long=True) == (0, 0.0)
+
+    run(ask)
+
+
 @pytest.mark.parametrize("how", ["cancelled", "gone", "late"])
 def test_who_ends_before_a_row_is_passed_over(how: str) -> None:
     told: list[str] = []
@@ -348,7 +365,8 @@ def test_refusal_of_what_runs_lets_the_next_one_before_its_row_go_on() -> None:
     async def ask() -> None:
         room = Turns([Place()])
         tasks = [
-            asyncio.ensure_future(room.run(refuse, Wanted(CALL_S), "hot")) for _ in range(2 * MOST)
+            asyncio.ensure_future(room.run(refuse, Wanted(CALL_S), ["hot"]))
+            for _ in range(2 * MOST)
         ]
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(end) for end in ends] == [ValueError] * (2 * MOST)

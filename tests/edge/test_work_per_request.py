@@ -68,9 +68,9 @@ RECORDED = {
         "getListeCartes": Work(1, 226),
         "getHistoriqueCarte": Work(2, 230),
         "getOperation": Work(1, 198),
-        "debitCarte": Work(3, 353),
-        "creditCarte": Work(3, 353),
-        "transfererSolde": Work(6, 422),
+        "debitCarte": Work(3, 354),
+        "creditCarte": Work(3, 354),
+        "transfererSolde": Work(6, 423),
         "accessToken": Work(3, 292),
     },
 }
