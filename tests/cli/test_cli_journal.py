@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -405,6 +406,59 @@ def test_export_that_fails_keeps_the_file_that_was_there(demo: Database, tmp_pat
     assert (failed.returncode, failed.stdout) == (1, "")
     assert len(failed.stderr.splitlines()) == 1
     assert file.read_text(encoding="ascii") == "kept"
+    assert not list(tmp_path.glob(".journal*"))
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Root may write every file: whoever is asked of is somebody else for a moment."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setreuid(65_534, 0)
+    try:
+        yield
+    finally:
+        os.setreuid(0, 0)
+
+
+def test_export_replaces_no_file_that_its_caller_may_not_write(demo: Database) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # that of pytest is closed to others
+        file = folder / "journal.hledger"
+        file.write_text("kept", encoding="ascii")
+        file.chmod(0o444)
+        with _as_nobody():
+            refused = _invoke(demo, "export", "--output", str(file))
+        assert (refused.exit_code, refused.stderr) == (1, f"cynod: {file}: Permission denied.\n")
+        assert [one.read_text(encoding="ascii") for one in folder.iterdir()] == ["kept"]
+
+
+def _lack(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """A system that keeps no file without a name, or has no way to name one."""
+    if what == "O_TMPFILE":  # the folder itself is opened then, and refused
+        monkeypatch.setattr(os, "O_TMPFILE", 0)
+        return
+    there = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: not path.is_relative_to(what) and there(path))
+
+
+@pytest.mark.parametrize("lacks", ["O_TMPFILE", "/proc"])
+def test_export_is_whole_or_nothing_where_no_file_can_be_without_a_name(
+    demo: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    _lack(monkeypatch, lacks)
+    file = tmp_path / "journal.hledger"
+    asked = ("export", "--output", str(file))
+    assert _invoke(demo, *asked).exit_code == 0
+    whole = file.read_text(encoding="ascii")
+    assert whole == _invoke(demo, "export").stdout
+    assert file.stat().st_mode & 0o777 == 0o600
+    with demo.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE cartes RENAME TO gone")
+    assert _invoke(demo, *asked).exit_code == 1
+    assert file.read_text(encoding="ascii") == whole
     assert not list(tmp_path.glob(".journal*"))
 
 
