@@ -172,6 +172,13 @@ def test_rotate_tells_the_tokens_that_live_on_and_how_to_end_them(
     assert (rotated["jetonsActifs"], rotated["jetonsExpirentLe"]) == (1, until)
 
 
+def test_pair_made_in_production_without_the_pepper_is_warned_of(cynod: Cynod) -> None:
+    warning = "cynod: warning: CYNOD_PEPPER is not set here; the server must have the same.\n"
+    production = {"CYNOD_ENV": "production"}
+    assert cynod("rotate", CONSUMER_KEY, CYNOD_PEPPER="", **production).stderr == warning
+    assert cynod("rotate", CONSUMER_KEY, **production).stderr == ""
+
+
 # ── asking before ────────────────────────────────────────────────────────────────────────────────
 @ENDINGS
 def test_nothing_ends_where_nobody_can_be_asked(
@@ -365,6 +372,11 @@ def test_change_that_cannot_be_changes_nothing(
     assert _listed(cynod) == before
 
 
+def test_contact_of_nobody_is_not_changed(cynod: Cynod) -> None:
+    asked = cynod("modify", "inconnu", "--contact-email", "it@banque.example")
+    assert _answer(asked) == (1, "", f"cynod: {NOBODY}\n")
+
+
 def test_list_of_addresses_is_observed_then_applied(cynod: Cynod) -> None:
     def told(mode: str, *adresses: str) -> tuple[str, str]:
         given = [part for one in adresses for part in ("--adresse", one)]
@@ -382,6 +394,17 @@ def test_list_of_addresses_is_observed_then_applied(cynod: Cynod) -> None:
         " or /32 of IPv6; nothing was changed.\n"
     )
     assert told("APPLIQUER") == told("OBSERVER", "10.0.0.0/8") == (wrong, row)
+    many = [f"10.0.0.{number}" for number in range(51)]
+    assert told("OBSERVER", *many) == (
+        "cynod: a partner has at most 50 addresses; give networks.\n",
+        row,
+    )
     text, row = told("LIBRE")
     assert text == f"{CONSUMER_KEY} calls under LIBRE, its list: none.\n"
     assert "toutes" in row
+    listed = cynod("adresses", CONSUMER_KEY, "--mode", "OBSERVER", "--adresse", *many[:2], "--json")
+    assert json.loads(listed.stdout) == {
+        "consumerKey": CONSUMER_KEY,
+        "adresses": ["10.0.0.0/32", "10.0.0.1/32"],
+        "mode": "OBSERVER",
+    }
