@@ -23,16 +23,19 @@ from sqlalchemy import make_url, text
 
 from handlers.cli.root import cli
 from handlers.contract.surface import PARTENAIRE
+from handlers.diagnosis import database as diagnosis
 from handlers.diagnosis.constat import ATTENTION, FAUX, OK, Constat, Subject, look
 from handlers.diagnosis.database import judge_room, judge_sqlite
 from handlers.diagnosis.doctor import CONTROLES, diagnose
 from handlers.workbench import history
 from models.base import now
-from models.books.demo import seed_demo
+from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET, seed_demo
 from models.books.scellement import seal
 from models.database.engine import Database, sqlite_module
 from models.database.state import Room, SqliteState
 from models.migrate import expected_revision
+from models.mouvement import CarteDesignee, Demande, debiter
+from models.secret import find_by_secret
 from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import DOCUMENT, ROOT
 from tests.support.machine import find_sbin
@@ -45,6 +48,7 @@ from tests.support.roles import Two, two_roles
 from tests.support.world import World
 
 VERSION = DOCUMENT["info"]["version"]
+HOLDER = CarteDesignee("7019800100009569", "221771234567", "CLI-0001")
 SOON_S = 30.0
 """What a look at three silent neighbours takes at most: each is left after ten seconds."""
 
@@ -432,6 +436,16 @@ def test_a_setting_of_postgresql_that_is_wrong_is_told(
 
 
 @pytest.mark.only_on("postgresql")
+def test_a_postgresql_that_is_too_old_is_told(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "OLDEST_POSTGRESQL", 10**6)
+    etat, constat, a_faire = doctor("database")["database"]
+    assert (etat, a_faire) == (FAUX, "upgrade it to 15 or newer")
+    assert re.fullmatch(r"PostgreSQL \d+\.\d+.* is too old", constat)
+
+
+@pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("backend")
 def test_a_database_of_another_encoding_is_told(
     postgresql_url: str, administrator: Database
@@ -656,6 +670,16 @@ def test_a_database_before_its_migration_is_told(
     assert found["seals"].constat == "not looked at: migration is wrong"
 
 
+def test_a_database_ahead_of_this_version_is_told(database: Database) -> None:
+    ours = expected_revision()
+    _change(
+        database, f"UPDATE alembic_version SET version_num = '9999', compatible_depuis = '{ours}'"
+    )
+    found = ask("--only", "migration", CYNOD_DATABASE_URL=url_of(database))["migration"]
+    told = f"the database is at migration 9999, ahead of this version ({ours}), which serves on it"
+    assert found == Line(ATTENTION, told, "upgrade this server too")
+
+
 # ── seals ────────────────────────────────────────────────────────────────────────────────────────
 def test_seals_that_are_missing_old_or_that_differ_are_told(database: Database) -> None:
     def seals() -> Line:
@@ -672,6 +696,21 @@ def test_seals_that_are_missing_old_or_that_differ_are_told(database: Database) 
     _change(database, "UPDATE sceaux SET jusqu_a = jusqu_a - 1 WHERE numero = 1")
     differs = seals()
     assert (differs.etat, differs.constat.partition(":")[0]) == (FAUX, "sceau 1")
+
+
+def test_a_seal_of_days_ago_that_operations_followed_is_told(database: Database) -> None:
+    with database.transaction() as connection:
+        seed_demo(connection, TESTEUR, scopes=["cartes:debiter"], pepper=b"")
+    seal(database, clock=lambda: now() - timedelta(days=3))
+    with database.transaction() as connection:
+        found = find_by_secret(
+            connection, CONSUMER_KEY, CONSUMER_SECRET, pepper=b"", demo_allowed=True
+        ).partenaire
+        assert found is not None
+        debiter(connection, found, Demande(HOLDER, 1, "D1"))
+    seals = ask("--only", "seals", CYNOD_DATABASE_URL=url_of(database))["seals"]
+    nightly = "run `cynod journal seal` each night (docs/exploitation/systemd)"
+    assert seals == Line(ATTENTION, "sceau 1 is 3 d 0 h old, 1 operations since", nightly)
 
 
 def test_a_seal_of_days_ago_is_told_when_operations_followed_and_a_changed_row_of_it_too(
