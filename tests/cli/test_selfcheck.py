@@ -9,7 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from handlers.cli.root import cli
 from handlers.contract.reading import load
 from handlers.workbench.conformance import replay
 from models.books.demo import CONSUMER_KEY, CONSUMER_SECRET
@@ -205,7 +207,12 @@ def test_server_that_answers_otherwise_is_found_out(wrong: str, tmp_path: Path) 
     path.write_text(json.dumps(document), encoding="utf-8")
     with serve(folder=tmp_path, verb="mock", CYNOD_CONTRACT=str(path)) as other:
         code, report = selfcheck(other.url, tmp_path, **ANYBODY)
-    assert code == 1
+        asked = CliRunner(env=ANYBODY).invoke(cli, ["contract", "selfcheck", other.url])
+    assert code == asked.exit_code == 1
+    *_, versions, _ = asked.stdout.splitlines()
+    assert versions == (
+        f"The server serves {report['servedVersion']}, this contract is {report['version']}."
+    )
     assert place in of(report, "wrong")
     (found,) = [one for one in report["outcomes"] if (one["operation"], one["case"]) == place]
     assert found["reason"] == reason

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from handlers.cli import contract as contract_cli
 from handlers.workbench.diff.redocly import RedoclyMissing, kept_running
 from handlers.workbench.history import (
     CHANGELOG,
@@ -172,6 +175,29 @@ def test_publishing_keeps_the_lines_that_a_person_wrote(files: Files) -> None:
     edit(changelog, ("## 1.1.0", "## 1.2.0\n\n- Written by hand.\n\n## 1.1.0"))
     assert publish(*files) == (history / "1.2.0.yaml", False)
     assert section(changelog.read_text(encoding="utf-8"), "1.2.0") == ["- Written by hand."]
+
+
+def test_command_says_what_it_froze_and_whether_a_draft_waits_for_a_person(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract, history, changelog = files
+    monkeypatch.setattr(contract_cli, "CONTRACT", contract)
+    monkeypatch.setattr(contract_cli, "history_of", lambda _surface: history)
+    monkeypatch.setattr(contract_cli, "freeze", partial(publish, changelog=changelog))
+    text = CONTRACT.read_text(encoding="utf-8")
+    own = text.partition('version: "')[2].partition('"')[0]
+
+    def published_as(name: str) -> tuple[int, str]:
+        contract.write_text(text.replace(own, name), encoding="utf-8")
+        done = CliRunner().invoke(contract_cli.contract, ["publish"])
+        return done.exit_code, done.output
+
+    draft = "CHANGELOG.md has a draft for 1.1.1: say it for partners, in French.\n"
+    assert published_as("1.1.1") == (0, f"1.1.1.yaml written.\n{draft}")
+    edit(changelog, ("## 1.1.1", "## 1.1.2\n\n- Written by hand.\n\n## 1.1.1"))
+    assert published_as("1.1.2") == (0, "1.1.2.yaml written.\n")
+    told = "cynod: version 1.1.2 is published already, as it is.\n"
+    assert published_as("1.1.2") == (1, told)
 
 
 def test_breaking_change_is_not_published_as_a_minor_version(files: Files) -> None:

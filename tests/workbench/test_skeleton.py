@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from handlers.cli.contract import contract
 from handlers.contract.model import Contract
 from handlers.contract.reading import build, load
 from handlers.workbench.description import SkeletonError, Wanted, describe, unwritten
@@ -303,6 +305,33 @@ def test_description_that_would_break_a_rule_is_refused(wrong: dict[str, Any], t
     with pytest.raises(SkeletonError) as refused:
         describe(SERVED, replace(FERMER, **wrong))
     assert str(refused.value) == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (
+            ("fermerCarte", "--column", "cartes.fermee_le:instant"),
+            2,
+            '--column needs --migration "what it changes, in words".',
+        ),
+        (
+            ("fermerCarte", "--path", "/fermer-carte"),
+            2,
+            "--path needs --tag: it names the module of the handler.",
+        ),
+        (
+            ("saisirClient", "--surface", "base-core"),
+            1,
+            "saisirClient has its function in handlers/base_core/clients.py already.",
+        ),
+    ],
+)
+def test_command_refuses_what_it_can_write_nowhere(
+    arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = CliRunner().invoke(contract, ["new", *arguments, "--dry-run"])
+    assert (done.exit_code, done.output.splitlines()[-1]) == (code, f"Error: {told}")
 
 
 @pytest.mark.parametrize("last", [True, False])
