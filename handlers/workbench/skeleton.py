@@ -278,6 +278,8 @@ class _Skeleton:
             known = insertion.names(text)
             if name == self.item and self._rendered_elsewhere():
                 continue
+            if name == self.body_name and self._read_elsewhere():
+                continue
             if not name or fields is None or name in known:
                 continue
             text = insertion.at_end(text, self._value(name, fields, said))
@@ -314,6 +316,23 @@ class _Skeleton:
                     )
         return None
 
+    def _read_elsewhere(self) -> Import | None:
+        """What the view makes of the body already: the module of its type, and that."""
+        text = self._text(self.view)
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name == self.read and node.returns:
+                kind = ast.unparse(node.returns)
+                return insertion.imports(text).get(kind, ""), kind
+        return None
+
+    def _asked_type(self, wanted: set[Import]) -> str:
+        elsewhere = self._read_elsewhere()
+        if elsewhere is None:
+            return self.body_name if self.asked is not None else "object"
+        if elsewhere[0] not in ("", f"models.{self.model.stem}"):
+            wanted.add(elsewhere)
+        return elsewhere[1]
+
     def _given_type(self, wanted: set[Import]) -> str:
         elsewhere = self._rendered_elsewhere()
         if elsewhere:
@@ -338,7 +357,7 @@ class _Skeleton:
             arguments = ["connection: Connection", "partenaire: Partenaire"]
             wanted |= {("sqlalchemy", "Connection"), ("models.partenaire", "Partenaire")}
         if self.body_name:
-            arguments.append(f"demande: {self.body_name if self.asked is not None else 'object'}")
+            arguments.append(f"demande: {self._asked_type(wanted)}")
         parameters = [f"{name}: {kind}" for name, kind in self._parameters()]
         return [*arguments, "*", *parameters] if parameters else arguments
 

@@ -126,7 +126,7 @@ def test_day_of_a_body_is_read_as_a_date(bare: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "written"), [("", "models/mouvement.py"), ("debit", "models/debit.py")]
 )
-def test_second_operation_of_one_form_uses_the_view_and_the_value_of_the_first(
+def test_second_operation_of_one_form_uses_the_view_and_the_values_of_the_first(
     bare: Path, model: str, written: str
 ) -> None:
     write(make_skeleton(SERVED, "creditCarte", bare), bare)
@@ -140,11 +140,15 @@ def test_second_operation_of_one_form_uses_the_view_and_the_value_of_the_first(
         for node in ast.parse(text).body
         if isinstance(node, ast.FunctionDef) and node.name == "debit"
     ]
+    demande = rule.args.args[-1].annotation
+    assert demande is not None
     assert rule.returns is not None
-    assert ast.unparse(rule.returns) == "Mouvement"
-    imported = "from models.mouvement import Mouvement\n" in text
-    defined = "class Mouvement(NamedTuple):" in text
-    assert (imported, defined) == (bool(model), not model)
+    told = ["DemandeMouvement", "Mouvement"]
+    assert [ast.unparse(one) for one in (demande, rule.returns)] == told
+    for name in told:
+        imported = f"from models.mouvement import {name}\n" in text
+        defined = f"class {name}(NamedTuple):" in text
+        assert (imported, defined) == (bool(model), not model)
 
 
 @pytest.mark.parametrize(
