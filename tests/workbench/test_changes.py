@@ -731,6 +731,12 @@ CASES: dict[str, Case] = {
         TEXTS,
         "components.parameters.WalletId.deprecated",
     ),
+    "parameter said to be optional by nothing": Case(
+        drop("components.parameters.Curseur.required"),
+        TEXTS,
+        TEXTS,
+        "components.parameters.Curseur.required",
+    ),
     "text to send said not to be null": Case(
         put(f"{ASKED}.terminal.nullable", False), TEXTS, TEXTS, f"{ASKED}.terminal.nullable"
     ),
@@ -902,6 +908,7 @@ def said_of(texts: str) -> Edit:
 
 
 TEXT_REST = {"type": "string"}
+PART = {"type": "object", "properties": {"canal": NEW}}
 PAIRS: dict[str, tuple[Edit, Edit, Verdicts, Verdicts, str]] = {
     "multiple of a multiple": (
         put(f"{S}.Montant.multipleOf", 5),
@@ -972,6 +979,13 @@ PAIRS: dict[str, tuple[Edit, Edit, Verdicts, Verdicts, str]] = {
         A_RECEIVED,
         B_RECEIVED,
         f"{S}.SoldeCarte.additionalProperties",
+    ),
+    "all told became some, in a part of a list": (
+        put(f"{S}.SoldeCarte.allOf", [PART]),
+        put(f"{S}.SoldeCarte.allOf", [{**PART, "additionalProperties": TEXT_REST}]),
+        B_RECEIVED,
+        B_RECEIVED,
+        f"{S}.SoldeCarte.allOf.0.additionalProperties",
     ),
     "all told in other words": (
         put(f"{S}.SoldeCarte.additionalProperties", True),

@@ -86,13 +86,13 @@ def resolve(document: Json, reference: str) -> Any:
 
 
 def follow(document: Json, tokens: list[str]) -> Any:
-    """What stands at the end of a way that leads through references, None when there is no such way."""
+    """What stands at the end of a way that leads through references, None when there is no such way.
+
+    Nor through lists: what stood there at the same number may be another thing.
+    """
     node: Any = document
     for token in tokens:
-        if isinstance(node, list):
-            node = node[int(token)] if int(token) < len(node) else None
-        else:
-            node = node.get(token) if isinstance(node, dict) else None
+        node = node.get(token) if isinstance(node, dict) else None
         while isinstance(node, dict) and "$ref" in node:
             node = resolve(document, node["$ref"])
     return node
