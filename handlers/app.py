@@ -50,7 +50,7 @@ OpenAPISpecification.openapi_schema = {}
 READERS = 2
 """Threads that read from SQLite. They wait for nothing but each other: more of them are slower."""
 
-ENDING_S = 1.0
+ENDING_S = 2.0
 """How long the end waits for all that is written down beside the calls: a database that does not answer then
 does not answer any more, and whoever ends a server waits for it."""
 

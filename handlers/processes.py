@@ -93,6 +93,9 @@ class Worker(upstream.Process):
         for one in [self, *self._family.processes]:
             one.parent_conn.close()
         self._family.enter(self.row)
+        # Upstream makes it when it is asked for, by the thread that answers the parent too: of two, that one
+        # would say for ever that another server has not started.
+        assert self.server is not None
         super().target(sockets)
 
     def always_pong(self) -> None:

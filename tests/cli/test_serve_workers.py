@@ -15,6 +15,7 @@ from tests.support.process import (
     CYNOD,
     PIPES,
     ServerProcess,
+    builds_slowly,
     children_of,
     forks_slowly,
     free_port,
@@ -152,3 +153,24 @@ def test_sighup_replaces_each_worker_while_calls_go_on(tmp_path: Path) -> None:
 
         wait_until(are_replaced, "they were not replaced")
         assert server.stop() == 0
+
+
+def test_worker_that_is_asked_while_it_is_built_says_so_once_it_serves(tmp_path: Path) -> None:
+    variables = builds_slowly(tmp_path, 0.3)
+    assert run_cynod("migrate", folder=tmp_path).returncode == 0
+    with start_cynod(
+        *("serve", "--workers", "2"),
+        folder=tmp_path,
+        streams=PIPES,
+        command=CYNOD,
+        **variables,
+        PORT=str(free_port()),
+    ) as process:
+        try:
+            wait_until(lambda: len(children_of(process.pid)) == 2, "there are not two workers")
+            before = set(children_of(process.pid))
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: not before & set(children_of(process.pid)), "they were not replaced")
+        finally:
+            process.terminate()
+            assert process.wait(CALL_S) == 0

@@ -21,7 +21,7 @@ from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient
 from tests.support.live import serving, settings_for
 from tests.support.partners import change, suspend
-from tests.support.patience import CALL_S
+from tests.support.patience import CALL_S, wait_until
 from tests.support.scene import Scene
 from tests.support.world import TLS, World
 
@@ -173,6 +173,11 @@ def test_what_cannot_be_written_refuses_nobody_and_is_told(
     assert seen(shared_database, key) == [(HERE, 1, 0)]
 
 
+def writers() -> list[threading.Thread]:
+    """The threads that write down what is seen beside the calls."""
+    return [one for one in threading.enumerate() if one.name in ("usage", "adresses")]
+
+
 @pytest.mark.only_on("postgresql")  # SQLite has one writer: with that one stuck, nobody is let in
 def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
     shared_database: Database, world: World, monkeypatch: pytest.MonkeyPatch
@@ -190,8 +195,9 @@ def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
     client_id = world.client()
     pair = world.partenaire([client_id])
     url = shared_database.url.render_as_string(hide_password=False)
+    database = Database(url)
     try:
-        with serving(settings_for(url)) as base:
+        with serving(settings_for(url), database) as base:
             token = world.token(pair, world.anonymous(base))
             bearer = {"Authorization": f"Bearer {token}"}
             client = {"clientId": client_id}
@@ -201,5 +207,7 @@ def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
         took = time.monotonic() - began
     finally:
         stuck.set()
+        wait_until(lambda: not writers(), "they did not end")
+        database.close()
     assert set(waiting) == {"addresses", "note_usage", "forget_jetons"}
     assert took < 3 * handlers.app.ENDING_S, f"{took:.1f} s"

@@ -13,7 +13,7 @@ from functools import partial
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from models import migrate
 from models.database.engine import Database
@@ -32,7 +32,7 @@ from tests.support.steps import (
     new_reference,
     transfer,
 )
-from tests.support.world import World
+from tests.support.world import Carte, World
 
 DEADLINE_S = 1
 SLACK_S = 8
@@ -226,7 +226,7 @@ def test_commit_that_waits_for_a_standby_is_told_as_unknown_and_others_go_on(
 
 def test_callers_of_a_card_that_somebody_holds_are_told_in_time(world: World, scene: Scene) -> None:
     with world.database.transaction() as connection:
-        connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+        hold(connection, scene.carte)
         moves = [
             partial(in_time, partial(debit, caller, scene.carte, 1, new_reference()))
             for caller in copies(scene, 100)
@@ -242,6 +242,12 @@ SLOWER = 3
 TURNS = 3
 FLOOR_S = 0.1
 """A busy machine delays a read by some tens of milliseconds; a read behind a debit waits for seconds."""
+
+
+def hold(connection: Connection, carte: Carte) -> None:
+    """Lock a card for as long as the transaction lasts, however slow the machine is."""
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {carte.id} FOR UPDATE"))
 
 
 def p99_of_reads(api: httpx.Client, scene: Scene) -> float:
@@ -280,7 +286,7 @@ def test_other_cards_are_read_as_fast_as_usual_and_debited_beside_a_hundred_call
         p99_of_reads(reader, other)  # the first ones prepare statements
         usual = p99_of_reads(reader, other)
         with world.database.transaction() as connection:
-            connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+            hold(connection, scene.carte)
             sent: list[str] = []
 
             def pay(caller: httpx.Client) -> httpx.Response:
@@ -309,7 +315,7 @@ def test_other_cards_are_read_as_fast_as_usual_and_debited_beside_a_hundred_call
 def test_caller_who_hangs_up_while_he_waits_is_not_served(world: World, scene: Scene) -> None:
     reference = new_reference()
     with world.database.transaction() as connection:
-        connection.execute(text(f"SELECT 1 FROM cartes WHERE id = {scene.carte.id} FOR UPDATE"))
+        hold(connection, scene.carte)
         with (
             httpx.Client(
                 base_url=world.url,

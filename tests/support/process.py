@@ -56,6 +56,16 @@ def forks_slowly(folder: Path, seconds: float) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
 
+def builds_slowly(folder: Path, seconds: float) -> dict[str, str]:
+    """Variables of a fresh process whose workers take so long to build what serves."""
+    code = (
+        "import time\nfrom uvicorn.server import Server\nbuild = Server.__init__\n"
+        f"Server.__init__ = lambda *given, **named: (time.sleep({seconds}), build(*given, **named))[1]\n"
+    )
+    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+
+
 Process = subprocess.Popen[str] | Child
 PIPES = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
 
