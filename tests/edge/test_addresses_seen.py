@@ -21,7 +21,7 @@ from tests.support.acteurs import TESTEUR
 from tests.support.contract_client import ContractClient
 from tests.support.live import serving, settings_for
 from tests.support.partners import change, suspend
-from tests.support.patience import CALL_S, wait_until
+from tests.support.patience import CALL_S
 from tests.support.scene import Scene
 from tests.support.world import TLS, World
 
@@ -173,11 +173,6 @@ def test_what_cannot_be_written_refuses_nobody_and_is_told(
     assert seen(shared_database, key) == [(HERE, 1, 0)]
 
 
-def writers() -> list[threading.Thread]:
-    """The threads that write down what is seen beside the calls."""
-    return [one for one in threading.enumerate() if one.name in ("usage", "adresses")]
-
-
 @pytest.mark.only_on("postgresql")  # SQLite has one writer: with that one stuck, nobody is let in
 def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
     shared_database: Database, world: World, monkeypatch: pytest.MonkeyPatch
@@ -195,7 +190,7 @@ def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
     client_id = world.client()
     pair = world.partenaire([client_id])
     url = shared_database.url.render_as_string(hide_password=False)
-    database = Database(url)
+    database, before = Database(url), set(threading.enumerate())
     try:
         with serving(settings_for(url), database) as base:
             token = world.token(pair, world.anonymous(base))
@@ -207,7 +202,8 @@ def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
         took = time.monotonic() - began
     finally:
         stuck.set()
-        wait_until(lambda: not writers(), "they did not end")
+        for thread in set(threading.enumerate()) - before:
+            thread.join(CALL_S)
         database.close()
     assert set(waiting) == {"addresses", "note_usage", "forget_jetons"}
     assert took < 3 * handlers.app.ENDING_S, f"{took:.1f} s"
