@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,30 @@ MACHINES_NEVER = frozenset({"validerDemande", "rejeterDemande"})
 """What the person does who validates; the other one does all the rest."""
 
 FORM_CODES = ("405", "1001", "1002")
+
+
+def days_of(node: Any) -> Iterator[str]:
+    """The names of parameters and fields whose pattern is that of a day, be it one that no calendar has."""
+    if isinstance(node, list):
+        for one in node:
+            yield from days_of(one)
+    if not isinstance(node, dict):
+        return
+    named = [*dict(node.get("properties", {})).items(), (node.get("name"), node.get("schema"))]
+    for name, schema in named:
+        pattern = CONTRACT.resolve(schema).get("pattern", "") if isinstance(schema, dict) else ""
+        takes = re.compile(pattern).fullmatch
+        if any(takes(day) for day in ("31/02/2026", "31-02-2026")) and not takes("no-day-it-is"):
+            yield str(name)
+    for one in node.values():
+        yield from days_of(one)
+
+
 RIGHTLY_REFUSED = {
+    **dict.fromkeys(days_of(CONTRACT.document), "a text of the pattern may be no day"),
     "curseur": "any text that it could be fits the contract; those that the server gave are accepted",
     "dateDebut": "a text of the pattern may be no day, such as 31-02-2026",
     "dateFin": "as above",
-    "dateNaissance": "as above",
     "jusqua": "it must not be before `depuis`, which OpenAPI cannot say",
     "demandeId": "one of two parameters is needed, which OpenAPI 3.0 cannot say",
     "reference": "only one of two may be given, as above",
