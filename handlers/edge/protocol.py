@@ -32,6 +32,9 @@ from handlers.edge.call import CALL_KEY
 from handlers.edge.refusals import Envelopes, RequeteMalFormee
 from models.database.waiting import CallerGone
 
+FRESH_S = 1.0
+"""How long a connection that has asked nothing yet may still ask when its server ends."""
+
 MAX_HEAD = 65_536
 """Bytes of a head that has not ended, its first packet left out."""
 
@@ -97,6 +100,20 @@ class Protocol(HttpToolsProtocol):
         self._is_unsized = False
         self._is_broken = False
         self._is_ended = False
+        self._is_last = False
+
+    def shutdown(self) -> None:
+        """The server ends. Upstream closes a connection that has asked nothing yet, whose first request may
+        be on its way: who opened it for that would get no answer. It is served, if it comes soon."""
+        if self._requests or self.transport.is_closing():
+            super().shutdown()
+            return
+        self._is_last = True
+        self.loop.call_later(FRESH_S, self._close_unasked)
+
+    def _close_unasked(self) -> None:
+        if not self._requests:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell each request that its caller is gone; upstream tells the last one that came."""
@@ -166,6 +183,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head = False
         self._requests += 1
+        if self._is_last:
+            self.cycle.keep_alive = False
         self.headers = _Nobody()
         if self.scope["http_version"] == "1.0":
             self.cycle.waiting_for_100_continue = False

@@ -84,6 +84,30 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path: Path, workers: str) -
         blocker.close()
 
 
+def test_sigterm_lets_a_connection_that_was_just_opened_ask(tmp_path: Path) -> None:
+    with serve("--demo", folder=tmp_path) as server:
+        port = httpx.URL(server.url).port
+        assert port is not None
+        with socket.create_connection(("127.0.0.1", port), CALL_S) as opened:
+            httpx.get(f"{server.url}/health/live", trust_env=False)  # which comes after it
+            server.process.send_signal(signal.SIGTERM)
+            threading.Event().wait(0.3)
+            opened.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            told = opened.makefile("rb").read()
+        assert told.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nconnection: close\r\n" in told.lower()
+        assert server.process.wait(CALL_S) == 0
+
+
+def test_sigterm_waits_for_no_connection_that_asks_nothing(tmp_path: Path) -> None:
+    with serve("--demo", folder=tmp_path) as server:
+        port = httpx.URL(server.url).port
+        assert port is not None
+        with socket.create_connection(("127.0.0.1", port), CALL_S):
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(CALL_S) == 0
+
+
 def _wait_until_running(server: ServerProcess) -> None:
     # The debit waits for the lock that the test holds: nothing tells that from outside but time.
     threading.Event().wait(0.7)
