@@ -177,6 +177,7 @@ def test_what_cannot_be_written_refuses_nobody_and_is_told(
 def test_what_cannot_be_written_down_does_not_keep_a_server_from_its_end(
     shared_database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(handlers.app, "ENDING_S", 2.0)
     stuck = threading.Event()
     waiting: list[str] = []
 

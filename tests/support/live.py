@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 from uvicorn.config import Config
 
+import handlers.app
 from handlers.app import create_app
 from handlers.contract.model import Contract
 from handlers.contracts import load_contracts
@@ -62,6 +63,11 @@ def settings_for(url: str) -> Settings:
             url_publique=URL_PUBLIQUE,
         )
     )
+
+
+handlers.app.ENDING_S = 10.0
+"""A server of the tests ends in a process that goes on: what it still writes is waited for, on a slow machine
+too, or its connections would be found open by another test."""
 
 
 @contextmanager
