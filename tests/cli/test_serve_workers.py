@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,7 @@ from tests.support.postgresql import create_database
 from tests.support.process import (
     CYNOD,
     PIPES,
+    Process,
     ServerProcess,
     builds_slowly,
     children_of,
@@ -120,12 +123,13 @@ def test_worker_ends_with_its_parent_although_another_one_hangs(tmp_path: Path, 
     assert "Traceback" not in server.log
 
 
-def test_worker_that_is_told_to_end_before_it_hears_anything_ends(tmp_path: Path) -> None:
-    variables = forks_slowly(tmp_path, 1.5)
-    assert run_cynod("migrate", folder=tmp_path).returncode == 0
+@contextmanager
+def two_of_a_fresh_process(folder: Path, variables: dict[str, str]) -> Iterator[Process]:
+    """A server that was started afresh with these variables, which has two workers; it ends in order."""
+    assert run_cynod("migrate", folder=folder).returncode == 0
     with start_cynod(
         *("serve", "--workers", "2"),
-        folder=tmp_path,
+        folder=folder,
         streams=PIPES,
         command=CYNOD,
         **variables,
@@ -133,12 +137,17 @@ def test_worker_that_is_told_to_end_before_it_hears_anything_ends(tmp_path: Path
     ) as process:
         try:
             wait_until(lambda: len(children_of(process.pid)) == 2, "there are not two workers")
-            told = min(children_of(process.pid))
-            os.kill(told, signal.SIGTERM)
-            wait_until(lambda: told not in children_of(process.pid), "it did not hear of it")
+            yield process
         finally:
             process.terminate()
             assert process.wait(CALL_S) == 0
+
+
+def test_worker_that_is_told_to_end_before_it_hears_anything_ends(tmp_path: Path) -> None:
+    with two_of_a_fresh_process(tmp_path, forks_slowly(tmp_path, 1.5)) as process:
+        told = min(children_of(process.pid))
+        os.kill(told, signal.SIGTERM)
+        wait_until(lambda: told not in children_of(process.pid), "it did not hear of it")
 
 
 def test_sighup_replaces_each_worker_while_calls_go_on(tmp_path: Path) -> None:
@@ -156,21 +165,7 @@ def test_sighup_replaces_each_worker_while_calls_go_on(tmp_path: Path) -> None:
 
 
 def test_worker_that_is_asked_while_it_is_built_says_so_once_it_serves(tmp_path: Path) -> None:
-    variables = builds_slowly(tmp_path, 0.3)
-    assert run_cynod("migrate", folder=tmp_path).returncode == 0
-    with start_cynod(
-        *("serve", "--workers", "2"),
-        folder=tmp_path,
-        streams=PIPES,
-        command=CYNOD,
-        **variables,
-        PORT=str(free_port()),
-    ) as process:
-        try:
-            wait_until(lambda: len(children_of(process.pid)) == 2, "there are not two workers")
-            before = set(children_of(process.pid))
-            process.send_signal(signal.SIGHUP)
-            wait_until(lambda: not before & set(children_of(process.pid)), "they were not replaced")
-        finally:
-            process.terminate()
-            assert process.wait(CALL_S) == 0
+    with two_of_a_fresh_process(tmp_path, builds_slowly(tmp_path, 0.3)) as process:
+        before = set(children_of(process.pid))
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not before & set(children_of(process.pid)), "they were not replaced")
