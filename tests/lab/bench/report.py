@@ -89,10 +89,18 @@ SHARE = 1.2
 START = 1.2
 """At most: our time from start to ready over FastAPI's."""
 
+NEAR = 0.1
+"""How far from what is wanted, on either side of it, a ratio may yet be of the other side by chance."""
+
 
 def is_judged(workload: str, database: str, processes: int) -> bool:
     """Whether a target is about this: it is then measured for longer."""
     return any(one[:2] == (workload, database) and one.processes == processes for one in TARGETS)
+
+
+def is_near(measured: float | None, wanted: float | None) -> bool:
+    """Whether more rounds may change what is said of a target, be it reached so far or missed."""
+    return measured is not None and wanted is not None and abs(measured / wanted - 1) <= NEAR
 
 
 def ratio(ours: Sequence[float], peer: Sequence[float]) -> float:
@@ -241,6 +249,16 @@ def cpu(series: Iterable[Series]) -> list[Json]:
 
 def _verdict(name: str, wanted: str, value: float | None, *, reached: bool) -> Json:
     return {"target": name, "wanted": wanted, "measured": value, "reached": reached}
+
+
+def is_undecided(measured: Sequence[Series]) -> bool:
+    """Whether a target about these servers is near to what their rounds say."""
+    return any(
+        is_near(found["ours_over_peer"], target.least)
+        for found in compare(measured)
+        for target in TARGETS
+        if target[:4] == (found["workload"], found["database"], found["peer"], found["processes"])
+    )
 
 
 def judge(body: Json) -> list[Json]:

@@ -78,6 +78,8 @@ class Plan:
     seconds: int
     judged_rounds: int
     judged_seconds: int
+    longer: int
+    """How often so many rounds are measured, at most, while a target is near to what they say."""
     large: int
     starts: int
     paced_s: float
@@ -97,6 +99,12 @@ class Plan:
         if report.is_judged(workload, database, processes):
             return self.judged_rounds, self.judged_seconds
         return self.rounds, self.seconds
+
+
+def _cost(rounds: tuple[list[Round], list[Round]]) -> float | None:
+    """Of a call on the large one, over that of a call on the small one."""
+    small, large = ([one.rps for one in each if not one.void] for each in rounds)
+    return round(report.ratio(small, large), 3) if small and large else None
 
 
 class Bench:
@@ -203,11 +211,7 @@ class Bench:
             if not one.fault:
                 measured.append(one)
                 self._round(land, workload, one, servers, script, WARM_S)
-        rounds, seconds = self.plan.lengths(workload.name, land.kind, processes)
-        for _ in range(rounds):
-            for one in measured:
-                found = self._round(land, workload, one, servers, script, seconds)
-                one.rounds.append(found)
+        self._measure(land, workload, measured, servers, script)
         place = f"{land.kind}, {processes} process(es), {workload.name}"
         told = ", ".join(f"{one.server} {one.rps or 0:,.0f}/s" for one in measured)
         self.say(f"{place}: {told}")
@@ -220,6 +224,23 @@ class Bench:
                 self._fault(f"{place}, {one.server}: {one.errors} errors, {one.complaint}")
         if workload.money:
             self._verify(land, f"{workload.name}, {land.kind}, {processes} process(es)")
+
+    def _measure(
+        self,
+        land: Ground,
+        workload: Workload,
+        measured: Sequence[Series],
+        servers: dict[str, Server],
+        script: Script | None,
+    ) -> None:
+        rounds, seconds = self.plan.lengths(workload.name, land.kind, measured[0].processes)
+        for _ in range(self.plan.longer):
+            for _ in range(rounds):
+                for one in measured:
+                    found = self._round(land, workload, one, servers, script, seconds)
+                    one.rounds.append(found)
+            if not report.is_undecided(measured):
+                break
 
     def _round(
         self,
@@ -373,24 +394,36 @@ class Bench:
             ]
             servers = [stack.enter_context(serve(OURS, land, 1, self.folder)) for land in lands]
             for name in names:
-                rounds = self._in_turn(lands, servers, WORKLOADS[name])
+                rounds = self._in_turn(lands, servers, WORKLOADS[name], grown)
                 self._add_growth(kind, grown, name, amounts, rounds)
             for land in lands:
                 self._verify(land, f"growth of {grown}, {kind}")
 
     def _in_turn(
-        self, lands: Sequence[Ground], servers: Sequence[Server], workload: Workload
+        self, lands: Sequence[Ground], servers: Sequence[Server], workload: Workload, grown: str
     ) -> tuple[list[Round], list[Round]]:
         """Rounds of the small one and of the large one, after a warm-up of each."""
         rounds: tuple[list[Round], list[Round]] = ([], [])
-        for land, server in zip(lands, servers, strict=True):
-            if land.kind == SQLITE:
+        kind = lands[0].kind
+        limit = report.find_limit(workload.name, grown, kind)
+
+        def take() -> list[Round]:
+            each = zip(lands, servers, strict=True)
+            return [
+                run_round(server, workload, land, self.plan.seconds, self.folder)
+                for land, server in each
+            ]
+
+        if kind == SQLITE:
+            for server in servers:
                 server.stay()
-        for number in range(self.plan.judged_rounds + 1):
-            for land, server, kept in zip(lands, servers, rounds, strict=True):
-                found = run_round(server, workload, land, self.plan.seconds, self.folder)
-                if number:
+        take()
+        for _ in range(self.plan.longer):
+            for _ in range(self.plan.judged_rounds):
+                for kept, found in zip(rounds, take(), strict=True):
                     kept.append(found)
+            if not report.is_near(_cost(rounds), limit):
+                break
         return rounds
 
     def _scale(self, cluster: PostgresqlServer) -> None:
@@ -442,7 +475,7 @@ class Bench:
                     for land in lands
                 ]
                 for workload in OFFICE_WORKLOADS:
-                    rounds = self._in_turn(lands, servers, workload)
+                    rounds = self._in_turn(lands, servers, workload, OFFICE)
                     self._add_growth(kind, OFFICE, workload.name, amounts, rounds)
             proofs = [verify_audit(land, self.folder) for land in lands]
         self.body["audit"] += proofs
@@ -495,14 +528,13 @@ class Bench:
         amounts: Sequence[int],
         rounds: tuple[list[Round], list[Round]],
     ) -> None:
-        small, large = ([one.rps for one in each if not one.void] for each in rounds)
         errors = sum(one.errors for each in rounds for one in each)
         pairs = [
             (few.rps, many.rps)
             for few, many in zip(*rounds, strict=True)
             if not few.void and not many.void
         ]
-        cost = round(report.ratio(small, large), 3) if small and large else None
+        cost = _cost(rounds)
         self.body["growth"].append(
             {
                 "workload": name,

@@ -52,6 +52,25 @@ def test_ratio_is_of_medians_and_spread_of_neighbours() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("ours", "undecided"),
+    [(224, False), (226, True), (249, True), (250, True), (274, True), (276, False)],
+)
+def test_target_is_undecided_within_a_tenth_of_it_whether_reached_or_missed(
+    ours: float, undecided: bool
+) -> None:
+    # A balance on SQLite must be 2.5 times as fast as FastAPI's, and 3 times as fast as Connexion's.
+    measured = [series("ours", ours), series("fastapi", 100), series("connexion", 1)]
+    assert report.is_undecided(measured) is undecided
+
+
+def test_what_has_no_target_or_no_good_round_is_not_measured_for_longer() -> None:
+    assert not report.is_undecided([series("ours", 250), series("flask", 100)])
+    of_two = [series("ours", 250, processes=2), series("fastapi", 100, processes=2)]
+    assert not report.is_undecided(of_two)
+    assert not report.is_undecided([series("ours", 250, void=0), series("fastapi", 100)])
+
+
 def test_round_with_a_wrong_answer_is_void_and_told() -> None:
     bad = series("fastapi", 100, 9000, 100, void=1)
     (found,) = report.compare([series("ours", 300, 300, 300), bad])
