@@ -156,7 +156,8 @@ sample as ours does, field by field.
 After each workload that moves money, `cynod journal verify` judged the database that all of them wrote
 into.
 
-{SMALL.cartes:,} cards; {THREADS} threads of ours and of Flask's, FastAPI's and Connexion's own pools of
+{SMALL.cartes:,} cards, and as the hot one another for each server, who alone passes the old versions that
+its crowd leaves of that row; {THREADS} threads of ours and of Flask's, FastAPI's and Connexion's own pools of
 threads; {POOL} database connections for each process; commits are flushed to disk.
 
 ours: `cynod serve` as it ships, with its logs, limits that count and never refuse, and both validations.

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select, text
@@ -88,6 +88,8 @@ class Ground:
     tokens: list[str]
     pair: NouveauPartenaire
     cluster: PostgresqlServer | None
+    hot: int = field(default=0, kw_only=True)
+    """The place of the card that a crowd debits."""
 
     @property
     def cartes(self) -> list[Carte]:

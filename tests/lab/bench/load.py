@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.lab.bench.ground import CLIENT, Carte, Ground
@@ -22,6 +22,8 @@ from tests.lab.bench.servers import (
     FLASK,
     GREENLET,
     LITESTAR,
+    OURS,
+    PEERS,
     PGBENCH,
     Server,
     is_on,
@@ -123,11 +125,20 @@ def _first(ground: Ground) -> Carte:
     return min(ground.cartes, key=lambda carte: carte.place)
 
 
+def of_server(ground: Ground, name: str) -> Ground:
+    """The ground as one server is loaded on it: its hot card is its own.
+
+    A look-up of the card that a crowd debits passes the old versions of its row that the crowd left, until
+    PostgreSQL vacuums: another server would pay for them.
+    """
+    return replace(ground, hot=(OURS, *PEERS).index(name))
+
+
 def debits(*, hot: bool = False, path: str = "/debit-carte") -> Lines:
     """Debits of many cards, or of one `hot` one; or what another `path` does of the same form."""
 
     def lines(ground: Ground) -> list[Line]:
-        chosen = [_first(ground)] * len(ground.tokens) if hot else ground.cartes
+        chosen = [Carte(ground.hot)] * len(ground.tokens) if hot else ground.cartes
         return [
             Line(
                 "POST",

@@ -252,7 +252,9 @@ def run_pgbench(
     file = folder / "debit.sql"
     text = script.text
     if hot:
-        text = re.sub(r"^\\set place .*$", r"\\set place 0", text, count=1, flags=re.MULTILINE)
+        text = re.sub(
+            r"^\\set place .*$", rf"\\set place {ground.hot}", text, count=1, flags=re.MULTILINE
+        )
     file.write_text(text, encoding="utf-8")
     result = subprocess.run(
         [

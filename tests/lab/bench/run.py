@@ -24,6 +24,7 @@ from tests.lab.bench.load import (
     LoadError,
     Round,
     Workload,
+    of_server,
     run_round,
 )
 from tests.lab.bench.office import FEW, OFFICE, OFFICE_WORKLOADS, many, office, verify_audit
@@ -251,6 +252,7 @@ class Bench:
         script: Script | None,
         seconds: int,
     ) -> Round:
+        land = of_server(land, series.server)
         if series.server != PGBENCH:
             return run_round(servers[series.server], workload, land, seconds, self.folder)
         assert script is not None

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from models.secret import NouveauPartenaire
 from tests.lab.bench import before, counted, in_turns, report
 from tests.lab.bench.__main__ import is_whole, parse, plan_of
 from tests.lab.bench.before import Beside
-from tests.lab.bench.load import WORKLOADS, LoadError, Round, read_wrk
+from tests.lab.bench.ground import Ground, Size
+from tests.lab.bench.load import WORKLOADS, LoadError, Round, of_server, read_wrk
 from tests.lab.bench.paced import percentile
 from tests.lab.bench.page import page
 from tests.lab.bench.pgbench import (
@@ -23,6 +25,7 @@ from tests.lab.bench.pgbench import (
 from tests.lab.bench.report import Series
 from tests.lab.bench.run import PARTS
 from tests.lab.bench.same import plain
+from tests.lab.bench.servers import OURS
 
 GOOD = Round(0, 1.5, 1, 2, 3, 100)
 
@@ -302,6 +305,16 @@ def test_servers_of_one_kind_of_database_are_measured_on_no_other() -> None:
     assert {"bare", "bare-loop"} <= set(balance.peers_on("sqlite"))
     assert not set(balance.peers_on("sqlite")) & {"fastapi-async", "litestar", "greenlet"}
     assert WORKLOADS["history"].peers_on("sqlite") == []
+
+
+def test_each_server_has_a_hot_card_of_its_own() -> None:
+    land = Ground("postgresql", "", Size(1000), ["a token"], NouveauPartenaire("a", "b"), None)
+    cards = {}
+    for server in (OURS, *WORKLOADS["debit_hot"].peers):
+        lines = WORKLOADS["debit_hot"].lines(of_server(land, server))
+        (cards[server],) = {json.loads(line.body)["numeroCarte"] for line in lines}
+    assert len(set(cards.values())) == len(cards)
+    assert set(cards.values()) < {carte.numero for carte in land.cartes}
 
 
 def test_page_and_record_show_every_result_and_stand_alone() -> None:
