@@ -224,8 +224,8 @@ NAMED = {
         ),
     ),
 }
-"""Each planted fault of a field: the operation and the phase tried to that end, and what is said. A phase is
-of many calls: of the one that an example makes, one in twenty is of a card that the caller may not see."""
+"""Each planted fault of a field: the operation and the phase tried to that end, and what is said. Many calls
+are made in it: of those of an example, one in twenty is of a card that the caller may not see."""
 
 
 @pytest.mark.parametrize("fault", NAMED)
